@@ -1,0 +1,1 @@
+"""Running it: configuration from the environment, the worker's life cycle, health, logs."""

@@ -1,0 +1,76 @@
+"""One worker per database: a lease row that the worker keeps fresh."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+import uuid
+
+from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from pilotfish.store import tables as t
+
+NAME = "lease"
+STALE_SECONDS = 10.0
+
+
+class LeaseError(Exception):
+    """Another worker runs on this database."""
+
+
+class Lease:
+    """Held from :meth:`take` to :meth:`release`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._owner = {"host": socket.gethostname(), "pid": os.getpid(), "token": uuid.uuid4().hex}
+
+    def take(self) -> None:
+        """Take the lease, over a dead worker if need be; raises :class:`LeaseError` while another one lives."""
+        now = time.time_ns() // 1000
+        with self._engine.begin() as c:
+            row = c.execute(select(t.worker_status).where(t.worker_status.c.name == NAME)).first()
+            if row is not None:
+                age = (now - row.at) / 1e6
+                owner = row.data
+                dead = owner.get("host") == self._owner["host"] and not _alive(int(owner.get("pid", 0)))
+                if age < STALE_SECONDS and not dead:
+                    raise LeaseError(
+                        f"another worker (process {owner.get('pid')} on {owner.get('host')}) runs on this database;"
+                        " stop it first, or point DATABASE_URL elsewhere"
+                    )
+                c.execute(delete(t.worker_status).where(t.worker_status.c.name == NAME, t.worker_status.c.at == row.at))
+            try:
+                c.execute(insert(t.worker_status).values(name=NAME, at=now, data=self._owner))
+            except IntegrityError:
+                raise LeaseError("another worker was started on this database at the same moment") from None
+
+    def renew(self) -> bool:
+        """Keep the lease; False if somebody else took it."""
+        with self._engine.begin() as c:
+            row = c.execute(select(t.worker_status.c.data).where(t.worker_status.c.name == NAME)).scalar()
+            if row is None or row.get("token") != self._owner["token"]:
+                return False
+            c.execute(update(t.worker_status).where(t.worker_status.c.name == NAME).values(at=time.time_ns() // 1000))
+            return True
+
+    def release(self) -> None:
+        """Give the lease back."""
+        with self._engine.begin() as c:
+            row = c.execute(select(t.worker_status.c.data).where(t.worker_status.c.name == NAME)).scalar()
+            if row is not None and row.get("token") == self._owner["token"]:
+                c.execute(delete(t.worker_status).where(t.worker_status.c.name == NAME))
+
+
+def _alive(pid: int) -> bool:
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,347 @@
+"""The worker: wires feeds, engine and store together, and keeps their life cycle.
+
+Events come in through one queue, are applied one at a time, and their rows go to the writer. What people change
+(settings, leaders, resets) is found in the database and taken up within a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from typing import Any
+
+import aiohttp
+import structlog
+from sqlalchemy import Engine as Database
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from pilotfish.app.config import process_value
+from pilotfish.app.health import Health
+from pilotfish.app.lease import Lease
+from pilotfish.app.modes import EffectiveMode, effective_mode
+from pilotfish.core import effects as fx
+from pilotfish.core import events as ev
+from pilotfish.core.engine import Engine
+from pilotfish.core.settings import Policy, Value
+from pilotfish.core.units import SECOND
+from pilotfish.feeds.books import Books
+from pilotfish.feeds.hub import Hub
+from pilotfish.feeds.markets import Markets
+from pilotfish.feeds.poller import Poller
+from pilotfish.feeds.reconcile import Reconcile
+from pilotfish.feeds.watcher import Watcher
+from pilotfish.polymarket.clob import Clob
+from pilotfish.polymarket.data_api import DataApi
+from pilotfish.polymarket.gamma import Gamma
+from pilotfish.polymarket.http import Service, make_session
+from pilotfish.store import restore, settings_store
+from pilotfish.store import tables as t
+from pilotfish.store.writer import MAX_BACKLOG, Writer
+
+log = structlog.get_logger(__name__)
+
+MAIN = "main"
+"""The portfolio that exists from the beginning."""
+CONTROL_SECONDS = 0.5
+TICK_SECONDS = 2.0
+
+
+class Worker:
+    """One running worker. ``environment`` holds the parsed settings of the environment."""
+
+    def __init__(self, database: Database, environment: dict[str, Value]) -> None:
+        self.database = database
+        self.environment = environment
+        self.hub = Hub()
+        self.engine = Engine()
+        self.writer = Writer(database)
+        self.lease = Lease(database)
+        self.started_at = self.hub.now()
+        self.mode: EffectiveMode | None = None
+        self._timers: list[tuple[int, str]] = []
+        self._timer_wake = asyncio.Event()
+        self._leaders: dict[str, str] = {}
+        self._policies: dict[str, Policy] = {}
+        self._stop = asyncio.Event()
+        self._session: aiohttp.ClientSession | None = None
+
+    def request_stop(self) -> None:
+        """Ask the worker to stop cleanly."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Run until :meth:`request_stop`; everything taken in is durable when this returns."""
+        self.lease.take()
+        self.writer.start()
+        self._session = make_session()
+        try:
+            self._wire(self._session)
+            await self._start()
+            stopping = asyncio.create_task(self._stop.wait(), name="stop")
+            applying = asyncio.create_task(self._apply_forever(), name="engine")
+            await asyncio.wait([stopping, applying], return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            if applying.done():
+                applying.result()
+            applying.cancel()
+            await asyncio.gather(applying, return_exceptions=True)
+        finally:
+            await self.watcher.stop()
+            await self.hub.close()
+            self._drain()
+            await self._session.close()
+            if not await asyncio.to_thread(self.writer.stop):
+                log.error("not everything could be written before stopping; the API cursor will bring it again")
+            self._release()
+
+    def _release(self) -> None:
+        try:
+            self.lease.release()
+        except SQLAlchemyError as problem:
+            log.warning("the worker's lease stays until it is stale", error=str(problem)[:200])
+
+    def _wire(self, session: aiohttp.ClientSession) -> None:
+        env, hub = self.environment, self.hub
+        self.services = {
+            "data": Service(session, "data", process_value(env, "data_api_url"), per_second=80),
+            "gamma": Service(session, "gamma", process_value(env, "gamma_api_url"), per_second=25),
+            "clob": Service(session, "clob", process_value(env, "clob_http_url"), per_second=120),
+        }
+        data = DataApi(self.services["data"])
+        self.poller = Poller(hub, data)
+        self.reconcile = Reconcile(hub, data, self.poller)
+        self.books = Books(hub, Clob(self.services["clob"]))
+        self.markets = Markets(hub, Gamma(self.services["gamma"]), data)
+        self.watcher = Watcher(
+            hub,
+            session,
+            process_value(env, "polygon_ws_url"),
+            process_value(env, "polygon_http_url"),
+            process_value(env, "exchange_addresses"),
+        )
+        self.health = Health(self)
+
+    # -- start -------------------------------------------------------------------------------------------------
+
+    async def _start(self) -> None:
+        now = self.hub.now()
+        with self.database.begin() as c:
+            names = list(c.execute(select(t.portfolios.c.name)).scalars())
+            stored = settings_store.load(c)
+            if MAIN not in names:
+                policy = settings_store.policy_of(self.environment, stored, MAIN)
+                c.execute(insert(t.portfolios).values(name=MAIN, bankroll_micro=policy.bankroll, created_at=now))
+                names.append(MAIN)
+            self._policies = {n: settings_store.policy_of(self.environment, stored, n) for n in names}
+            first = restore.restored(c, self._policies, now)
+            leaders = restore.leaders(c)
+        self._take_settings(stored)
+        self._apply(first)
+        log.info(
+            "state restored",
+            portfolios=len(names),
+            trades=len(first.trades),
+            open_intents=sum(len(p.intents) for p in first.portfolios),
+            waiting=sum(len(p.pending) for p in first.portfolios),
+        )
+        for leader in leaders:
+            self._take_leader(leader, known=True)
+        self.poller.start()
+        for work, name in (
+            (self._run_timers(), "timers"),
+            (self._tick(), "tick"),
+            (self._control(), "control"),
+            (self.health.run(), "health"),
+            (self.books.value_held(self._held), "marks"),
+            (self.markets.refresh_held(self._held), "held-markets"),
+            (self.reconcile.run(), "reconcile"),
+        ):
+            self.hub.spawn(work, name)
+
+    def _held(self) -> set[str]:
+        return {
+            token for desk in self.engine.state.desks.values() for (_, token), p in desk.positions.items() if p.shares
+        }
+
+    # -- the engine's loop -------------------------------------------------------------------------------------
+
+    async def _apply_forever(self) -> None:
+        while True:
+            event = await self.hub.queue.get()
+            if self.writer.backlog > MAX_BACKLOG:
+                await asyncio.to_thread(self.writer.wait_below, MAX_BACKLOG)
+            self._apply(event)
+
+    def _drain(self) -> None:
+        while not self.hub.queue.empty():
+            self._apply(self.hub.queue.get_nowait())
+
+    def _apply(self, event: ev.Event) -> None:
+        effects = self.engine.apply(event)
+        self.hub.counts["events"] += 1
+        for effect in effects:
+            match effect:
+                case fx.NeedBook():
+                    self.books.ask(effect.token_id)
+                case fx.NeedMarket():
+                    self.markets.ask(effect.token_id)
+                case fx.NeedHoldings():
+                    self.reconcile.ask(effect.leader, bootstrap=effect.bootstrap)
+                case fx.SetTimer():
+                    heapq.heappush(self._timers, (effect.at, effect.key))
+                    self._timer_wake.set()
+                case fx.Insert("decisions", row) | fx.Update("decisions", row):
+                    self._log_decision(row)
+                case _:
+                    pass
+        self.writer.submit(effects)
+
+    def _log_decision(self, row: dict[str, Any]) -> None:
+        self.hub.counts[f"decision_{row['action']}"] += 1
+        if row["action"] != "wait":
+            log.info("decision", id=row["id"], trade=row.get("trade_id"), action=row["action"], reason=row["reason"])
+
+    async def _run_timers(self) -> None:
+        while True:
+            now = self.hub.now()
+            while self._timers and self._timers[0][0] <= now:
+                at, key = heapq.heappop(self._timers)
+                await self.hub.emit(ev.TimerFired(at=max(at, self.hub.now()), key=key))
+            self._timer_wake.clear()
+            pause = (self._timers[0][0] - now) / SECOND if self._timers else 60.0
+            try:
+                async with asyncio.timeout(max(0.001, min(pause, 60.0))):
+                    await self._timer_wake.wait()
+            except TimeoutError:
+                continue
+
+    async def _tick(self) -> None:
+        while True:
+            await self.hub.emit(ev.Tick(at=self.hub.now()))
+            await asyncio.sleep(TICK_SECONDS)
+
+    # -- what people change ------------------------------------------------------------------------------------
+
+    async def _control(self) -> None:
+        """Take up settings, leaders and commands from the database; publish the worker's state there."""
+        while True:
+            try:
+                stored, leaders, names, commands = await asyncio.to_thread(self._read_control)
+                self._take_settings(stored)
+                await self._take_policies(stored, names)
+                for leader in leaders:
+                    self._take_leader(leader, known=False)
+                for command in commands:
+                    await self._run_command(command)
+                self.health.publish()
+                if not await asyncio.to_thread(self.lease.renew):
+                    log.critical("another worker took this database over; stopping")
+                    self.request_stop()
+            except SQLAlchemyError as problem:
+                self.hub.counts["control_errors"] += 1
+                log.error("cannot read the database for changes", error=str(problem).splitlines()[0][:200])
+            await asyncio.sleep(CONTROL_SECONDS)
+
+    def _read_control(self) -> tuple[settings_store.Stored, list[restore.LeaderRow], list[str], list[Any]]:
+        with self.database.connect() as c:
+            commands = list(
+                c.execute(select(t.commands).where(t.commands.c.done_at.is_(None)).order_by(t.commands.c.id))
+            )
+            names = list(c.execute(select(t.portfolios.c.name)).scalars())
+            return settings_store.load(c), restore.leaders(c), names, commands
+
+    def _take_settings(self, stored: settings_store.Stored) -> None:
+        values = settings_store.effective(self.environment, stored)
+        self.hub.settings = {name: e.value for name, e in values.items()}
+        mode = effective_mode(self.environment, stored.dashboard)
+        if mode == self.mode:
+            return
+        changed, self.mode = self.mode is not None, mode
+        log.info("trigger mode changed" if changed else "trigger mode", **mode.log_fields())
+        if mode.env is not None and mode.db is not None and mode.env != mode.db:
+            log.warning("TRIGGER_MODE in the environment is overridden by the dashboard", **mode.log_fields())
+        if mode.effective == "api":
+            self.hub.spawn(self.watcher.stop(), "polygon-stop")
+        else:
+            self.watcher.start()
+            if not process_value(self.environment, "polygon_ws_url"):
+                log.warning("no POLYGON_WS_URL: the chain source stays off, copying relies on the Data API alone")
+
+    async def _take_policies(self, stored: settings_store.Stored, names: list[str]) -> None:
+        for name in names:
+            policy = settings_store.policy_of(self.environment, stored, name)
+            if name not in self._policies:
+                continue
+            if policy != self._policies[name]:
+                self._policies[name] = policy
+                await self.hub.emit(ev.PolicyChanged(at=self.hub.now(), portfolio=name, policy=policy))
+                log.info("settings taken up", portfolio=name)
+
+    def _take_leader(self, leader: restore.LeaderRow, *, known: bool) -> None:
+        before = self._leaders.get(leader.wallet)
+        if leader.status == before:
+            return
+        now = self.hub.now()
+        self._leaders[leader.wallet] = leader.status
+        if leader.status == "removed":
+            if before is not None:
+                self.poller.unfollow(leader.wallet)
+                self.reconcile.unfollow(leader.wallet)
+                self._apply(ev.LeaderRemoved(at=now, leader=leader.wallet))
+                log.info("leader removed", leader=leader.wallet)
+        elif before in ("active", "paused"):
+            self._apply(ev.LeaderPaused(at=now, leader=leader.wallet, paused=leader.status == "paused"))
+            log.info("leader changed", leader=leader.wallet, status=leader.status)
+        else:
+            event = None
+            if known or before is None:
+                with self.database.connect() as c:
+                    event = restore.follow_again(c, leader, now)
+                if event is not None and event.follow_from < leader.added_at - SECOND:
+                    event = None
+            event = event or self._new_follow(leader, now)
+            self.reconcile.follow(leader.wallet, event.follow_from)
+            self._apply(event)
+            self.poller.follow(leader.wallet, event.floor_ts, event.cursor_ts)
+            log.info(
+                "following",
+                leader=leader.wallet,
+                label=leader.label,
+                since=event.follow_from // SECOND,
+                new=event.is_new,
+            )
+        self.watcher.watch(frozenset(w for w, status in self._leaders.items() if status != "removed"))
+
+    def _new_follow(self, leader: restore.LeaderRow, now: int) -> ev.LeaderFollowed:
+        """A flat start reads nothing from before now; a warm start reads some history, as backfill."""
+        follow_from = leader.added_at if leader.added_at >= self.started_at else now
+        floor = follow_from // SECOND
+        if self.hub.text("startup_mode") == "warm":
+            floor -= self.hub.number("warm_start_seconds")
+        return ev.LeaderFollowed(
+            at=now,
+            leader=leader.wallet,
+            follow_from=follow_from,
+            floor_ts=floor,
+            cursor_ts=floor,
+            is_new=True,
+            paused=leader.status == "paused",
+        )
+
+    async def _run_command(self, command: Any) -> None:
+        now = self.hub.now()
+        if command.kind == "reset":
+            portfolio = command.payload.get("portfolio")
+            self._apply(ev.PaperReset(at=now, portfolio=portfolio))
+            result = "done"
+            log.warning("paper state reset", portfolio=portfolio or "all", by=command.by)
+        else:
+            result = f"unknown command {command.kind}"
+        done = update(t.commands).where(t.commands.c.id == command.id).values(done_at=now, result=result)
+        await asyncio.to_thread(self._finish_command, done)
+
+    def _finish_command(self, statement: Any) -> None:
+        self.writer.flush()
+        with self.database.begin() as c:
+            c.execute(statement)

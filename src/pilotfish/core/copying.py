@@ -1,0 +1,300 @@
+"""From a trade to its decision: one per portfolio, in the order of the trades, final once."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from pilotfish.core import policy as rules
+from pilotfish.core import sizing
+from pilotfish.core.effects import Insert, NeedBook, NeedMarket, SetTimer, Update, intent_row, intent_update
+from pilotfish.core.events import IntentState, PendingDecision, SpentOrder
+from pilotfish.core.reasons import Outcome, Reason
+from pilotfish.core.state import Desk, DeskKey, State, Waiting
+from pilotfish.core.trade import Side, Trade
+from pilotfish.core.units import MICRO, SECOND, price_of
+
+TICK_4 = 100
+"""Order prices are compared in steps of 0.0001, the venue's finest tick."""
+ORDERS_KEPT = 100
+"""Leader orders remembered per leader and token."""
+MARKET_MAX_AGE = 600 * SECOND
+MARKET_REFRESH = 60 * SECOND
+_EXITS = (Reason.COPY, Reason.SKIP_NO_POSITION, Reason.SKIP_BELOW_MIN)
+
+
+class Copying:
+    """Decides trades. Decisions that miss something wait in a queue per (portfolio, leader, token)."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self._waits: dict[tuple[str, str], set[tuple[str, DeskKey]]] = {}
+        """What is waited for, ("book", token) and the like -> the queues that wait for it."""
+        self._asked_market: dict[str, int] = {}
+
+    def restore(self, desk: Desk, pending: tuple[PendingDecision, ...], trades: dict[int, Trade], at: int) -> None:
+        """Take up the decisions that were waiting when the worker stopped."""
+        touched: set[DeskKey] = set()
+        for item in sorted(pending, key=lambda p: p.trade_id):
+            trade = trades.get(item.trade_id)
+            if trade is None:
+                continue
+            key = (trade.leader, trade.token_id)
+            desk.queues.setdefault(key, deque()).append(Waiting(item.id, trade, written=True))
+            touched.add(key)
+        for key in sorted(touched):
+            self.advance(desk, key, at)
+
+    def new_trade(self, trade: Trade, at: int) -> None:
+        """Decide a new trade for every portfolio that follows its leader."""
+        for name in self.state.follows.get(trade.leader, ()):
+            desk = self.state.desks[name]
+            key = (trade.leader, trade.token_id)
+            queue = desk.queues.setdefault(key, deque())
+            queue.append(Waiting(self.state.next_id("decision"), trade))
+            if len(queue) == 1:
+                self.advance(desk, key, at)
+            else:
+                self._write_wait(desk, queue[-1], Reason.WAIT_TURN, [], at)
+
+    def advance(self, desk: Desk, key: DeskKey, at: int) -> None:
+        """Decide from the head of a queue until one has to wait."""
+        queue = desk.queues.get(key)
+        while queue:
+            item = queue[0]
+            verdict = self._decide(desk, key, item, at)
+            if verdict.action == "wait":
+                self._write_wait(desk, item, verdict.reason, verdict.trace, at)
+                self._await(desk, key, item, verdict.reason, at)
+                return
+            queue.popleft()
+            self._finish(desk, key, item, verdict, at)
+        desk.queues.pop(key, None)
+
+    def wake(self, what: str, token_id: str, at: int) -> None:
+        """Something that queues wait for has come."""
+        for name, key in sorted(self._waits.pop((what, token_id), ())):
+            desk = self.state.desks.get(name)
+            if desk is not None:
+                self.advance(desk, key, at)
+
+    def wake_all(self, at: int) -> None:
+        """Health, settings or a pause changed: everything that waits is looked at again."""
+        for desk in self.state.desks.values():
+            for key in list(desk.queues):
+                self.advance(desk, key, at)
+
+    def failed(self, what: str, token_id: str, at: int, *, final: bool = False) -> None:
+        """A look-up failed: count it for everyone who waits for it, and try again later within bounds."""
+        for name, key in sorted(self._waits.get((what, token_id), ())):
+            desk = self.state.desks.get(name)
+            queue = desk.queues.get(key) if desk else None
+            if desk is None or not queue:
+                continue
+            if what == "book":
+                queue[0].book_attempts += 10_000 if final else 1
+            else:
+                queue[0].market_attempts += 1
+            key_text = f"retry|{what}|{token_id}"
+            self.state.out.append(SetTimer(key_text, at + (0 if final else desk.policy.retry_interval_ms * 1000)))
+
+    def retry(self, what: str, token_id: str, at: int) -> None:
+        """A retry timer ran out."""
+        if what == "market":
+            self._asked_market.pop(token_id, None)
+        self.wake(what, token_id, at)
+
+    def reset(self, desk: Desk, at: int) -> None:
+        """Close every waiting decision of a portfolio whose paper state was wiped."""
+        for key in list(desk.queues):
+            for item in desk.queues[key]:
+                self._finish(desk, key, item, rules.Verdict("skip", Reason.SKIP_RESET), at)
+            del desk.queues[key]
+
+    # -- one decision ------------------------------------------------------------------------------------------
+
+    def _decide(self, desk: Desk, key: DeskKey, item: Waiting, at: int) -> rules.Verdict:
+        state, trade, policy = self.state, item.trade, desk.policy
+        leader = state.leaders.get(trade.leader)
+        market = state.markets.get(trade.token_id)
+        if (
+            market is not None
+            and at - market.fetched_at > MARKET_MAX_AGE
+            and item.market_attempts < policy.market_attempts
+        ):
+            market = None
+        book = state.books.get(trade.token_id)
+        if book is not None and at - book.requested_at > policy.book_max_age_ms * 1000:
+            book = None
+        position = desk.positions.get(key)
+        day_spent = desk.spent_today if desk.spent_day == at // (86_400 * SECOND) else 0
+        buy = trade.side is Side.BUY
+        condition = market.condition_id if market else None
+        return rules.decide(
+            rules.Facts(
+                at=at,
+                portfolio=desk.name,
+                policy=policy,
+                trade=trade,
+                leader_paused=leader is None or leader.paused or not leader.active,
+                healthy=state.healthy,
+                market=market,
+                market_failed=item.market_attempts >= policy.market_attempts,
+                book=book,
+                book_failed=item.book_attempts >= policy.book_attempts,
+                memory=state.memory,
+                held=desk.held(key),
+                cash=desk.free_cash() if buy else 0,
+                market_cost=desk.cost_where(condition_id=condition) if buy and condition else 0,
+                leader_cost=desk.cost_where(leader=trade.leader) if buy and policy.per_leader_cap_usdc else 0,
+                total_cost=desk.cost_where() if buy and policy.total_cap_usdc else 0,
+                spent_today=day_spent,
+                open_positions=sum(1 for p in desk.positions.values() if p.shares) if policy.max_open_positions else 0,
+                has_position=position is not None and position.shares > 0,
+                buys_of_outcome=desk.buys.get(trade.token_id, 0),
+                same_order=buy and self._spent_order(desk, trade) is not None,
+            )
+        )
+
+    def _finish(self, desk: Desk, key: DeskKey, item: Waiting, verdict: rules.Verdict, at: int) -> None:
+        trade = item.trade
+        if trade.side is Side.SELL and verdict.reason in _EXITS:
+            self._shrink_pending(desk, key, trade, verdict)
+        self._write(desk, item, verdict, at)
+        if trade.side is Side.BUY and verdict.reason in (Reason.COPY, Reason.SKIP_SAME_ORDER):
+            self.note_order(desk, trade)
+        if verdict.action == "copy":
+            self._open_intent(desk, item, verdict, at)
+
+    def _open_intent(self, desk: Desk, item: Waiting, verdict: rules.Verdict, at: int) -> None:
+        state, trade = self.state, item.trade
+        market = state.markets.get(trade.token_id)
+        due = at + desk.policy.order_latency_ms * 1000 + (market.delay_ms * 1000 if market else 0)
+        intent = IntentState(
+            id=state.next_id("intent"),
+            decision_id=item.decision_id,
+            trade_id=trade.id,
+            portfolio=desk.name,
+            leader=trade.leader,
+            token_id=trade.token_id,
+            condition_id=market.condition_id if market else "",
+            side=trade.side.value,
+            shares=verdict.shares,
+            budget=verdict.budget,
+            limit_price=verdict.limit,
+            leader_price=price_of(trade.usdc, trade.shares),
+            traded_at=trade.traded_at,
+            created_at=at,
+            due_at=due,
+            give_up_at=due + desk.policy.sell_retry_sec * SECOND,
+        )
+        desk.intents[intent.id] = intent
+        state.out.append(Insert("intents", intent_row(intent)))
+        state.out.append(SetTimer(f"due|{desk.name}|{intent.id}", due))
+        if trade.side is Side.BUY:
+            desk.buys[trade.token_id] = desk.buys.get(trade.token_id, 0) + 1
+            desk.spend(at, verdict.budget)
+
+    def _shrink_pending(self, desk: Desk, key: DeskKey, trade: Trade, verdict: rules.Verdict) -> None:
+        """A quick in-and-out leaves nothing behind: his SELL shrinks our BUYs that are not filled yet."""
+        before = trade.leader_pre_sell_shares
+        for intent in desk.open_intents(key, "BUY"):
+            budget = sizing.shrink(intent.budget, trade.shares, before)
+            verdict.trace.append(rules.Check("pending_buy_left_micro", budget, intent.budget, True))
+            intent.budget = budget
+            intent.shares = sizing.shrink(intent.shares, trade.shares, before)
+            if budget == 0:
+                intent.state, intent.reason = "cancelled", Outcome.CANCELLED_LEADER_SOLD
+                del desk.intents[intent.id]
+            self.state.out.append(intent_update(intent))
+
+    # -- fixed sizes once per leader order ---------------------------------------------------------------------
+
+    def _spent_order(self, desk: Desk, trade: Trade) -> SpentOrder | None:
+        window = desk.policy.burst_window_sec * SECOND
+        for order in reversed(desk.spent.get((trade.leader, trade.token_id), ())):
+            if order.order_hash is not None and trade.order_hash is not None:
+                if order.order_hash == trade.order_hash:
+                    return order
+                continue
+            if abs(trade.traded_at - order.last_at) <= window and _at_price(trade, order.price):
+                return order
+        return None
+
+    def note_order(self, desk: Desk, trade: Trade) -> None:
+        """Remember that the fixed size is spent on the order that this fill belongs to."""
+        known = self._spent_order(desk, trade)
+        if known is not None:
+            known.order_hash = known.order_hash or trade.order_hash
+            known.last_at = max(known.last_at, trade.traded_at)
+            return
+        price = (price_of(trade.usdc, trade.shares) + TICK_4 // 2) // TICK_4 * TICK_4
+        orders = desk.spent.setdefault((trade.leader, trade.token_id), [])
+        orders.append(SpentOrder(trade_id=trade.id, order_hash=trade.order_hash, price=price, last_at=trade.traded_at))
+        del orders[:-ORDERS_KEPT]
+
+    def learned_order_hash(self, trade: Trade) -> None:
+        """The chain confirmed a trade that the API saw first: its order is known by hash from now on."""
+        for desk in self.state.desks.values():
+            for order in desk.spent.get((trade.leader, trade.token_id), ()):
+                if order.trade_id == trade.id and order.order_hash is None:
+                    order.order_hash = trade.order_hash
+
+    # -- waiting -----------------------------------------------------------------------------------------------
+
+    def _await(self, desk: Desk, key: DeskKey, item: Waiting, reason: Reason, at: int) -> None:
+        token = key[1]
+        if reason is Reason.WAIT_BOOK:
+            self._wait_for(desk, key, "book", token)
+            self.state.out.append(NeedBook(token))
+        elif reason is Reason.WAIT_MARKET:
+            self._wait_for(desk, key, "market", token)
+            self.ask_market(token, at)
+        elif reason is Reason.WAIT_CHAIN:
+            self._wait_for(desk, key, "chain", token)
+            seen = item.trade.first_seen_by_api_at or at
+            self.state.out.append(SetTimer(f"retry|chain|{token}", seen + desk.policy.polygon_gap_grace_ms * 1000))
+        elif reason is Reason.WAIT_REORG:
+            self._wait_for(desk, key, "chain", token)
+
+    def give_up_reorg(self, trade_id: int, at: int) -> None:
+        """A retracted trade was not mined again in time."""
+        for desk in self.state.desks.values():
+            for key, queue in list(desk.queues.items()):
+                for item in [w for w in queue if w.trade.id == trade_id and not w.trade.active]:
+                    queue.remove(item)
+                    self._finish(desk, key, item, rules.Verdict("skip", Reason.SKIP_RETRACTED), at)
+                    self.advance(desk, key, at)
+
+    def ask_market(self, token: str, at: int) -> None:
+        """Ask for a token's market unless that was just done."""
+        if at - self._asked_market.get(token, -MARKET_REFRESH) >= MARKET_REFRESH // 6:
+            self._asked_market[token] = at
+            self.state.out.append(NeedMarket(token))
+
+    def _wait_for(self, desk: Desk, key: DeskKey, what: str, token: str) -> None:
+        self._waits.setdefault((what, token), set()).add((desk.name, key))
+
+    # -- rows --------------------------------------------------------------------------------------------------
+
+    def _write_wait(self, desk: Desk, item: Waiting, reason: Reason, trace: list[rules.Check], at: int) -> None:
+        self._write(desk, item, rules.Verdict("wait", reason, trace), at)
+
+    def _write(self, desk: Desk, item: Waiting, verdict: rules.Verdict, at: int) -> None:
+        row = {
+            "id": item.decision_id,
+            "action": verdict.action,
+            "reason": verdict.reason.value,
+            "decided_at": at,
+            "trace": [[c.check, c.value, c.limit, c.passed] for c in verdict.trace],
+        }
+        if item.written:
+            self.state.out.append(Update("decisions", row))
+        else:
+            item.written = True
+            self.state.out.append(Insert("decisions", {**row, "trade_id": item.trade.id, "portfolio": desk.name}))
+
+
+def _at_price(trade: Trade, price: int) -> bool:
+    """True if the fill is one at ``price``, allowing for the rounding of its amounts to a millionth."""
+    exact = trade.usdc * MICRO - trade.shares * price
+    return abs(exact) <= 2 * MICRO or abs(price_of(trade.usdc, trade.shares) - price) <= TICK_4 // 2

@@ -1,0 +1,176 @@
+"""The occurrence-counted index: which trade an observation belongs to, or that it is a new one.
+
+Chain: a distinct log is a distinct occurrence, in log order. API: the n-th row of a key within a completely read
+window is occurrence n. Trades of a key = max(chain count, API count).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from pilotfish.core.trade import LeaderFill, Source, Trade, TradeKey
+
+REVIVE_BY_API_AFTER = 60_000_000
+"""A retracted trade that the API still lists this long (µs) after the reorg is taken as standing again."""
+
+
+@dataclass(slots=True)
+class Sighting:
+    """What one observation means: the trade it belongs to (``None`` = a new one) and what that changed."""
+
+    fill: LeaderFill
+    trade: Trade | None
+    occurrence: int
+    changed: bool = False
+    revived: bool = False
+
+
+@dataclass(slots=True)
+class _Key:
+    trades: list[Trade] = field(default_factory=list)
+    chain: dict[str, Trade] = field(default_factory=dict)
+    """Chain identity of a log -> the occurrence it is bound to."""
+
+
+def _log_id(fill: LeaderFill | Trade) -> str:
+    """A log within its transaction: its index, or the order it filled where a provider leaves the index out."""
+    return f"#{fill.log_index}" if fill.log_index is not None else f"o{fill.order_hash}"
+
+
+def _other_block(trade: Trade, fill: LeaderFill) -> bool:
+    """A transaction stands in one block only: another block means that the chain was reorganised in between."""
+    if fill.block_hash is not None and trade.block_hash is not None:
+        return fill.block_hash != trade.block_hash
+    if fill.block_number is not None and trade.block_number is not None:
+        return fill.block_number != trade.block_number
+    return False
+
+
+class TradeIndex:
+    """Recent trades by identity. Bounded by :meth:`forget_before`."""
+
+    def __init__(self) -> None:
+        self._keys: dict[TradeKey, _Key] = {}
+
+    def __len__(self) -> int:
+        return sum(len(k.trades) for k in self._keys.values())
+
+    def __iter__(self) -> Iterator[Trade]:
+        for entry in self._keys.values():
+            yield from entry.trades
+
+    def add(self, trade: Trade) -> None:
+        """Enter a trade that is already decided on: a new one, or one restored from the store."""
+        entry = self._keys.setdefault(trade.key, _Key())
+        assert len(entry.trades) + 1 == trade.occurrence, "occurrences are consecutive"
+        entry.trades.append(trade)
+        if trade.first_seen_by_polygon_at is not None and trade.active:
+            entry.chain[_log_id(trade)] = trade
+
+    def has(self, trade: Trade) -> bool:
+        """True if this very occurrence is in the index."""
+        entry = self._keys.get(trade.key)
+        return entry is not None and len(entry.trades) >= trade.occurrence
+
+    def see_chain(self, fill: LeaderFill, at: int) -> Sighting:
+        """Place a chain log that is not marked removed."""
+        assert fill.source is Source.POLYGON
+        entry = self._keys.get(fill.key)
+        if entry is None:
+            return Sighting(fill, None, 1)
+        if any(_other_block(t, fill) for t in entry.chain.values()):
+            entry.chain.clear()
+        log = _log_id(fill)
+        bound = entry.chain.get(log)
+        if bound is not None:
+            return Sighting(fill, bound, bound.occurrence)
+        taken = {id(t) for t in entry.chain.values()}
+        free = next((t for t in entry.trades if id(t) not in taken), None)
+        if free is None:
+            return Sighting(fill, None, len(entry.trades) + 1)
+        revived = not free.active
+        free.retracted_at = None
+        if free.first_seen_by_polygon_at is None:
+            free.first_seen_by_polygon_at = at
+        _take_chain_fields(free, fill)
+        entry.chain[log] = free
+        return Sighting(fill, free, free.occurrence, changed=True, revived=revived)
+
+    def see_removed(self, fill: LeaderFill, at: int) -> Trade | None:
+        """Retract the occurrence that a ``removed: true`` log names; ``None`` if it names none."""
+        entry = self._keys.get(fill.key)
+        if entry is None:
+            return None
+        log = _log_id(fill)
+        trade = entry.chain.get(log)
+        if trade is None or not trade.active or _other_block(trade, fill):
+            return None
+        del entry.chain[log]
+        trade.retracted_at = at
+        return trade
+
+    def see_api_window(self, fills: Iterable[LeaderFill], at: int) -> Iterator[Sighting]:
+        """Place the rows of one completely read window, in their order. Lazy: enter each new trade before the next."""
+        counts: dict[TradeKey, int] = {}
+        for fill in fills:
+            assert fill.source is Source.API
+            n = counts[fill.key] = counts.get(fill.key, 0) + 1
+            entry = self._keys.get(fill.key)
+            if entry is None or n > len(entry.trades):
+                yield Sighting(fill, None, n)
+                continue
+            trade = entry.trades[n - 1]
+            sighting = Sighting(fill, trade, n)
+            if trade.first_seen_by_api_at is None:
+                trade.first_seen_by_api_at = at
+                _take_api_fields(trade, fill)
+                sighting.changed = True
+            if trade.retracted_at is not None and at - trade.retracted_at > REVIVE_BY_API_AFTER:
+                trade.retracted_at = None
+                sighting.changed = sighting.revived = True
+            yield sighting
+
+    def sort_occurrences(self, key: TradeKey) -> list[Trade]:
+        """Give occurrence n the n-th log of its transaction; returns the trades whose chain fields moved.
+
+        Two subscriptions deliver in no fixed order, so identical fills can arrive the wrong way round.
+        """
+        entry = self._keys[key]
+        bound = [t for t in entry.trades if t.log_index is not None and t.active]
+        logs = sorted((_chain_fields(t) for t in bound), key=lambda f: f[0])
+        moved = [t for t, f in zip(bound, logs, strict=True) if _chain_fields(t) != f]
+        if moved:
+            for trade, f in zip(bound, logs, strict=True):
+                trade.log_index, trade.order_hash, trade.fee, trade.role, trade.usdc = f
+                entry.chain[_log_id(trade)] = trade
+        return moved
+
+    def forget_before(self, traded_at: int) -> int:
+        """Drop keys whose trades are all older than ``traded_at`` (µs); returns how many trades went."""
+        old = [k for k, e in self._keys.items() if all(t.traded_at < traded_at for t in e.trades)]
+        return sum(len(self._keys.pop(k).trades) for k in old)
+
+
+def _chain_fields(trade: Trade) -> tuple[int, str | None, int | None, str | None, int]:
+    assert trade.log_index is not None
+    return (trade.log_index, trade.order_hash, trade.fee, trade.role, trade.usdc)
+
+
+def _take_chain_fields(trade: Trade, fill: LeaderFill) -> None:
+    trade.usdc = fill.usdc
+    trade.fee, trade.role, trade.order_hash = fill.fee, fill.role, fill.order_hash
+    trade.exchange = fill.exchange
+    trade.block_number, trade.block_hash, trade.log_index = fill.block_number, fill.block_hash, fill.log_index
+    if fill.traded_at is not None:
+        trade.traded_at, trade.traded_at_estimated = fill.traded_at, False
+
+
+def _take_api_fields(trade: Trade, fill: LeaderFill) -> None:
+    trade.condition_id = trade.condition_id or fill.condition_id
+    trade.outcome = trade.outcome or fill.outcome
+    trade.title = trade.title or fill.title
+    trade.slug = trade.slug or fill.slug
+    trade.is_combo = trade.is_combo or fill.is_combo
+    if trade.traded_at_estimated and fill.traded_at is not None:
+        trade.traded_at, trade.traded_at_estimated = fill.traded_at, False

@@ -1,0 +1,482 @@
+"""The state machine: ``Engine.apply(event) -> list[Effect]``. One thread, no I/O, no clock.
+
+This module takes observations in (identity, holdings, sightings); ``copying`` decides, ``execution`` fills.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pilotfish.core import events as ev
+from pilotfish.core.copying import Copying
+from pilotfish.core.dedupe import Sighting
+from pilotfish.core.effects import (
+    Effect,
+    Insert,
+    NeedHoldings,
+    SetTimer,
+    Upsert,
+    WipePaper,
+    position_row,
+    trade_row,
+    trade_update,
+)
+from pilotfish.core.execution import Execution
+from pilotfish.core.holdings import Holding
+from pilotfish.core.state import Desk, DeskKey, Leader, State
+from pilotfish.core.trade import LeaderFill, Source, Trade, TradeClass
+from pilotfish.core.units import SECOND
+
+REORG_PATIENCE = 60 * SECOND
+"""How long a retracted trade may take to be mined again before what waits for it is given up."""
+RECHECK_AFTER = 20 * SECOND
+"""A snapshot that disagrees is compared with a second one after this time."""
+FORGET_AFTER = 8 * 86_400 * SECOND
+"""How long identities are kept in memory; above the longest warm start."""
+
+
+class Engine:
+    """Holds the state of one run. The first event is :class:`~pilotfish.core.events.Restored`."""
+
+    def __init__(self) -> None:
+        self.state = State()
+        self.copying = Copying(self.state)
+        self.execution = Execution(self.state)
+        self._last_forget = 0
+        self._lag_watch: dict[int, Trade] = {}
+        self._resuming: list[tuple[str, tuple[ev.PendingDecision, ...], dict[int, Trade]]] = []
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            ev.Restored: self._restored,
+            ev.LeaderFollowed: self._followed,
+            ev.LeaderPaused: self._paused,
+            ev.LeaderRemoved: self._removed,
+            ev.PolicyChanged: self._policy,
+            ev.PortfolioAdded: self._portfolio,
+            ev.PaperReset: self._reset,
+            ev.ChainFillSeen: self._chain,
+            ev.ApiWindowRead: self._window,
+            ev.HoldingsSnapshot: self._snapshot,
+            ev.MarketSeen: self._market,
+            ev.MarketMissing: self._no_market,
+            ev.BookSeen: self._book,
+            ev.BookMissing: self._no_book,
+            ev.HealthChanged: self._health,
+            ev.TimerFired: self._timer,
+            ev.Tick: self._tick,
+        }
+
+    def apply(self, event: ev.Event) -> list[Effect]:
+        """Apply one event; the returned effects belong into one commit, in this order."""
+        self._handlers[type(event)](event)
+        out, self.state.out = self.state.out, []
+        return out
+
+    # -- life cycle --------------------------------------------------------------------------------------------
+
+    def _restored(self, e: ev.Restored) -> None:
+        s = self.state
+        s.ids.update(
+            trade=e.last_trade_id,
+            decision=e.last_decision_id,
+            intent=e.last_intent_id,
+            fill=e.last_fill_id,
+            entry=e.last_entry_id,
+        )
+        trades = {t.id: t for t in e.trades}
+        for trade in sorted(e.trades, key=lambda t: t.occurrence):
+            s.index.add(trade)
+        for portfolio in e.portfolios:
+            self._add_desk(portfolio)
+        for portfolio in e.portfolios:
+            desk = s.desks[portfolio.name]
+            self.execution.restore(desk, portfolio.intents, trades, e.at)
+            for trade_id in portfolio.spent_on:
+                if trade_id in trades:
+                    self.copying.note_order(desk, trades[trade_id])
+        self._resuming = [(p.name, p.pending, trades) for p in e.portfolios if p.pending]
+
+    def _add_desk(self, portfolio: ev.PortfolioState) -> None:
+        self.state.desks[portfolio.name] = Desk(portfolio)
+        for leader in portfolio.follows:
+            names = self.state.follows.setdefault(leader, [])
+            if portfolio.name not in names:
+                names.append(portfolio.name)
+
+    def _portfolio(self, e: ev.PortfolioAdded) -> None:
+        self._add_desk(e.state)
+        self.execution.value(e.at)
+
+    def _followed(self, e: ev.LeaderFollowed) -> None:
+        s = self.state
+        leader = s.leaders[e.leader] = Leader(
+            wallet=e.leader,
+            follow_from=e.follow_from,
+            floor_ts=e.floor_ts,
+            cursor_ts=e.cursor_ts,
+            paused=e.paused,
+            bootstrapped=e.bootstrapped,
+        )
+        for name in s.desks:
+            names = s.follows.setdefault(e.leader, [])
+            if name not in names:
+                names.append(name)
+        for token_id, shares in e.holdings:
+            s.holdings[(e.leader, token_id)] = Holding(shares)
+            s.holding_sums[(e.leader, token_id)] = shares
+        if e.is_new:
+            self._write_cursor(leader, e.at)
+        if not e.bootstrapped:
+            s.out.append(NeedHoldings(e.leader, bootstrap=True))
+        self._take_up_pending(e.leader, e.at)
+
+    def _take_up_pending(self, leader: str, at: int) -> None:
+        """Decisions that waited at the last stop go on once their leader is followed again."""
+        rest = []
+        for name, pending, trades in self._resuming:
+            mine = tuple(p for p in pending if p.trade_id in trades and trades[p.trade_id].leader == leader)
+            other = tuple(p for p in pending if p not in mine)
+            if mine and name in self.state.desks:
+                self.copying.restore(self.state.desks[name], mine, trades, at)
+            if other:
+                rest.append((name, other, trades))
+        self._resuming = rest
+
+    def _paused(self, e: ev.LeaderPaused) -> None:
+        leader = self.state.leaders.get(e.leader)
+        if leader is not None:
+            leader.paused = e.paused
+            self.copying.wake_all(e.at)
+
+    def _removed(self, e: ev.LeaderRemoved) -> None:
+        leader = self.state.leaders.get(e.leader)
+        if leader is not None:
+            leader.active = False
+            self.copying.wake_all(e.at)
+
+    def _policy(self, e: ev.PolicyChanged) -> None:
+        desk = self.state.desks.get(e.portfolio)
+        if desk is not None:
+            desk.policy = e.policy
+            self.copying.wake_all(e.at)
+
+    def _reset(self, e: ev.PaperReset) -> None:
+        for name, desk in self.state.desks.items():
+            if e.portfolio in (None, name):
+                self.copying.reset(desk, e.at)
+                desk.wipe()
+        self.state.out.append(WipePaper(e.portfolio))
+        ids = {"intents": self.state.ids["intent"], "fills": self.state.ids["fill"]}
+        ids["ledger_entries"] = self.state.ids["entry"]
+        self.state.out.append(Upsert("worker_status", {"name": "ids", "at": e.at, "data": ids}))
+        for name, desk in self.state.desks.items():
+            if e.portfolio in (None, name):
+                self.state.out.append(
+                    Upsert("portfolios", {"name": name, "bankroll_micro": desk.bankroll, "reset_at": e.at})
+                )
+        self.execution.value(e.at)
+
+    # -- observations ------------------------------------------------------------------------------------------
+
+    def _chain(self, e: ev.ChainFillSeen) -> None:
+        s, fill = self.state, e.fill
+        leader = s.leaders.get(fill.leader)
+        if leader is None or not leader.active:
+            return
+        if e.removed:
+            trade = s.index.see_removed(fill, e.at)
+            if trade is not None:
+                self._retract(trade, e.at)
+            return
+        if fill.traded_at is not None and fill.traded_at < leader.floor_ts * SECOND:
+            return
+        sighting = s.index.see_chain(fill, e.at)
+        self._place(leader, sighting, e.at)
+
+    def _window(self, e: ev.ApiWindowRead) -> None:
+        s = self.state
+        leader = s.leaders.get(e.leader)
+        if leader is None or not leader.active:
+            return
+        fills = [f for f in e.fills if (f.traded_at or 0) >= leader.floor_ts * SECOND]
+        for sighting in s.index.see_api_window(fills, e.at):
+            self._place(leader, sighting, e.at)
+        if e.cursor_ts > leader.cursor_ts:
+            leader.cursor_ts = e.cursor_ts
+            self._write_cursor(leader, e.at)
+
+    def _write_cursor(self, leader: Leader, at: int) -> None:
+        self.state.out.append(
+            Upsert(
+                "cursors",
+                {
+                    "leader": leader.wallet,
+                    "api_cursor_ts": leader.cursor_ts,
+                    "api_cursor_initialized": True,
+                    "api_cursor_updated_at": at,
+                    "follow_from": leader.follow_from,
+                    "floor_ts": leader.floor_ts,
+                    "bootstrapped": leader.bootstrapped,
+                },
+            )
+        )
+
+    def _place(self, leader: Leader, sighting: Sighting, at: int) -> None:
+        if sighting.trade is None:
+            self._new_trade(leader, sighting.fill, sighting.occurrence, at)
+            return
+        trade = sighting.trade
+        if not sighting.changed:
+            return
+        touched = self._reordered(trade)
+        if sighting.fill.source is Source.POLYGON:
+            touched += self.state.index.sort_occurrences(trade.key)
+            self.copying.learned_order_hash(trade)
+        if sighting.revived:
+            touched += self._holding(trade.leader, trade.token_id).add_trade(trade) if trade.moves_holding else []
+            self._write_holding(trade.leader, trade.token_id, trade.signed_shares if trade.moves_holding else 0, at)
+            self.execution.revive(trade, at)
+        key = (trade.leader, trade.token_id)
+        if key in self.state.holdings and self.state.holdings[key].shares != self.state.holding_sums.get(key, 0):
+            self._write_holding(trade.leader, trade.token_id, 0, at)
+        for changed in _unique([trade, *touched]):
+            self.state.out.append(trade_update(changed))
+        if sighting.fill.source is Source.POLYGON or sighting.revived:
+            self.copying.wake("chain", trade.token_id, at)
+
+    def _reordered(self, trade: Trade) -> list[Trade]:
+        holding = self.state.holdings.get((trade.leader, trade.token_id))
+        return holding.reorder(trade) if holding is not None else []
+
+    def _new_trade(self, leader: Leader, fill: LeaderFill, occurrence: int, at: int) -> None:
+        s = self.state
+        traded_at = fill.traded_at if fill.traded_at is not None else at // SECOND * SECOND
+        policy = next((s.desks[n].policy for n in s.follows.get(leader.wallet, ()) if n in s.desks), None)
+        live_lag = policy.max_live_lag_sec * SECOND if policy else 15 * SECOND
+        if traded_at < leader.follow_from // SECOND * SECOND:
+            kind = TradeClass.BACKFILL
+        else:
+            kind = TradeClass.LIVE if at - traded_at <= live_lag else TradeClass.CATCH_UP
+        api = fill.source is Source.API
+        trade = Trade(
+            id=s.next_id("trade"),
+            leader=fill.leader,
+            tx_hash=fill.tx_hash,
+            token_id=fill.token_id,
+            side=fill.side,
+            shares=fill.shares,
+            usdc=fill.usdc,
+            occurrence=occurrence,
+            traded_at=traded_at,
+            traded_at_estimated=fill.traded_at is None,
+            first_source=fill.source,
+            first_seen_by_api_at=at if api else None,
+            first_seen_by_polygon_at=None if api else at,
+            trade_class=kind,
+            is_combo=fill.is_combo,
+            condition_id=fill.condition_id,
+            outcome=fill.outcome,
+            title=fill.title,
+            slug=fill.slug,
+            fee=fill.fee,
+            role=fill.role,
+            order_hash=fill.order_hash,
+            exchange=fill.exchange,
+            block_number=fill.block_number,
+            block_hash=fill.block_hash,
+            log_index=fill.log_index,
+        )
+        s.index.add(trade)
+        market = s.markets.get(trade.token_id)
+        if market is not None:
+            trade.condition_id = trade.condition_id or market.condition_id
+            trade.outcome = trade.outcome or market.outcome
+            trade.title = trade.title or market.title
+            trade.slug = trade.slug or market.slug
+        trade.moves_holding = not (trade.is_backfill and leader.bootstrapped)
+        moved = []
+        if trade.moves_holding:
+            moved = self._holding(trade.leader, trade.token_id).add_trade(trade)
+            leader.suspects.pop(trade.token_id, None)
+        s.out.append(Insert("trades", trade_row(trade)))
+        s.out.append(Insert("trade_raw", {"trade_id": trade.id, "source": fill.source.value, "payload": fill.raw}))
+        for other in moved:
+            if other is not trade:
+                s.out.append(trade_update(other))
+        if trade.moves_holding:
+            self._write_holding(trade.leader, trade.token_id, trade.signed_shares, at)
+        if not api:
+            moved = s.index.sort_occurrences(trade.key)
+            s.out.extend(trade_update(t) for t in moved)
+            if policy is not None:
+                s.out.append(SetTimer(f"api_lag|{trade.id}", at + policy.api_lag_fallback_ms * 1000))
+                self._lag_watch[trade.id] = trade
+        self.copying.new_trade(trade, at)
+
+    def _retract(self, trade: Trade, at: int) -> None:
+        touched: list[Trade] = []
+        if trade.moves_holding:
+            touched = self._holding(trade.leader, trade.token_id).remove_trade(trade, at)
+            self._write_holding(trade.leader, trade.token_id, -trade.signed_shares, at)
+        for changed in _unique([trade, *touched]):
+            self.state.out.append(trade_update(changed))
+        self.execution.orphan(trade, at)
+        self.state.out.append(SetTimer(f"reorg|{trade.id}|{trade.token_id}", at + REORG_PATIENCE))
+
+    # -- holdings ----------------------------------------------------------------------------------------------
+
+    def _holding(self, leader: str, token_id: str) -> Holding:
+        return self.state.holdings.setdefault((leader, token_id), Holding())
+
+    def _write_holding(self, leader: str, token_id: str, moved: int, at: int, cause: str | None = None) -> None:
+        """Write a holding's row; what its trades do not explain becomes an adjustment row with its cause."""
+        s, key = self.state, (leader, token_id)
+        shares = self._holding(leader, token_id).shares
+        explained = s.holding_sums.get(key, 0) + moved
+        if shares != explained:
+            s.out.append(
+                Insert(
+                    "holding_adjustments",
+                    {
+                        "leader": leader,
+                        "token_id": token_id,
+                        "delta_micro": shares - explained,
+                        "cause": cause or "unseen",
+                        "at": at,
+                    },
+                )
+            )
+        s.holding_sums[key] = shares
+        s.out.append(
+            Upsert(
+                "leader_holdings", {"leader": leader, "token_id": token_id, "shares_micro": shares, "updated_at": at}
+            )
+        )
+
+    def _snapshot(self, e: ev.HoldingsSnapshot) -> None:
+        leader = self.state.leaders.get(e.leader)
+        if leader is None or not leader.active:
+            return
+        told = dict(e.holdings)
+        mine: set[DeskKey] = {k for k in self.state.holdings if k[0] == e.leader}
+        tokens = sorted({k[1] for k in mine} | set(told))
+        if e.bootstrap and not leader.bootstrapped:
+            leader.bootstrapped = True
+            for token in tokens:
+                self._correct(e.leader, token, told.get(token, 0), e.as_of, e.at, "bootstrap")
+            self._write_cursor(leader, e.at)
+            return
+        suspects: dict[str, int] = {}
+        for token in tokens:
+            said = told.get(token, 0)
+            if said == self._holding(e.leader, token).shares:
+                continue
+            if leader.suspects.get(token) == said:
+                self._correct(e.leader, token, said, e.as_of, e.at, "reconciled")
+            else:
+                suspects[token] = said
+        leader.suspects = suspects
+        if suspects:
+            self.state.out.append(SetTimer(f"recheck|{e.leader}", e.at + RECHECK_AFTER))
+
+    def _correct(self, leader: str, token: str, shares: int, as_of: int, at: int, cause: str) -> None:
+        touched = self._holding(leader, token).set_to(shares, as_of)
+        for trade in touched:
+            self.state.out.append(trade_update(trade))
+        self._write_holding(leader, token, 0, at, cause)
+
+    # -- answers and time --------------------------------------------------------------------------------------
+
+    def _market(self, e: ev.MarketSeen) -> None:
+        market = e.market
+        self.state.markets[market.token_id] = market
+        self.state.out.append(
+            Upsert(
+                "markets",
+                {
+                    "token_id": market.token_id,
+                    "condition_id": market.condition_id,
+                    "outcome": market.outcome,
+                    "title": market.title,
+                    "slug": market.slug,
+                    "category": market.category,
+                    "closed": market.closed,
+                    "accepting_orders": market.accepting_orders,
+                    "tick_micro": market.tick,
+                    "fee_rate_ppm": market.fee.rate_ppm,
+                    "delay_ms": market.delay_ms,
+                    "end_at": market.end_at,
+                    "payout_micro": market.payout,
+                    "fetched_at": market.fetched_at,
+                },
+            )
+        )
+        for name, desk in self.state.desks.items():
+            for position in desk.positions.values():
+                if position.token_id == market.token_id and not position.condition_id:
+                    position.condition_id, position.outcome = market.condition_id, market.outcome
+                    self.state.out.append(Upsert("positions", position_row(name, position)))
+        if market.payout is not None:
+            self.execution.settle(market, e.at)
+        self.copying.wake("market", market.token_id, e.at)
+
+    def _no_market(self, e: ev.MarketMissing) -> None:
+        self.copying.failed("market", e.token_id, e.at)
+
+    def _book(self, e: ev.BookSeen) -> None:
+        book = e.book
+        known = self.state.books.get(book.token_id)
+        if known is not None and known.requested_at > book.requested_at:
+            return
+        self.state.books[book.token_id] = book
+        self.state.memory.refresh(book)
+        self.execution.on_book(book, e.at)
+        self.copying.wake("book", book.token_id, e.at)
+
+    def _no_book(self, e: ev.BookMissing) -> None:
+        self.execution.on_no_book(e.token_id, e.at)
+        self.copying.failed("book", e.token_id, e.at, final=e.gone)
+
+    def _health(self, e: ev.HealthChanged) -> None:
+        if self.state.healthy[e.source] != e.healthy:
+            self.state.healthy[e.source] = e.healthy
+            self.state.out.append(
+                Insert(
+                    "health_events",
+                    {"at": e.at, "source": e.source.value, "healthy": e.healthy, "detail": e.detail},
+                )
+            )
+            self.copying.wake_all(e.at)
+
+    def _timer(self, e: ev.TimerFired) -> None:
+        match e.key.split("|"):
+            case ["due", name, intent]:
+                self.execution.due(name, int(intent))
+            case ["retry", what, token]:
+                self.copying.retry(what, token, e.at)
+            case ["reorg", trade_id, _]:
+                self.copying.give_up_reorg(int(trade_id), e.at)
+                self.execution.give_up_reorg(int(trade_id))
+            case ["recheck", wallet]:
+                self.state.out.append(NeedHoldings(wallet, bootstrap=False))
+            case ["api_lag", trade_id]:
+                trade = self._lag_watch.pop(int(trade_id), None)
+                if trade is not None and trade.first_seen_by_api_at is None:
+                    trade.api_lagged = True
+                    self.state.out.append(trade_update(trade))
+            case _:
+                raise AssertionError(f"no such timer: {e.key}")
+
+    def _tick(self, e: ev.Tick) -> None:
+        self.execution.value(e.at)
+        for name, pending, trades in self._resuming:
+            self.copying.restore(self.state.desks[name], pending, trades, e.at)
+        self._resuming = []
+        if e.at - self._last_forget > 3600 * SECOND:
+            self._last_forget = e.at
+            cursors = [leader.cursor_ts * SECOND - 3600 * SECOND for leader in self.state.leaders.values()]
+            self.state.index.forget_before(min([e.at - FORGET_AFTER, *cursors]))
+
+
+def _unique(trades: list[Trade]) -> list[Trade]:
+    return list({t.id: t for t in trades}.values())

@@ -1,0 +1,250 @@
+"""What can happen. Every event carries ``at``: microseconds since the epoch, UTC, as the runtime saw it."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from pilotfish.core.book import Book
+from pilotfish.core.fees import NO_FEE, FeeSchedule
+from pilotfish.core.ledger import Position
+from pilotfish.core.settings import Policy
+from pilotfish.core.trade import LeaderFill, Source, Trade
+
+
+class Market(msgspec.Struct, frozen=True, kw_only=True):
+    """What the engine needs to know of the market behind a token. ``payout`` is millionths per share, once resolved."""
+
+    token_id: str
+    condition_id: str
+    outcome: str = ""
+    title: str = ""
+    slug: str = ""
+    category: str = ""
+    closed: bool = False
+    accepting_orders: bool = True
+    tick: int = 10_000
+    fee: FeeSchedule = NO_FEE
+    delay_ms: int = 0
+    end_at: int | None = None
+    payout: int | None = None
+    fetched_at: int = 0
+
+
+class IntentState(msgspec.Struct, kw_only=True):
+    """An intent: what to buy or sell, within which limit, and how far it got."""
+
+    id: int
+    decision_id: int
+    trade_id: int
+    portfolio: str
+    leader: str
+    token_id: str
+    condition_id: str
+    side: str
+    shares: int
+    budget: int
+    limit_price: int
+    leader_price: int
+    traded_at: int
+    created_at: int
+    due_at: int
+    give_up_at: int
+    state: str = "pending"
+    reason: str | None = None
+    filled_shares: int = 0
+    attempts: int = 0
+    recheck: bool = False
+
+
+class PendingDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision that was waiting when the worker stopped."""
+
+    id: int
+    trade_id: int
+    portfolio: str
+
+
+class SpentOrder(msgspec.Struct, kw_only=True):
+    """A leader order on which a portfolio has spent its fixed size."""
+
+    trade_id: int
+    order_hash: str | None
+    price: int
+    last_at: int
+
+
+class PortfolioState(msgspec.Struct, frozen=True, kw_only=True):
+    """A portfolio as the store knows it.
+
+    ``spent_on``: recent BUY trades copied, or skipped as part of an order already copied. ``spent_today`` counts the
+    UTC day ``spent_day``; ``buys`` counts copied BUYs by token.
+    """
+
+    name: str
+    bankroll: int
+    cash: int
+    policy: Policy
+    positions: tuple[Position, ...] = ()
+    intents: tuple[IntentState, ...] = ()
+    pending: tuple[PendingDecision, ...] = ()
+    spent_on: tuple[int, ...] = ()
+    spent_day: int = 0
+    spent_today: int = 0
+    buys: tuple[tuple[str, int], ...] = ()
+    follows: tuple[str, ...] = ()
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    at: int
+
+
+class Restored(_Event, frozen=True, kw_only=True, tag=True):
+    """The first event of every run: the last ids given, and the portfolios with their open business."""
+
+    portfolios: tuple[PortfolioState, ...]
+    trades: tuple[Trade, ...] = ()
+    last_trade_id: int = 0
+    last_decision_id: int = 0
+    last_intent_id: int = 0
+    last_fill_id: int = 0
+    last_entry_id: int = 0
+
+
+class LeaderFollowed(_Event, frozen=True, kw_only=True, tag=True):
+    """A leader is followed from now on (``cursor_ts`` = None) or again after a restart (stored cursor).
+
+    ``floor_ts`` (epoch seconds): nothing traded earlier is taken in. ``follow_from`` (µs): earlier is backfill.
+    """
+
+    leader: str
+    follow_from: int
+    floor_ts: int
+    cursor_ts: int
+    is_new: bool
+    paused: bool = False
+    bootstrapped: bool = False
+    holdings: tuple[tuple[str, int], ...] = ()
+
+
+class LeaderPaused(_Event, frozen=True, kw_only=True, tag=True):
+    """A leader's copying was paused or resumed; his trades are still recorded."""
+
+    leader: str
+    paused: bool
+
+
+class LeaderRemoved(_Event, frozen=True, kw_only=True, tag=True):
+    """A leader is no longer followed. What was copied from him stays."""
+
+    leader: str
+
+
+class PolicyChanged(_Event, frozen=True, kw_only=True, tag=True):
+    """A portfolio's effective settings changed."""
+
+    portfolio: str
+    policy: Policy
+
+
+class PortfolioAdded(_Event, frozen=True, kw_only=True, tag=True):
+    """A new portfolio that starts with its bankroll in cash."""
+
+    state: PortfolioState
+
+
+class PaperReset(_Event, frozen=True, kw_only=True, tag=True):
+    """Positions, intents, fills and ledger of a portfolio (``None`` = all) were wiped; cash is the bankroll again."""
+
+    portfolio: str | None = None
+
+
+class ChainFillSeen(_Event, frozen=True, kw_only=True, tag=True):
+    """A log with a followed wallet as maker; ``removed`` when a reorg takes it back."""
+
+    fill: LeaderFill
+    removed: bool = False
+
+
+class ApiWindowRead(_Event, frozen=True, kw_only=True, tag=True):
+    """All TRADE rows of one leader from a start to now, in the API's order, and where the cursor goes."""
+
+    leader: str
+    fills: tuple[LeaderFill, ...]
+    cursor_ts: int
+
+
+class HoldingsSnapshot(_Event, frozen=True, kw_only=True, tag=True):
+    """What ``/v2/positions`` says that a leader holds, as of an instant (µs)."""
+
+    leader: str
+    as_of: int
+    holdings: tuple[tuple[str, int], ...]
+    bootstrap: bool = False
+
+
+class MarketSeen(_Event, frozen=True, kw_only=True, tag=True):
+    """A token's market, looked up."""
+
+    market: Market
+
+
+class MarketMissing(_Event, frozen=True, kw_only=True, tag=True):
+    """A look-up that found nothing or failed."""
+
+    token_id: str
+    detail: str = ""
+
+
+class BookSeen(_Event, frozen=True, kw_only=True, tag=True):
+    """A token's order book."""
+
+    book: Book
+
+
+class BookMissing(_Event, frozen=True, kw_only=True, tag=True):
+    """No book: none exists, or the request failed."""
+
+    token_id: str
+    detail: str = ""
+    gone: bool = False
+
+
+class HealthChanged(_Event, frozen=True, kw_only=True, tag=True):
+    """A source became healthy or ill."""
+
+    source: Source
+    healthy: bool
+    detail: str = ""
+
+
+class TimerFired(_Event, frozen=True, kw_only=True, tag=True):
+    """A timer that the engine set has run out."""
+
+    key: str
+
+
+class Tick(_Event, frozen=True, kw_only=True, tag=True):
+    """Regular heartbeat: values the portfolios."""
+
+
+Event: TypeAlias = (
+    Restored
+    | LeaderFollowed
+    | LeaderPaused
+    | LeaderRemoved
+    | PolicyChanged
+    | PortfolioAdded
+    | PaperReset
+    | ChainFillSeen
+    | ApiWindowRead
+    | HoldingsSnapshot
+    | MarketSeen
+    | MarketMissing
+    | BookSeen
+    | BookMissing
+    | HealthChanged
+    | TimerFired
+    | Tick
+)

@@ -1,0 +1,102 @@
+"""What each leader holds: a fold over his trades and corrections in the order of the chain, never below zero.
+
+The order in which two sources *deliver* must not matter, so a late row is put where it belongs and the fold is run
+again from there.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from dataclasses import dataclass, field
+
+from pilotfish.core.trade import Trade
+
+KEEP = 512
+"""Entries kept per holding for re-ordering and reorgs; older ones are final."""
+
+OrderKey = tuple[int, int, int]
+_LAST_LOG = 2**31
+
+
+@dataclass(slots=True, order=True)
+class _Entry:
+    order: OrderKey
+    delta: int = field(compare=False)
+    sets: bool = field(compare=False, default=False)
+    trade: Trade | None = field(compare=False, default=None)
+    before: int = field(compare=False, default=0)
+
+
+def order_of(trade: Trade) -> OrderKey:
+    """Chain order: block time, then log index, then arrival where the log index is not known."""
+    return (trade.traded_at, trade.log_index if trade.log_index is not None else _LAST_LOG, trade.id)
+
+
+class Holding:
+    """One leader's shares of one token."""
+
+    __slots__ = ("_base", "_entries", "shares")
+
+    def __init__(self, shares: int = 0) -> None:
+        self._base = shares
+        self._entries: list[_Entry] = []
+        self.shares = shares
+
+    def add_trade(self, trade: Trade) -> list[Trade]:
+        """Move the holding by a trade; returns the trades whose ``leader_pre_sell_shares`` it changed."""
+        return self._insert(_Entry(order_of(trade), trade.signed_shares, trade=trade))
+
+    def remove_trade(self, trade: Trade, at: int) -> list[Trade]:
+        """Take a retracted trade out again (or reverse it at ``at`` when it is older than what is kept)."""
+        kept = [e for e in self._entries if e.trade is not trade]
+        if len(kept) == len(self._entries):
+            return self._insert(_Entry((at, _LAST_LOG, 0), -trade.signed_shares))
+        self._entries = kept
+        return self._refold(0)
+
+    def reorder(self, trade: Trade) -> list[Trade]:
+        """Put a trade where its place is now that more is known of it (its log index, its exact time)."""
+        for i, entry in enumerate(self._entries):
+            if entry.trade is trade:
+                if entry.order == order_of(trade):
+                    return []
+                del self._entries[i]
+                changed = self._refold(0)
+                return [*changed, *self.add_trade(trade)]
+        return []
+
+    def set_to(self, shares: int, as_of: int) -> list[Trade]:
+        """What a snapshot said at ``as_of`` (µs): everything earlier is contained in it."""
+        return self._insert(_Entry((as_of, _LAST_LOG + 1, 0), shares, sets=True))
+
+    def _insert(self, entry: _Entry) -> list[Trade]:
+        if not self._entries or entry.order >= self._entries[-1].order:
+            self._entries.append(entry)
+            changed = self._refold(len(self._entries) - 1)
+        else:
+            insort(self._entries, entry)
+            changed = self._refold(self._entries.index(entry))
+        if len(self._entries) > 2 * KEEP:
+            self._base = self._entries[KEEP].before
+            del self._entries[:KEEP]
+        return changed
+
+    def _refold(self, start: int) -> list[Trade]:
+        changed: list[Trade] = []
+        if start == 0:
+            held = self._base
+        else:
+            previous = self._entries[start - 1]
+            held = _after(previous)
+        for entry in self._entries[start:]:
+            entry.before = held
+            if entry.trade is not None and entry.delta < 0 and entry.trade.leader_pre_sell_shares != held:
+                entry.trade.leader_pre_sell_shares = held
+                changed.append(entry.trade)
+            held = _after(entry)
+        self.shares = held
+        return changed
+
+
+def _after(entry: _Entry) -> int:
+    return entry.delta if entry.sets else max(0, entry.before + entry.delta)

@@ -1,0 +1,74 @@
+"""Cash, positions and profit. Positions are kept per (portfolio, leader, token): a leader's SELL touches only the
+shares copied from him. Cost contains the fees paid, so profit is net."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from pilotfish.core.units import ceil_div, proceeds_of
+
+
+class Position(msgspec.Struct, kw_only=True):
+    """Shares of one token copied from one leader. ``cost`` is what the shares still held cost, fees included."""
+
+    leader: str
+    token_id: str
+    condition_id: str = ""
+    outcome: str = ""
+    shares: int = 0
+    cost: int = 0
+    realized_pnl: int = 0
+    fees: int = 0
+    mark_price: int | None = None
+    status: str = "open"
+    opened_at: int = 0
+    closed_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One movement of cash: what for, how much (negative = paid)."""
+
+    kind: str
+    amount: int
+
+
+def buy(position: Position, shares: int, usdc: int, fee: int, at: int) -> list[Entry]:
+    """Book a BUY of ``shares`` for ``usdc`` plus ``fee``; returns the cash movements."""
+    assert shares > 0 and usdc >= 0 and fee >= 0
+    if position.shares == 0:
+        position.opened_at, position.status, position.closed_at = at, "open", None
+    position.shares += shares
+    position.cost += usdc + fee
+    position.fees += fee
+    return [Entry("buy", -usdc), *([Entry("fee", -fee)] if fee else [])]
+
+
+def sell(position: Position, shares: int, usdc: int, fee: int, at: int) -> list[Entry]:
+    """Book a SELL of ``shares`` for ``usdc`` less ``fee``; the cost taken out is rounded up, against us."""
+    assert 0 < shares <= position.shares, "a sell never exceeds what is held"
+    cost = position.cost if shares == position.shares else ceil_div(position.cost * shares, position.shares)
+    position.shares -= shares
+    position.cost -= cost
+    position.fees += fee
+    position.realized_pnl += usdc - fee - cost
+    if position.shares == 0:
+        position.status, position.closed_at = "closed", at
+    return [Entry("sell", usdc), *([Entry("fee", -fee)] if fee else [])]
+
+
+def settle(position: Position, payout: int, at: int) -> list[Entry]:
+    """Pay out a resolved position at ``payout`` millionths per share, rounded down."""
+    assert position.shares > 0
+    usdc = proceeds_of(position.shares, payout)
+    position.realized_pnl += usdc - position.cost
+    position.shares, position.cost = 0, 0
+    position.mark_price, position.status, position.closed_at = payout, "resolved", at
+    return [Entry("settle", usdc)]
+
+
+def value_of(position: Position) -> int:
+    """What the position is worth at its mark, rounded down; at 0 while nobody bids."""
+    return proceeds_of(position.shares, position.mark_price or 0)

@@ -1,0 +1,283 @@
+"""The decision: copy, skip with a reason, wait, or say what is missing, with a trace of every check.
+
+Pure function of :class:`Facts`. The order of the checks is DESIGN.md section 4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pilotfish.core import sizing
+from pilotfish.core.book import Book, LiquidityMemory
+from pilotfish.core.events import Market
+from pilotfish.core.reasons import Reason
+from pilotfish.core.settings import Policy, TriggerMode
+from pilotfish.core.trade import Side, Source, Trade, TradeClass
+from pilotfish.core.units import BPS, MICRO, PPM, SECOND, ceil_div, price_of
+
+
+@dataclass(slots=True, kw_only=True)
+class Facts:
+    """Everything that a decision depends on. Amounts in millionths, times in µs."""
+
+    at: int
+    portfolio: str
+    policy: Policy
+    trade: Trade
+    leader_paused: bool
+    healthy: dict[Source, bool]
+    market: Market | None
+    market_failed: bool
+    book: Book | None
+    book_failed: bool
+    memory: LiquidityMemory
+    held: int
+    cash: int
+    market_cost: int
+    leader_cost: int
+    total_cost: int
+    spent_today: int
+    open_positions: int
+    has_position: bool
+    buys_of_outcome: int
+    same_order: bool
+
+
+@dataclass(slots=True)
+class Check:
+    """One line of a trace."""
+
+    check: str
+    value: object
+    limit: object
+    passed: bool
+
+
+@dataclass(slots=True)
+class Verdict:
+    """``action`` is copy, skip or wait. A copy says how much (``budget`` or ``shares``) and within which ``limit``."""
+
+    action: str
+    reason: Reason
+    trace: list[Check] = field(default_factory=list)
+    budget: int = 0
+    shares: int = 0
+    limit: int = 0
+
+
+class _End(Exception):  # noqa: N818 - control flow of one function, not an error
+    def __init__(self, action: str, reason: Reason) -> None:
+        self.action, self.reason = action, reason
+
+
+class _Trace:
+    """Collects checks; the first that fails ends the decision."""
+
+    def __init__(self) -> None:
+        self.lines: list[Check] = []
+
+    def note(self, check: str, value: object, limit: object = None) -> None:
+        self.lines.append(Check(check, value, limit, True))
+
+    def require(self, passed: bool, reason: Reason, check: str, value: object, limit: object) -> None:
+        self.lines.append(Check(check, value, limit, passed))
+        if not passed:
+            raise _End("wait" if reason.startswith("WAIT") else "skip", reason)
+
+
+def classify(trade: Trade, at: int, policy: Policy) -> TradeClass:
+    """Backfill stays backfill; otherwise live while young enough, else catch-up."""
+    if trade.is_backfill:
+        return TradeClass.BACKFILL
+    return TradeClass.LIVE if at - trade.traded_at <= policy.max_live_lag_sec * SECOND else TradeClass.CATCH_UP
+
+
+def decide(f: Facts) -> Verdict:
+    """Decide one trade for one portfolio."""
+    trace = _Trace()
+    verdict = Verdict("copy", Reason.COPY, trace.lines)
+    try:
+        kind = _common(f, trace)
+        if f.trade.side is Side.BUY:
+            _buy(f, kind, trace, verdict)
+        else:
+            _sell(f, trace, verdict)
+    except _End as end:
+        verdict.action, verdict.reason = end.action, end.reason
+    return verdict
+
+
+def _common(f: Facts, t: _Trace) -> TradeClass:
+    trade, policy = f.trade, f.policy
+    kind = classify(trade, f.at, policy)
+    age = max(0, f.at - trade.traded_at)
+    t.require(kind is not TradeClass.BACKFILL, Reason.SKIP_BACKFILL, "class", kind.value, None)
+    t.note("age_ms", age // 1000, policy.max_live_lag_sec * 1000)
+    t.require(trade.active, Reason.WAIT_REORG, "on_chain", trade.active, True)
+    t.require(
+        not (f.leader_paused or policy.paused), Reason.SKIP_PAUSED, "paused", f.leader_paused or policy.paused, False
+    )
+    copied = policy.copy_side in ("both", trade.side.value.lower())
+    t.require(copied, Reason.SKIP_SIDE, "side", trade.side.value, policy.copy_side)
+    t.require(not trade.is_combo, Reason.SKIP_UNSUPPORTED, "combo", trade.is_combo, False)
+    missed = _sources(f, t)
+    return TradeClass.CATCH_UP if missed else kind
+
+
+def _sources(f: Facts, t: _Trace) -> bool:
+    """Mode and health (DESIGN.md section 5). True where the chain has missed the trade: then it is catch-up."""
+    mode, buy = f.policy.trigger_mode, f.trade.side is Side.BUY
+    gates: list[tuple[Source, Reason, Reason]] = []
+    strict = mode is TriggerMode.BOTH and f.policy.strict_both
+    if mode is TriggerMode.POLYGON or strict:
+        gates.append((Source.POLYGON, Reason.SKIP_POLYGON_UNHEALTHY, Reason.WAIT_POLYGON_UNHEALTHY))
+    if strict:
+        gates.append((Source.API, Reason.SKIP_API_UNHEALTHY, Reason.WAIT_API_UNHEALTHY))
+    for source, skip, wait in gates:
+        if not buy and f.held == 0:
+            break
+        healthy = f.healthy[source]
+        t.require(healthy, skip if buy else wait, f"{source.value}_healthy", healthy, True)
+    if mode is TriggerMode.POLYGON and f.trade.first_seen_by_polygon_at is None:
+        seen = f.trade.first_seen_by_api_at or f.at
+        waited = (f.at - seen) // 1000
+        missed = waited >= f.policy.polygon_gap_grace_ms
+        t.require(missed, Reason.WAIT_CHAIN, "log_missing_ms", waited, f.policy.polygon_gap_grace_ms)
+        return True
+    return False
+
+
+def _buy(f: Facts, kind: TradeClass, t: _Trace, v: Verdict) -> None:
+    trade, policy = f.trade, f.policy
+    late = kind is TradeClass.CATCH_UP
+    if late:
+        age = (f.at - trade.traded_at) // SECOND
+        limit = policy.catch_up_buy_max_age_sec
+        t.require(f.at - trade.traded_at <= limit * SECOND, Reason.SKIP_CATCHUP_TOO_OLD, "catch_up_age_sec", age, limit)
+        opens = f.has_position or policy.catch_up_buy_open_new
+        t.require(
+            opens,
+            Reason.SKIP_CATCHUP_NEW_POSITION,
+            "catch_up_opens_new",
+            not f.has_position,
+            policy.catch_up_buy_open_new,
+        )
+    market = _market(f, t)
+    assert market is not None
+    price = price_of(trade.usdc, trade.shares)
+    in_range = policy.min_price <= price <= policy.max_price
+    t.require(in_range, Reason.SKIP_PRICE_RANGE, "leader_price_micro", price, [policy.min_price, policy.max_price])
+    t.require(
+        trade.usdc >= policy.min_leader_usdc,
+        Reason.SKIP_LEADER_SIZE,
+        "leader_usdc_micro",
+        trade.usdc,
+        policy.min_leader_usdc,
+    )
+    if policy.min_time_to_end_sec and market.end_at is not None:
+        left = (market.end_at - f.at) // SECOND
+        t.require(
+            left >= policy.min_time_to_end_sec,
+            Reason.SKIP_END_DATE,
+            "time_to_end_sec",
+            left,
+            policy.min_time_to_end_sec,
+        )
+    if policy.max_buys_per_outcome:
+        n, most = f.buys_of_outcome, policy.max_buys_per_outcome
+        t.require(n < most, Reason.SKIP_BUYS_PER_OUTCOME, "buys_of_outcome", n, most)
+    if policy.sizing_mode == "fixed_usdc":
+        t.require(not f.same_order, Reason.SKIP_SAME_ORDER, "order_already_copied", f.same_order, False)
+    budget = _caps(f, market, t, sizing.buy_budget(policy, trade.usdc))
+    _book_guards(f, market, late, budget, t, v)
+
+
+def _caps(f: Facts, market: Market, t: _Trace, budget: int) -> int:
+    policy, least = f.policy, max(f.policy.min_copy_usdc, MICRO)
+    t.require(budget >= least, Reason.SKIP_BELOW_MIN, "budget_usdc_micro", budget, least)
+    with_fee = PPM + market.fee.rate_ppm
+    caps = [
+        (Reason.SKIP_CAP_TRADE, "per_trade_left_micro", policy.per_trade_cap_usdc, 0),
+        (Reason.SKIP_CAP_MARKET, "per_market_left_micro", policy.per_market_cap_usdc, f.market_cost),
+        (Reason.SKIP_CAP_LEADER, "per_leader_left_micro", policy.per_leader_cap_usdc, f.leader_cost),
+        (Reason.SKIP_CAP_TOTAL, "total_left_micro", policy.total_cap_usdc, f.total_cost),
+        (Reason.SKIP_CAP_DAILY, "daily_left_micro", policy.daily_cap_usdc, f.spent_today),
+    ]
+    limits = [(r, name, max(0, cap - used)) for r, name, cap, used in caps if cap]
+    limits.append((Reason.SKIP_CASH, "cash_left_micro", max(0, f.cash) * PPM // with_fee))
+    for reason, name, left in limits:
+        enough = left >= (least if policy.cap_mode == "cut" or reason is Reason.SKIP_CASH else budget)
+        t.require(enough, reason, name, left, budget)
+        budget = min(budget, left)
+    if policy.max_open_positions and not f.has_position:
+        n, most = f.open_positions, policy.max_open_positions
+        t.require(n < most, Reason.SKIP_CAP_POSITIONS, "open_positions", n, most)
+    return budget
+
+
+def _book_guards(f: Facts, market: Market, late: bool, budget: int, t: _Trace, v: Verdict) -> None:
+    trade, policy, book = f.trade, f.policy, f.book
+    if book is None:
+        t.require(
+            False, Reason.SKIP_NO_BOOK if f.book_failed else Reason.WAIT_BOOK, "book", None, policy.book_max_age_ms
+        )
+        return
+    t.note("book_age_ms", (f.at - book.requested_at) // 1000, policy.book_max_age_ms)
+    spread = book.spread_bps
+    wide = spread is None or spread > policy.max_spread_bps
+    t.require(not wide, Reason.SKIP_SPREAD, "spread_bps", spread, policy.max_spread_bps)
+    ask = book.best_ask
+    assert ask is not None
+    tick = min(market.tick, book.tick)
+    limit = sizing.buy_limit(trade.usdc, trade.shares, policy.buy_max_slippage_bps, tick)
+    worse = ceil_div((ask * trade.shares - trade.usdc * MICRO) * BPS, trade.usdc * MICRO) if trade.usdc else BPS
+    if late:
+        allowed = 0 if policy.catch_up_buy_require_better_price else policy.catch_up_buy_max_worse_bps
+        limit = min(limit, sizing.buy_limit(trade.usdc, trade.shares, allowed, tick))
+        t.require(worse <= allowed, Reason.SKIP_CATCHUP_WORSE_PRICE, "catch_up_worse_bps", worse, allowed)
+    t.require(ask <= limit, Reason.SKIP_SLIPPAGE, "slippage_bps", worse, policy.buy_max_slippage_bps)
+    depth = 0
+    for level in book.asks:
+        if level.price > limit:
+            break
+        depth += f.memory.available(f.portfolio, book.token_id, Side.BUY, level) * level.price // MICRO
+    t.require(
+        depth >= policy.min_depth_usdc and depth > 0,
+        Reason.SKIP_DEPTH,
+        "depth_usdc_micro",
+        depth,
+        policy.min_depth_usdc,
+    )
+    v.budget, v.limit = budget, limit
+    v.shares = budget * MICRO // ask
+
+
+def _market(f: Facts, t: _Trace) -> Market | None:
+    """The market's own checks. A SELL goes on without metadata when none can be had."""
+    market = f.market
+    if market is None:
+        reason = Reason.SKIP_UNKNOWN_MARKET if f.market_failed else Reason.WAIT_MARKET
+        if f.market_failed and f.trade.side is Side.SELL:
+            t.note("market", "unknown")
+            return None
+        t.require(False, reason, "market", None, f.policy.market_attempts)
+        return None
+    state = "resolved" if market.payout is not None else "closed" if market.closed else "open"
+    if state == "open" and not market.accepting_orders:
+        state = "not accepting orders"
+    t.require(state == "open", Reason.SKIP_MARKET_CLOSED, "market", state, "open")
+    return market
+
+
+def _sell(f: Facts, t: _Trace, v: Verdict) -> None:
+    trade = f.trade
+    t.require(f.held > 0, Reason.SKIP_NO_POSITION, "held_shares_micro", f.held, 1)
+    market = _market(f, t)
+    before = trade.leader_pre_sell_shares
+    shares = sizing.sell_shares(f.held, trade.shares, before)
+    t.note("leader_pre_sell_shares_micro", before)
+    t.note("leader_sold_shares_micro", trade.shares)
+    t.require(shares > 0, Reason.SKIP_BELOW_MIN, "sell_shares_micro", shares, 1)
+    v.shares = shares
+    tick = market.tick if market else 1000
+    v.limit = sizing.sell_limit(trade.usdc, trade.shares, f.policy.sell_max_slippage_bps, tick)

@@ -1,0 +1,105 @@
+"""Why a trade was copied or not, and why an intent ended as it did. Pages, docs and commands list them from here."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """The code that a decision carries."""
+
+    COPY = "COPY"
+    SKIP_BACKFILL = "SKIP_BACKFILL"
+    SKIP_PAUSED = "SKIP_PAUSED"
+    SKIP_SIDE = "SKIP_SIDE"
+    SKIP_UNSUPPORTED = "SKIP_UNSUPPORTED"
+    SKIP_UNKNOWN_MARKET = "SKIP_UNKNOWN_MARKET"
+    SKIP_MARKET_CLOSED = "SKIP_MARKET_CLOSED"
+    SKIP_POLYGON_UNHEALTHY = "SKIP_POLYGON_UNHEALTHY"
+    SKIP_API_UNHEALTHY = "SKIP_API_UNHEALTHY"
+    SKIP_NO_POSITION = "SKIP_NO_POSITION"
+    SKIP_CATCHUP_TOO_OLD = "SKIP_CATCHUP_TOO_OLD"
+    SKIP_CATCHUP_WORSE_PRICE = "SKIP_CATCHUP_WORSE_PRICE"
+    SKIP_CATCHUP_NEW_POSITION = "SKIP_CATCHUP_NEW_POSITION"
+    SKIP_PRICE_RANGE = "SKIP_PRICE_RANGE"
+    SKIP_LEADER_SIZE = "SKIP_LEADER_SIZE"
+    SKIP_END_DATE = "SKIP_END_DATE"
+    SKIP_BUYS_PER_OUTCOME = "SKIP_BUYS_PER_OUTCOME"
+    SKIP_SAME_ORDER = "SKIP_SAME_ORDER"
+    SKIP_BELOW_MIN = "SKIP_BELOW_MIN"
+    SKIP_CASH = "SKIP_CASH"
+    SKIP_CAP_TRADE = "SKIP_CAP_TRADE"
+    SKIP_CAP_MARKET = "SKIP_CAP_MARKET"
+    SKIP_CAP_LEADER = "SKIP_CAP_LEADER"
+    SKIP_CAP_TOTAL = "SKIP_CAP_TOTAL"
+    SKIP_CAP_DAILY = "SKIP_CAP_DAILY"
+    SKIP_CAP_POSITIONS = "SKIP_CAP_POSITIONS"
+    SKIP_NO_BOOK = "SKIP_NO_BOOK"
+    SKIP_SPREAD = "SKIP_SPREAD"
+    SKIP_SLIPPAGE = "SKIP_SLIPPAGE"
+    SKIP_DEPTH = "SKIP_DEPTH"
+    SKIP_RETRACTED = "SKIP_RETRACTED"
+    SKIP_RESET = "SKIP_RESET"
+    WAIT_MARKET = "WAIT_MARKET"
+    WAIT_BOOK = "WAIT_BOOK"
+    WAIT_TURN = "WAIT_TURN"
+    WAIT_CHAIN = "WAIT_CHAIN"
+    WAIT_POLYGON_UNHEALTHY = "WAIT_POLYGON_UNHEALTHY"
+    WAIT_API_UNHEALTHY = "WAIT_API_UNHEALTHY"
+    WAIT_REORG = "WAIT_REORG"
+
+
+MEANING: dict[Reason, str] = {
+    Reason.COPY: "Copied: an intent was written.",
+    Reason.SKIP_BACKFILL: "From before the leader was followed; history is never copied.",
+    Reason.SKIP_PAUSED: "The leader or the portfolio is paused.",
+    Reason.SKIP_SIDE: "This side is not copied (copy_side).",
+    Reason.SKIP_UNSUPPORTED: "A combo of several legs; those cannot be copied.",
+    Reason.SKIP_UNKNOWN_MARKET: "The venue does not know the token's market, after several tries.",
+    Reason.SKIP_MARKET_CLOSED: "The market is closed, resolved or takes no orders.",
+    Reason.SKIP_POLYGON_UNHEALTHY: "Polygon is down and the mode needs it for a BUY.",
+    Reason.SKIP_API_UNHEALTHY: "The Data API is down and strict_both needs it for a BUY.",
+    Reason.SKIP_NO_POSITION: "The leader sold what we do not hold.",
+    Reason.SKIP_CATCHUP_TOO_OLD: "A missed BUY, older than catch_up_buy_max_age_sec.",
+    Reason.SKIP_CATCHUP_WORSE_PRICE: "A missed BUY, and the price is now worse than the catch-up rules allow.",
+    Reason.SKIP_CATCHUP_NEW_POSITION: "A missed BUY that would open a new position (catch_up_buy_open_new is off).",
+    Reason.SKIP_PRICE_RANGE: "The leader's price is outside min_price … max_price.",
+    Reason.SKIP_LEADER_SIZE: "The leader's fill is smaller than min_leader_usdc.",
+    Reason.SKIP_END_DATE: "The market ends too soon (min_time_to_end_sec).",
+    Reason.SKIP_BUYS_PER_OUTCOME: "Already copied max_buys_per_outcome BUYs of this outcome.",
+    Reason.SKIP_SAME_ORDER: "The fixed size was already spent on this order of the leader.",
+    Reason.SKIP_BELOW_MIN: "The size comes out below the minimum.",
+    Reason.SKIP_CASH: "Not enough cash.",
+    Reason.SKIP_CAP_TRADE: "Above the cap for one BUY.",
+    Reason.SKIP_CAP_MARKET: "The cap for this market is used up.",
+    Reason.SKIP_CAP_LEADER: "The cap for this leader is used up.",
+    Reason.SKIP_CAP_TOTAL: "The cap for all positions is used up.",
+    Reason.SKIP_CAP_DAILY: "Today's spending cap is used up.",
+    Reason.SKIP_CAP_POSITIONS: "The most open positions are open.",
+    Reason.SKIP_NO_BOOK: "No order book could be had.",
+    Reason.SKIP_SPREAD: "The spread is wider than max_spread_bps.",
+    Reason.SKIP_SLIPPAGE: "The price is further from the leader's than buy_max_slippage_bps.",
+    Reason.SKIP_DEPTH: "Too little on offer within the limit (min_depth_usdc).",
+    Reason.SKIP_RETRACTED: "A reorg took the trade back.",
+    Reason.SKIP_RESET: "The paper state was reset while this was waiting.",
+    Reason.WAIT_MARKET: "Waiting for the market's data.",
+    Reason.WAIT_BOOK: "Waiting for the order book.",
+    Reason.WAIT_TURN: "Waiting for an earlier trade of the same leader and token.",
+    Reason.WAIT_CHAIN: "Waiting for the log of a trade that only the API has seen (mode polygon).",
+    Reason.WAIT_POLYGON_UNHEALTHY: "An exit that waits until Polygon is healthy again.",
+    Reason.WAIT_API_UNHEALTHY: "An exit that waits until the Data API is healthy again.",
+    Reason.WAIT_REORG: "A reorg took the trade back; waiting whether it is mined again.",
+}
+
+
+class Outcome(StrEnum):
+    """How an intent ended, where it did not simply fill."""
+
+    UNFILLED_PRICE = "UNFILLED_PRICE"
+    CANCELLED_LEADER_SOLD = "CANCELLED_LEADER_SOLD"
+    CANCELLED_REORG = "CANCELLED_REORG"
+    CANCELLED_TOO_OLD = "CANCELLED_TOO_OLD"
+    CANCELLED_NO_CASH = "CANCELLED_NO_CASH"
+    CANCELLED_RESOLVED = "CANCELLED_RESOLVED"
+    FAILED_NO_BOOK = "FAILED_NO_BOOK"
+    FAILED_LIMIT = "FAILED_LIMIT"

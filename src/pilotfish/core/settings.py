@@ -1,0 +1,386 @@
+"""Every setting, declared once: the environment, the store, commands, REST, pages and docs are made from this.
+
+Effective value = portfolio or leader override > dashboard (database) > environment > default. Values are typed:
+``bool``, ``int`` or ``str``; amounts of USDC and ratios are kept as millionths and shown as decimals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import TypeAlias
+
+import msgspec
+
+from pilotfish.core.units import MICRO, format_micro, micro_from_decimal
+
+Value: TypeAlias = bool | int | str
+"""A setting's value inside the program."""
+
+
+class Kind(StrEnum):
+    """What a setting's value is, and how it is written."""
+
+    BOOL = "bool"
+    INT = "int"
+    USDC = "usdc"
+    RATIO = "ratio"
+    CHOICE = "choice"
+    TEXT = "text"
+    SECRET = "secret"  # noqa: S105
+
+
+class Scope(StrEnum):
+    """Who can set it. ``process`` settings are read from the environment at start and cannot be changed later."""
+
+    PROCESS = "process"
+    GLOBAL = "global"
+    PORTFOLIO = "portfolio"
+    LEADER = "leader"
+
+
+class Origin(StrEnum):
+    """Where an effective value comes from, weakest first."""
+
+    DEFAULT = "default"
+    ENVIRONMENT = "environment"
+    DASHBOARD = "dashboard"
+    PORTFOLIO = "portfolio"
+    LEADER = "leader"
+
+
+class SettingError(ValueError):
+    """A name or value that is not acceptable; the message says what would be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting. ``low`` and ``high`` are inclusive bounds in the stored unit."""
+
+    name: str
+    kind: Kind
+    default: Value
+    help: str
+    group: str
+    scope: Scope = Scope.GLOBAL
+    unit: str = ""
+    low: int | None = None
+    high: int | None = None
+    choices: tuple[str, ...] = ()
+    env: str = ""
+
+    @property
+    def env_name(self) -> str:
+        """The environment variable."""
+        return self.env or self.name.upper()
+
+
+class TriggerMode(StrEnum):
+    """Which source may trigger copying (DESIGN.md section 5)."""
+
+    API = "api"
+    POLYGON = "polygon"
+    BOTH = "both"
+
+
+def _usdc(text: str) -> int:
+    return micro_from_decimal(text)
+
+
+_S, _K = Setting, Kind
+_DAY = 86_400
+
+ALL: tuple[Setting, ...] = (
+    # Sources
+    _S("trigger_mode", _K.CHOICE, "both", "Which source may trigger a copy: the Data API, Polygon logs, or whichever"
+       " is first.", "Sources", choices=("api", "polygon", "both")),
+    _S("strict_both", _K.BOOL, False, "In mode both: copy BUYs only while both sources are healthy.", "Sources"),
+    _S("startup_mode", _K.CHOICE, "flat", "What a newly followed leader's history is read for: flat = nothing before"
+       " now; warm = the last warm_start_seconds, stored as backfill and never copied.", "Sources",
+       choices=("flat", "warm")),
+    _S("warm_start_seconds", _K.INT, 900, "How far a warm start reads back.", "Sources", unit="s", low=0,
+       high=7 * _DAY),
+    _S("poll_interval_ms", _K.INT, 5000, "How often each leader's activity is polled.", "Sources", unit="ms",
+       low=250, high=600_000),
+    _S("poll_overlap_sec", _K.INT, 60, "How far before its cursor a poll reads, since rows can appear late.",
+       "Sources", unit="s", low=0, high=3600),
+    _S("leader_stagger_ms", _K.INT, 500, "Delay between the first polls of two leaders.", "Sources", unit="ms", low=0,
+       high=60_000),
+    _S("api_lag_fallback_ms", _K.INT, 3000, "How long the API may take to confirm a trade seen on chain before it is"
+       " recorded as lagging.", "Sources", unit="ms", low=0, high=600_000),
+    _S("api_health_stale_ms", _K.INT, 30_000, "The API counts as down when no poll succeeded for this long.",
+       "Sources", unit="ms", low=1000, high=3_600_000),
+    _S("api_max_serving_lag_sec", _K.INT, 120, "The API counts as down when it says itself that it is further behind"
+       " than this.", "Sources", unit="s", low=5, high=_DAY),
+    _S("polygon_health_stale_ms", _K.INT, 15_000, "Polygon counts as down when no block was seen for this long.",
+       "Sources", unit="ms", low=1000, high=3_600_000),
+    _S("polygon_taker_topic", _K.BOOL, True, "Also subscribe to logs that name a leader as counterparty. They are"
+       " evidence only, never trades; off saves provider units.", "Sources"),
+    _S("polygon_chunk_size", _K.INT, 100, "Wallets per log subscription.", "Sources", low=1, high=1000),
+    _S("polygon_gap_grace_ms", _K.INT, 10_000, "In mode polygon: how long a trade that only the API has seen waits"
+       " for its log before it counts as missed by the chain.", "Sources", unit="ms", low=0, high=600_000),
+    _S("simulate_api_lag", _K.BOOL, False, "For development: the poller ignores trades younger than 5 s.", "Sources"),
+    # Copying
+    _S("copy_side", _K.CHOICE, "both", "Which of the leader's sides are copied.", "Copying", Scope.PORTFOLIO,
+       choices=("both", "buy", "sell")),
+    _S("paused", _K.BOOL, False, "Copy nothing for now; positions are kept.", "Copying", Scope.PORTFOLIO),
+    _S("max_live_lag_sec", _K.INT, 15, "A trade older than this at its decision is catch-up.", "Copying",
+       Scope.PORTFOLIO, unit="s", low=1, high=3600),
+    _S("catch_up_buy_max_age_sec", _K.INT, 300, "A missed BUY older than this is not copied.", "Copying",
+       Scope.PORTFOLIO, unit="s", low=0, high=_DAY, env="CATCHUP_BUY_MAX_AGE_SEC"),
+    _S("catch_up_buy_require_better_price", _K.BOOL, True, "A missed BUY is copied only at the leader's price or"
+       " better.", "Copying", Scope.PORTFOLIO, env="CATCHUP_BUY_REQUIRE_BETTER"),
+    _S("catch_up_buy_max_worse_bps", _K.INT, 20, "How much worse than the leader's price a missed BUY may be, where a"
+       " better one is not required.", "Copying", Scope.PORTFOLIO, unit="bps", low=0, high=10_000,
+       env="CATCHUP_BUY_MAX_WORSE_BPS"),
+    _S("catch_up_buy_open_new", _K.BOOL, True, "A missed BUY may open a new position.", "Copying", Scope.PORTFOLIO,
+       env="CATCHUP_BUY_OPEN_NEW"),
+    _S("sell_retry_sec", _K.INT, 60, "How long an exit that could not be filled whole is retried.", "Copying",
+       Scope.PORTFOLIO, unit="s", low=0, high=_DAY),
+    _S("orphan_policy", _K.CHOICE, "exit", "What becomes of a paper fill whose leader trade a reorg took back.",
+       "Copying", Scope.PORTFOLIO, choices=("exit", "keep")),
+    # Sizing
+    _S("sizing_mode", _K.CHOICE, "fixed_usdc", "How a BUY is sized: a fixed amount once per leader order, or a share"
+       " of the leader's notional for each fill.", "Sizing", Scope.PORTFOLIO,
+       choices=("fixed_usdc", "leader_ratio")),
+    _S("fixed_usdc", _K.USDC, _usdc("25"), "Spent once per leader order in mode fixed_usdc.", "Sizing",
+       Scope.PORTFOLIO, unit="USDC", low=MICRO, high=_usdc("1000000")),
+    _S("leader_ratio", _K.RATIO, _usdc("0.01"), "Part of the leader's notional in mode leader_ratio.", "Sizing",
+       Scope.PORTFOLIO, low=1, high=_usdc("100")),
+    _S("min_copy_usdc", _K.USDC, _usdc("1"), "A BUY smaller than this is skipped; the venue's own minimum is 1.",
+       "Sizing", Scope.PORTFOLIO, unit="USDC", low=MICRO, high=_usdc("1000000")),
+    _S("burst_window_sec", _K.INT, 60, "Fills of one leader, token, side and price within this time count as one order"
+       " where the order hash is not known.", "Sizing", Scope.PORTFOLIO, unit="s", low=0, high=3600),
+    _S("bankroll", _K.USDC, _usdc("10000"), "Starting cash of a portfolio; used when it is created or reset.", "Sizing",
+       Scope.PORTFOLIO, unit="USDC", low=MICRO, high=_usdc("1000000000")),
+    # Guardrails
+    _S("buy_max_slippage_bps", _K.INT, 300, "How far above the leader's price a BUY may pay.", "Guardrails",
+       Scope.PORTFOLIO, unit="bps", low=0, high=10_000),
+    _S("sell_max_slippage_bps", _K.INT, 500, "How far below the leader's price a SELL may go.", "Guardrails",
+       Scope.PORTFOLIO, unit="bps", low=0, high=10_000),
+    _S("max_spread_bps", _K.INT, 1000, "Widest spread, in parts of the mid, that a BUY accepts.", "Guardrails",
+       Scope.PORTFOLIO, unit="bps", low=0, high=20_000),
+    _S("min_depth_usdc", _K.USDC, _usdc("1"), "Least USDC on offer within the slippage limit for a BUY.", "Guardrails",
+       Scope.PORTFOLIO, unit="USDC", low=0, high=_usdc("1000000")),
+    _S("min_price", _K.RATIO, 0, "BUY only where the leader paid at least this.", "Guardrails", Scope.PORTFOLIO,
+       unit="USDC", low=0, high=MICRO),
+    _S("max_price", _K.RATIO, MICRO, "BUY only where the leader paid at most this.", "Guardrails", Scope.PORTFOLIO,
+       unit="USDC", low=0, high=MICRO),
+    _S("min_leader_usdc", _K.USDC, 0, "Leader fills smaller than this are not copied (BUY).", "Guardrails",
+       Scope.PORTFOLIO, unit="USDC", low=0, high=_usdc("1000000000")),
+    _S("min_time_to_end_sec", _K.INT, 0, "BUY only in markets that end no sooner than this.", "Guardrails",
+       Scope.PORTFOLIO, unit="s", low=0, high=365 * _DAY),
+    _S("max_buys_per_outcome", _K.INT, 0, "Copy only the first so many BUYs per outcome; 0 = no limit.", "Guardrails",
+       Scope.PORTFOLIO, low=0, high=100_000),
+    _S("cap_mode", _K.CHOICE, "cut", "What happens to a BUY above a cap: cut to what is left, or skipped.",
+       "Guardrails", Scope.PORTFOLIO, choices=("cut", "skip")),
+    _S("per_trade_cap_usdc", _K.USDC, _usdc("250"), "Most for one BUY; 0 = no cap.", "Guardrails", Scope.PORTFOLIO,
+       unit="USDC", low=0, high=_usdc("1000000000")),
+    _S("per_market_cap_usdc", _K.USDC, _usdc("1000"), "Most at cost in one market; 0 = no cap.", "Guardrails",
+       Scope.PORTFOLIO, unit="USDC", low=0, high=_usdc("1000000000")),
+    _S("per_leader_cap_usdc", _K.USDC, 0, "Most at cost copied from one leader; 0 = no cap.", "Guardrails",
+       Scope.PORTFOLIO, unit="USDC", low=0, high=_usdc("1000000000")),
+    _S("total_cap_usdc", _K.USDC, 0, "Most at cost over all positions; 0 = no cap.", "Guardrails", Scope.PORTFOLIO,
+       unit="USDC", low=0, high=_usdc("1000000000")),
+    _S("daily_cap_usdc", _K.USDC, 0, "Most spent on BUYs in one UTC day; 0 = no cap.", "Guardrails", Scope.PORTFOLIO,
+       unit="USDC", low=0, high=_usdc("1000000000")),
+    _S("max_open_positions", _K.INT, 0, "Most open positions; 0 = no limit.", "Guardrails", Scope.PORTFOLIO, low=0,
+       high=100_000),
+    # Execution
+    _S("order_latency_ms", _K.INT, 300, "Time between a decision and its order reaching the book, before the market's"
+       " own delay.", "Execution", Scope.PORTFOLIO, unit="ms", low=0, high=60_000),
+    _S("book_max_age_ms", _K.INT, 1500, "Oldest book that a decision may use.", "Execution", unit="ms", low=0,
+       high=60_000),
+    _S("book_attempts", _K.INT, 3, "How often a book is asked for before a BUY is skipped.", "Execution", low=1,
+       high=20),
+    _S("market_attempts", _K.INT, 4, "How often an unknown token is looked up before its trade is skipped.",
+       "Execution", low=1, high=20),
+    _S("retry_interval_ms", _K.INT, 1000, "Wait between two such attempts, and between retries of an exit.",
+       "Execution", unit="ms", low=50, high=60_000),
+    _S("mark_interval_ms", _K.INT, 5000, "How often held tokens' books are read to value positions.", "Execution",
+       unit="ms", low=500, high=3_600_000),
+    _S("reconcile_interval_sec", _K.INT, 300, "How often a leader's holdings are compared with the venue's.",
+       "Execution", unit="s", low=5, high=_DAY),
+    # Process (environment only)
+    _S("database_url", _K.SECRET, "", "Where the books are kept; empty = SQLite in the platform's data folder.",
+       "Process", Scope.PROCESS),
+    _S("data_api_url", _K.TEXT, "https://data-api.polymarket.com", "Data API.", "Process", Scope.PROCESS),
+    _S("gamma_api_url", _K.TEXT, "https://gamma-api.polymarket.com", "Gamma API.", "Process", Scope.PROCESS),
+    _S("clob_http_url", _K.TEXT, "https://clob.polymarket.com", "CLOB API.", "Process", Scope.PROCESS),
+    _S("clob_market_ws_url", _K.TEXT, "wss://ws-subscriptions-clob.polymarket.com/ws/market", "CLOB market WebSocket.",
+       "Process", Scope.PROCESS),
+    _S("polygon_ws_url", _K.SECRET, "", "Polygon JSON-RPC over WebSocket (often holds a key). Empty = no chain source.",
+       "Process", Scope.PROCESS),
+    _S("polygon_http_url", _K.SECRET, "", "Polygon JSON-RPC over HTTP for single look-ups; empty = the WebSocket is"
+       " used.", "Process", Scope.PROCESS),
+    _S("exchange_addresses", _K.TEXT, "", "Comma-separated exchange contracts to watch; empty = the known three.",
+       "Process", Scope.PROCESS),
+    _S("admin_token", _K.SECRET, "", "Needed for every write through the web; empty = writes through the web are off.",
+       "Process", Scope.PROCESS),
+    _S("view_token", _K.SECRET, "", "Needed to read the dashboard when set.", "Process", Scope.PROCESS),
+    _S("web_host", _K.TEXT, "127.0.0.1", "Address that the dashboard listens on.", "Process", Scope.PROCESS),
+    _S("web_port", _K.INT, 8080, "Port that the dashboard listens on.", "Process", Scope.PROCESS, low=0, high=65_535),
+    _S("log_level", _K.CHOICE, "INFO", "Least severe level that is logged.", "Process", Scope.PROCESS,
+       choices=("DEBUG", "INFO", "WARNING", "ERROR")),
+    _S("log_format", _K.CHOICE, "console", "How log lines are written.", "Process", Scope.PROCESS,
+       choices=("console", "json")),
+)  # fmt: skip
+
+BY_NAME: dict[str, Setting] = {s.name: s for s in ALL}
+
+
+def find(name: str) -> Setting:
+    """The setting called ``name`` (its environment name works too); raises :class:`SettingError`."""
+    setting = BY_NAME.get(name.lower()) or next((s for s in ALL if s.env_name == name.upper()), None)
+    if setting is None:
+        close = [s.name for s in ALL if name.lower() in s.name or s.name in name.lower()][:3]
+        hint = f"; did you mean {', '.join(close)}?" if close else "; see `pilotfish settings list`"
+        raise SettingError(f"there is no setting {name!r}{hint}")
+    return setting
+
+
+_TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
+
+
+def parse(setting: Setting, given: object) -> Value:
+    """The typed value of what a person, a file or a request gave; raises :class:`SettingError` saying what is wrong."""
+    text = str(given).strip()
+    what = f"{setting.name} = {text[:60]!r}" if setting.kind is not Kind.SECRET else setting.name
+    if setting.kind is Kind.BOOL:
+        if isinstance(given, bool):
+            return given
+        if text.lower() in _TRUE | _FALSE:
+            return text.lower() in _TRUE
+        raise SettingError(f"{what}: expected true or false")
+    if setting.kind is Kind.CHOICE:
+        for choice in setting.choices:
+            if text.lower() == choice.lower():
+                return choice
+        raise SettingError(f"{what}: expected one of {', '.join(setting.choices)}")
+    if setting.kind in (Kind.TEXT, Kind.SECRET):
+        if not isinstance(given, str) or any(ord(c) < 32 for c in given):
+            raise SettingError(f"{what}: expected one line of text")
+        return text
+    if isinstance(given, bool):
+        raise SettingError(f"{what}: expected a number")
+    try:
+        scaled = micro_from_decimal(given)
+    except ValueError:
+        raise SettingError(f"{what}: expected a number") from None
+    if setting.kind is Kind.INT:
+        value, rest = divmod(scaled, MICRO)
+        if rest:
+            raise SettingError(f"{what}: expected a whole number")
+    else:
+        value = scaled
+    if (setting.low is not None and value < setting.low) or (setting.high is not None and value > setting.high):
+        low, high = (show(setting, b) if b is not None else "…" for b in (setting.low, setting.high))
+        raise SettingError(f"{what}: must be between {low} and {high}{' ' + setting.unit if setting.unit else ''}")
+    return value
+
+
+def show(setting: Setting, value: Value) -> bool | int | float | str:
+    """A value as JSON shows it: USDC and ratios as decimals, the rest as it is. Secrets are not hidden here."""
+    if setting.kind in (Kind.USDC, Kind.RATIO) and isinstance(value, int):
+        return int(value // MICRO) if value % MICRO == 0 else float(Decimal(value) / MICRO)
+    return value
+
+
+def text_of(setting: Setting, value: Value) -> str:
+    """A value as it is stored and put into the environment."""
+    if setting.kind is Kind.BOOL:
+        return "true" if value else "false"
+    if setting.kind in (Kind.USDC, Kind.RATIO) and isinstance(value, int):
+        return format_micro(value)
+    return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """A resolved setting: its value, where it comes from, and the weaker sources that it beats."""
+
+    setting: Setting
+    value: Value
+    source: Origin
+    overrides: tuple[tuple[Origin, Value], ...]
+
+
+def resolve(
+    setting: Setting,
+    environment: Mapping[str, Value],
+    dashboard: Mapping[str, Value],
+    portfolio: Mapping[str, Value] | None = None,
+    leader: Mapping[str, Value] | None = None,
+) -> Effective:
+    """Apply the order of precedence to one setting. The mappings hold parsed values by setting name."""
+    layers: list[tuple[Origin, Value]] = [(Origin.DEFAULT, setting.default)]
+    for origin, source in (
+        (Origin.ENVIRONMENT, environment),
+        (Origin.DASHBOARD, dashboard),
+        (Origin.PORTFOLIO, portfolio or {}),
+        (Origin.LEADER, leader or {}),
+    ):
+        if setting.name in source:
+            layers.append((origin, source[setting.name]))
+    source_of, value = layers[-1]
+    beaten = tuple(layer for layer in layers[:-1] if layer[0] is not Origin.DEFAULT)
+    return Effective(setting, value, source_of, beaten)
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings that one portfolio's decisions use, resolved."""
+
+    trigger_mode: TriggerMode
+    strict_both: bool
+    copy_side: str
+    paused: bool
+    max_live_lag_sec: int
+    catch_up_buy_max_age_sec: int
+    catch_up_buy_require_better_price: bool
+    catch_up_buy_max_worse_bps: int
+    catch_up_buy_open_new: bool
+    sell_retry_sec: int
+    orphan_policy: str
+    sizing_mode: str
+    fixed_usdc: int
+    leader_ratio: int
+    min_copy_usdc: int
+    burst_window_sec: int
+    bankroll: int
+    buy_max_slippage_bps: int
+    sell_max_slippage_bps: int
+    max_spread_bps: int
+    min_depth_usdc: int
+    min_price: int
+    max_price: int
+    min_leader_usdc: int
+    min_time_to_end_sec: int
+    max_buys_per_outcome: int
+    cap_mode: str
+    per_trade_cap_usdc: int
+    per_market_cap_usdc: int
+    per_leader_cap_usdc: int
+    total_cap_usdc: int
+    daily_cap_usdc: int
+    max_open_positions: int
+    order_latency_ms: int
+    book_max_age_ms: int
+    book_attempts: int
+    market_attempts: int
+    retry_interval_ms: int
+    polygon_gap_grace_ms: int
+    api_lag_fallback_ms: int
+
+
+def policy_from(values: Mapping[str, Value]) -> Policy:
+    """A policy from effective values; names that are missing take their default."""
+    return msgspec.convert(
+        {f: values.get(f, BY_NAME[f].default) for f in Policy.__struct_fields__}, Policy, strict=True
+    )
+
+
+def defaults(names: Iterable[str] | None = None) -> dict[str, Value]:
+    """Default values by name."""
+    return {s.name: s.default for s in ALL if names is None or s.name in names}

@@ -1,0 +1,1 @@
+"""Long-running tasks that turn the venue's services into events for the engine. No rules in here."""

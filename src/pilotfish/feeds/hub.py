@@ -1,0 +1,88 @@
+"""Where feeds meet the runtime: one bounded queue of events, the clock, live settings, and what went wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, deque
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from pilotfish.core.events import Event
+from pilotfish.core.settings import BY_NAME, Value
+
+log = structlog.get_logger(__name__)
+
+QUEUE_BOUND = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class BadInput:
+    """Something that could not be used, kept for a person to look at."""
+
+    at: int
+    source: str
+    error: str
+    payload: str
+
+
+class Hub:
+    """Shared by all feeds of one worker."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[Event] = asyncio.Queue(QUEUE_BOUND)
+        self.settings: Mapping[str, Value] = {}
+        self.counts: Counter[str] = Counter()
+        self.bad: deque[BadInput] = deque(maxlen=1000)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._last_now = 0
+
+    def now(self) -> int:
+        """Microseconds since the epoch, never going backwards."""
+        self._last_now = max(self._last_now + 1, time.time_ns() // 1000)
+        return self._last_now
+
+    async def emit(self, event: Event) -> None:
+        """Hand an event to the engine; waits while the queue is full."""
+        await self.queue.put(event)
+
+    def number(self, name: str) -> int:
+        """A numeric setting's effective value."""
+        return int(self.settings.get(name, BY_NAME[name].default))
+
+    def flag(self, name: str) -> bool:
+        """A switch's effective value."""
+        return bool(self.settings.get(name, BY_NAME[name].default))
+
+    def text(self, name: str) -> str:
+        """A text or choice setting's effective value."""
+        return str(self.settings.get(name, BY_NAME[name].default))
+
+    def bad_input(self, source: str, error: str, payload: str) -> None:
+        """Count, log and keep something that could not be used."""
+        self.counts[f"bad_{source}"] += 1
+        self.bad.append(BadInput(self.now(), source, error[:500], payload[:4000]))
+        log.warning("input cannot be used; it is kept under bad inputs", source=source, error=error[:300])
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run a task that is ended with the worker; an error in it is logged, never swallowed."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self.counts["task_errors"] += 1
+            log.error("a task failed", task=task.get_name(), exc_info=task.exception())
+
+    async def close(self) -> None:
+        """End every task."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

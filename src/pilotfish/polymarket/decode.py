@@ -1,0 +1,141 @@
+"""``OrderFilled`` logs to integers: what one log says about the owner of the filled order.
+
+The ``maker`` topic is the owner. His role was taker exactly if the ``taker`` topic is the emitting exchange. A log
+that names a wallet in the ``taker`` topic only is its counterparty's, never a trade of that wallet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from pilotfish.core.units import MAX_AMOUNT
+from pilotfish.polymarket.contracts import ORDER_FILLED, ORDER_FILLED_V1
+
+_WORDS = {ORDER_FILLED: 7, ORDER_FILLED_V1: 5}
+_ZERO_PREFIX = "0" * 24
+_HEX = frozenset("0123456789abcdef")
+
+
+class DecodeError(ValueError):
+    """A log that is not a usable ``OrderFilled``; the message says which part and why."""
+
+
+class OrderFilled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One filled order. ``shares``, ``usdc`` and ``fee`` are millionths; ``wallet`` owns the order.
+
+    ``counterparty`` is the ``taker`` topic; ``block_timestamp`` is in epoch seconds where the provider sends it.
+    """
+
+    wallet: str
+    role: str
+    side: str
+    token_id: str
+    shares: int
+    usdc: int
+    fee: int
+    order_hash: str
+    counterparty: str
+    exchange: str
+    tx_hash: str | None
+    log_index: int | None
+    block_number: int | None
+    block_hash: str | None
+    block_timestamp: int | None
+    removed: bool
+
+
+def decode_order_filled(log: Mapping[str, Any]) -> OrderFilled:
+    """Decode a JSON-RPC log object (V2/V3, and historic V1).
+
+    Missing JSON-RPC fields (``transactionHash``, ``logIndex``, ``blockNumber``, ``blockHash``, ``blockTimestamp``) are
+    ``None``. Raises :class:`DecodeError` for anything that is not such a log.
+    """
+    if not isinstance(log, Mapping):
+        raise DecodeError(f"log: expected an object, got {type(log).__name__}")
+    topics = log.get("topics")
+    if not isinstance(topics, (list, tuple)) or len(topics) != 4:
+        raise DecodeError("topics: expected four")
+    topic0 = topics[0].lower() if isinstance(topics[0], str) else ""
+    words = _WORDS.get(topic0)
+    if words is None:
+        raise DecodeError(f"topics[0]: not an OrderFilled event: {str(topics[0])[:70]!r}")
+    order_hash = _hex(topics[1], 32, "topics[1]")
+    wallet = _address(topics[2], "topics[2]")
+    counterparty = _address(topics[3], "topics[3]")
+    exchange = "0x" + _hex(log.get("address"), 20, "address")[2:]
+    data = log.get("data")
+    if not isinstance(data, str) or len(data) < 2 + 64 * words or (len(data) - 2) % 64 or data[:2] not in ("0x", "0X"):
+        size = len(data) if isinstance(data, str) else type(data).__name__
+        raise DecodeError(f"data: expected {words} words of 32 bytes, got {size}")
+    try:
+        values = [int(data[i : i + 64], 16) for i in range(2, 2 + 64 * words, 64)]
+    except ValueError:
+        raise DecodeError("data: not hexadecimal") from None
+    if topic0 == ORDER_FILLED:
+        side_code, token, making, taking, fee = values[:5]
+        if side_code not in (0, 1):
+            raise DecodeError(f"side: expected 0 or 1, got {side_code}")
+        buy = side_code == 0
+    else:
+        maker_asset, taker_asset, making, taking, fee = values
+        if (maker_asset == 0) == (taker_asset == 0):
+            raise DecodeError("V1 assets: exactly one must be the collateral (0)")
+        buy = maker_asset == 0
+        token = taker_asset if buy else maker_asset
+    usdc, shares = (making, taking) if buy else (taking, making)
+    for name, amount in (("shares", shares), ("usdc", usdc), ("fee", fee)):
+        if amount >= MAX_AMOUNT:
+            raise DecodeError(f"{name}: {amount} is out of range")
+    if shares == 0:
+        raise DecodeError("shares: zero")
+    return OrderFilled(
+        wallet=wallet,
+        role="taker" if counterparty == exchange else "maker",
+        side="BUY" if buy else "SELL",
+        token_id=str(token),
+        shares=shares,
+        usdc=usdc,
+        fee=fee,
+        order_hash=order_hash,
+        counterparty=counterparty,
+        exchange=exchange,
+        tx_hash=_hex(log["transactionHash"], 32, "transactionHash") if log.get("transactionHash") else None,
+        log_index=_quantity(log.get("logIndex"), "logIndex"),
+        block_number=_quantity(log.get("blockNumber"), "blockNumber"),
+        block_hash=_hex(log["blockHash"], 32, "blockHash") if log.get("blockHash") else None,
+        block_timestamp=_quantity(log.get("blockTimestamp"), "blockTimestamp"),
+        removed=log.get("removed") is True,
+    )
+
+
+def _hex(value: object, size: int, what: str) -> str:
+    if isinstance(value, str) and len(value) == 2 + 2 * size and value[:2] in ("0x", "0X"):
+        text = value.lower()
+        if _HEX.issuperset(text[2:]):
+            return text
+    raise DecodeError(f"{what}: expected {size} bytes of hex, got {str(value)[:70]!r}")
+
+
+def _address(value: object, what: str) -> str:
+    text = _hex(value, 32, what)
+    if text[2:26] != _ZERO_PREFIX:
+        raise DecodeError(f"{what}: not an address: {text}")
+    return "0x" + text[26:]
+
+
+def _quantity(value: object, what: str) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if isinstance(value, str):
+        try:
+            number = int(value, 16) if value[:2] in ("0x", "0X") else int(value)
+        except ValueError:
+            number = -1
+        if number >= 0:
+            return number
+    raise DecodeError(f"{what}: expected a quantity, got {str(value)[:40]!r}")

@@ -1,0 +1,151 @@
+"""Gamma: market metadata (PROTOCOL.md section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from pilotfish.core.events import Market
+from pilotfish.core.fees import FeeSchedule
+from pilotfish.core.units import MICRO, micro_from_decimal
+from pilotfish.polymarket.http import NotFoundError, Service, VenueError
+
+DOCUMENTED_RATES = {"crypto": 70_000, "sports": 50_000, "politics": 40_000, "finance": 40_000, "tech": 40_000,
+                    "economics": 50_000, "culture": 50_000, "weather": 50_000, "geopolitics": 0}  # fmt: skip
+"""Taker rates in ppm, used where fees are on but the market carries no schedule."""
+OTHER_RATE = 50_000
+
+
+class MarketError(ValueError):
+    """A market object that cannot be used; the message names the field."""
+
+
+def string_list(value: object, what: str) -> list[str]:
+    """A list that Gamma sends as JSON inside a string (v1) or as an array (v2)."""
+    if isinstance(value, str):
+        try:
+            value = msgspec.json.decode(value) if value.strip() else []
+        except msgspec.DecodeError:
+            raise MarketError(f"{what}: not a JSON list: {str(value)[:80]!r}") from None
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise MarketError(f"{what}: expected a list, got {type(value).__name__}")
+    return [str(item) for item in value]
+
+
+def parse_fee(market: Mapping[str, Any]) -> FeeSchedule:
+    """The taker's fee schedule. Fees on without a schedule take the documented rate of their type."""
+    if market.get("feesEnabled") is not True:
+        return FeeSchedule()
+    schedule = market.get("feeSchedule")
+    if not isinstance(schedule, Mapping):
+        kind = str(market.get("feeType") or "").split("_")[0]
+        return FeeSchedule(rate_ppm=DOCUMENTED_RATES.get(kind, OTHER_RATE))
+    try:
+        rate = micro_from_decimal(schedule.get("rate"))
+        halves = Decimal(str(schedule.get("exponent", 1))) * 2
+    except (ValueError, ArithmeticError):
+        raise MarketError(f"feeSchedule: {dict(schedule)!r}") from None
+    if not 0 <= rate <= MICRO or not 0 <= halves <= 8:
+        raise MarketError(f"feeSchedule out of range: {dict(schedule)!r}")
+    return FeeSchedule(rate_ppm=rate, half_exponent=int(halves))
+
+
+def parse_time(value: object) -> int | None:
+    """An ISO 8601 time as µs since the epoch; ``None`` for nothing or something else."""
+    if not isinstance(value, str) or not value:
+        return None
+    text = value.replace("Z", "+00:00")
+    if len(text) >= 3 and text[-3] in "+-" and text[-2:].isdigit():
+        text += ":00"
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * MICRO)
+
+
+def parse_market(market: Mapping[str, Any], token_id: str, fetched_at: int) -> Market:
+    """One token's side of a Gamma market. Raises :class:`MarketError`."""
+    tokens = string_list(market.get("clobTokenIds"), "clobTokenIds") or string_list(
+        market.get("positionIds"), "positionIds"
+    )
+    outcomes = string_list(market.get("outcomes"), "outcomes")
+    if token_id not in tokens:
+        raise MarketError(f"clobTokenIds: does not contain {token_id}")
+    index = tokens.index(token_id)
+    try:
+        tick = micro_from_decimal(market.get("orderPriceMinTickSize") or "0.01")
+    except ValueError:
+        tick = 10_000
+    tags = market.get("tags")
+    labels = [str(t.get("label", "")) for t in tags if isinstance(t, Mapping)] if isinstance(tags, list) else []
+    delay = market.get("secondsDelay")
+    return Market(
+        token_id=token_id,
+        condition_id=pad_condition(str(market.get("conditionId") or market.get("condition") or "")),
+        outcome=outcomes[index][:100] if index < len(outcomes) else "",
+        title=str(market.get("question") or "")[:500],
+        slug=str(market.get("slug") or "")[:300],
+        category=str(market.get("category") or (labels[0] if labels else ""))[:100],
+        closed=market.get("closed") is True,
+        accepting_orders=market.get("acceptingOrders") is not False,
+        tick=tick if 0 < tick < MICRO else 10_000,
+        fee=parse_fee(market),
+        delay_ms=int(delay) * 1000 if isinstance(delay, int) and 0 <= delay <= 60 else 0,
+        end_at=parse_time(market.get("endDate")),
+        payout=_payout(market, index),
+        fetched_at=fetched_at,
+    )
+
+
+def _payout(market: Mapping[str, Any], index: int) -> int | None:
+    """Settled only if closed, resolved by UMA, and every price is 0, 0.5 or 1 (PROTOCOL.md section 7)."""
+    resolved = market.get("umaResolutionStatus") == "resolved" or market.get("resolutionStatus") == "resolved"
+    if market.get("closed") is not True or not resolved:
+        return None
+    try:
+        prices = [micro_from_decimal(p) for p in string_list(market.get("outcomePrices"), "outcomePrices")]
+    except (ValueError, MarketError):
+        return None
+    if index >= len(prices) or any(p not in (0, MICRO // 2, MICRO) for p in prices) or sum(prices) != MICRO:
+        return None
+    return prices[index]
+
+
+def pad_condition(condition: str) -> str:
+    """Protocol V2 condition ids have 31 bytes: right-padded to 32."""
+    text = condition.lower()
+    return text + "00" if len(text) == 64 and text.startswith("0x") else text
+
+
+class Gamma:
+    """Reads markets."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    async def market_of_token(self, token_id: str, fetched_at: int) -> Market | None:
+        """The market of a token, open or closed; ``None`` if Gamma does not list it."""
+        for extra in ({}, {"closed": "true"}):
+            params: dict[str, str | int] = {"clob_token_ids": token_id, "limit": 1, **extra}
+            try:
+                answer = await self.service.get("/markets", params)
+            except NotFoundError:
+                return None
+            rows = answer.get("data", answer.get("markets")) if isinstance(answer, Mapping) else answer
+            if not isinstance(rows, list):
+                raise VenueError(f"gamma /markets: expected a list, got {type(rows).__name__}", 200)
+            for row in rows:
+                if isinstance(row, Mapping):
+                    try:
+                        return parse_market(row, token_id, fetched_at)
+                    except MarketError as problem:
+                        if "does not contain" not in str(problem):
+                            raise VenueError(f"gamma /markets: {problem}", 200) from None
+        return None

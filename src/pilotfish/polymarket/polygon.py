@@ -1,0 +1,134 @@
+"""Polygon JSON-RPC over one WebSocket: subscriptions and single look-ups. Range scans of logs are not implemented.
+
+:class:`PolygonSocket` is one connection, from open to close; reconnecting is the watcher's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import aiohttp
+import msgspec
+import structlog
+
+from pilotfish.polymarket.contracts import ORDER_FILLED, topic_of
+
+log = structlog.get_logger(__name__)
+
+CALL_TIMEOUT = 10.0
+MAX_FRAME = 8 * 2**20
+
+
+class RpcError(Exception):
+    """The provider refused a call, or did not answer it in time."""
+
+
+class PolygonSocket:
+    """One open connection. ``on_event(subscription_id, result)`` is called for every notification."""
+
+    def __init__(self, ws: aiohttp.ClientWebSocketResponse, on_event: Callable[[str, Any], None]) -> None:
+        self._ws = ws
+        self._on_event = on_event
+        self._ids = itertools.count(1)
+        self._calls: dict[int, asyncio.Future[Any]] = {}
+        self.bad_frames = 0
+
+    async def run(self) -> str:
+        """Read until the connection ends; returns why it ended."""
+        try:
+            async for message in self._ws:
+                if message.type is aiohttp.WSMsgType.TEXT:
+                    self._frame(message.data)
+                elif message.type is aiohttp.WSMsgType.ERROR:
+                    return f"connection error: {self._ws.exception()}"
+            return f"closed by the provider (code {self._ws.close_code})"
+        finally:
+            for future in self._calls.values():
+                if not future.done():
+                    future.set_exception(RpcError("the connection was closed"))
+
+    def _frame(self, text: str) -> None:
+        try:
+            message = msgspec.json.decode(text)
+        except msgspec.DecodeError as problem:
+            self.bad_frames += 1
+            log.warning("frame is not JSON", error=str(problem), frame=text[:120])
+            return
+        for part in message if isinstance(message, list) else [message]:
+            if not isinstance(part, dict):
+                self.bad_frames += 1
+                continue
+            params = part.get("params")
+            if part.get("method") == "eth_subscription" and isinstance(params, dict):
+                self._on_event(str(params.get("subscription")), params.get("result"))
+                continue
+            future = self._calls.pop(part["id"], None) if isinstance(part.get("id"), int) else None
+            if future is None or future.done():
+                continue
+            if part.get("error") is not None:
+                error = part["error"]
+                told = error.get("message", error) if isinstance(error, dict) else error
+                future.set_exception(RpcError(f"provider error: {str(told)[:200]}"))
+            else:
+                future.set_result(part.get("result"))
+
+    async def call(self, method: str, params: Sequence[Any]) -> Any:
+        """One JSON-RPC call; raises :class:`RpcError`."""
+        number = next(self._ids)
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._calls[number] = future
+        body = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+        try:
+            await self._ws.send_str(msgspec.json.encode(body).decode())
+            async with asyncio.timeout(CALL_TIMEOUT):
+                return await future
+        except TimeoutError:
+            raise RpcError(f"{method}: no answer within {CALL_TIMEOUT:.0f} s") from None
+        except (ConnectionError, aiohttp.ClientError) as problem:
+            raise RpcError(f"{method}: {problem}") from None
+        finally:
+            self._calls.pop(number, None)
+
+    async def subscribe_fills(self, exchanges: Sequence[str], wallets: Sequence[str], *, as_maker: bool) -> str:
+        """Subscribe to ``OrderFilled`` with one of ``wallets`` as maker (or taker); returns the subscription id."""
+        slots: list[Any] = [ORDER_FILLED, None, None, None]
+        slots[2 if as_maker else 3] = [topic_of(w) for w in wallets]
+        return str(await self.call("eth_subscribe", ["logs", {"address": list(exchanges), "topics": slots}]))
+
+    async def subscribe_heads(self) -> str:
+        """Subscribe to new blocks, the heartbeat."""
+        return str(await self.call("eth_subscribe", ["newHeads"]))
+
+    async def unsubscribe(self, subscription: str) -> None:
+        """End a subscription."""
+        await self.call("eth_unsubscribe", [subscription])
+
+    async def chain_id(self) -> int:
+        """The chain that the provider serves."""
+        return quantity(await self.call("eth_chainId", []))
+
+    async def block_timestamp(self, block_number: int) -> int:
+        """A block's time in epoch seconds."""
+        block = await self.call("eth_getBlockByNumber", [hex(block_number), False])
+        if not isinstance(block, Mapping):
+            raise RpcError(f"block {block_number} is not there")
+        return quantity(block.get("timestamp"))
+
+    async def receipt_log(self, tx_hash: str, log_index: int) -> Mapping[str, Any]:
+        """One log of one transaction, by its index; raises :class:`RpcError` if it is not there."""
+        receipt = await self.call("eth_getTransactionReceipt", [tx_hash])
+        for entry in receipt.get("logs", []) if isinstance(receipt, Mapping) else []:
+            if isinstance(entry, Mapping) and quantity(entry.get("logIndex")) == log_index:
+                return entry
+        raise RpcError(f"receipt of {tx_hash} has no log {log_index}")
+
+
+def quantity(value: object) -> int:
+    """A JSON-RPC quantity; raises :class:`RpcError`."""
+    try:
+        return int(value, 16) if isinstance(value, str) else int(value)  # type: ignore[call-overload]
+    except (TypeError, ValueError):
+        raise RpcError(f"expected a quantity, got {str(value)[:60]!r}") from None

@@ -1,0 +1,239 @@
+"""Reading the worker's state back at start: portfolios, open business, recent identities, leaders and their cursors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Table, and_, func, or_, select
+
+from pilotfish.core.events import (
+    IntentState,
+    LeaderFollowed,
+    PendingDecision,
+    PortfolioState,
+    Restored,
+)
+from pilotfish.core.ledger import Position
+from pilotfish.core.settings import Policy
+from pilotfish.core.trade import Side, Source, Trade, TradeClass
+from pilotfish.core.units import SECOND
+from pilotfish.store import tables as t
+
+DAY = 86_400 * SECOND
+KEEP_IDENTITIES = 8 * DAY
+
+
+def trade_from_row(row: Any) -> Trade:
+    """A trade as the engine keeps it."""
+    return Trade(
+        id=row.id,
+        leader=row.leader,
+        tx_hash=row.tx_hash,
+        token_id=row.token_id,
+        side=Side(row.side),
+        shares=row.shares_micro,
+        usdc=row.usdc_micro,
+        occurrence=row.occurrence,
+        traded_at=row.traded_at,
+        traded_at_estimated=row.traded_at_estimated,
+        first_source=Source(row.first_source),
+        first_seen_by_api_at=row.first_seen_by_api_at,
+        first_seen_by_polygon_at=row.first_seen_by_polygon_at,
+        trade_class=TradeClass(row._mapping["class"]),
+        is_combo=row.is_combo,
+        condition_id=row.condition_id,
+        outcome=row.outcome,
+        title=row.title,
+        slug=row.slug,
+        fee=row.fee_micro,
+        role=row.role,
+        order_hash=row.order_hash,
+        exchange=row.exchange,
+        block_number=row.block_number,
+        block_hash=row.block_hash,
+        log_index=row.log_index,
+        leader_pre_sell_shares=row.leader_pre_sell_shares_micro,
+        moves_holding=row.moves_holding,
+        api_lagged=row.api_lagged,
+        retracted_at=row.retracted_at,
+    )
+
+
+def restored(c: Connection, policies: dict[str, Policy], at: int) -> Restored:
+    """The first event of a run. ``policies`` holds every portfolio's effective policy."""
+    oldest = c.execute(select(func.min(t.cursors.c.api_cursor_ts))).scalar()
+    since = min(at - KEEP_IDENTITIES, ((oldest or at // SECOND) - 7200) * SECOND)
+    open_ids = select(t.decisions.c.trade_id).where(t.decisions.c.action == "wait")
+    working = select(t.intents.c.trade_id).where(t.intents.c.state.in_(("pending", "working")))
+    query = select(t.trades).where(
+        or_(t.trades.c.traded_at >= since, t.trades.c.id.in_(open_ids), t.trades.c.id.in_(working))
+    )
+    trades = tuple(trade_from_row(row) for row in c.execute(query.order_by(t.trades.c.id)))
+    return Restored(
+        at=at,
+        portfolios=tuple(_portfolio(c, name, policy, at) for name, policy in sorted(policies.items())),
+        trades=_whole_keys(trades),
+        last_trade_id=_last(c, t.trades),
+        last_decision_id=_last(c, t.decisions),
+        last_intent_id=_last(c, t.intents),
+        last_fill_id=_last(c, t.fills),
+        last_entry_id=_last(c, t.ledger_entries),
+    )
+
+
+def _whole_keys(trades: tuple[Trade, ...]) -> tuple[Trade, ...]:
+    """Keys whose occurrences are consecutive from 1 (all trades of a key share a block, so this drops none)."""
+    counts: dict[Any, int] = {}
+    whole = []
+    for trade in sorted(trades, key=lambda x: (x.occurrence, x.id)):
+        if counts.get(trade.key, 0) + 1 == trade.occurrence:
+            counts[trade.key] = trade.occurrence
+            whole.append(trade)
+    return tuple(whole)
+
+
+def _last(c: Connection, table: Table) -> int:
+    """The highest id ever given; wiped tables keep counting through what refers to them."""
+    highest = int(c.execute(select(func.max(table.c.id))).scalar() or 0)
+    kept = c.execute(select(t.worker_status.c.data).where(t.worker_status.c.name == "ids")).scalar()
+    return max(highest, int((kept or {}).get(table.name, 0)))
+
+
+def _portfolio(c: Connection, name: str, policy: Policy, at: int) -> PortfolioState:
+    bankroll = c.execute(select(t.portfolios.c.bankroll_micro).where(t.portfolios.c.name == name)).scalar()
+    assert bankroll is not None, f"portfolio {name} has a row"
+    moved = c.execute(
+        select(func.sum(t.ledger_entries.c.amount_micro)).where(t.ledger_entries.c.portfolio == name)
+    ).scalar()
+    day = at // DAY
+    mine = t.intents.c.portfolio == name
+    buys = and_(mine, t.intents.c.side == "BUY")
+    spent = c.execute(
+        select(func.sum(t.intents.c.budget_micro)).where(buys, t.intents.c.created_at >= day * DAY)
+    ).scalar()
+    counted = c.execute(select(t.intents.c.token_id, func.count()).where(buys).group_by(t.intents.c.token_id))
+    spent_on = c.execute(
+        select(t.trades.c.id)
+        .join(t.decisions, t.decisions.c.trade_id == t.trades.c.id)
+        .where(
+            t.decisions.c.portfolio == name,
+            t.decisions.c.reason.in_(("COPY", "SKIP_SAME_ORDER")),
+            t.trades.c.side == "BUY",
+            t.trades.c.traded_at >= at - DAY,
+            t.decisions.c.decided_at >= func.coalesce(_reset_at(name), 0),
+        )
+        .order_by(t.trades.c.id)
+    )
+    return PortfolioState(
+        name=name,
+        bankroll=bankroll,
+        cash=bankroll + int(moved or 0),
+        policy=policy,
+        positions=tuple(_position(r) for r in c.execute(select(t.positions).where(t.positions.c.portfolio == name))),
+        intents=tuple(
+            _intent(r)
+            for r in c.execute(
+                select(t.intents).where(mine, t.intents.c.state.in_(("pending", "working"))).order_by(t.intents.c.id)
+            )
+        ),
+        pending=tuple(
+            PendingDecision(id=r.id, trade_id=r.trade_id, portfolio=name)
+            for r in c.execute(
+                select(t.decisions.c.id, t.decisions.c.trade_id).where(
+                    t.decisions.c.portfolio == name, t.decisions.c.action == "wait"
+                )
+            )
+        ),
+        spent_on=tuple(r.id for r in spent_on),
+        spent_day=day,
+        spent_today=int(spent or 0),
+        buys=tuple((r[0], r[1]) for r in counted),
+    )
+
+
+def _reset_at(name: str) -> Any:
+    return select(t.portfolios.c.reset_at).where(t.portfolios.c.name == name).scalar_subquery()
+
+
+def _position(r: Any) -> Position:
+    return Position(
+        leader=r.leader,
+        token_id=r.token_id,
+        condition_id=r.condition_id,
+        outcome=r.outcome,
+        shares=r.shares_micro,
+        cost=r.cost_micro,
+        realized_pnl=r.realized_pnl_micro,
+        fees=r.fees_micro,
+        mark_price=r.mark_price_micro,
+        status=r.status,
+        opened_at=r.opened_at,
+        closed_at=r.closed_at,
+    )
+
+
+def _intent(r: Any) -> IntentState:
+    return IntentState(
+        id=r.id,
+        decision_id=r.decision_id,
+        trade_id=r.trade_id,
+        portfolio=r.portfolio,
+        leader=r.leader,
+        token_id=r.token_id,
+        condition_id=r.condition_id,
+        side=r.side,
+        shares=r.shares_micro,
+        budget=r.budget_micro,
+        limit_price=r.limit_price_micro,
+        leader_price=r.leader_price_micro,
+        traded_at=r.traded_at,
+        created_at=r.created_at,
+        due_at=r.due_at,
+        give_up_at=r.give_up_at,
+        state=r.state,
+        reason=r.reason,
+        filled_shares=r.filled_shares_micro,
+        attempts=r.attempts,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderRow:
+    """A leader as people entered him."""
+
+    wallet: str
+    label: str
+    status: str
+    added_at: int
+
+
+def leaders(c: Connection) -> list[LeaderRow]:
+    """All leaders ever entered, removed ones included."""
+    return [
+        LeaderRow(r.wallet, r.label, r.status, r.added_at)
+        for r in c.execute(select(t.leaders).order_by(t.leaders.c.added_at, t.leaders.c.wallet))
+    ]
+
+
+def follow_again(c: Connection, leader: LeaderRow, at: int) -> LeaderFollowed | None:
+    """The event that takes a known leader up where he was left, or ``None`` if he was never followed."""
+    cursor = c.execute(select(t.cursors).where(t.cursors.c.leader == leader.wallet)).first()
+    if cursor is None:
+        return None
+    held = c.execute(
+        select(t.leader_holdings.c.token_id, t.leader_holdings.c.shares_micro)
+        .where(t.leader_holdings.c.leader == leader.wallet)
+        .order_by(t.leader_holdings.c.token_id)
+    )
+    return LeaderFollowed(
+        at=at,
+        leader=leader.wallet,
+        follow_from=cursor.follow_from,
+        floor_ts=cursor.floor_ts,
+        cursor_ts=cursor.api_cursor_ts,
+        is_new=False,
+        paused=leader.status == "paused",
+        bootstrapped=cursor.bootstrapped,
+        holdings=tuple((r.token_id, r.shares_micro) for r in held),
+    )

@@ -1,0 +1,99 @@
+"""Settings as rows: reading the dashboard's values, changing them all-or-none with an audit trail, resolving them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, delete, insert, select
+
+from pilotfish.core import settings as s
+from pilotfish.core.settings import Effective, Policy, Scope, Setting, SettingError, Value
+from pilotfish.store import tables as t
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What people set: globally, per portfolio, per leader. Values are parsed."""
+
+    dashboard: Mapping[str, Value] = field(default_factory=dict)
+    portfolios: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    leaders: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+
+
+def load(c: Connection) -> Stored:
+    """All stored settings. A stored value that is no longer acceptable is left out (its default or env counts)."""
+    dashboard: dict[str, Value] = {}
+    portfolios: dict[str, dict[str, Value]] = {}
+    leaders: dict[str, dict[str, Value]] = {}
+    for row in c.execute(select(t.settings)):
+        setting = s.BY_NAME.get(row.name)
+        if setting is None:
+            continue
+        try:
+            value = s.parse(setting, row.value)
+        except SettingError:
+            continue
+        if row.portfolio:
+            portfolios.setdefault(row.portfolio, {})[row.name] = value
+        elif row.leader:
+            leaders.setdefault(row.leader, {})[row.name] = value
+        else:
+            dashboard[row.name] = value
+    return Stored(dashboard, portfolios, leaders)
+
+
+def change(
+    c: Connection, changes: Mapping[str, object], *, at: int, by: str, portfolio: str = "", leader: str = ""
+) -> dict[str, Value]:
+    """Set several settings, all or none; ``None`` takes an override away. Raises :class:`SettingError`."""
+    parsed: dict[str, Value | None] = {}
+    for name, given in changes.items():
+        setting = s.find(name)
+        if setting.scope is Scope.PROCESS:
+            raise SettingError(
+                f"{setting.name} is read from the environment when the program starts; set {setting.env_name} there"
+            )
+        if portfolio and setting.scope is Scope.GLOBAL:
+            raise SettingError(f"{setting.name} is global; it cannot differ between portfolios")
+        parsed[setting.name] = None if given is None else s.parse(setting, given)
+    for name, value in parsed.items():
+        _store(c, s.BY_NAME[name], value, at=at, by=by, portfolio=portfolio, leader=leader)
+    return {name: value for name, value in parsed.items() if value is not None}
+
+
+def _store(
+    c: Connection, setting: Setting, value: Value | None, *, at: int, by: str, portfolio: str, leader: str
+) -> None:
+    mine = (
+        (t.settings.c.name == setting.name)
+        & (t.settings.c.portfolio == portfolio)
+        & (t.settings.c.leader == leader)
+    )  # fmt: skip
+    old = c.execute(select(t.settings.c.value).where(mine)).scalar()
+    new = None if value is None else s.text_of(setting, value)
+    if old == new:
+        return
+    c.execute(delete(t.settings).where(mine))
+    if new is not None:
+        c.execute(
+            insert(t.settings).values(
+                name=setting.name, portfolio=portfolio, leader=leader, value=new, updated_at=at, updated_by=by
+            )
+        )
+    c.execute(
+        insert(t.settings_audit).values(
+            at=at, name=setting.name, portfolio=portfolio, leader=leader, old=old, new=new, by=by
+        )
+    )
+
+
+def effective(environment: Mapping[str, Value], stored: Stored, portfolio: str | None = None) -> dict[str, Effective]:
+    """Every setting resolved, globally or for one portfolio."""
+    overrides = stored.portfolios.get(portfolio, {}) if portfolio else {}
+    return {x.name: s.resolve(x, environment, stored.dashboard, overrides) for x in s.ALL}
+
+
+def policy_of(environment: Mapping[str, Value], stored: Stored, portfolio: str) -> Policy:
+    """A portfolio's effective policy."""
+    return s.policy_from({n: e.value for n, e in effective(environment, stored, portfolio).items()})

@@ -1,0 +1,176 @@
+"""The tables. Trades, decisions, fills and ledger entries only grow; positions and cash are derived from them."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_Big = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _id() -> Column[int]:
+    return Column("id", _Big, primary_key=True, autoincrement=False)
+
+
+def _auto() -> Column[int]:
+    return Column("id", _Big, primary_key=True, autoincrement=True)
+
+
+def _big(name: str, *, null: bool = False, key: bool = False) -> Column[int]:
+    return Column(name, BigInteger, nullable=null, primary_key=key)
+
+
+def _str(name: str, size: int, *, null: bool = False, key: bool = False) -> Column[str]:
+    return Column(name, String(size), nullable=null, primary_key=key)
+
+
+def _flag(name: str) -> Column[bool]:
+    return Column(name, Boolean, nullable=False, default=False)
+
+
+leaders = Table(
+    "leaders", metadata,
+    _str("wallet", 42, key=True), _str("label", 200), _str("status", 16),
+    _big("added_at"), _big("updated_at"),
+)  # fmt: skip
+cursors = Table(
+    "cursors", metadata,
+    _str("leader", 42, key=True), _big("api_cursor_ts"), _flag("api_cursor_initialized"),
+    _big("api_cursor_updated_at"), _big("follow_from"), _big("floor_ts"), _flag("bootstrapped"),
+)  # fmt: skip
+portfolios = Table(
+    "portfolios", metadata,
+    _str("name", 100, key=True), _big("bankroll_micro"), _big("created_at", null=True), _big("reset_at", null=True),
+)  # fmt: skip
+settings = Table(
+    "settings", metadata,
+    _str("name", 100, key=True), _str("portfolio", 100, key=True), _str("leader", 42, key=True),
+    Column("value", Text, nullable=False), _big("updated_at"), _str("updated_by", 100),
+)  # fmt: skip
+settings_audit = Table(
+    "settings_audit", metadata,
+    _auto(), _big("at"), _str("name", 100), _str("portfolio", 100), _str("leader", 42),
+    Column("old", Text), Column("new", Text), _str("by", 100),
+)  # fmt: skip
+commands = Table(
+    "commands", metadata,
+    _auto(), _str("kind", 50), Column("payload", JSON, nullable=False), _big("created_at"), _str("by", 100),
+    _big("done_at", null=True), Column("result", Text),
+    Index("ix_commands_done_at", "done_at"),
+)  # fmt: skip
+trades = Table(
+    "trades", metadata,
+    _id(), _str("leader", 42), _str("tx_hash", 66), _str("token_id", 78), _str("side", 4), _big("shares_micro"),
+    Column("occurrence", Integer, nullable=False), _str("first_source", 8), _str("class", 16),
+    _flag("moves_holding"), _big("usdc_micro"), _big("traded_at"), _flag("traded_at_estimated"),
+    _big("first_seen_by_api_at", null=True), _big("first_seen_by_polygon_at", null=True), _flag("is_combo"),
+    _str("condition_id", 66, null=True), _str("outcome", 500, null=True), Column("title", Text), Column("slug", Text),
+    _big("fee_micro", null=True), _str("role", 5, null=True), _str("order_hash", 66, null=True),
+    _str("exchange", 42, null=True), _big("block_number", null=True), _str("block_hash", 66, null=True),
+    _big("log_index", null=True), _big("leader_pre_sell_shares_micro", null=True), _flag("api_lagged"),
+    _big("retracted_at", null=True),
+    UniqueConstraint("tx_hash", "leader", "token_id", "side", "shares_micro", "occurrence", name="uq_trades_identity"),
+    Index("ix_trades_leader_traded_at", "leader", "traded_at"),
+    Index("ix_trades_traded_at", "traded_at"),
+)  # fmt: skip
+trade_raw = Table(
+    "trade_raw", metadata,
+    _big("trade_id", key=True), _str("source", 8), Column("payload", Text, nullable=False),
+)  # fmt: skip
+leader_holdings = Table(
+    "leader_holdings", metadata,
+    _str("leader", 42, key=True), _str("token_id", 78, key=True), _big("shares_micro"), _big("updated_at"),
+)  # fmt: skip
+holding_adjustments = Table(
+    "holding_adjustments", metadata,
+    _auto(), _str("leader", 42), _str("token_id", 78), _big("delta_micro"), _str("cause", 40), _big("at"),
+    Index("ix_holding_adjustments_leader_token_id", "leader", "token_id"),
+)  # fmt: skip
+markets = Table(
+    "markets", metadata,
+    _str("token_id", 78, key=True), _str("condition_id", 66), _str("outcome", 500), Column("title", Text),
+    Column("slug", Text), _str("category", 100), _flag("closed"), _flag("accepting_orders"), _big("tick_micro"),
+    _big("fee_rate_ppm"), _big("delay_ms"), _big("end_at", null=True), _big("payout_micro", null=True),
+    _big("fetched_at"),
+)  # fmt: skip
+decisions = Table(
+    "decisions", metadata,
+    _id(), _big("trade_id"), _str("portfolio", 100), _str("action", 8), _str("reason", 40), _big("decided_at"),
+    Column("trace", JSON, nullable=False),
+    UniqueConstraint("trade_id", "portfolio", name="uq_decisions_trade_portfolio"),
+    Index("ix_decisions_action", "action"),
+    Index("ix_decisions_decided_at", "decided_at"),
+)  # fmt: skip
+intents = Table(
+    "intents", metadata,
+    _id(), _big("decision_id"), _big("trade_id"), _str("portfolio", 100), _str("leader", 42), _str("token_id", 78),
+    _str("condition_id", 66), _str("side", 4), _big("shares_micro"), _big("budget_micro"), _big("limit_price_micro"),
+    _big("leader_price_micro"), _big("traded_at"), _big("created_at"), _big("due_at"), _big("give_up_at"),
+    _str("state", 12), _str("reason", 40, null=True), _big("filled_shares_micro"),
+    Column("attempts", Integer, nullable=False),
+    Index("ix_intents_decision_id", "decision_id"),
+    Index("ix_intents_state", "state"),
+)  # fmt: skip
+fills = Table(
+    "fills", metadata,
+    _id(), _big("intent_id"), _str("portfolio", 100), _str("leader", 42), _str("token_id", 78), _str("side", 4),
+    _big("shares_micro"), _big("usdc_micro"), _big("price_micro"), _big("fee_micro"), _big("filled_at"),
+    Column("levels", JSON, nullable=False), _big("delay_cost_micro"), _big("spread_cost_micro"), _str("status", 12),
+    Index("ix_fills_intent_id", "intent_id"),
+    Index("ix_fills_filled_at", "filled_at"),
+)  # fmt: skip
+positions = Table(
+    "positions", metadata,
+    _str("portfolio", 100, key=True), _str("leader", 42, key=True), _str("token_id", 78, key=True),
+    _str("condition_id", 66), _str("outcome", 500), _big("shares_micro"), _big("cost_micro"),
+    _big("realized_pnl_micro"), _big("fees_micro"), _big("mark_price_micro", null=True), _str("status", 12),
+    _big("opened_at"), _big("closed_at", null=True),
+)  # fmt: skip
+ledger_entries = Table(
+    "ledger_entries", metadata,
+    _id(), _str("portfolio", 100), _big("at"), _str("kind", 12), _big("amount_micro"), _str("leader", 42),
+    _str("token_id", 78), _big("fill_id", null=True),
+    Index("ix_ledger_entries_portfolio", "portfolio"),
+)  # fmt: skip
+equity_snapshots = Table(
+    "equity_snapshots", metadata,
+    _auto(), _str("portfolio", 100), _big("at"), _big("equity_micro"), _big("cash_micro"),
+    _big("positions_value_micro"), _big("cost_micro"), _big("realized_pnl_micro"), _big("unrealized_pnl_micro"),
+    _big("fees_micro"), Column("open_positions", Integer, nullable=False),
+    Index("ix_equity_snapshots_portfolio_at", "portfolio", "at"),
+)  # fmt: skip
+health_events = Table(
+    "health_events", metadata,
+    _auto(), _big("at"), _str("source", 20), _flag("healthy"), Column("detail", Text),
+)  # fmt: skip
+bad_inputs = Table(
+    "bad_inputs", metadata,
+    _str("fingerprint", 64, key=True), _big("at"), _str("source", 20), Column("error", Text),
+    Column("payload", Text), Column("count", Integer, nullable=False),
+)  # fmt: skip
+worker_status = Table(
+    "worker_status", metadata,
+    _str("name", 40, key=True), _big("at"), Column("data", JSON, nullable=False),
+)  # fmt: skip
+
+PAPER_TABLES = (intents, fills, positions, ledger_entries, equity_snapshots)
+"""What a reset wipes; each has a ``portfolio`` column."""

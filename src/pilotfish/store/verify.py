@@ -1,0 +1,196 @@
+"""The proof: recompute the books from the append-only tables and name every difference (DESIGN.md section 10)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from sqlalchemy import Connection, and_, func, or_, select
+
+from pilotfish.core import ledger
+from pilotfish.core.ledger import Position
+from pilotfish.core.units import format_micro
+from pilotfish.store import tables as t
+
+
+def verify(c: Connection) -> list[str]:
+    """All differences found, in words; empty = the books are right. Run it inside one transaction."""
+    return [
+        *_identity(c),
+        *_decisions(c),
+        *_intents(c),
+        *_books(c),
+        *_holdings(c),
+    ]
+
+
+def _identity(c: Connection) -> list[str]:
+    key = (t.trades.c.leader, t.trades.c.tx_hash, t.trades.c.token_id, t.trades.c.side, t.trades.c.shares_micro)
+    rows = c.execute(
+        select(*key, func.count().label("n"), func.max(t.trades.c.occurrence).label("last"))
+        .group_by(*key)
+        .having(func.count() != func.max(t.trades.c.occurrence))
+    )
+    return [f"trades of {r.tx_hash} token {r.token_id}: {r.n} rows but occurrence {r.last}" for r in rows]
+
+
+def _decisions(c: Connection) -> list[str]:
+    found = []
+    twice = c.execute(
+        select(t.decisions.c.trade_id, t.decisions.c.portfolio, func.count().label("n"))
+        .group_by(t.decisions.c.trade_id, t.decisions.c.portfolio)
+        .having(func.count() > 1)
+    )
+    found += [f"trade {r.trade_id} was decided {r.n} times for {r.portfolio}" for r in twice]
+    lost = c.execute(select(t.decisions.c.id).where(t.decisions.c.trade_id.not_in(select(t.trades.c.id))).limit(20))
+    found += [f"decision {r.id} belongs to no trade" for r in lost]
+    copied = c.execute(
+        select(t.decisions.c.id)
+        .join(t.portfolios, t.portfolios.c.name == t.decisions.c.portfolio)
+        .where(
+            t.decisions.c.action == "copy",
+            t.decisions.c.decided_at > func.coalesce(t.portfolios.c.reset_at, 0),
+            t.decisions.c.id.not_in(select(t.intents.c.decision_id)),
+        )
+        .limit(20)
+    )
+    found += [f"decision {r.id} says copy but has no intent" for r in copied]
+    return found
+
+
+def _intents(c: Connection) -> list[str]:
+    history = c.execute(
+        select(t.intents.c.id, t.trades.c.id.label("trade"))
+        .join(t.trades, t.trades.c.id == t.intents.c.trade_id)
+        .where(t.trades.c["class"] == "backfill")
+    )
+    found = [f"intent {r.id} was made from backfill trade {r.trade}" for r in history]
+    filled = (
+        select(t.fills.c.intent_id, func.sum(t.fills.c.shares_micro).label("shares"))
+        .group_by(t.fills.c.intent_id)
+        .subquery()
+    )
+    wrong = c.execute(
+        select(t.intents.c.id, t.intents.c.filled_shares_micro, filled.c.shares)
+        .outerjoin(filled, filled.c.intent_id == t.intents.c.id)
+        .where(t.intents.c.filled_shares_micro != func.coalesce(filled.c.shares, 0))
+    )
+    found += [
+        f"intent {r.id}: says {format_micro(r.filled_shares_micro)} shares filled, its fills say"
+        f" {format_micro(int(r.shares or 0))}"
+        for r in wrong
+    ]
+    over = c.execute(
+        select(t.intents.c.id).where(
+            or_(
+                and_(t.intents.c.side == "SELL", t.intents.c.filled_shares_micro > t.intents.c.shares_micro),
+                t.intents.c.filled_shares_micro < 0,
+            )
+        )
+    )
+    found += [f"intent {r.id} is filled beyond its size" for r in over]
+    return found
+
+
+def _books(c: Connection) -> list[str]:
+    found: list[str] = []
+    stored = {
+        (r.portfolio, r.leader, r.token_id): r for r in c.execute(select(t.positions)) if r.shares_micro is not None
+    }
+    computed: dict[tuple[str, str, str], Position] = {}
+    cash: dict[str, int] = defaultdict(int)
+    fills = {r.id: r for r in c.execute(select(t.fills))}
+    fees = {
+        r.fill_id: -r.amount_micro for r in c.execute(select(t.ledger_entries).where(t.ledger_entries.c.kind == "fee"))
+    }
+    booked: set[int] = set()
+    for entry in c.execute(select(t.ledger_entries).order_by(t.ledger_entries.c.id)):
+        cash[entry.portfolio] += entry.amount_micro
+        key = (entry.portfolio, entry.leader, entry.token_id)
+        position = computed.setdefault(key, Position(leader=entry.leader, token_id=entry.token_id))
+        if entry.kind == "settle":
+            position.realized_pnl += entry.amount_micro - position.cost
+            position.shares = position.cost = 0
+            continue
+        if entry.kind == "fee":
+            continue
+        fill = fills.get(entry.fill_id)
+        if fill is None:
+            found.append(f"ledger entry {entry.id} belongs to no fill")
+            continue
+        booked.add(fill.id)
+        fee = fees.get(fill.id, 0)
+        if fee != fill.fee_micro or abs(entry.amount_micro) != fill.usdc_micro:
+            found.append(f"fill {fill.id}: its ledger entries do not add up to it")
+        if fill.side == "BUY":
+            ledger.buy(position, fill.shares_micro, fill.usdc_micro, fee, fill.filled_at)
+        elif fill.shares_micro > position.shares:
+            found.append(f"fill {fill.id} sells {format_micro(fill.shares_micro)} of {format_micro(position.shares)}")
+        else:
+            ledger.sell(position, fill.shares_micro, fill.usdc_micro, fee, fill.filled_at)
+    found += [f"fill {fill_id} is not in the ledger" for fill_id in sorted(set(fills) - booked)]
+    for key in sorted(set(stored) | set(computed)):
+        row, mine = stored.get(key), computed.get(key)
+        name = f"position {key[0]} / {key[1]} / {key[2][:12]}…"
+        have = (row.shares_micro, row.cost_micro, row.realized_pnl_micro) if row else (0, 0, 0)
+        want = (mine.shares, mine.cost, mine.realized_pnl) if mine else (0, 0, 0)
+        for label, a, b in zip(("shares", "cost", "realised PnL"), have, want, strict=True):
+            if a != b:
+                found.append(f"{name}: {label} is {format_micro(a)}, recomputed {format_micro(b)}")
+        if have[0] < 0 or have[1] < 0:
+            found.append(f"{name}: negative")
+    found += _cash(c, cash)
+    return found
+
+
+def _cash(c: Connection, moved: dict[str, int]) -> list[str]:
+    found = []
+    for name, bankroll in c.execute(select(t.portfolios.c.name, t.portfolios.c.bankroll_micro)):
+        cash = bankroll + moved.get(name, 0)
+        if cash < 0:
+            found.append(f"portfolio {name}: cash is {format_micro(cash)}")
+        last = c.execute(
+            select(t.equity_snapshots.c.cash_micro, t.equity_snapshots.c.at)
+            .where(t.equity_snapshots.c.portfolio == name)
+            .order_by(t.equity_snapshots.c.id.desc())
+            .limit(1)
+        ).first()
+        if last is None:
+            continue
+        then = c.execute(
+            select(func.coalesce(func.sum(t.ledger_entries.c.amount_micro), 0)).where(
+                t.ledger_entries.c.portfolio == name, t.ledger_entries.c.at <= last.at
+            )
+        ).scalar_one()
+        if last.cash_micro != bankroll + int(then):
+            found.append(
+                f"portfolio {name}: cash was recorded as {format_micro(last.cash_micro)}, the ledger says"
+                f" {format_micro(bankroll + int(then))}"
+            )
+    return found
+
+
+def _holdings(c: Connection) -> list[str]:
+    want: dict[tuple[str, str], int] = defaultdict(int)
+    moved = c.execute(
+        select(t.trades.c.leader, t.trades.c.token_id, t.trades.c.side, func.sum(t.trades.c.shares_micro).label("n"))
+        .where(t.trades.c.moves_holding, t.trades.c.retracted_at.is_(None))
+        .group_by(t.trades.c.leader, t.trades.c.token_id, t.trades.c.side)
+    )
+    for r in moved:
+        want[(r.leader, r.token_id)] += int(r.n) if r.side == "BUY" else -int(r.n)
+    adjusted = c.execute(
+        select(
+            t.holding_adjustments.c.leader,
+            t.holding_adjustments.c.token_id,
+            func.sum(t.holding_adjustments.c.delta_micro).label("n"),
+        ).group_by(t.holding_adjustments.c.leader, t.holding_adjustments.c.token_id)
+    )
+    for a in adjusted:
+        want[(a.leader, a.token_id)] += int(a.n)
+    have = {(h.leader, h.token_id): h.shares_micro for h in c.execute(select(t.leader_holdings))}
+    return [
+        f"holding {key[0]} / {key[1][:12]}…: is {format_micro(have.get(key, 0))},"
+        f" recomputed {format_micro(want.get(key, 0))}"
+        for key in sorted(set(want) | set(have))
+        if have.get(key, 0) != want.get(key, 0) or have.get(key, 0) < 0
+    ]

@@ -1,0 +1,226 @@
+"""The one writer: a thread that commits what the engine asks for, many events to a commit.
+
+The effects of one event always land in the same commit, in order. A commit that fails for an outside reason (disk
+full, database locked or gone) is repeated until it succeeds; meanwhile the backlog grows and the runtime stops taking
+events in, so nothing is lost.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Engine, Table, bindparam, delete, insert, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+
+from pilotfish.core.effects import Effect, Insert, Row, Update, Upsert, WipePaper
+from pilotfish.store import tables
+
+log = structlog.get_logger(__name__)
+
+MAX_GROUP = 2000
+"""Most events in one commit."""
+MAX_BACKLOG = 20_000
+"""Events waiting for the writer above which the runtime stops taking in new ones."""
+RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
+
+
+@dataclass(slots=True)
+class _Batch:
+    rows: list[Insert | Update | Upsert | WipePaper]
+    done: Callable[[], None] | None
+
+
+class WriterFailedError(Exception):
+    """The writer met a row that the database refuses: an error of this program, not of its surroundings."""
+
+
+class Writer:
+    """Owns the only writing connection of the worker."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._queue: deque[_Batch] = deque()
+        self._wake = threading.Condition()
+        self._stopping = False
+        self._busy = False
+        self.failure: str | None = None
+        """Why the database does not take writes at the moment, if so."""
+        self.fatal: BaseException | None = None
+        self.commits = 0
+        self.last_commit_at: float | None = None
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    @property
+    def backlog(self) -> int:
+        """Events not yet durable."""
+        return len(self._queue) + self._busy
+
+    def submit(self, effects: Iterable[Effect], done: Callable[[], None] | None = None) -> None:
+        """Queue the row effects of one event; ``done`` is called on the writer's thread once they are durable."""
+        if self.fatal is not None:
+            raise WriterFailedError(str(self.fatal)) from self.fatal
+        rows = [e for e in effects if isinstance(e, (Insert, Update, Upsert, WipePaper))]
+        if not rows and done is None:
+            return
+        with self._wake:
+            self._queue.append(_Batch(rows, done))
+            self._wake.notify_all()
+
+    def wait_below(self, backlog: int) -> None:
+        """Wait until at most ``backlog`` events are not durable, or the writer has ended."""
+        with self._wake:
+            self._wake.wait_for(lambda: self.backlog <= backlog or not self._thread.is_alive())
+
+    def flush(self, timeout: float = 30.0) -> bool:
+        """Wait until everything queued so far is durable; False when that takes longer than ``timeout`` seconds."""
+        reached = threading.Event()
+        try:
+            self.submit([], reached.set)
+        except WriterFailedError:
+            return False
+        return reached.wait(timeout)
+
+    def stop(self, timeout: float = 4.0) -> bool:
+        """Commit what is queued and end the thread; False if that did not happen in time."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        self._thread.join(timeout)
+        return not self._thread.is_alive() and self.fatal is None
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                self._busy = False
+                self._wake.notify_all()
+                while not self._queue and not self._stopping:
+                    self._wake.wait()
+                if not self._queue:
+                    return
+                group = [self._queue.popleft() for _ in range(min(MAX_GROUP, len(self._queue)))]
+                self._busy = True
+            if not self._commit(group):
+                with self._wake:
+                    self._wake.notify_all()
+                return
+            for batch in group:
+                if batch.done is not None:
+                    batch.done()
+
+    def _commit(self, group: list[_Batch]) -> bool:
+        attempt = 0
+        while True:
+            try:
+                with self._engine.begin() as connection:
+                    write(connection, [row for batch in group for row in batch.rows])
+            except IntegrityError as problem:
+                self.fatal = problem
+                log.critical("the database refused a row", error=str(problem)[:500])
+                return False
+            except (DBAPIError, SQLAlchemyError, OSError) as problem:
+                self.failure = str(problem).splitlines()[0][:300]
+                wait = RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)]
+                log.error(
+                    "cannot write to the database; nothing is lost, trying again",
+                    error=self.failure,
+                    waiting=len(group),
+                    retry_in_s=wait,
+                )
+                attempt += 1
+                if self._stopping and attempt > 3:
+                    self.fatal = problem
+                    return False
+                time.sleep(wait)  # the writer's own thread: nothing else waits for it
+                continue
+            self.failure = None
+            self.commits += 1
+            self.last_commit_at = time.time()
+            return True
+
+
+def write(connection: Connection, effects: Sequence[Insert | Update | Upsert | WipePaper]) -> None:
+    """Write row effects in as few statements as keeps their meaning.
+
+    Within one group an update of a row that is also inserted is merged into the insert, and of several updates or
+    upserts of one row the last one counts. A wipe is a barrier.
+    """
+    pending = _Pending()
+    for effect in effects:
+        if isinstance(effect, Insert):
+            pending.insert(effect)
+        elif isinstance(effect, Update):
+            pending.update(effect)
+        elif isinstance(effect, Upsert):
+            pending.upsert(effect)
+        else:
+            pending.flush(connection)
+            for table in tables.PAPER_TABLES:
+                statement = delete(table)
+                if effect.portfolio is not None:
+                    statement = statement.where(table.c.portfolio == effect.portfolio)
+                connection.execute(statement)
+    pending.flush(connection)
+
+
+class _Pending:
+    def __init__(self) -> None:
+        self.inserts: dict[str, list[Row]] = {}
+        self.by_id: dict[tuple[str, Any], Row] = {}
+        self.updates: dict[tuple[str, frozenset[str]], dict[Any, Row]] = {}
+        self.upserts: dict[tuple[str, tuple[str, ...]], dict[tuple[Any, ...], Row]] = {}
+
+    def insert(self, effect: Insert) -> None:
+        row = dict(effect.row)
+        self.inserts.setdefault(effect.table, []).append(row)
+        if "id" in row:
+            self.by_id[(effect.table, row["id"])] = row
+
+    def update(self, effect: Update) -> None:
+        fresh = self.by_id.get((effect.table, effect.row["id"]))
+        if fresh is not None:
+            fresh.update(effect.row)
+        else:
+            key = (effect.table, frozenset(effect.row))
+            self.updates.setdefault(key, {})[effect.row["id"]] = effect.row
+
+    def upsert(self, effect: Upsert) -> None:
+        columns = tuple(effect.row)
+        keys = tuple(effect.row[c.name] for c in tables.metadata.tables[effect.table].primary_key)
+        self.upserts.setdefault((effect.table, columns), {})[keys] = effect.row
+
+    def wait_below(self, backlog: int) -> None:
+        """Wait until at most ``backlog`` events are not durable, or the writer has ended."""
+        with self._wake:
+            self._wake.wait_for(lambda: self.backlog <= backlog or not self._thread.is_alive())
+
+    def flush(self, connection: Connection) -> None:
+        for name, rows in self.inserts.items():
+            connection.execute(insert(tables.metadata.tables[name]), rows)
+        for (name, columns), by_id in self.updates.items():
+            table = tables.metadata.tables[name]
+            values = {c: bindparam(f"v_{c}", type_=table.c[c].type) for c in sorted(columns - {"id"})}
+            statement = update(table).where(table.c.id == bindparam("v_id")).values(values)
+            connection.execute(statement, [{f"v_{k}": v for k, v in row.items()} for row in by_id.values()])
+        for (name, shape), by_key in self.upserts.items():
+            connection.execute(_upsert(connection, tables.metadata.tables[name], shape), list(by_key.values()))
+        self.__init__()  # type: ignore[misc]
+
+
+def _upsert(connection: Connection, table: Table, columns: tuple[str, ...]) -> Any:
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table)
+    keys = [c.name for c in table.primary_key]
+    return statement.on_conflict_do_update(
+        index_elements=keys, set_={c: statement.excluded[c] for c in columns if c not in keys}
+    )
