@@ -1,0 +1,79 @@
+"""The terminal: one module a command group. ``--json`` on every reading command; exit codes that scripts can use."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from click.exceptions import ClickException
+from sqlalchemy.exc import SQLAlchemyError
+
+from pilotfish import __version__
+from pilotfish.app.config import ConfigError
+from pilotfish.app.lease import LeaseError
+from pilotfish.app.logs import redact
+from pilotfish.cli import bench, demo, export, leaders, run, settings, sim, status
+from pilotfish.core.settings import SettingError
+from pilotfish.sim.replay import ReplayError
+from pilotfish.sim.server import PortError
+from pilotfish.store.database import DatabaseError
+from pilotfish.store.leaders_store import LeaderError
+
+app = typer.Typer(
+    name="pilotfish",
+    help="Follow Polymarket wallets and copy their trades into honest paper portfolios.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+_START, _LOOK, _CHANGE, _TOOLS = "Start", "Look", "Change", "Tools"
+app.command("run", rich_help_panel=_START)(run.run)
+app.command("web", rich_help_panel=_START)(run.web)
+app.command("demo", rich_help_panel=_START)(demo.demo)
+app.command("status", rich_help_panel=_LOOK)(status.status)
+app.command("verify", rich_help_panel=_LOOK)(status.verify)
+app.command("export", rich_help_panel=_LOOK)(export.export)
+app.add_typer(leaders.app, name="leaders", rich_help_panel=_CHANGE)
+app.add_typer(settings.app, name="settings", rich_help_panel=_CHANGE)
+app.command("reset", rich_help_panel=_CHANGE)(status.reset)
+app.command("sim", rich_help_panel=_TOOLS)(sim.sim)
+app.command("bench", rich_help_panel=_TOOLS)(bench.bench)
+
+EXPECTED = (ConfigError, DatabaseError, LeaseError, SettingError, PortError, ReplayError, LeaderError)
+"""Errors that say themselves what to do; shown without a traceback."""
+
+
+def _version(shown: bool) -> None:
+    if shown:
+        print(f"pilotfish {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", help="Show the version.", callback=_version, is_eager=True),
+) -> None:
+    """Root of all commands."""
+
+
+def main() -> None:
+    """The program's entry."""
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except typer.Abort:
+        sys.exit(130)
+    except ClickException as problem:
+        problem.show()
+        sys.exit(problem.exit_code)
+    except EXPECTED as problem:
+        print(f"Error: {redact(str(problem))}", file=sys.stderr)
+        sys.exit(1)
+    except SQLAlchemyError as problem:
+        print(f"Error: the database: {redact(str(problem).splitlines()[0])}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)

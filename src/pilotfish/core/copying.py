@@ -33,6 +33,11 @@ class Copying:
 
     def restore(self, desk: Desk, pending: tuple[PendingDecision, ...], trades: dict[int, Trade], at: int) -> None:
         """Take up the decisions that were waiting when the worker stopped."""
+        for key in sorted(self.requeue(desk, pending, trades)):
+            self.advance(desk, key, at)
+
+    def requeue(self, desk: Desk, pending: tuple[PendingDecision, ...], trades: dict[int, Trade]) -> set[DeskKey]:
+        """Put waiting decisions back into their queues; returns which."""
         touched: set[DeskKey] = set()
         for item in sorted(pending, key=lambda p: p.trade_id):
             trade = trades.get(item.trade_id)
@@ -41,8 +46,7 @@ class Copying:
             key = (trade.leader, trade.token_id)
             desk.queues.setdefault(key, deque()).append(Waiting(item.id, trade, written=True))
             touched.add(key)
-        for key in sorted(touched):
-            self.advance(desk, key, at)
+        return touched
 
     def new_trade(self, trade: Trade, at: int) -> None:
         """Decide a new trade for every portfolio that follows its leader."""

@@ -161,6 +161,10 @@ class Engine:
             self.copying.wake_all(e.at)
 
     def _reset(self, e: ev.PaperReset) -> None:
+        for name, pending, trades in self._resuming:
+            if e.portfolio in (None, name):
+                self.copying.requeue(self.state.desks[name], pending, trades)
+        self._resuming = [r for r in self._resuming if e.portfolio not in (None, r[0])]
         for name, desk in self.state.desks.items():
             if e.portfolio in (None, name):
                 self.copying.reset(desk, e.at)

@@ -49,6 +49,7 @@ class Execution:
 
     def on_book(self, book: Book, at: int) -> None:
         """A book came: value positions with it and fill what waits for it."""
+        last_fill = self.state.ids["fill"]
         for name, intent_id in sorted(self._due.pop(book.token_id, ())):
             desk = self.state.desks.get(name)
             intent = desk.intents.get(intent_id) if desk else None
@@ -64,6 +65,8 @@ class Execution:
                 if position.shares and mark != position.mark_price:
                     position.mark_price = mark
                     self.state.put_position(desk, position)
+        if self.state.ids["fill"] != last_fill:
+            self.value(at)
 
     def on_no_book(self, token_id: str, at: int) -> None:
         """No book could be had: a BUY gives up after a few tries, an exit goes on until its time is over."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
 from pilotfish.core import settings as s
-from pilotfish.core.settings import Effective, Policy, Scope, Setting, SettingError, Value
+from pilotfish.core.settings import Effective, Kind, Policy, Scope, Setting, SettingError, Value
 from pilotfish.store import tables as t
 
 
@@ -97,3 +98,26 @@ def effective(environment: Mapping[str, Value], stored: Stored, portfolio: str |
 def policy_of(environment: Mapping[str, Value], stored: Stored, portfolio: str) -> Policy:
     """A portfolio's effective policy."""
     return s.policy_from({n: e.value for n, e in effective(environment, stored, portfolio).items()})
+
+
+def as_json(e: Effective) -> dict[str, Any]:
+    """A setting as pages, REST and commands show it; secrets are shown as set or not."""
+    setting = e.setting
+
+    def shown(value: Value) -> Any:
+        if setting.kind is Kind.SECRET:
+            return "[set]" if value else ""
+        return s.show(setting, value)
+
+    return {
+        "name": setting.name,
+        "value": shown(e.value),
+        "source": e.source.value,
+        "overrides": [{"source": o.value, "value": shown(v)} for o, v in e.overrides],
+        "default": shown(setting.default),
+        "unit": setting.unit,
+        "help": setting.help,
+        "group": setting.group,
+        "env": setting.env_name,
+        "choices": list(setting.choices),
+    }

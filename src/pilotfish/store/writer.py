@@ -80,7 +80,7 @@ class Writer:
     def wait_below(self, backlog: int) -> None:
         """Wait until at most ``backlog`` events are not durable, or the writer has ended."""
         with self._wake:
-            self._wake.wait_for(lambda: self.backlog <= backlog or not self._thread.is_alive())
+            self._wake.wait_for(lambda: self.backlog <= backlog or self.fatal is not None)
 
     def flush(self, timeout: float = 30.0) -> bool:
         """Wait until everything queued so far is durable; False when that takes longer than ``timeout`` seconds."""
@@ -198,11 +198,6 @@ class _Pending:
         columns = tuple(effect.row)
         keys = tuple(effect.row[c.name] for c in tables.metadata.tables[effect.table].primary_key)
         self.upserts.setdefault((effect.table, columns), {})[keys] = effect.row
-
-    def wait_below(self, backlog: int) -> None:
-        """Wait until at most ``backlog`` events are not durable, or the writer has ended."""
-        with self._wake:
-            self._wake.wait_for(lambda: self.backlog <= backlog or not self._thread.is_alive())
 
     def flush(self, connection: Connection) -> None:
         for name, rows in self.inserts.items():

@@ -1,0 +1,40 @@
+"""Resetting the paper state while no worker runs: the engine's own rule, applied once."""
+
+from __future__ import annotations
+
+import time
+
+from sqlalchemy import Engine as Database
+from sqlalchemy import insert, select
+
+from pilotfish.app.config import environment
+from pilotfish.app.lease import Lease
+from pilotfish.core.effects import Insert, Update, Upsert, WipePaper
+from pilotfish.core.engine import Engine
+from pilotfish.core.events import PaperReset
+from pilotfish.store import restore, settings_store
+from pilotfish.store import tables as t
+from pilotfish.store.writer import write
+
+
+def reset_now(database: Database, portfolio: str | None, *, by: str) -> None:
+    """Reset ``portfolio`` (``None`` = all) in one transaction; raises ``LeaseError`` while a worker runs."""
+    lease = Lease(database)
+    lease.take()
+    try:
+        at = time.time_ns() // 1000
+        with database.begin() as c:
+            stored = settings_store.load(c)
+            env = environment()
+            names = list(c.execute(select(t.portfolios.c.name)).scalars())
+            engine = Engine()
+            engine.apply(restore.restored(c, {n: settings_store.policy_of(env, stored, n) for n in names}, at))
+            effects = engine.apply(PaperReset(at=at, portfolio=portfolio))
+            write(c, [e for e in effects if isinstance(e, (Insert, Update, Upsert, WipePaper))])
+            c.execute(
+                insert(t.commands).values(
+                    kind="reset", payload={"portfolio": portfolio}, created_at=at, by=by, done_at=at, result="done"
+                )
+            )
+    finally:
+        lease.release()

@@ -1,0 +1,257 @@
+"""``demo``: the whole program on the stand-in venue, on books of its own that are thrown away afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from sqlalchemy import Engine, func, select
+
+from pilotfish.cli import session
+from pilotfish.cli.run import check_port
+from pilotfish.core.settings import ALL
+from pilotfish.core.units import format_micro
+from pilotfish.store import leaders_store, summaries
+from pilotfish.store import tables as t
+from pilotfish.store.database import open_database
+from pilotfish.store.verify import verify
+
+READY_SECONDS = 30.0
+DRAIN_SECONDS = 40.0
+STOP_SECONDS = 8.0
+SETTINGS = {"POLL_INTERVAL_MS": "2000", "MARK_INTERVAL_MS": "2000", "LEADER_STAGGER_MS": "200"}
+"""A demonstration is looked at for a minute, so it polls more often than the real thing."""
+
+
+class DemoError(Exception):
+    """The demo could not be brought up; the message says which part."""
+
+
+def demo(
+    for_: float = typer.Option(0.0, "--for", help="End by itself after so many seconds.", min=0.0),
+    seed: int = typer.Option(7, "--seed", help="The same seed tells the same story."),
+    port: int = typer.Option(8080, "--port", help="Port of the dashboard."),
+    as_json: bool = typer.Option(False, "--json", help="Print the result as one JSON object."),
+) -> None:
+    """Watch leaders trade on a stand-in venue: no account, no key, nothing leaves this machine."""
+    session.begin()
+    check_port("127.0.0.1", port)
+    with tempfile.TemporaryDirectory(prefix="pilotfish-demo-") as folder:
+        try:
+            result = asyncio.run(_Demo(Path(folder), for_, seed, port).run())
+        except DemoError as problem:
+            print(f"Error: {problem}", file=sys.stderr)
+            raise typer.Exit(1) from None
+    if as_json:
+        session.print_json(result)
+    else:
+        _print(result)
+    if result["verify"] != "ok" or result["trades"] != result["venue_trades"]:
+        raise typer.Exit(1)
+
+
+class _Demo:
+    def __init__(self, folder: Path, seconds: float, seed: int, port: int) -> None:
+        self.folder = folder
+        self.seconds = seconds
+        self.seed = seed
+        self.port = port
+        self.database_url = f"sqlite:///{folder / 'demo.db'}"
+        self.console = Console(stderr=True)
+        self.stop = asyncio.Event()
+        self.children: list[asyncio.subprocess.Process] = []
+        self.controls = ""
+
+    async def run(self) -> dict[str, Any]:
+        """Bring everything up, wait, take the result, and end everything."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self.stop.set)
+        with Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(),
+            console=self.console, transient=True, disable=not self.console.is_terminal,
+        ) as progress:  # fmt: skip
+            task = progress.add_task("starting the stand-in venue", total=None)
+            try:
+                async with aiohttp.ClientSession() as http:
+                    urls = await self._venue(http)
+                    progress.update(task, description="starting the worker and the dashboard")
+                    database = await self._worker(urls)
+                    await self._ready(database)
+                    await self._control(http, "resume")
+                    self.console.print(f"Dashboard: http://127.0.0.1:{self.port}", highlight=False)
+                    until = f"for {self.seconds:g} s" if self.seconds else "until Ctrl-C"
+                    progress.update(task, description=f"leaders are trading; running {until}")
+                    await self._wait()
+                    progress.update(task, description="the venue is paused; waiting until everything has arrived")
+                    truth = await self._drain(http, database)
+                    progress.update(task, description="stopping")
+                    await self._end()
+            finally:
+                await self._end()
+        return self._result(database, truth)
+
+    # -- parts -------------------------------------------------------------------------------------------------
+
+    def _environment(self, extra: dict[str, str]) -> dict[str, str]:
+        """The user's environment without any setting of his: the demo is the same everywhere."""
+        ours = {s.env_name for s in ALL}
+        kept = {k: v for k, v in os.environ.items() if k not in ours}
+        return {**kept, "LOG_LEVEL": "WARNING", **SETTINGS, **extra, "DATABASE_URL": self.database_url}
+
+    async def _spawn(self, *arguments: str, env: dict[str, str], read: bool) -> asyncio.subprocess.Process:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "pilotfish",
+            *arguments,
+            cwd=self.folder,
+            env=env,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE if read else asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self.children.append(process)
+        return process
+
+    async def _venue(self, http: aiohttp.ClientSession) -> dict[str, str]:
+        sim = await self._spawn(
+            "sim", "--port", "0", "--seed", str(self.seed), "--paused", env=self._environment({}), read=True
+        )
+        assert sim.stdout is not None
+        urls: dict[str, str] = {}
+        async with asyncio.timeout(READY_SECONDS):
+            while line := (await sim.stdout.readline()).decode().strip():
+                if line == "# ready":
+                    break
+                name, _, url = line.partition("=")
+                if url and not name.startswith("#"):
+                    urls[name] = url
+        if "DATA_API_URL" not in urls:
+            raise DemoError("the stand-in venue did not start")
+        self.controls = urls["DATA_API_URL"].removesuffix("/data") + "/_sim"
+        async with http.get(self.controls) as answer:
+            self.leaders = (await answer.json())["leaders"]
+        return urls
+
+    async def _worker(self, urls: dict[str, str]) -> Engine:
+        database = await asyncio.to_thread(open_database, self.database_url)
+        with database.begin() as c:
+            for leader in self.leaders:
+                leaders_store.add(c, leader["wallet"], leader["label"], session.now())
+        extra = {**urls, "WEB_PORT": str(self.port)}
+        await self._spawn("run", env=self._environment(extra), read=False)
+        return database
+
+    async def _ready(self, database: Engine) -> None:
+        """Until every leader was polled once, the chain is subscribed, and the dashboard answers."""
+        until = time.monotonic() + READY_SECONDS
+        while time.monotonic() < until and not self.stop.is_set():
+            with database.connect() as c:
+                state, _ = summaries.worker(c)
+            polled = state and all(p["last_ok_at"] for p in state["leaders"].values())
+            if state and polled and len(state["leaders"]) == len(self.leaders) and state["polygon"]["healthy"]:
+                return
+            self._check()
+            await self._pause(0.2)
+        if not self.stop.is_set():
+            raise DemoError(f"the worker was not ready within {READY_SECONDS:.0f} s")
+
+    def _check(self) -> None:
+        for name, child in zip(("the stand-in venue", "the worker"), self.children, strict=False):
+            if child.returncode is not None:
+                raise DemoError(f"{name} ended by itself (exit code {child.returncode})")
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self.stop.wait()
+        except TimeoutError:
+            return
+
+    async def _wait(self) -> None:
+        until = time.monotonic() + self.seconds if self.seconds else float("inf")
+        while not self.stop.is_set() and time.monotonic() < until:
+            await self._pause(min(1.0, until - time.monotonic()))
+            self._check()
+
+    async def _control(self, http: aiohttp.ClientSession, name: str) -> None:
+        async with http.post(f"{self.controls}/{name}") as answer:
+            answer.raise_for_status()
+
+    async def _drain(self, http: aiohttp.ClientSession, database: Engine) -> dict[str, Any]:
+        """Pause the venue and wait until all that it made has been taken in by both sources and worked off."""
+        await self._control(http, "pause")
+        until = time.monotonic() + DRAIN_SECONDS
+        while True:
+            async with http.get(f"{self.controls}/truth") as answer:
+                truth: dict[str, Any] = await answer.json()
+            if truth["settled"] and await asyncio.to_thread(_worked_off, database, truth["trades"]):
+                return truth
+            if time.monotonic() > until:
+                return truth
+            self._check()
+            await asyncio.sleep(0.25)
+
+    async def _end(self) -> None:
+        """Worker first, so that it never sees the venue go away."""
+        for child in reversed(self.children):
+            if child.returncode is None:
+                child.terminate()
+                try:
+                    async with asyncio.timeout(STOP_SECONDS):
+                        await child.wait()
+                except TimeoutError:
+                    child.kill()
+                    await child.wait()
+
+    def _result(self, database: Engine, truth: dict[str, Any]) -> dict[str, Any]:
+        with database.connect() as c:
+            counts = summaries.counts(c)
+            equity = sum(p["equity_micro"] for p in summaries.portfolios(c))
+            found = verify(c)
+        database.dispose()
+        return {
+            "seed": self.seed,
+            "seconds": self.seconds,
+            "venue_trades": truth["trades"],
+            **counts,
+            "equity_micro": equity,
+            "verify": found or "ok",
+        }
+
+
+def _worked_off(database: Engine, trades: int) -> bool:
+    """True when every trade is stored and seen by both, and decided; exits may go on in retries."""
+    both = t.trades.c.first_seen_by_api_at.is_not(None) & t.trades.c.first_seen_by_polygon_at.is_not(None)
+    with database.connect() as c:
+        seen = c.execute(select(func.count()).where(both)).scalar_one()
+        waiting = c.execute(select(func.count()).where(t.decisions.c.action == "wait")).scalar_one()
+        pending = c.execute(select(func.count()).where(t.intents.c.state == "pending")).scalar_one()
+    return seen >= trades and not waiting and not pending
+
+
+def _print(result: dict[str, Any]) -> None:
+    decisions = result["decisions"]
+    print(
+        f"{result['trades']} trades of {result['venue_trades']} that the venue made"
+        f" ({result['trades_by_first_source']['polygon']} first on chain,"
+        f" {result['trades_by_first_source']['api']} first from the API, {result['seen_by_both']} seen by both)"
+    )
+    skipped = ", ".join(f"{n} {reason}" for reason, n in decisions["skipped"].items())
+    print(f"{decisions['copied']} copied, {sum(decisions['skipped'].values())} skipped ({skipped or 'none'})")
+    print(
+        f"{result['fills']} fills, {result['open_positions']} open positions,"
+        f" equity {format_micro(result['equity_micro'], 2)} USDC"
+    )
+    print("books: " + ("ok" if result["verify"] == "ok" else msgspec.json.encode(result["verify"]).decode()))

@@ -1,0 +1,38 @@
+"""What every command begins with: the environment, logs, and the database."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import msgspec
+from sqlalchemy import Engine
+
+from pilotfish.app import logs
+from pilotfish.app.config import environment, process_value
+from pilotfish.core.settings import ALL, Kind, Value
+from pilotfish.store.database import open_database
+
+
+def begin() -> dict[str, Value]:
+    """The environment's settings; logging is set up and secrets are hidden from now on."""
+    env = environment()
+    logs.set_up(process_value(env, "log_level"), process_value(env, "log_format"))
+    logs.hide([str(env[s.name]) for s in ALL if s.kind is Kind.SECRET and env.get(s.name)])
+    return env
+
+
+def database(env: dict[str, Value]) -> Engine:
+    """The configured database, its tables up to date."""
+    return open_database(process_value(env, "database_url"))
+
+
+def now() -> int:
+    """Microseconds since the epoch."""
+    return time.time_ns() // 1000
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on standard output."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")

@@ -1,0 +1,50 @@
+"""``sim``: the stand-in venue alone."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+import typer
+
+from pilotfish.cli import session
+from pilotfish.sim.controls import HELP
+from pilotfish.sim.replay import ReplayError
+from pilotfish.sim.server import serve, urls
+from pilotfish.sim.venue import SCENARIOS, Venue
+
+CONTROLS = "Controls of a running venue:\n\n" + "\n\n".join(f"{route}: {text}" for route, text in HELP.items())
+
+
+def sim(
+    port: int = typer.Option(8799, "--port", help="Port on localhost; 0 = any free one."),
+    seed: int = typer.Option(7, "--seed", help="The same seed tells the same story."),
+    scenario: str = typer.Option("busy", "--scenario", help=f"One of {', '.join(SCENARIOS)}."),
+    replay: Path | None = typer.Option(None, "--replay", help="Serve the recorded rows and logs of this folder."),
+    paused: bool = typer.Option(False, "--paused", help="Wait for POST /_sim/resume."),
+) -> None:
+    """Run the stand-in venue until Ctrl-C; prints the URLs to put into the environment."""
+    session.begin()
+    if scenario not in SCENARIOS:
+        raise typer.BadParameter(f"no scenario {scenario!r}; there are: {', '.join(SCENARIOS)}")
+    if replay is not None and not replay.is_dir():
+        raise ReplayError(f"{replay}: no such folder")
+    asyncio.run(_run(Venue(seed, scenario, replay, paused=paused), port))
+
+
+sim.__doc__ = f"{sim.__doc__}\n\n{CONTROLS}"
+
+
+async def _run(venue: Venue, port: int) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with serve(venue, port) as bound:
+        for name, url in urls(bound).items():
+            print(f"{name}={url}")
+        print(f"# controls: http://127.0.0.1:{bound}/_sim   leaders:")
+        for character in venue.characters():
+            print(f"#   {character.wallet}  {character.label}: {character.manner}")
+        print("# ready", flush=True)
+        await stop.wait()

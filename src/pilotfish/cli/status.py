@@ -1,0 +1,144 @@
+"""``status``, ``verify`` and ``reset``."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from sqlalchemy import Engine, insert, select
+
+from pilotfish.app.lease import LeaseError
+from pilotfish.app.reset import reset_now
+from pilotfish.cli import session
+from pilotfish.core.units import format_micro
+from pilotfish.store import queries, summaries
+from pilotfish.store import tables as t
+from pilotfish.store.verify import verify as recompute
+
+ALIVE_SECONDS = 5.0
+RESET_SECONDS = 15.0
+
+
+def collect(database: Engine) -> dict[str, Any]:
+    """Everything that ``status`` shows."""
+    with database.connect() as c:
+        worker, age = summaries.worker(c)
+        return {
+            "running": age is not None and age < ALIVE_SECONDS,
+            "last_sign_of_life_sec": round(age, 1) if age is not None else None,
+            "mode": (worker or {}).get("mode", {}),
+            "worker": worker,
+            "leaders": queries.leaders(c),
+            "portfolios": summaries.portfolios(c),
+            "counts": summaries.counts(c),
+            "latency": summaries.latency(c),
+            "bad_inputs": len(summaries.bad_inputs(c)),
+        }
+
+
+def good(state: dict[str, Any]) -> bool:
+    """True while a worker runs and copying can go on in its mode."""
+    worker = state["worker"]
+    if not state["running"] or worker is None or not worker["database"]["healthy"]:
+        return False
+    mode = worker["mode"].get("effectiveTriggerMode")
+    api, chain = worker["api"]["healthy"], worker["polygon"]["healthy"]
+    return bool({"api": api, "polygon": chain}.get(mode, api or chain))
+
+
+def status(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
+    """Is it working, how are we doing. Exit code 0 while a worker runs and copying can go on."""
+    state = collect(session.database(session.begin()))
+    if as_json:
+        session.print_json(state)
+    else:
+        _print(state)
+    raise typer.Exit(0 if good(state) else 1)
+
+
+def _print(state: dict[str, Any]) -> None:
+    console, worker = Console(), state["worker"]
+    if worker is None:
+        console.print("No worker has run on this database yet: pilotfish run")
+        return
+    age = state["last_sign_of_life_sec"]
+    mode = state["mode"]
+    console.print(
+        f"worker {'[green]● running[/]' if state['running'] else f'[red]○ stopped {age:.0f} s ago[/]'}"
+        f"   mode {mode.get('effectiveTriggerMode')} (from {mode.get('source')})"
+    )
+    sources = Table("source", "state", "detail")
+    for name, key in (("Data API", "api"), ("Polygon", "polygon"), ("books", "books"), ("database", "database")):
+        part = worker[key]
+        off = key == "polygon" and not part["enabled"]
+        sign = "off" if off else "[green]● ok[/]" if part["healthy"] else "[red]▲ down[/]"
+        sources.add_row(name, sign, escape(str(part.get("detail", ""))))
+    console.print(sources)
+    for p in state["portfolios"]:
+        console.print(
+            f"{escape(p['name'])}: equity {format_micro(p['equity_micro'], 2)},"
+            f" cash {format_micro(p['cash_micro'], 2)},"
+            f" realised {format_micro(p['realized_pnl_micro'], 2)},"
+            f" unrealised {format_micro(p['unrealized_pnl_micro'], 2)},"
+            f" fees {format_micro(p['fees_micro'], 2)}, {p['open_positions']} open positions"
+        )
+    counts = state["counts"]
+    console.print(
+        f"{len(state['leaders'])} leaders, {counts['trades']} trades ({counts['seen_by_both']} seen by both sources),"
+        f" {counts['decisions']['copied']} copied, {sum(counts['decisions']['skipped'].values())} skipped,"
+        f" {counts['fills']} fills"
+    )
+
+
+def verify(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
+    """Recompute the books from what only grows, and name every difference."""
+    database = session.database(session.begin())
+    with database.connect() as c:
+        found = recompute(c)
+    if as_json:
+        session.print_json({"verify": found or "ok"})
+    else:
+        print("\n".join(found) or "ok: identities, decisions, positions, cash and holdings agree")
+    raise typer.Exit(1 if found else 0)
+
+
+def reset(
+    yes: bool = typer.Option(False, "--yes", help="Do it without asking."),
+    portfolio: str = typer.Option("", "--portfolio", help="Only this portfolio."),
+) -> None:
+    """Wipe the paper state: positions, intents, fills, ledger, equity. Trades, leaders and settings stay."""
+    if not yes:
+        typer.confirm(f"Wipe positions, fills and ledger of {portfolio or 'all portfolios'}?", abort=True)
+    database = session.database(session.begin())
+    name = portfolio or None
+    with database.connect() as c:
+        known = list(c.execute(select(t.portfolios.c.name)).scalars())
+    if name is not None and name not in known:
+        raise typer.BadParameter(f"there is no portfolio {name!r}; there are: {', '.join(known) or 'none yet'}")
+    try:
+        reset_now(database, name, by="terminal")
+    except LeaseError:
+        _ask_worker(database, name)
+    print(f"paper state of {portfolio or 'all portfolios'} is reset")
+
+
+def _ask_worker(database: Engine, portfolio: str | None) -> None:
+    """A worker runs: it does the reset, between two events."""
+    with database.begin() as c:
+        number = c.execute(
+            insert(t.commands).values(
+                kind="reset", payload={"portfolio": portfolio}, created_at=session.now(), by="terminal"
+            )
+        ).inserted_primary_key
+    assert number is not None
+    until = time.monotonic() + RESET_SECONDS
+    while time.monotonic() < until:
+        with database.connect() as c:
+            if c.execute(select(t.commands.c.done_at).where(t.commands.c.id == number[0])).scalar() is not None:
+                return
+        time.sleep(0.1)  # a command line waits for the worker's row
+    raise LeaseError(f"the worker did not do the reset within {RESET_SECONDS:.0f} s; it stays asked for")

@@ -1,0 +1,368 @@
+"""The Data API of the stand-in venue: v2, and v1 as it was."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from pilotfish.core.units import MICRO
+from pilotfish.sim.chain import FIRST_BLOCK, Row
+from pilotfish.sim.market import SimMarket
+from pilotfish.sim.venue import Venue
+
+V1_NAMES = {
+    "proxy_wallet": "proxyWallet",
+    "condition_id": "conditionId",
+    "usdc_size": "usdcSize",
+    "transaction_hash": "transactionHash",
+    "token_id": "asset",
+    "outcome_index": "outcomeIndex",
+    "event_slug": "eventSlug",
+    "profile_image": "profileImage",
+    "profile_image_optimized": "profileImageOptimized",
+}
+FOLLOWING = 3600
+"""An activity request that starts at most this many seconds ago is taken for following."""
+
+
+class Refusal(Exception):  # noqa: N818 - an answer, not a failure
+    """A 400 of the service."""
+
+    def __init__(self, parameter: str, message: str) -> None:
+        super().__init__(message)
+        self.parameter = parameter
+
+
+def error(status: int, code: str, message: str, parameter: str | None = None) -> web.Response:
+    """An error in the service's shape."""
+    body: dict[str, Any] = {
+        "error": message,
+        "code": code,
+        "retryable": status in (429, 500, 503),
+        "trace_id": f"{time.time_ns():x}",
+    }
+    if parameter:
+        body["parameter"] = parameter
+    headers = {"Retry-After": "1"} if status in (429, 503) else {}
+    return web.json_response(body, status=status, headers=headers)
+
+
+class DataRoutes:
+    """Handlers; mounted under ``/data``."""
+
+    def __init__(self, venue: Venue) -> None:
+        self.venue = venue
+
+    def routes(self) -> list[web.RouteDef]:
+        """All routes."""
+        v2 = {
+            "/v2/activity": self.activity,
+            "/v2/trades": self.trades,
+            "/v2/positions": self.positions,
+            "/v2/tokens": self.tokens,
+            "/v2/resolutions": self.resolutions,
+            "/v2/status": self.status,
+        }
+        v1 = {"/activity": self.activity_v1, "/positions": self.positions_v1, "/trades": self.activity_v1}
+        return [
+            *(web.get(f"/data{path}", self._v2(handler)) for path, handler in v2.items()),
+            *(web.get(f"/data{path}", handler) for path, handler in v1.items()),
+        ]
+
+    def _v2(self, handler: Any) -> Any:
+        async def answer(request: web.Request) -> web.Response:
+            if self.venue.api_v1_only:
+                return error(404, "not_found", "no such route")
+            try:
+                result: web.Response = await handler(request)
+            except Refusal as refusal:
+                return error(400, "invalid_request", str(refusal), refusal.parameter)
+            return result
+
+        return answer
+
+    # -- v2 ----------------------------------------------------------------------------------------------------
+
+    def _select(self, request: web.Request) -> list[Row]:
+        query = request.query
+        user = query.get("user", "").lower()
+        start, end = _int(query, "start", 0), _int(query, "end", 2**40)
+        now = time.time()
+        if self.venue.replay is not None and start >= now - FOLLOWING:
+            self.venue.replay.followed(user)
+        kinds = {k.strip().upper() for k in query.get("type", "").split(",") if k.strip()}
+        rows = [r for r in self.venue.chain.visible(user, now) if start <= r.timestamp <= end]
+        if kinds:
+            rows = [r for r in rows if r.data["type"] in kinds]
+        if query.get("side"):
+            rows = [r for r in rows if r.data["side"] == query["side"].upper()]
+        if query.get("condition_id"):
+            rows = [r for r in rows if r.data["condition_id"] == query["condition_id"]]
+        return rows
+
+    def _walk(self, request: web.Request, rows: list[Row], ascending: bool) -> web.Response:
+        query = request.query
+        limit = _limit(query)
+        if not ascending:
+            rows = rows[::-1]
+        if query.get("cursor"):
+            anchor = _uncursor(query["cursor"])
+            rows = [r for r in rows if ((r.timestamp, r.seq) > anchor) == ascending and (r.timestamp, r.seq) != anchor]
+        page, more = rows[:limit], len(rows) > limit
+        cursor = _cursor(page[-1].timestamp, page[-1].seq) if more else None
+        return web.json_response(_envelope([_public(r.data) for r in page], limit, cursor))
+
+    async def activity(self, request: web.Request) -> web.Response:
+        """``/v2/activity``: a keyset walk over one user's rows."""
+        _no_offset(request)
+        if not request.query.get("user"):
+            raise Refusal("user", "user is required")
+        ascending = request.query.get("sort_direction", "DESC").upper() == "ASC"
+        return self._walk(request, self._select(request), ascending)
+
+    async def trades(self, request: web.Request) -> web.Response:
+        """``/v2/trades``: newest first."""
+        _no_offset(request)
+        rows = [r for r in self._select(request) if r.data["type"] == "TRADE"]
+        answer = self._walk(request, rows, ascending=False)
+        body = json.loads(answer.text or "{}")
+        for row in body["data"]:
+            row.pop("type", None)
+            row.pop("usdc_size", None)
+        return web.json_response(body)
+
+    async def positions(self, request: web.Request) -> web.Response:
+        """``/v2/positions``."""
+        _no_offset(request)
+        query = request.query
+        user, limit = query.get("user", "").lower(), _limit(query)
+        least = float(query.get("filter_amount", "0.1"))
+        rows = [r for r in self._position_rows(user) if r["current_size"] >= least]
+        skip = _uncursor(query["cursor"])[1] if query.get("cursor") else 0
+        page, more = rows[skip : skip + limit], len(rows) > skip + limit
+        return web.json_response(_envelope(page, limit, _cursor(0, skip + limit) if more else None))
+
+    def _position_rows(self, user: str) -> list[dict[str, Any]]:
+        chain = self.venue.chain
+        rows = []
+        for token, shares in sorted(chain.holdings(user, time.time()).items()):
+            market = chain.markets.get(token)
+            if market is None:
+                continue
+            rows.append(_position(user, market, token, shares))
+        return rows
+
+    async def tokens(self, request: web.Request) -> web.Response:
+        """``/v2/tokens``."""
+        named = request.query.getall("token_id", [])
+        wanted = [t for text in named for t in text.split(",") if t]
+        condition = request.query.get("condition")
+        if not wanted and not condition:
+            raise Refusal("token_id", "token_id or condition is required")
+        if len(wanted) > 50:
+            raise Refusal("token_id", "at most 50")
+        markets = self.venue.chain.markets
+        if condition:
+            wanted += [t for t, m in markets.items() if m.condition_id == condition]
+        rows = [_token(markets[t], t) for t in wanted if t in markets]
+        return web.json_response({"data": rows})
+
+    async def resolutions(self, request: web.Request) -> web.Response:
+        """``/v2/resolutions``."""
+        wanted = set((request.query.get("condition_id") or request.query.get("condition") or "").split(","))
+        seen: dict[str, SimMarket] = {}
+        for market in self.venue.chain.markets.values():
+            if market.condition_id in wanted:
+                seen[market.condition_id] = market
+        return web.json_response(_envelope([_resolution(m) for m in seen.values()], 100, None))
+
+    async def status(self, request: web.Request) -> web.Response:
+        """``/v2/status``."""
+        lag = round(self.venue.chain.api_lag[1])
+        return web.json_response(
+            {
+                "data": {
+                    "computed_at": datetime.now(UTC).isoformat(timespec="seconds"),
+                    "age_seconds": 1,
+                    "serving": {
+                        "lag_seconds": lag,
+                        "worst": "activity_feed",
+                        "mechanisms": [{"name": "activity_feed", "age_seconds": lag}],
+                    },
+                    "ingestion": {
+                        "cursors": 1,
+                        "network": "polygon",
+                        "chain_id": self.venue.chain_id,
+                        "max_synced_block": self.venue.chain.head,
+                        "min_synced_block": FIRST_BLOCK,
+                        "lagging": [],
+                    },
+                }
+            }
+        )
+
+    # -- v1 ----------------------------------------------------------------------------------------------------
+
+    async def activity_v1(self, request: web.Request) -> web.Response:
+        """``/activity``: offset paging, camelCase, newest first unless asked otherwise."""
+        query = request.query
+        try:
+            rows = self._select(request)
+            limit, offset = _int(query, "limit", 100), _int(query, "offset", 0)
+        except Refusal as refusal:
+            return error(400, "invalid_request", str(refusal), refusal.parameter)
+        if limit > 500 or offset > 5000:
+            return error(400, "invalid_request", "limit is at most 500, offset at most 5000")
+        if query.get("sortDirection", "DESC").upper() != "ASC":
+            rows = rows[::-1]
+        page = [{V1_NAMES.get(k, k): v for k, v in _public(r.data).items()} for r in rows[offset : offset + limit]]
+        return web.json_response(page)
+
+    async def positions_v1(self, request: web.Request) -> web.Response:
+        """``/positions``."""
+        query = request.query
+        least = float(query.get("sizeThreshold", "1"))
+        limit, offset = _int(query, "limit", 100), _int(query, "offset", 0)
+        rows = [
+            {
+                "proxyWallet": r["proxy_wallet"],
+                "asset": r["token_id"],
+                "conditionId": r["condition_id"],
+                "size": r["current_size"],
+                "avgPrice": r["avg_price"],
+                "curPrice": r["current_price"],
+                "title": r["title"],
+                "outcome": r["outcome"],
+                "outcomeIndex": r["outcome_index"],
+            }
+            for r in self._position_rows(query.get("user", "").lower())
+            if r["current_size"] >= least
+        ]
+        return web.json_response(rows[offset : offset + limit])
+
+
+# -- shapes ----------------------------------------------------------------------------------------------------
+
+
+def _public(row: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in row.items() if not k.startswith("_")}
+
+
+def _int(query: Any, name: str, default: int) -> int:
+    text = query.get(name)
+    if text in (None, ""):
+        return default
+    try:
+        return int(text)
+    except ValueError:
+        raise Refusal(name, f"{name} must be an integer") from None
+
+
+def _limit(query: Any) -> int:
+    limit = _int(query, "limit", 100)
+    if not 1 <= limit <= 1000:
+        raise Refusal("limit", "limit must be between 1 and 1000")
+    return limit
+
+
+def _no_offset(request: web.Request) -> None:
+    if "offset" in request.query:
+        raise Refusal("offset", "offset is not supported; use cursor")
+
+
+def _cursor(timestamp: int, seq: int) -> str:
+    return base64.urlsafe_b64encode(f"{timestamp}.{seq}".encode()).decode()
+
+
+def _uncursor(text: str) -> tuple[int, int]:
+    try:
+        timestamp, seq = base64.urlsafe_b64decode(text.encode()).decode().split(".")
+        return int(timestamp), int(seq)
+    except (ValueError, UnicodeDecodeError):
+        raise Refusal("cursor", "cursor is invalid") from None
+
+
+def _envelope(rows: list[dict[str, Any]], limit: int, cursor: str | None) -> dict[str, Any]:
+    page = {"limit": limit, "offset": 0, "has_more": cursor is not None, "next_cursor": cursor}
+    return {"data": rows, "pagination": page}
+
+
+def _position(user: str, market: SimMarket, token: str, shares: int) -> dict[str, Any]:
+    index, size = market.index(token), shares / MICRO
+    price = market.price(token) / MICRO
+    return {
+        "proxy_wallet": user,
+        "token_id": token,
+        "condition_id": market.condition_id,
+        "current_size": size,
+        "total_size": size,
+        "avg_price": price,
+        "entry_cost_usdc": size * price,
+        "entry_fees_usdc": 0.0,
+        "total_cost_usdc": size * price,
+        "current_price": price,
+        "current_value": size * price,
+        "realized_pnl": 0.0,
+        "unrealized_pnl": 0.0,
+        "total_pnl": 0.0,
+        "percent_pnl": 0.0,
+        "percent_realized_pnl": 0.0,
+        "status": "REDEEMABLE" if market.payouts else "OPEN",
+        "redeemable": market.payouts is not None,
+        "mergeable": False,
+        "negative_risk": market.neg_risk,
+        "archived": False,
+        "verified": True,
+        "title": market.question,
+        "slug": market.slug,
+        "event_slug": market.slug,
+        "outcome": market.outcomes[index],
+        "outcome_index": index,
+        "opposite_token_id": market.tokens[1 - index],
+        "opposite_outcome": market.outcomes[1 - index],
+        "event_id": "1",
+        "end_date": "2030-12-31",
+    }
+
+
+def _token(market: SimMarket, token: str) -> dict[str, Any]:
+    index = market.index(token)
+    return {
+        "token_id": token,
+        "condition_id": market.condition_id,
+        "structural_condition_id": None,
+        "module": "neg_risk" if market.neg_risk else "binary" if market.version == "v2" else "v1_ctf",
+        "outcome_index": index,
+        "clob_index": index,
+        "outcome": market.outcomes[index],
+        "opposite_token_id": market.tokens[1 - index],
+        "resolved": market.payouts is not None,
+        "final_price": market.payouts[index] / MICRO if market.payouts else None,
+        "title": market.question,
+        "market_slug": market.slug,
+        "closed": market.closed,
+        "neg_risk": market.neg_risk,
+        "neg_risk_market_id": None,
+        "question_index": None,
+        "event_id": 1,
+        "event_slug": market.slug,
+    }
+
+
+def _resolution(market: SimMarket) -> dict[str, Any]:
+    return {
+        "condition_id": market.condition_id,
+        "question_id": market.condition_id,
+        "status": "resolved" if market.payouts else "initialized",
+        "payouts": list(market.payouts) if market.payouts else None,
+        "price": "69",
+        "was_disputed": False,
+        "extended_review": False,
+        "new_version_q": False,
+        "last_update_timestamp": int(time.time()),
+    }

@@ -1,0 +1,92 @@
+"""One running stand-in venue: the chain, its story or replay, who listens, what was asked, and which faults are on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pilotfish.sim.chain import BLOCK_SECONDS, Chain
+from pilotfish.sim.market import make_markets
+from pilotfish.sim.replay import Replay
+from pilotfish.sim.story import Character, Story, cast
+
+LOOP_SECONDS = 0.02
+SCENARIOS = ("busy", "quiet")
+"""busy: the leaders act by themselves. quiet: nothing happens but what the controls ask for."""
+
+
+@dataclass(slots=True)
+class Fault:
+    """What is wrong with a service: its ``mode``, for ``left`` more requests (None = until taken away)."""
+
+    mode: str
+    status: int = 500
+    left: int | None = None
+    seconds: float = 0.0
+    until: float | None = None
+
+
+class Venue:
+    """Everything that the routes answer from."""
+
+    def __init__(self, seed: int, scenario: str = "busy", replay: Path | None = None, *, paused: bool = False) -> None:
+        markets = make_markets(seed)
+        self.seed = seed
+        self.chain = Chain(seed, markets)
+        self.story = Story(self.chain, markets, seed)
+        self.scenario = "replay" if replay else scenario
+        self.replay = Replay(self.chain, replay) if replay else None
+        self.paused = paused
+        self.blocks_stopped = False
+        self.api_v1_only = False
+        self.chain_id = 137
+        self.faults: dict[str, Fault] = {}
+        self.requests: Counter[str] = Counter()
+        self.rpc_methods: Counter[str] = Counter()
+        self.recent: deque[dict[str, Any]] = deque(maxlen=5_000)
+        self.delivered_logs = 0
+
+    def characters(self) -> list[Character]:
+        """The leaders that are worth following."""
+        if self.replay is not None:
+            return [Character(w, f"Recorded {i + 1}", "recorded") for i, w in enumerate(self.replay.recordings)]
+        return cast(self.seed)
+
+    async def run(self) -> None:
+        """Blocks, the story, deliveries; never ends."""
+        next_block = time.time()
+        while True:
+            now = time.time()
+            if now >= next_block:
+                next_block = max(next_block + BLOCK_SECONDS, now)
+                if not self.blocks_stopped:
+                    self.chain.mine(now)
+                    if self.scenario == "busy" and not self.paused:
+                        self.story.step(now)
+            if self.replay is not None and not self.paused:
+                self.replay.tick(now)
+            self.chain.tick(now)
+            await asyncio.sleep(LOOP_SECONDS)
+
+    def note(self, service: str, path: str, query: dict[str, str]) -> None:
+        """Remember a request."""
+        self.requests[f"{service}{path}"] += 1
+        self.recent.append({"at": time.time(), "service": service, "path": path, "query": query})
+
+    def fault(self, service: str) -> Fault | None:
+        """The fault that this request meets, if any."""
+        fault = self.faults.get(service)
+        if fault is None:
+            return None
+        if fault.until is not None and time.time() > fault.until:
+            del self.faults[service]
+            return None
+        if fault.left is not None:
+            fault.left -= 1
+            if fault.left <= 0:
+                del self.faults[service]
+        return fault

@@ -1,0 +1,51 @@
+"""Leaders as rows: following, pausing and leaving a wallet. The worker takes changes up within a second."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, insert, select, update
+
+from pilotfish.polymarket.contracts import is_wallet
+from pilotfish.store import tables as t
+
+
+class LeaderError(ValueError):
+    """A wallet that cannot be followed; the message says why."""
+
+
+def wallet_of(text: str) -> str:
+    """A wallet in lower case; raises :class:`LeaderError`."""
+    wallet = text.strip()
+    if not is_wallet(wallet):
+        raise LeaderError(f"{wallet[:60]!r} is not a wallet: expected 0x and 40 hex digits")
+    if int(wallet, 16) == 0:
+        raise LeaderError("the zero address trades nothing")
+    return wallet.lower()
+
+
+def add(c: Connection, wallet: str, label: str, at: int) -> str:
+    """Follow a wallet from ``at`` (µs) on; answers ``added``, ``again`` (was removed) or ``known``."""
+    wallet = wallet_of(wallet)
+    label = " ".join(label.split())[:200]
+    row = c.execute(select(t.leaders).where(t.leaders.c.wallet == wallet)).first()
+    if row is None:
+        c.execute(insert(t.leaders).values(wallet=wallet, label=label, status="active", added_at=at, updated_at=at))
+        return "added"
+    change = update(t.leaders).where(t.leaders.c.wallet == wallet)
+    if row.status == "removed":
+        c.execute(change.values(status="active", added_at=at, updated_at=at, label=label or row.label))
+        return "again"
+    if label and label != row.label:
+        c.execute(change.values(label=label, updated_at=at))
+    return "known"
+
+
+def set_status(c: Connection, wallet: str, status: str, at: int) -> None:
+    """Set ``active``, ``paused`` or ``removed``; raises :class:`LeaderError` for a wallet that is not followed."""
+    wallet = wallet_of(wallet)
+    changed = c.execute(
+        update(t.leaders)
+        .where(t.leaders.c.wallet == wallet, t.leaders.c.status != "removed")
+        .values(status=status, updated_at=at)
+    )
+    if changed.rowcount == 0:
+        raise LeaderError(f"{wallet} is not followed; `pilotfish leaders list` shows who is")

@@ -1,0 +1,237 @@
+"""Rows as people read them: pages, REST, commands and exports all take them from here.
+
+Amounts in millionths end in ``_micro``, times are ISO 8601 UTC with microseconds, prices are decimals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Select, Table, and_, select
+
+from pilotfish.core.units import MICRO, price_of
+from pilotfish.store import tables as t
+
+Row = dict[str, Any]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+STREAMED = 1_000
+"""Rows fetched at a time."""
+
+
+def iso(micros: int | None) -> str | None:
+    """µs since the epoch as ISO 8601 UTC."""
+    if micros is None:
+        return None
+    return (_EPOCH + timedelta(microseconds=micros)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def decimal(micro: int | None) -> float | None:
+    """Millionths as a number for JSON."""
+    return None if micro is None else micro / MICRO
+
+
+def trade(r: Any) -> Row:
+    """A leader's trade."""
+    return {
+        "id": r.id,
+        "leader": r.leader,
+        "tx_hash": r.tx_hash,
+        "token_id": r.token_id,
+        "condition_id": r.condition_id,
+        "outcome": r.outcome,
+        "title": r.title,
+        "side": r.side,
+        "shares_micro": r.shares_micro,
+        "usdc_micro": r.usdc_micro,
+        "price": decimal(price_of(r.usdc_micro, r.shares_micro)),
+        "fee_micro": r.fee_micro,
+        "occurrence": r.occurrence,
+        "order_hash": r.order_hash,
+        "role": r.role,
+        "exchange": r.exchange,
+        "block_number": r.block_number,
+        "log_index": r.log_index,
+        "traded_at": iso(r.traded_at),
+        "traded_at_estimated": r.traded_at_estimated,
+        "first_source": r.first_source,
+        "first_seen_by_api_at": iso(r.first_seen_by_api_at),
+        "first_seen_by_polygon_at": iso(r.first_seen_by_polygon_at),
+        "api_lagged": r.api_lagged,
+        "is_backfill": r._mapping["class"] == "backfill",
+        "class": r._mapping["class"],
+        "leader_pre_sell_shares_micro": r.leader_pre_sell_shares_micro,
+        "status": "active" if r.retracted_at is None else "retracted",
+    }
+
+
+def decision(r: Any) -> Row:
+    """A portfolio's decision on a trade, with its trace."""
+    return {
+        "id": r.id,
+        "trade_id": r.trade_id,
+        "portfolio": r.portfolio,
+        "action": r.action,
+        "reason": r.reason,
+        "decided_at": iso(r.decided_at),
+        "trace": [{"check": c, "value": value, "limit": limit, "passed": ok} for c, value, limit, ok in r.trace],
+    }
+
+
+def intent(r: Any) -> Row:
+    """What a copy set out to do, and how far it got."""
+    return {
+        "id": r.id,
+        "decision_id": r.decision_id,
+        "trade_id": r.trade_id or None,
+        "portfolio": r.portfolio,
+        "leader": r.leader,
+        "token_id": r.token_id,
+        "side": r.side,
+        "shares_micro": r.shares_micro,
+        "budget_micro": r.budget_micro,
+        "filled_shares_micro": r.filled_shares_micro,
+        "limit_price": decimal(r.limit_price_micro),
+        "leader_price": decimal(r.leader_price_micro),
+        "state": r.state,
+        "reason": r.reason,
+        "attempts": r.attempts,
+        "created_at": iso(r.created_at),
+        "due_at": iso(r.due_at),
+    }
+
+
+def fill(r: Any) -> Row:
+    """A paper fill."""
+    return {
+        "id": r.id,
+        "intent_id": r.intent_id,
+        "portfolio": r.portfolio,
+        "leader": r.leader,
+        "token_id": r.token_id,
+        "side": r.side,
+        "shares_micro": r.shares_micro,
+        "usdc_micro": r.usdc_micro,
+        "price": decimal(r.price_micro),
+        "fee_micro": r.fee_micro,
+        "filled_at": iso(r.filled_at),
+        "levels": [{"price": decimal(price), "shares_micro": shares} for price, shares in r.levels],
+        "delay_cost_micro": r.delay_cost_micro,
+        "spread_cost_micro": r.spread_cost_micro,
+        "status": r.status,
+    }
+
+
+def position(r: Any) -> Row:
+    """Shares copied from one leader in one token."""
+    return {
+        "portfolio": r.portfolio,
+        "leader": r.leader,
+        "token_id": r.token_id,
+        "condition_id": r.condition_id,
+        "outcome": r.outcome,
+        "shares_micro": r.shares_micro,
+        "cost_micro": r.cost_micro,
+        "realized_pnl_micro": r.realized_pnl_micro,
+        "fees_micro": r.fees_micro,
+        "mark_price": decimal(r.mark_price_micro),
+        "status": r.status,
+        "opened_at": iso(r.opened_at),
+        "closed_at": iso(r.closed_at),
+    }
+
+
+def holding(r: Any) -> Row:
+    """What a leader holds of a token."""
+    return {
+        "leader": r.leader,
+        "token_id": r.token_id,
+        "shares_micro": r.shares_micro,
+        "updated_at": iso(r.updated_at),
+    }
+
+
+def ledger_entry(r: Any) -> Row:
+    """A movement of cash."""
+    return {
+        "id": r.id,
+        "portfolio": r.portfolio,
+        "at": iso(r.at),
+        "kind": r.kind,
+        "amount_micro": r.amount_micro,
+        "leader": r.leader,
+        "token_id": r.token_id,
+        "fill_id": r.fill_id,
+    }
+
+
+KINDS: dict[str, tuple[Table, Callable[[Any], Row], tuple[str, ...]]] = {
+    "trades": (t.trades, trade, ("id",)),
+    "decisions": (t.decisions, decision, ("id",)),
+    "intents": (t.intents, intent, ("id",)),
+    "fills": (t.fills, fill, ("id",)),
+    "positions": (t.positions, position, ("portfolio", "leader", "token_id")),
+    "holdings": (t.leader_holdings, holding, ("leader", "token_id")),
+    "ledger": (t.ledger_entries, ledger_entry, ("id",)),
+}
+"""What can be exported: the table, the shape of a row, the order."""
+
+
+def export(c: Connection, kind: str) -> Iterator[Row]:
+    """All rows of a kind, oldest first, read in pieces so that any number fits in memory."""
+    table, shape, order = KINDS[kind]
+    statement = select(table).order_by(*(table.c[name] for name in order))
+    if kind == "holdings":
+        statement = statement.where(table.c.shares_micro > 0)
+    for row in c.execution_options(yield_per=STREAMED).execute(statement):
+        yield shape(row)
+
+
+def newest(
+    c: Connection, kind: str, *, limit: int, before_id: int | None = None, **equal: object
+) -> tuple[list[Row], int | None]:
+    """The newest rows of a kind that has ids, and the id to continue before (``None`` = that was all)."""
+    table, shape, _ = KINDS[kind]
+    statement: Select[Any] = select(table).order_by(table.c.id.desc()).limit(limit + 1)
+    wanted = [table.c[name] == value for name, value in equal.items() if value is not None]
+    if before_id is not None:
+        wanted.append(table.c.id < before_id)
+    rows = list(c.execute(statement.where(and_(*wanted)) if wanted else statement))
+    page = rows[:limit]
+    return [shape(r) for r in page], page[-1].id if len(rows) > limit else None
+
+
+def positions(c: Connection, *, open_only: bool = False, portfolio: str | None = None) -> list[Row]:
+    """Positions with the market's title, largest cost first."""
+    statement = select(t.positions, t.markets.c.title, t.leaders.c.label).outerjoin(
+        t.markets, t.markets.c.token_id == t.positions.c.token_id
+    )
+    statement = statement.outerjoin(t.leaders, t.leaders.c.wallet == t.positions.c.leader)
+    if open_only:
+        statement = statement.where(t.positions.c.shares_micro > 0)
+    if portfolio is not None:
+        statement = statement.where(t.positions.c.portfolio == portfolio)
+    ordered = statement.order_by(t.positions.c.cost_micro.desc(), t.positions.c.opened_at.desc())
+    return [{**position(r), "title": r.title, "label": r.label} for r in c.execute(ordered)]
+
+
+def leaders(c: Connection) -> list[Row]:
+    """Leaders that are followed (removed ones are left out), in the order in which they were added."""
+    statement = (
+        select(t.leaders, t.cursors.c.follow_from, t.cursors.c.api_cursor_ts)
+        .outerjoin(t.cursors, t.cursors.c.leader == t.leaders.c.wallet)
+        .where(t.leaders.c.status != "removed")
+        .order_by(t.leaders.c.added_at, t.leaders.c.wallet)
+    )
+    return [
+        {
+            "wallet": r.wallet,
+            "label": r.label,
+            "status": r.status,
+            "added_at": iso(r.added_at),
+            "followed_from": iso(r.follow_from),
+            "api_cursor_ts": r.api_cursor_ts,
+        }
+        for r in c.execute(statement)
+    ]

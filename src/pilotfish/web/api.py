@@ -1,0 +1,107 @@
+"""REST under ``/api/v1``, reading only: the same queries as the pages and the exports."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, HTTPException, Query
+from sqlalchemy import Engine, select
+
+from pilotfish.core.settings import Kind, Value
+from pilotfish.store import queries, settings_store, summaries
+from pilotfish.store import tables as t
+
+Limit = Annotated[int, Query(ge=1, le=1000, description="Rows a page.")]
+Before = Annotated[int | None, Query(ge=0, description="Only rows with a smaller id: `next_before` of the last page.")]
+
+
+def router(database: Engine, environment: dict[str, Value]) -> APIRouter:
+    """All routes."""
+    api = APIRouter(prefix="/api/v1")
+
+    @api.get("/status")
+    def status() -> dict[str, Any]:
+        """What the worker last said of itself, and figures over everything."""
+        with database.connect() as c:
+            worker, age = summaries.worker(c)
+            return {
+                "running": age is not None and age < 5,
+                "last_sign_of_life_sec": age,
+                "worker": worker,
+                "counts": summaries.counts(c),
+            }
+
+    @api.get("/leaders")
+    def leaders() -> list[dict[str, Any]]:
+        """Who is followed."""
+        with database.connect() as c:
+            return queries.leaders(c)
+
+    @api.get("/trades")
+    def trades(
+        limit: Limit = 100, before: Before = None, leader: str | None = None, token_id: str | None = None
+    ) -> dict[str, Any]:
+        """Leaders' trades, newest first."""
+        return _page("trades", limit, before, leader=leader.lower() if leader else None, token_id=token_id)
+
+    @api.get("/trades/{trade_id}")
+    def trade(trade_id: int) -> dict[str, Any]:
+        """One trade with its decisions and the payload that it came in."""
+        with database.connect() as c:
+            row = c.execute(select(t.trades).where(t.trades.c.id == trade_id)).first()
+            if row is None:
+                raise HTTPException(404, f"there is no trade {trade_id}")
+            decisions = c.execute(select(t.decisions).where(t.decisions.c.trade_id == trade_id))
+            raw = c.execute(select(t.trade_raw.c.payload).where(t.trade_raw.c.trade_id == trade_id)).scalar()
+            return {**queries.trade(row), "decisions": [queries.decision(d) for d in decisions], "raw": raw}
+
+    @api.get("/decisions")
+    def decisions(
+        limit: Limit = 100, before: Before = None, portfolio: str | None = None,
+        action: Literal["copy", "skip", "wait"] | None = None, reason: str | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Decisions with their traces, newest first."""
+        return _page("decisions", limit, before, portfolio=portfolio, action=action, reason=reason)
+
+    @api.get("/fills")
+    def fills(limit: Limit = 100, before: Before = None, portfolio: str | None = None) -> dict[str, Any]:
+        """Paper fills, newest first."""
+        return _page("fills", limit, before, portfolio=portfolio)
+
+    @api.get("/positions")
+    def positions(open_only: bool = True, portfolio: str | None = None) -> list[dict[str, Any]]:
+        """Positions."""
+        with database.connect() as c:
+            return queries.positions(c, open_only=open_only, portfolio=portfolio)
+
+    @api.get("/portfolios")
+    def portfolios() -> list[dict[str, Any]]:
+        """Portfolios with their latest valuation."""
+        with database.connect() as c:
+            return summaries.portfolios(c)
+
+    @api.get("/equity")
+    def equity(portfolio: str = "main", points: Annotated[int, Query(ge=2, le=5000)] = 400) -> list[dict[str, Any]]:
+        """A portfolio's equity over time."""
+        with database.connect() as c:
+            return summaries.equity(c, portfolio, points)
+
+    @api.get("/latency")
+    def latency() -> dict[str, Any]:
+        """Chain against API."""
+        with database.connect() as c:
+            return summaries.latency(c)
+
+    @api.get("/settings")
+    def settings(portfolio: str | None = None) -> list[dict[str, Any]]:
+        """Every setting with its value, where that comes from, and what it overrides."""
+        with database.connect() as c:
+            effective = settings_store.effective(environment, settings_store.load(c), portfolio)
+        return [settings_store.as_json(e) for e in effective.values() if e.setting.kind is not Kind.SECRET]
+
+    def _page(kind: str, limit: int, before: int | None, **equal: object) -> dict[str, Any]:
+        with database.connect() as c:
+            rows, following = queries.newest(c, kind, limit=limit, before_id=before, **equal)
+        return {"data": rows, "next_before": following}
+
+    return api

@@ -1,0 +1,114 @@
+"""One reader for all open tabs: what pages show is read once a second while somebody looks, on its own connection."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from pilotfish.store import queries, summaries
+
+log = structlog.get_logger(__name__)
+
+EVERY = 0.5
+LOOKED_AT_FOR = 5.0
+"""Seconds after the last look until reading stops."""
+CURVE_EVERY = 2.0
+FEED_ROWS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the overview shows. ``worker_age`` in seconds; ``error`` says why the database cannot be read."""
+
+    at: float = 0.0
+    worker: dict[str, Any] | None = None
+    worker_age: float | None = None
+    portfolios: list[dict[str, Any]] = field(default_factory=list)
+    positions: list[dict[str, Any]] = field(default_factory=list)
+    feed: list[dict[str, Any]] = field(default_factory=list)
+    leaders: list[dict[str, Any]] = field(default_factory=list)
+    equity: list[dict[str, Any]] = field(default_factory=list)
+    latency: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+    @property
+    def main(self) -> dict[str, Any] | None:
+        """The portfolio that the overview is about."""
+        return next(
+            (p for p in self.portfolios if p["name"] == "main"), self.portfolios[0] if self.portfolios else None
+        )
+
+
+class Reader:
+    """Keeps :attr:`snapshot` fresh while :meth:`look` is being called."""
+
+    def __init__(self, database: Engine) -> None:
+        self._database = database
+        self._looked_at = 0.0
+        self._slow_at = 0.0
+        self._wanted = asyncio.Event()
+        self._fresh = asyncio.Event()
+        self.snapshot = Snapshot()
+
+    def look(self) -> Snapshot:
+        """The newest snapshot; keeps the reader going."""
+        self._looked_at = time.monotonic()
+        self._wanted.set()
+        return self.snapshot
+
+    async def first_look(self) -> Snapshot:
+        """A snapshot that is not older than a moment, for a page that is just opened."""
+        self.look()
+        if time.time() - self.snapshot.at > 2 * EVERY:
+            self._fresh.clear()
+            try:
+                async with asyncio.timeout(3.0):
+                    await self._fresh.wait()
+            except TimeoutError:
+                log.warning("the database answers slowly")
+        return self.snapshot
+
+    async def run(self) -> None:
+        """Read for ever, while somebody looks."""
+        while True:
+            if time.monotonic() - self._looked_at > LOOKED_AT_FOR:
+                self._wanted.clear()
+                await self._wanted.wait()
+            try:
+                self.snapshot = await asyncio.to_thread(self._read)
+            except SQLAlchemyError as problem:
+                error = str(problem).splitlines()[0][:200]
+                if not self.snapshot.error:
+                    log.error("the database cannot be read", error=error)
+                self.snapshot = Snapshot(at=time.time(), error=error)
+            self._fresh.set()
+            await asyncio.sleep(EVERY)
+
+    def _read(self) -> Snapshot:
+        slow = time.monotonic() - self._slow_at > CURVE_EVERY
+        before = self.snapshot
+        with self._database.connect() as c:
+            worker, age = summaries.worker(c)
+            portfolios = summaries.portfolios(c)
+            name = "main" if any(p["name"] == "main" for p in portfolios) else ""
+            equity, latency = before.equity, before.latency
+            if slow:
+                equity, latency = summaries.equity(c, name or "main"), summaries.latency(c)
+                self._slow_at = time.monotonic()
+            return Snapshot(
+                at=time.time(),
+                worker=worker,
+                worker_age=age,
+                portfolios=portfolios,
+                positions=queries.positions(c, open_only=True, portfolio=name or None),
+                feed=summaries.feed(c, FEED_ROWS, name or None),
+                leaders=queries.leaders(c),
+                equity=equity,
+                latency=latency,
+            )
