@@ -1,7 +1,277 @@
-"""``bench``: figures as ratios with their two sides."""
+"""``bench``: what matters is measured side by side in one run and shown as a ratio, since absolute figures are the
+machine's."""
 
 from __future__ import annotations
 
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-def bench() -> None:
-    """Measure."""
+import typer
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import Engine as Database
+from sqlalchemy import insert
+
+from pilotfish.cli import session
+from pilotfish.core import events as ev
+from pilotfish.core.book import make_book
+from pilotfish.core.effects import Effect
+from pilotfish.core.engine import Engine
+from pilotfish.core.settings import policy_from
+from pilotfish.core.trade import LeaderFill, Side, Source
+from pilotfish.core.units import MICRO, SECOND
+from pilotfish.polymarket.contracts import CTF_EXCHANGE_V2, ORDER_FILLED, topic_of
+from pilotfish.polymarket.decode import decode_order_filled
+from pilotfish.store import tables as t
+from pilotfish.store.database import open_database
+from pilotfish.store.writer import Writer
+
+Figure = dict[str, Any]
+_ABI_EVENT: dict[str, Any] = {
+    "type": "event",
+    "name": "OrderFilled",
+    "anonymous": False,
+    "inputs": [
+        {"name": "orderHash", "type": "bytes32", "indexed": True},
+        {"name": "maker", "type": "address", "indexed": True},
+        {"name": "taker", "type": "address", "indexed": True},
+        {"name": "side", "type": "uint8", "indexed": False},
+        {"name": "tokenId", "type": "uint256", "indexed": False},
+        {"name": "makerAmountFilled", "type": "uint256", "indexed": False},
+        {"name": "takerAmountFilled", "type": "uint256", "indexed": False},
+        {"name": "fee", "type": "uint256", "indexed": False},
+        {"name": "builder", "type": "bytes32", "indexed": False},
+        {"name": "metadata", "type": "bytes32", "indexed": False},
+    ],
+}
+
+
+def bench(
+    names: list[str] = typer.Argument(None, metavar="[NAME]...", help="decode, ingest; all without a name."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Measure the hot paths against the alternatives, side by side in one run."""
+    session.begin()
+    wanted = names or list(BENCHES)
+    unknown = [n for n in wanted if n not in BENCHES]
+    if unknown:
+        raise typer.BadParameter(f"no bench {unknown[0]!r}; there are: {', '.join(BENCHES)}")
+    figures = [figure for name in wanted for figure in BENCHES[name]()]
+    if as_json:
+        session.print_json(figures)
+        return
+    table = Table("bench", "ours", "against", "theirs", "ratio")
+    for f in figures:
+        table.add_row(
+            f["name"],
+            f"{f['ours']:,.0f} {f['unit']}",
+            f["against"],
+            f"{f['theirs']:,.0f} {f['unit']}" if f["theirs"] is not None else f["note"],
+            f"{f['ratio']:.1f}×" if f["ratio"] is not None else "–",
+        )
+    Console().print(table)
+
+
+def _figure(name: str, unit: str, ours: float, against: str, theirs: float | None, note: str = "") -> Figure:
+    """``ratio`` > 1 = ours is faster; ``unit`` is a rate (higher is better)."""
+    ratio = round(ours / theirs, 2) if theirs else None
+    return {
+        "name": name,
+        "unit": unit,
+        "ours": round(ours, 1),
+        "against": against,
+        "theirs": round(theirs, 1) if theirs else None,
+        "ratio": ratio,
+        "note": note,
+    }
+
+
+# -- decode ----------------------------------------------------------------------------------------------------
+
+
+def _logs(n: int) -> list[dict[str, Any]]:
+    logs = []
+    for i in range(n):
+        values = [i % 2, 10**76 + i, 13_698_629 + i, 8_698_629 + i, i % 1000, 0, 0]
+        logs.append(
+            {
+                "address": CTF_EXCHANGE_V2,
+                "topics": [
+                    ORDER_FILLED,
+                    f"0x{i:064x}",
+                    topic_of(f"0x{i + 1:040x}"),
+                    topic_of(CTF_EXCHANGE_V2),
+                ],
+                "data": "0x" + "".join(f"{v:064x}" for v in values),
+                "blockNumber": hex(93_000_000 + i),
+                "blockHash": f"0x{i:064x}",
+                "transactionHash": f"0x{i + 7:064x}",
+                "transactionIndex": "0x1",
+                "logIndex": hex(i % 400),
+                "removed": False,
+            }
+        )
+    return logs
+
+
+def _rates(sides: dict[str, Callable[[], None]], items: int, rounds: int = 7) -> dict[str, float]:
+    """Items per second of each side: rounds in turn, so that a busy machine is unfair to all alike; the median."""
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(rounds):
+        for name, work in sides.items():
+            started = time.perf_counter()
+            work()
+            times[name].append(time.perf_counter() - started)
+    return {name: items / statistics.median(spent) for name, spent in times.items()}
+
+
+def decode() -> list[Figure]:
+    """Raw log object → decoded fill, against ``eth_abi`` and ``web3``'s log processing."""
+    logs = _logs(500)
+
+    def ours() -> None:
+        for log in logs:
+            decode_order_filled(log)
+
+    sides: dict[str, Callable[[], None]] = {"ours": ours}
+    try:
+        from eth_abi.abi import decode as abi_decode
+        from hexbytes import HexBytes
+        from web3 import Web3
+        from web3._utils.events import get_event_data
+    except ImportError:
+        note = "not installed: pip install 'pilotfish[dev]'"
+        return [_figure("decode", "logs/s", _rates(sides, len(logs))["ours"], "eth_abi, web3", None, note)]
+    types = [i["type"] for i in _ABI_EVENT["inputs"] if not i["indexed"]]
+    codec = Web3().codec
+
+    def with_eth_abi() -> None:
+        for log in logs:
+            abi_decode(types, bytes.fromhex(log["data"][2:]))
+            for topic in log["topics"][2:]:
+                abi_decode(["address"], bytes.fromhex(topic[2:]))
+
+    def with_web3() -> None:
+        for log in logs:
+            entry = {
+                **log,
+                "topics": [HexBytes(x) for x in log["topics"]],
+                "data": HexBytes(log["data"]),
+                "blockNumber": int(log["blockNumber"], 16),
+                "logIndex": int(log["logIndex"], 16),
+                "transactionIndex": 1,
+            }
+            get_event_data(codec, _ABI_EVENT, entry)
+
+    sides |= {"eth_abi": with_eth_abi, "web3": with_web3}
+    rates = _rates(sides, len(logs))
+    return [
+        _figure("decode", "logs/s", rates["ours"], "eth_abi", rates["eth_abi"]),
+        _figure("decode", "logs/s", rates["ours"], "web3 log processing", rates["web3"]),
+    ]
+
+
+# -- ingest ----------------------------------------------------------------------------------------------------
+
+_AT = 1_800_000_000 * SECOND
+_LEADER = "0x" + "a1" * 20
+_TOKEN = "123456789"  # noqa: S105 - a token id
+
+
+def _events(n: int) -> list[ev.Event]:
+    policy = policy_from({})
+    start: list[ev.Event] = [
+        ev.Restored(
+            at=_AT,
+            portfolios=(ev.PortfolioState(name="main", bankroll=10**10, cash=10**10, policy=policy),),
+        ),
+        ev.LeaderFollowed(
+            at=_AT, leader=_LEADER, follow_from=_AT, floor_ts=_AT // SECOND, cursor_ts=_AT // SECOND, is_new=True
+        ),
+        ev.MarketSeen(
+            at=_AT, market=ev.Market(token_id=_TOKEN, condition_id="0x" + "c" * 64, fetched_at=_AT, tick=10_000)
+        ),
+        ev.BookSeen(
+            at=_AT,
+            book=make_book(
+                _TOKEN,
+                [(490_000, 10**12)],
+                [(500_000, 10**12)],
+                requested_at=_AT,
+                received_at=_AT,
+            ),
+        ),
+    ]
+    fills = [
+        ev.ChainFillSeen(
+            at=_AT + i,
+            fill=LeaderFill(
+                source=Source.POLYGON,
+                leader=_LEADER,
+                tx_hash=f"0x{i:064x}",
+                token_id=_TOKEN,
+                side=Side.BUY,
+                shares=100 * MICRO,
+                usdc=50 * MICRO,
+                traded_at=_AT,
+                fee=0,
+                role="maker",
+                order_hash=f"0x{i:064x}",
+                exchange=CTF_EXCHANGE_V2,
+                block_number=1,
+                block_hash="0x" + "b" * 64,
+                log_index=i,
+                raw='{"address":"0x…"}' * 40,
+            ),
+        )
+        for i in range(n)
+    ]
+    return [*start, *fills]
+
+
+def _ingest(n: int, database: Database, *, grouped: bool) -> float:
+    """Seconds from the first of ``n`` trades to the last one's decision being durable."""
+    with database.begin() as c:
+        c.execute(insert(t.portfolios).values(name="main", bankroll_micro=10**10, created_at=_AT))
+    engine, writer = Engine(), Writer(database)
+    writer.start()
+    events = _events(n)
+    started = time.perf_counter()
+    for event in events:
+        effects: list[Effect] = engine.apply(event)
+        writer.submit(effects)
+        if not grouped:
+            writer.flush()
+    writer.flush(120.0)
+    spent = time.perf_counter() - started
+    writer.stop()
+    database.dispose()
+    return spent
+
+
+def ingest() -> list[Figure]:
+    """Observation → trade, decision with trace and holding, durable in SQLite: group commit against single commits."""
+    rates: dict[bool, list[float]] = {True: [], False: []}
+    for _ in range(3):
+        for grouped, n in ((True, 6_000), (False, 600)):
+            with tempfile.TemporaryDirectory(prefix="pilotfish-bench-") as folder:
+                database = open_database(f"sqlite:///{Path(folder) / 'bench.db'}")
+                rates[grouped].append(n / _ingest(n, database, grouped=grouped))
+    ours, single = statistics.median(rates[True]), statistics.median(rates[False])
+    engine = Engine()
+    events = _events(20_000)
+    started = time.perf_counter()
+    for event in events:
+        engine.apply(event)
+    alone = 20_000 / (time.perf_counter() - started)
+    return [
+        _figure("ingest to durable decision", "trades/s", ours, "one commit a trade", single),
+        _figure("engine alone", "trades/s", alone, "with the store", ours),
+    ]
+
+
+BENCHES: dict[str, Callable[[], list[Figure]]] = {"decode": decode, "ingest": ingest}

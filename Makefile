@@ -1,0 +1,47 @@
+# make demo   the main job on the built-in stand-in venue, dashboard at 127.0.0.1:8080
+# make test   lint, types, import rules and all tests with real parts
+# make install, make lint, make fmt, make lock
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: install demo test quick lint fmt lock
+.DEFAULT_GOAL := install
+
+install: $(VENV)/.runtime
+
+$(VENV)/.runtime: requirements.lock pyproject.toml
+	@PYTHON="$(PYTHON)" sh tools/install-python.sh $(VENV) requirements.lock
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock pyproject.toml
+	@PYTHON="$(PYTHON)" sh tools/install-python.sh $(VENV) requirements-dev.lock
+	@touch $@ $(VENV)/.runtime
+
+demo: install
+	@$(BIN)/pilotfish demo $(ARGS)
+
+test: $(VENV)/.dev lint
+	@sh tools/install-test-parts.sh
+	@echo "== tests"
+	@PATH="$(CURDIR)/.cache/npm/node_modules/.bin:$$PATH" $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+quick: $(VENV)/.dev
+	@PATH="$(CURDIR)/.cache/npm/node_modules/.bin:$$PATH" $(BIN)/python -m pytest -n 2 -m "not slow" $(ARGS)
+
+lint: $(VENV)/.dev
+	@echo "== format and lint"
+	@$(BIN)/ruff format --check src tests && $(BIN)/ruff check src tests
+	@echo "== types"
+	@$(BIN)/mypy
+	@echo "== import rules"
+	@$(BIN)/lint-imports --no-cache
+
+fmt: $(VENV)/.dev
+	@$(BIN)/ruff check --fix src tests && $(BIN)/ruff format src tests
+
+lock: $(VENV)/.dev
+	@$(BIN)/uv pip compile pyproject.toml --extra build --universal --python-version 3.11 \
+	  --generate-hashes --no-header --no-emit-index-url --upgrade -o requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --extra build --extra dev --universal --python-version 3.11 \
+	  --generate-hashes --no-header --no-emit-index-url --upgrade -c requirements.lock -o requirements-dev.lock
