@@ -9,10 +9,11 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from pilotfish.core import settings as s
+from pilotfish.core.problem import Problem
 from pilotfish.core.settings import Kind, SettingError, Value
 
 
-class ConfigError(Exception):
+class ConfigError(Problem):
     """The environment holds a value that cannot be used; the message names the variable and what would do."""
 
 

@@ -10,13 +10,14 @@ import uuid
 from sqlalchemy import Engine, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from pilotfish.core.problem import Problem
 from pilotfish.store import tables as t
 
 NAME = "lease"
 STALE_SECONDS = 10.0
 
 
-class LeaseError(Exception):
+class LeaseError(Problem):
     """Another worker runs on this database."""
 
 

@@ -9,15 +9,9 @@ from click.exceptions import ClickException
 from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish import __version__
-from pilotfish.app.config import ConfigError
-from pilotfish.app.lease import LeaseError
 from pilotfish.app.logs import redact
 from pilotfish.cli import bench, demo, export, leaders, run, settings, sim, status
-from pilotfish.core.settings import SettingError
-from pilotfish.sim.replay import ReplayError
-from pilotfish.sim.server import PortError
-from pilotfish.store.database import DatabaseError
-from pilotfish.store.leaders_store import LeaderError
+from pilotfish.core.problem import Problem
 
 app = typer.Typer(
     name="pilotfish",
@@ -38,9 +32,6 @@ app.add_typer(settings.app, name="settings", rich_help_panel=_CHANGE)
 app.command("reset", rich_help_panel=_CHANGE)(status.reset)
 app.command("sim", rich_help_panel=_TOOLS)(sim.sim)
 app.command("bench", rich_help_panel=_TOOLS)(bench.bench)
-
-EXPECTED = (ConfigError, DatabaseError, LeaseError, SettingError, PortError, ReplayError, LeaderError)
-"""Errors that say themselves what to do; shown without a traceback."""
 
 
 def _version(shown: bool) -> None:
@@ -67,7 +58,7 @@ def main() -> None:
     except ClickException as problem:
         problem.show()
         sys.exit(problem.exit_code)
-    except EXPECTED as problem:
+    except Problem as problem:
         print(f"Error: {redact(str(problem))}", file=sys.stderr)
         sys.exit(1)
     except SQLAlchemyError as problem:

@@ -9,9 +9,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import msgspec
 import typer
 from rich.console import Console
@@ -20,12 +19,16 @@ from sqlalchemy import Engine, func, select
 
 from pilotfish.cli import session
 from pilotfish.cli.run import check_port
+from pilotfish.core.problem import Problem
 from pilotfish.core.settings import ALL
 from pilotfish.core.units import format_micro
 from pilotfish.store import leaders_store, summaries
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
 from pilotfish.store.verify import verify
+
+if TYPE_CHECKING:
+    import aiohttp
 
 READY_SECONDS = 30.0
 DRAIN_SECONDS = 40.0
@@ -34,7 +37,7 @@ SETTINGS = {"POLL_INTERVAL_MS": "2000", "MARK_INTERVAL_MS": "2000", "LEADER_STAG
 """A demonstration is looked at for a minute, so it polls more often than the real thing."""
 
 
-class DemoError(Exception):
+class DemoError(Problem):
     """The demo could not be brought up; the message says which part."""
 
 
@@ -48,11 +51,7 @@ def demo(
     session.begin()
     check_port("127.0.0.1", port)
     with tempfile.TemporaryDirectory(prefix="pilotfish-demo-") as folder:
-        try:
-            result = asyncio.run(_Demo(Path(folder), for_, seed, port).run())
-        except DemoError as problem:
-            print(f"Error: {problem}", file=sys.stderr)
-            raise typer.Exit(1) from None
+        result = asyncio.run(_Demo(Path(folder), for_, seed, port).run())
     if as_json:
         session.print_json(result)
     else:
@@ -75,6 +74,8 @@ class _Demo:
 
     async def run(self) -> dict[str, Any]:
         """Bring everything up, wait, take the result, and end everything."""
+        import aiohttp
+
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, self.stop.set)
         with Progress(

@@ -13,16 +13,18 @@ import threading
 
 import structlog
 import typer
-import uvloop
 
 from pilotfish.app.config import process_value
-from pilotfish.app.runtime import Worker
 from pilotfish.cli import session
+from pilotfish.core.problem import Problem
 from pilotfish.core.settings import Value
-from pilotfish.sim.server import PortError
-from pilotfish.store.leaders_store import LeaderError
 
 log = structlog.get_logger(__name__)
+
+
+class ListenError(Problem):
+    """The dashboard cannot, or must not, listen where it was told to."""
+
 
 WEB_RESTARTS = 5
 """How often a dashboard that ended by itself is started again."""
@@ -32,6 +34,8 @@ def run(
     no_web: bool = typer.Option(False, "--no-web", help="Run the worker alone, without the dashboard."),
 ) -> None:
     """Run the worker and the dashboard until Ctrl-C."""
+    import uvloop
+
     env = session.begin()
     if not no_web:
         check_port(process_value(env, "web_host"), int(process_value(env, "web_port")))
@@ -39,6 +43,8 @@ def run(
 
 
 async def _run(env: dict[str, Value], *, no_web: bool) -> None:
+    from pilotfish.app.runtime import Worker
+
     worker = Worker(session.database(env), env)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -97,7 +103,7 @@ def _end_with_parent() -> None:
 
 
 def check_port(host: str, port: int) -> None:
-    """Raise :class:`PortError` if the dashboard's port is taken."""
+    """Raise :class:`ListenError` if the dashboard's port is taken."""
     if port == 0:
         return
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -106,7 +112,7 @@ def check_port(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as problem:
-            raise PortError(
+            raise ListenError(
                 f"the dashboard cannot listen on {host}:{port} ({problem.strerror}); set WEB_PORT to another port,"
                 " or run without it (--no-web)"
             ) from None
@@ -116,6 +122,6 @@ def check_host(env: dict[str, Value], host: str) -> None:
     """Refuse to listen beyond this machine without a token for reading."""
     local = host in ("127.0.0.1", "::1", "localhost")
     if not local and not (env.get("admin_token") and env.get("view_token")):
-        raise LeaderError(
+        raise ListenError(
             f"WEB_HOST={host} makes the dashboard reachable from other machines; set ADMIN_TOKEN and VIEW_TOKEN first"
         )

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from pilotfish.cli import session
-from pilotfish.sim.controls import HELP
-from pilotfish.sim.replay import ReplayError
-from pilotfish.sim.server import serve, urls
-from pilotfish.sim.venue import SCENARIOS, Venue
+from pilotfish.sim.manual import HELP, SCENARIOS
+
+if TYPE_CHECKING:
+    from pilotfish.sim.venue import Venue
 
 CONTROLS = "Controls of a running venue:\n\n" + "\n\n".join(f"{route}: {text}" for route, text in HELP.items())
 
@@ -25,11 +26,13 @@ def sim(
     paused: bool = typer.Option(False, "--paused", help="Wait for POST /_sim/resume."),
 ) -> None:
     """Run the stand-in venue until Ctrl-C; prints the URLs to put into the environment."""
+    from pilotfish.sim.venue import Venue
+
     session.begin()
     if scenario not in SCENARIOS:
         raise typer.BadParameter(f"no scenario {scenario!r}; there are: {', '.join(SCENARIOS)}")
     if replay is not None and not replay.is_dir():
-        raise ReplayError(f"{replay}: no such folder")
+        raise typer.BadParameter(f"{replay}: no such folder")
     asyncio.run(_run(Venue(seed, scenario, replay, paused=paused), port))
 
 
@@ -37,6 +40,8 @@ sim.__doc__ = f"{sim.__doc__}\n\n{CONTROLS}"
 
 
 async def _run(venue: Venue, port: int) -> None:
+    from pilotfish.sim.server import serve, urls
+
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from pilotfish.core.problem import Problem
 from pilotfish.core.units import MICRO, format_micro, micro_from_decimal
 
 Value: TypeAlias = bool | int | str
@@ -51,7 +52,7 @@ class Origin(StrEnum):
     LEADER = "leader"
 
 
-class SettingError(ValueError):
+class SettingError(Problem, ValueError):
     """A name or value that is not acceptable; the message says what would be."""
 
 

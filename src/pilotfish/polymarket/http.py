@@ -11,21 +11,23 @@ from typing import Any
 
 import aiohttp
 import msgspec
-import structlog
+import stamina
 from aiolimiter import AsyncLimiter
-
-log = structlog.get_logger(__name__)
 
 _decoder = msgspec.json.Decoder(type=Any, float_hook=Decimal)
 
 
 class VenueError(Exception):
-    """A request that failed for good. ``status`` is the HTTP status, or ``None`` where no answer came."""
+    """A request that failed. ``status`` is the HTTP status, or ``None`` where no answer came.
 
-    def __init__(self, message: str, status: int | None = None, code: str = "") -> None:
+    ``retry_after`` is how many seconds the service asked to be left alone.
+    """
+
+    def __init__(self, message: str, status: int | None = None, code: str = "", retry_after: float = 0.0) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
+        self.retry_after = retry_after
 
 
 class NotFoundError(VenueError):
@@ -81,39 +83,35 @@ class Service:
     async def _request(
         self, method: str, path: str, *, params: dict[str, str | int] | None = None, body: object = None
     ) -> Any:
-        url = self.base_url + path
-        for attempt in range(1, self._attempts + 1):
-            wait = self._not_before - time.monotonic()
-            if wait > 0:
-                await asyncio.sleep(wait)
-            async with self._limiter:
-                error: VenueError
-                delay = 0.0
-                started = time.monotonic()
-                self.health.requests += 1
-                try:
-                    payload = msgspec.json.encode(body) if body is not None else None
-                    headers = {"Content-Type": "application/json"} if payload is not None else {}
-                    async with self._session.request(
-                        method, url, params=params, data=payload, headers=headers
-                    ) as answer:
-                        raw = await answer.read()
-                        if answer.status == 200:
-                            decoded = self._decode(raw, path)
-                            self.health.ok(time.monotonic() - started)
-                            return decoded
-                        error, delay = self._refusal(answer.status, raw, answer.headers.get("Retry-After"), path)
-                except VenueError as problem:
-                    error = problem
-                except (aiohttp.ClientError, TimeoutError, OSError) as problem:
-                    error = VenueError(f"{self.name} {path}: no answer ({type(problem).__name__}: {problem})"[:300])
-                    self.health.failed(str(error))
-            if attempt == self._attempts or not _may_retry(error):
-                raise error
-            pause = max(delay, min(10.0, 0.25 * 2**attempt)) * random.uniform(0.8, 1.2)
-            log.debug("request repeated", service=self.name, path=path, attempt=attempt, wait_s=round(pause, 2))
-            await asyncio.sleep(pause)
-        raise AssertionError("unreachable")
+        waits = {"wait_initial": 0.5, "wait_max": 10.0, "wait_jitter": 0.5}
+        async for attempt in stamina.retry_context(on=_again, attempts=self._attempts, timeout=None, **waits):
+            with attempt:
+                return await self._once(method, path, params, body)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _once(self, method: str, path: str, params: dict[str, str | int] | None, body: object) -> Any:
+        wait = self._not_before - time.monotonic()
+        if wait > 0:
+            await asyncio.sleep(wait)
+        async with self._limiter:
+            started = time.monotonic()
+            self.health.requests += 1
+            payload = msgspec.json.encode(body) if body is not None else None
+            headers = {"Content-Type": "application/json"} if payload is not None else {}
+            try:
+                async with self._session.request(
+                    method, self.base_url + path, params=params, data=payload, headers=headers
+                ) as answer:
+                    raw = await answer.read()
+            except (aiohttp.ClientError, TimeoutError, OSError) as problem:
+                error = VenueError(f"{self.name} {path}: no answer ({type(problem).__name__}: {problem})"[:300])
+                self.health.failed(str(error))
+                raise error from None
+            if answer.status != 200:
+                raise self._refusal(answer.status, raw, answer.headers.get("Retry-After"), path)
+            decoded = self._decode(raw, path)
+            self.health.ok(time.monotonic() - started)
+            return decoded
 
     def _decode(self, raw: bytes, path: str) -> Any:
         try:
@@ -123,7 +121,7 @@ class Service:
             self.health.failed(str(error))
             raise error from None
 
-    def _refusal(self, status: int, raw: bytes, retry_after: str | None, path: str) -> tuple[VenueError, float]:
+    def _refusal(self, status: int, raw: bytes, retry_after: str | None, path: str) -> VenueError:
         code = ""
         text = raw[:200].decode("utf-8", "replace")
         try:
@@ -134,7 +132,7 @@ class Service:
             pass
         message = f"{self.name} {path}: HTTP {status} {text}"
         if status == 404:
-            return NotFoundError(message, status, code), 0.0
+            return NotFoundError(message, status, code)
         self.health.failed(message)
         delay = 0.0
         if status in (429, 503):
@@ -144,11 +142,17 @@ class Service:
             except ValueError:
                 delay = 1.0
             self._not_before = time.monotonic() + delay
-        return VenueError(message, status, code), delay
+        return VenueError(message, status, code, delay)
 
 
-def _may_retry(error: VenueError) -> bool:
-    return error.status is None or error.status in (408, 425, 429) or error.status >= 500 or error.code == "not_json"
+def _again(error: Exception) -> bool | float:
+    """Whether a failed request is repeated: with the usual backoff, or after what the service asked for."""
+    if not isinstance(error, VenueError):
+        return False
+    passing = error.status is None or error.status in (408, 425, 429) or error.status >= 500
+    if not passing and error.code != "not_json":
+        return False
+    return error.retry_after * random.uniform(1.0, 1.3) if error.retry_after else True
 
 
 def make_session() -> aiohttp.ClientSession:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pilotfish.core.problem import Problem
 from pilotfish.core.units import MICRO
 from pilotfish.polymarket.decode import DecodeError, decode_order_filled
 from pilotfish.sim.chain import Chain, Tx
@@ -37,7 +38,7 @@ _V1_NAMES = {
 }
 
 
-class ReplayError(Exception):
+class ReplayError(Problem):
     """The folder holds nothing that could be replayed; the message says what was looked for."""
 
 

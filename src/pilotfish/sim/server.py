@@ -11,6 +11,7 @@ from typing import TypeAlias
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from pilotfish.core.problem import Problem
 from pilotfish.sim.controls import Controls
 from pilotfish.sim.data_routes import DataRoutes, error
 from pilotfish.sim.market_routes import MarketRoutes
@@ -20,7 +21,7 @@ from pilotfish.sim.venue import Venue
 _Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class PortError(Exception):
+class PortError(Problem):
     """The port cannot be used; the message says what to do."""
 
 

@@ -15,8 +15,6 @@ from pilotfish.sim.replay import Replay
 from pilotfish.sim.story import Character, Story, cast
 
 LOOP_SECONDS = 0.02
-SCENARIOS = ("busy", "quiet")
-"""busy: the leaders act by themselves. quiet: nothing happens but what the controls ask for."""
 
 
 @dataclass(slots=True)

@@ -7,14 +7,17 @@ from typing import Any
 
 import msgspec
 import platformdirs
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from pilotfish.core.problem import Problem
 
-class DatabaseError(Exception):
+HEAD = "0001"
+"""The newest revision in ``migrations/versions``."""
+
+
+class DatabaseError(Problem):
     """The database cannot be used; the message says which one, why, and what to do."""
 
 
@@ -70,8 +73,21 @@ def _tune_sqlite(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
+def _revision(connection: Connection) -> str | None:
+    """The revision that the database's tables are at; ``None`` for an empty database."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
 def upgrade(engine: Engine) -> None:
     """Run the migrations that are still missing, under one transaction."""
+    with engine.connect() as connection:
+        if _revision(connection) == HEAD:
+            return
+    from alembic import command  # slow to import, and seldom needed
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     with engine.begin() as connection:

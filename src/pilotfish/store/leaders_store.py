@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, insert, select, update
 
+from pilotfish.core.problem import Problem
 from pilotfish.polymarket.contracts import is_wallet
 from pilotfish.store import tables as t
 
 
-class LeaderError(ValueError):
+class LeaderError(Problem, ValueError):
     """A wallet that cannot be followed; the message says why."""
 
 
