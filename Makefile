@@ -41,7 +41,7 @@ fmt: $(VENV)/.dev
 	@$(BIN)/ruff check --fix src tests && $(BIN)/ruff format src tests
 
 lock: $(VENV)/.dev
-	@$(BIN)/uv pip compile pyproject.toml --extra build --universal --python-version 3.11 \
-	  --generate-hashes --no-header --no-emit-index-url --upgrade -o requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --extra build --extra dev --universal --python-version 3.11 \
-	  --generate-hashes --no-header --no-emit-index-url --upgrade -c requirements.lock -o requirements-dev.lock
+	  --generate-hashes --no-header --no-emit-index-url --upgrade -o requirements-dev.lock
+	@$(BIN)/uv pip compile pyproject.toml --extra build --universal --python-version 3.11 \
+	  --generate-hashes --no-header --no-emit-index-url --upgrade -c requirements-dev.lock -o requirements.lock
