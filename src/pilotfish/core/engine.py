@@ -234,19 +234,22 @@ class Engine:
             return
         touched = self._reordered(trade)
         if sighting.fill.source is Source.POLYGON:
-            touched += self.state.index.sort_occurrences(trade.key)
+            touched += self._sort_occurrences(trade)
             self.copying.learned_order_hash(trade)
         if sighting.revived:
             touched += self._holding(trade.leader, trade.token_id).add_trade(trade) if trade.moves_holding else []
             self._write_holding(trade.leader, trade.token_id, trade.signed_shares if trade.moves_holding else 0, at)
             self.execution.revive(trade, at)
-        key = (trade.leader, trade.token_id)
-        if key in self.state.holdings and self.state.holdings[key].shares != self.state.holding_sums.get(key, 0):
-            self._write_holding(trade.leader, trade.token_id, 0, at)
+        self._settle_holding(trade, at)
         for changed in _unique([trade, *touched]):
             self.state.out.append(trade_update(changed))
         if sighting.fill.source is Source.POLYGON or sighting.revived:
             self.copying.wake("chain", trade.token_id, at)
+
+    def _sort_occurrences(self, trade: Trade) -> list[Trade]:
+        """Identical fills in the order of their logs, in the index and in the holding; returns what changed."""
+        moved = self.state.index.sort_occurrences(trade.key)
+        return [*moved, *(other for each in moved for other in self._reordered(each))]
 
     def _reordered(self, trade: Trade) -> list[Trade]:
         holding = self.state.holdings.get((trade.leader, trade.token_id))
@@ -310,8 +313,9 @@ class Engine:
         if trade.moves_holding:
             self._write_holding(trade.leader, trade.token_id, trade.signed_shares, at)
         if not api:
-            moved = s.index.sort_occurrences(trade.key)
-            s.out.extend(trade_update(t) for t in moved)
+            s.out.extend(trade_update(t) for t in _unique(self._sort_occurrences(trade)))
+            if trade.moves_holding:
+                self._settle_holding(trade, at)
             if policy is not None:
                 s.out.append(SetTimer(f"api_lag|{trade.id}", at + policy.api_lag_fallback_ms * 1000))
                 self._lag_watch[trade.id] = trade
@@ -356,6 +360,12 @@ class Engine:
                 "leader_holdings", {"leader": leader, "token_id": token_id, "shares_micro": shares, "updated_at": at}
             )
         )
+
+    def _settle_holding(self, trade: Trade, at: int) -> None:
+        """Write a holding that came out differently when its trades were put into another order."""
+        key = (trade.leader, trade.token_id)
+        if key in self.state.holdings and self.state.holdings[key].shares != self.state.holding_sums.get(key, 0):
+            self._write_holding(trade.leader, trade.token_id, 0, at)
 
     def _snapshot(self, e: ev.HoldingsSnapshot) -> None:
         leader = self.state.leaders.get(e.leader)

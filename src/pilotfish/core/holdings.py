@@ -10,6 +10,7 @@ from bisect import insort
 from dataclasses import dataclass, field
 
 from pilotfish.core.trade import Trade
+from pilotfish.core.units import SECOND
 
 KEEP = 512
 """Entries kept per holding for re-ordering and reorgs; older ones are final."""
@@ -66,8 +67,11 @@ class Holding:
         return []
 
     def set_to(self, shares: int, as_of: int) -> list[Trade]:
-        """What a snapshot said at ``as_of`` (µs): everything earlier is contained in it."""
-        return self._insert(_Entry((as_of, _LAST_LOG + 1, 0), shares, sets=True))
+        """What a snapshot said at ``as_of`` (µs): it contains everything before that second.
+
+        Block times are whole seconds, so trades of the very second are taken to come after it.
+        """
+        return self._insert(_Entry((as_of // SECOND * SECOND, -1, 0), shares, sets=True))
 
     def _insert(self, entry: _Entry) -> list[Trade]:
         if not self._entries or entry.order >= self._entries[-1].order:

@@ -206,7 +206,7 @@ def _caps(f: Facts, market: Market, t: _Trace, budget: int) -> int:
     limits = [(r, name, max(0, cap - used)) for r, name, cap, used in caps if cap]
     limits.append((Reason.SKIP_CASH, "cash_left_micro", max(0, f.cash) * PPM // with_fee))
     for reason, name, left in limits:
-        enough = left >= (least if policy.cap_mode == "cut" or reason is Reason.SKIP_CASH else budget)
+        enough = left >= (least if policy.cap_mode == "cut" else budget)
         t.require(enough, reason, name, left, budget)
         budget = min(budget, left)
     if policy.max_open_positions and not f.has_position:

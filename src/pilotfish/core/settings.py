@@ -175,7 +175,7 @@ ALL: tuple[Setting, ...] = (
        Scope.PORTFOLIO, unit="s", low=0, high=365 * _DAY),
     _S("max_buys_per_outcome", _K.INT, 0, "Copy only the first so many BUYs per outcome; 0 = no limit.", "Guardrails",
        Scope.PORTFOLIO, low=0, high=100_000),
-    _S("cap_mode", _K.CHOICE, "cut", "What happens to a BUY above a cap: cut to what is left, or skipped.",
+    _S("cap_mode", _K.CHOICE, "cut", "What happens to a BUY above a cap or the cash: cut to what is left, or skipped.",
        "Guardrails", Scope.PORTFOLIO, choices=("cut", "skip")),
     _S("per_trade_cap_usdc", _K.USDC, _usdc("250"), "Most for one BUY; 0 = no cap.", "Guardrails", Scope.PORTFOLIO,
        unit="USDC", low=0, high=_usdc("1000000000")),

@@ -1,0 +1,224 @@
+"""An engine with one portfolio and one leader, driven by hand: events in, what came of them out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pilotfish.core import events as ev
+from pilotfish.core.book import make_book
+from pilotfish.core.effects import Effect, Insert, NeedBook, NeedHoldings, NeedMarket, SetTimer, Update, Upsert
+from pilotfish.core.engine import Engine
+from pilotfish.core.fees import NO_FEE, FeeSchedule
+from pilotfish.core.settings import Value, policy_from
+from pilotfish.core.trade import LeaderFill, Side, Source
+from pilotfish.core.units import MICRO, SECOND
+
+START = 1_800_000_000 * SECOND
+LEADER = "0x" + "a1" * 20
+OTHER = "0x" + "b2" * 20
+TOKEN = "1001"
+NO_TOKEN = "1002"
+CONDITION = "0x" + "c3" * 32
+
+
+def usd(amount: float) -> int:
+    """Millionths."""
+    return round(amount * MICRO)
+
+
+def tx(n: int) -> str:
+    """A transaction hash."""
+    return f"0x{n:064x}"
+
+
+def api_fill(n: int, side: str, shares: float, price: float, **more: Any) -> LeaderFill:
+    """What the API says of a fill in transaction ``n``."""
+    defaults: dict[str, Any] = {
+        "source": Source.API,
+        "leader": LEADER,
+        "tx_hash": tx(n),
+        "token_id": TOKEN,
+        "side": Side(side),
+        "shares": usd(shares),
+        "usdc": round(usd(shares) * price),
+        "traded_at": START,
+        "condition_id": CONDITION,
+        "outcome": "Yes",
+        "title": "A market",
+        "raw": "{}",
+    }
+    return LeaderFill(**{**defaults, **more})
+
+
+def chain_fill(n: int, side: str, shares: float, price: float, **more: Any) -> LeaderFill:
+    """What the chain says of a fill in transaction ``n``."""
+    defaults: dict[str, Any] = {
+        "source": Source.POLYGON,
+        "leader": LEADER,
+        "tx_hash": tx(n),
+        "token_id": TOKEN,
+        "side": Side(side),
+        "shares": usd(shares),
+        "usdc": round(usd(shares) * price),
+        "traded_at": START,
+        "fee": 0,
+        "role": "taker",
+        "order_hash": f"0x{n:064x}",
+        "block_number": 100,
+        "block_hash": "0x" + "1" * 64,
+        "log_index": n,
+        "raw": "{}",
+    }
+    return LeaderFill(**{**defaults, **more})
+
+
+@dataclass
+class Desk:
+    """Answers what the engine asks for by itself: the market at once, books from :attr:`book`, timers in time."""
+
+    settings: dict[str, Value] = field(default_factory=dict)
+    bids: list[tuple[float, float]] = field(default_factory=lambda: [(0.49, 100_000)])
+    asks: list[tuple[float, float]] = field(default_factory=lambda: [(0.50, 100_000)])
+    fee: FeeSchedule = NO_FEE
+    holdings: dict[str, float] | None = None
+    follow: bool = True
+    answer_books: bool = True
+    answer_markets: bool = True
+
+    def __post_init__(self) -> None:
+        self.engine = Engine()
+        self.at = START
+        self.effects: list[Effect] = []
+        self.timers: list[tuple[int, str]] = []
+        self.tables: dict[str, dict[Any, dict[str, Any]]] = {}
+        self.asked_books: list[str] = []
+        policy = policy_from(self.settings)
+        bankroll = policy.bankroll
+        state = ev.PortfolioState(name="main", bankroll=bankroll, cash=bankroll, policy=policy)
+        self.send(ev.Restored(at=self.at, portfolios=(state,)))
+        self.send(ev.HealthChanged(at=self.at, source=Source.POLYGON, healthy=True))
+        if self.follow:
+            self.follow_leader(LEADER)
+
+    def follow_leader(self, leader: str) -> None:
+        """Follow from now on; holdings come at once if given."""
+        second = self.at // SECOND
+        self.send(
+            ev.LeaderFollowed(
+                at=self.at, leader=leader, follow_from=self.at, floor_ts=second - 900, cursor_ts=second, is_new=True
+            )
+        )
+        if self.holdings is not None:
+            held = tuple(sorted((t, usd(s)) for t, s in self.holdings.items()))
+            self.send(ev.HoldingsSnapshot(at=self.at, leader=leader, as_of=self.at, holdings=held, bootstrap=True))
+
+    # -- driving -----------------------------------------------------------------------------------------------
+
+    def send(self, event: ev.Event) -> list[Effect]:
+        """Apply an event and answer what it asks for."""
+        effects = self.engine.apply(event)
+        self.effects += effects
+        asks: list[ev.Event] = []
+        for effect in effects:
+            match effect:
+                case Insert(table, row):
+                    rows = self.tables.setdefault(table, {})
+                    rows[row.get("id", row.get("trade_id", len(rows)))] = dict(row)
+                case Update(table, row):
+                    self.tables[table][row["id"]].update(row)
+                case Upsert(table, row):
+                    key = tuple(row[k] for k in ("name", "portfolio", "leader", "token_id") if k in row)
+                    self.tables.setdefault(table, {})[key] = dict(row)
+                case NeedMarket(token_id) if self.answer_markets:
+                    asks.append(ev.MarketSeen(at=self.at, market=self.market(token_id)))
+                case NeedBook(token_id):
+                    self.asked_books.append(token_id)
+                    if self.answer_books:
+                        asks.append(self.book_event(token_id))
+                case SetTimer(key, at):
+                    self.timers.append((at, key))
+                case NeedHoldings() | NeedMarket():
+                    pass
+        for event_ in asks:
+            self.send(event_)
+        return effects
+
+    def market(self, token_id: str, **more: Any) -> ev.Market:
+        """The token's market."""
+        defaults: dict[str, Any] = {
+            "token_id": token_id,
+            "condition_id": CONDITION,
+            "outcome": "Yes",
+            "title": "A market",
+            "fee": self.fee,
+            "fetched_at": self.at,
+        }
+        return ev.Market(**{**defaults, **more})
+
+    def book_event(self, token_id: str) -> ev.BookSeen:
+        """The book as it stands now."""
+        book = make_book(
+            token_id,
+            [(usd(p), usd(s)) for p, s in self.bids],
+            [(usd(p), usd(s)) for p, s in self.asks],
+            requested_at=self.at,
+            received_at=self.at,
+        )
+        return ev.BookSeen(at=self.at, book=book)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass; timers fire on the way."""
+        until = self.at + round(seconds * SECOND)
+        while due := sorted(t for t in self.timers if t[0] <= until):
+            at, key = due[0]
+            self.timers.remove((at, key))
+            self.at = max(self.at, at)
+            self.send(ev.TimerFired(at=self.at, key=key))
+        self.at = until
+
+    def chain(self, *fills: LeaderFill, removed: bool = False) -> None:
+        """Logs arrive."""
+        for fill in fills:
+            self.send(ev.ChainFillSeen(at=self.at, fill=fill, removed=removed))
+
+    def api(self, *fills: LeaderFill, leader: str = LEADER) -> None:
+        """A poll's window arrives."""
+        last = max((f.traded_at or 0) for f in fills) // SECOND
+        self.send(ev.ApiWindowRead(at=self.at, leader=leader, fills=fills, cursor_ts=last + 1))
+
+    def buy(self, n: int, shares: float = 100, price: float = 0.50, **more: Any) -> None:
+        """The leader buys (seen on chain, now), and our copy has time to fill."""
+        self.chain(chain_fill(n, "BUY", shares, price, traded_at=self.at // SECOND * SECOND, **more))
+        self.advance(1)
+
+    def sell(self, n: int, shares: float, price: float = 0.49, **more: Any) -> None:
+        """The leader sells (seen on chain, now), and our copy has time to fill."""
+        self.chain(chain_fill(n, "SELL", shares, price, traded_at=self.at // SECOND * SECOND, **more))
+        self.advance(1)
+
+    # -- looking -----------------------------------------------------------------------------------------------
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """A table's rows as they would be in the store."""
+        return list(self.tables.get(table, {}).values())
+
+    @property
+    def reasons(self) -> list[str]:
+        """Reasons of all decisions, in order."""
+        return [r["reason"] for r in self.rows("decisions")]
+
+    def held(self, token: str = TOKEN, leader: str = LEADER) -> int:
+        """Our shares, in millionths."""
+        position = self.engine.state.desks["main"].positions.get((leader, token))
+        return position.shares if position else 0
+
+    def leader_holds(self, token: str = TOKEN, leader: str = LEADER) -> int:
+        """The leader's shares, in millionths."""
+        holding = self.engine.state.holdings.get((leader, token))
+        return holding.shares if holding else 0
+
+    @property
+    def cash(self) -> int:
+        """Our cash, in millionths."""
+        return self.engine.state.desks["main"].cash

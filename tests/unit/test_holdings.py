@@ -1,0 +1,91 @@
+"""What leaders hold: every trade moves it, snapshots correct it, nothing takes it below zero."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pilotfish.core import events as ev
+from pilotfish.core.units import SECOND
+from tests.desk import LEADER, START, TOKEN, Desk, chain_fill, usd
+
+
+def snapshot(desk: Desk, shares: float, *, after: float = 0) -> None:
+    desk.advance(after)
+    held = ((TOKEN, usd(shares)),) if shares else ()
+    desk.send(ev.HoldingsSnapshot(at=desk.at, leader=LEADER, as_of=desk.at - 5 * SECOND, holdings=held))
+
+
+def test_bootstrap_gives_the_first_sell_of_an_old_position_its_ratio() -> None:
+    desk = Desk(holdings={TOKEN: 1000})
+    desk.buy(1, 100)
+    desk.sell(2, 550)
+    assert [t["leader_pre_sell_shares_micro"] for t in desk.rows("trades")] == [None, usd(1100)]
+    assert desk.held() == usd(25)
+
+
+def test_a_skipped_buy_still_counts_for_the_leader() -> None:
+    desk = Desk(holdings={}, settings={"paused": True})
+    desk.buy(1, 100)
+    assert desk.reasons == ["SKIP_PAUSED"]
+    assert desk.leader_holds() == usd(100)
+
+
+def test_a_sell_of_more_than_we_knew_of_ends_at_zero_with_an_adjustment() -> None:
+    desk = Desk(holdings={TOKEN: 10})
+    desk.sell(1, 25)
+    assert desk.leader_holds() == 0
+    assert sum(a["delta_micro"] for a in desk.rows("holding_adjustments")) == usd(25)
+
+
+def test_a_snapshot_corrects_only_when_it_disagrees_twice() -> None:
+    desk = Desk(holdings={TOKEN: 100})
+    snapshot(desk, 40, after=60)
+    assert desk.leader_holds() == usd(100)
+    snapshot(desk, 40, after=20)
+    assert desk.leader_holds() == usd(40)
+    assert desk.rows("holding_adjustments")[-1]["cause"] == "reconciled"
+
+
+def test_a_trade_between_two_snapshots_starts_the_count_anew() -> None:
+    desk = Desk(holdings={TOKEN: 100})
+    snapshot(desk, 40, after=60)
+    desk.buy(1, 10)
+    snapshot(desk, 40, after=20)
+    assert desk.leader_holds() == usd(110)
+
+
+def test_backfill_does_not_move_a_bootstrapped_holding() -> None:
+    desk = Desk(holdings={TOKEN: 100})
+    desk.chain(chain_fill(1, "BUY", 50, 0.5, traded_at=START - 60 * SECOND))
+    assert desk.reasons == ["SKIP_BACKFILL"]
+    assert desk.leader_holds() == usd(100)
+
+
+def test_backfill_moves_a_holding_where_no_snapshot_could_be_had() -> None:
+    desk = Desk(holdings=None)
+    desk.chain(chain_fill(1, "BUY", 50, 0.5, traded_at=START - 60 * SECOND))
+    assert desk.leader_holds() == usd(50)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["BUY", "SELL"]), st.integers(1, 50)), min_size=1, max_size=25),
+    st.randoms(use_true_random=False),
+)
+def test_the_order_of_delivery_does_not_matter_and_nothing_is_negative(
+    trades: list[tuple[str, int]], rng: object
+) -> None:
+    fills = [chain_fill(i, side, shares, 0.5, traded_at=START + i * SECOND) for i, (side, shares) in enumerate(trades)]
+    held, before = 0, {}
+    for i, (side, shares) in enumerate(trades):
+        if side == "SELL":
+            before[i] = usd(held)
+        held = held + shares if side == "BUY" else max(0, held - shares)
+    shuffled = list(fills)
+    rng.shuffle(shuffled)  # type: ignore[attr-defined]
+    desk = Desk(holdings={}, settings={"paused": True})
+    desk.at = START + 100 * SECOND
+    desk.chain(*shuffled)
+    assert desk.leader_holds() == usd(held)
+    got = {int(t["tx_hash"], 16): t["leader_pre_sell_shares_micro"] for t in desk.rows("trades") if t["side"] == "SELL"}
+    assert got == before

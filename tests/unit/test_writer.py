@@ -1,0 +1,105 @@
+"""The writer: one commit for many events, nothing lost when the disk says no, a barrier at a reset."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, event, func, insert, select
+
+from pilotfish.core.effects import Insert, Update, Upsert, WipePaper
+from pilotfish.store import tables as t
+from pilotfish.store.database import open_database
+from pilotfish.store.writer import Writer, WriterFailedError, write
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Engine:
+    return open_database(f"sqlite:///{tmp_path / 'x.db'}")
+
+
+def ledger(number: int, amount: int = 1) -> Insert:
+    row = {"id": number, "portfolio": "main", "at": 1, "kind": "buy", "amount_micro": amount, "leader": "l"}
+    return Insert("ledger_entries", {**row, "token_id": "1", "fill_id": None})
+
+
+def decision(number: int) -> Insert:
+    row = {"id": number, "trade_id": number, "portfolio": "main", "action": "wait", "reason": "WAIT_BOOK"}
+    return Insert("decisions", {**row, "decided_at": 1, "trace": []})
+
+
+def test_an_update_in_the_same_group_is_merged_into_its_insert(database: Engine) -> None:
+    last = {"id": 1, "action": "copy", "reason": "COPY", "decided_at": 2, "trace": [["a", 1, None, True]]}
+    with database.begin() as c:
+        write(c, [decision(1), Update("decisions", last)])
+        row = c.execute(select(t.decisions)).one()
+    assert (row.action, row.reason, row.trace) == ("copy", "COPY", [["a", 1, None, True]])
+
+
+def test_a_later_update_finds_its_row_and_the_last_one_counts(database: Engine) -> None:
+    def update(reason: str) -> Update:
+        return Update("decisions", {"id": 1, "action": "skip", "reason": reason, "decided_at": 3, "trace": []})
+
+    with database.begin() as c:
+        write(c, [decision(1)])
+    with database.begin() as c:
+        write(c, [update("SKIP_CASH"), update("SKIP_DEPTH")])
+        assert c.execute(select(t.decisions.c.reason)).scalar_one() == "SKIP_DEPTH"
+
+
+def test_a_wipe_is_a_barrier(database: Engine) -> None:
+    with database.begin() as c:
+        write(c, [ledger(1), WipePaper(None), ledger(2)])
+        assert list(c.execute(select(t.ledger_entries.c.id)).scalars()) == [2]
+
+
+def test_upserts_with_different_columns_keep_what_they_do_not_name(database: Engine) -> None:
+    with database.begin() as c:
+        write(c, [Upsert("portfolios", {"name": "main", "bankroll_micro": 5, "created_at": 7})])
+        write(c, [Upsert("portfolios", {"name": "main", "bankroll_micro": 6, "reset_at": 9})])
+        assert c.execute(select(t.portfolios)).one() == ("main", 6, 7, 9)
+
+
+def test_a_database_that_refuses_for_a_while_loses_nothing(database: Engine) -> None:
+    refusals = [OSError("disk full")] * 2
+    refused = threading.Event()
+
+    @event.listens_for(database, "begin")
+    def refuse(_connection: object) -> None:
+        if refusals:
+            refused.set()
+            raise refusals.pop()
+
+    writer = Writer(database)
+    writer.start()
+    writer.submit([ledger(1)])
+    writer.submit([ledger(2)])
+    assert refused.wait(5)
+    assert writer.flush(10)
+    assert writer.failure is None
+    with database.connect() as c:
+        assert c.execute(select(func.count()).select_from(t.ledger_entries)).scalar_one() == 2
+    assert writer.stop()
+
+
+def test_a_row_that_is_an_error_of_ours_stops_the_program_loudly(database: Engine) -> None:
+    with database.begin() as c:
+        c.execute(insert(t.ledger_entries).values(ledger(1).row))
+    writer = Writer(database)
+    writer.start()
+    writer.submit([ledger(1)])
+    assert not writer.flush(2)
+    with pytest.raises(WriterFailedError):
+        writer.submit([ledger(2)])
+    assert not writer.stop()
+
+
+def test_many_events_share_a_commit(database: Engine) -> None:
+    writer = Writer(database)
+    for number in range(1, 501):
+        writer.submit([ledger(number)])
+    writer.start()
+    assert writer.flush()
+    assert writer.commits <= 2
+    assert writer.stop()
