@@ -1,0 +1,54 @@
+"""Promises that the source itself must keep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect
+
+from pilotfish.core.reasons import MEANING, Reason
+from pilotfish.core.settings import ALL, Policy
+from pilotfish.store import database, tables
+from tests.conftest import PROJECT
+
+SOURCE = PROJECT / "src" / "pilotfish"
+
+
+def test_no_range_scan_of_logs_anywhere() -> None:
+    files = list(SOURCE.rglob("*.py"))
+    assert len(files) > 50
+    assert [f.name for f in files if "getLogs" in f.read_text()] == []
+
+
+def test_no_registry_or_machine_is_named() -> None:
+    forbidden = ("pypi" + ".org", "npmjs" + ".org", "pythonhosted" + ".org", "deb.debian" + ".org", "/wor" + "k/")
+    for file in PROJECT.rglob("*"):
+        hidden = any(p.startswith(".") and p != ".ci" for p in file.relative_to(PROJECT).parts)
+        if file.is_file() and not hidden and file.suffix in (".py", ".toml", ".lock", ".md", ".sh", ".css", ".js", ""):
+            text = file.read_text(errors="ignore")
+            assert not [name for name in forbidden if name in text], file
+
+
+def test_migrations_make_exactly_the_declared_tables(tmp_path: Path) -> None:
+    engine = database.open_database(f"sqlite:///{tmp_path / 'x.db'}")
+    with engine.connect() as c:
+        assert compare_metadata(MigrationContext.configure(c), tables.metadata) == []
+        assert set(inspect(c).get_table_names()) == {*tables.metadata.tables, "alembic_version"}
+    versions = sorted(p.stem for p in (SOURCE / "store" / "migrations" / "versions").glob("0*.py"))
+    assert versions[-1].startswith(database.HEAD)
+
+
+def test_every_reason_is_explained() -> None:
+    assert set(MEANING) == set(Reason)
+    assert all(text.endswith(".") for text in MEANING.values())
+
+
+def test_every_field_of_a_policy_is_a_declared_setting() -> None:
+    assert set(Policy.__struct_fields__) <= {s.name for s in ALL}
+
+
+def test_every_folder_says_what_lives_there() -> None:
+    for init in SOURCE.rglob("__init__.py"):
+        assert init.read_text().strip().startswith('"""'), init
