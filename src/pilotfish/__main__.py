@@ -1,5 +1,27 @@
-"""``python -m pilotfish``."""
+"""The program's entry: ``pilotfish`` and ``python -m pilotfish``."""
 
-from pilotfish.cli import main
+from __future__ import annotations
 
-main()
+import signal
+import sys
+from types import FrameType
+
+LONG_RUNNING = ("run", "web", "demo", "sim")
+"""Commands for which being stopped is the normal end, also while they are still starting."""
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    sys.exit(0 if sys.argv[1:2] and sys.argv[1] in LONG_RUNNING else 128 + number)
+
+
+def main() -> None:
+    """Run the command line; a signal that comes while it is being loaded ends it quietly."""
+    signal.signal(signal.SIGINT, _stop)
+    signal.signal(signal.SIGTERM, _stop)
+    from pilotfish.cli import main as command_line
+
+    command_line()
+
+
+if __name__ == "__main__":
+    main()

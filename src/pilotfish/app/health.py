@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -59,6 +60,7 @@ class Health:
         clob = w.services["clob"].health
         polls = [c for c in w.poller.cursors.values() if c.interval_s is not None]
         return {
+            "pid": os.getpid(),
             "started_at": w.started_at,
             "mode": mode.log_fields() if mode else {},
             "api": {
@@ -85,6 +87,7 @@ class Health:
                 "logs": chain.logs,
                 "counterparty_logs": chain.counterparty_logs,
                 "receipts": chain.receipts,
+                "watched": chain.watched,
             },
             "books": {
                 "healthy": clob.last_ok_at is not None and (clob.last_error_at or 0) <= clob.last_ok_at,

@@ -48,6 +48,7 @@ class ChainStatus:
     logs: int = 0
     counterparty_logs: int = 0
     receipts: int = 0
+    watched: int = 0
     error: str = ""
 
 
@@ -82,6 +83,7 @@ class Watcher:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         self.status.state, self.status.subscribed, self.status.connected_at = "off", False, None
+        self.status.watched = 0
 
     def watch(self, wallets: frozenset[str]) -> None:
         """Follow exactly these wallets."""
@@ -112,7 +114,8 @@ class Watcher:
                 reason = await self._connection()
             except (aiohttp.ClientError, OSError, TimeoutError, RpcError, ValueError) as problem:
                 reason = f"{type(problem).__name__}: {problem}" if not isinstance(problem, RpcError) else str(problem)
-            self.status.subscribed, self.status.connected_at, self._socket = False, None, None
+            self.status.subscribed, self.status.connected_at, self.status.watched = False, None, 0
+            self._socket = None
             failures = 0 if time.monotonic() - started > 60 else failures + 1
             pause = min(MAX_BACKOFF, FIRST_BACKOFF * 2 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)
             self.status.state, self.status.error = "waiting", reason[:300]
@@ -164,6 +167,7 @@ class Watcher:
                 await socket.unsubscribe(old)
             current = fresh
             self.status.subscribed, self.status.state, self.status.error = True, "connected", ""
+            self.status.watched = len(wallets)
             log.info("polygon subscribed", wallets=len(wallets), subscriptions=len(fresh))
             await self._changed.wait()
 

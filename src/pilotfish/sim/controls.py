@@ -106,7 +106,7 @@ class Controls:
     # -- doing -------------------------------------------------------------------------------------------------
 
     async def fills(self, body: dict[str, Any]) -> dict[str, Any]:
-        """One transaction with fills of a wallet."""
+        """One transaction with fills of a wallet, in a block of its own."""
         chain = self.venue.chain
         wallet, token = str(body["wallet"]).lower(), str(body["token_id"])
         market = _market(chain.markets, token)
@@ -131,6 +131,8 @@ class Controls:
             total = shares * count
             taker = Order(other, their_side, their_token, total, their_price, "0x" + digest("other", number))
         delay = body.get("chain_delay", 0.1)
+        if not body.get("age"):
+            chain.mine(time.time())
         tx = chain.match(
             taker,
             makers,

@@ -1,0 +1,251 @@
+"""A stand-in venue and a worker as real processes, driven through the public commands and controls only."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from typer.testing import CliRunner
+
+from pilotfish.cli import app
+from pilotfish.core.settings import ALL
+
+T = TypeVar("T")
+PATIENCE = 20.0
+WALLET = "0x" + "a1" * 20
+WALLET_2 = "0x" + "b2" * 20
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without any setting of pilotfish."""
+    ours = {s.env_name for s in ALL}
+    return {k: v for k, v in os.environ.items() if k not in ours}
+
+
+def until(what: str, condition: Callable[[], T], seconds: float = PATIENCE) -> T:
+    """Wait for a condition to hold, and give what it gave; fails with ``what`` was waited for."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:.0f} s: {what}; last seen: {value!r}")
+        time.sleep(0.05)  # between two looks at a condition
+
+
+class Stand:
+    """``pilotfish sim`` as a process."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self._errors = (folder / "sim.err").open("w")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "pilotfish", "sim", "--port", "0", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            cwd=folder,
+            env=clean_environment(),
+        )
+        assert self.process.stdout is not None
+        self.urls: dict[str, str] = {}
+        for line in self.process.stdout:
+            name, _, url = line.strip().partition("=")
+            if url and not name.startswith("#"):
+                self.urls[name] = url
+            if line.strip() == "# ready":
+                break
+        assert self.urls, (folder / "sim.err").read_text()
+        self.base = self.urls["DATA_API_URL"].removesuffix("/data")
+
+    def close(self) -> None:
+        """End it."""
+        self.process.terminate()
+        self.process.wait(10)
+        self._errors.close()
+
+    def get(self, path: str) -> Any:
+        """GET a control."""
+        with urllib.request.urlopen(f"{self.base}/_sim{path}", timeout=10) as answer:
+            return json.load(answer)
+
+    def post(self, path: str, **body: Any) -> Any:
+        """POST a control."""
+        request = urllib.request.Request(
+            f"{self.base}/_sim{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
+    def market(self, **more: Any) -> str:
+        """List a market with a wide, deep book around 0.50; gives its first token."""
+        tokens: list[str] = self.post("/markets", **more)["tokens"]
+        self.book(tokens[0], bids=[(0.49, 100_000)], asks=[(0.50, 100_000)])
+        return tokens[0]
+
+    def book(self, token: str, bids: list[tuple[float, float]], asks: list[tuple[float, float]]) -> None:
+        """Set a token's book."""
+        self.post("/books", token_id=token, bids=bids, asks=asks)
+
+    def fill(self, token: str, side: str, shares: float, price: float = 0.50, **more: Any) -> dict[str, Any]:
+        """A fill of the followed wallet."""
+        body = {"wallet": WALLET, "token_id": token, "side": side, "shares": shares, "price": price, **more}
+        result: dict[str, Any] = self.post("/fills", **body)
+        return result
+
+
+class Pilot:
+    """One database, its worker as a process, and the commands."""
+
+    def __init__(self, folder: Path, urls: dict[str, str], **settings: object) -> None:
+        self.folder = folder
+        self.environment = {
+            "DATABASE_URL": f"sqlite:///{folder / 'pilotfish.db'}",
+            "POLL_INTERVAL_MS": "300",
+            "LEADER_STAGGER_MS": "0",
+            "LOG_FORMAT": "json",
+            **urls,
+            **{name.upper(): str(value) for name, value in settings.items()},
+        }
+        self.process: subprocess.Popen[str] | None = None
+        self.runs = 0
+
+    # -- commands ----------------------------------------------------------------------------------------------
+
+    def cli(self, *arguments: str, code: int | None = 0) -> str:
+        """Run a command; gives its standard output."""
+        before = {name: os.environ.get(name) for name in {s.env_name for s in ALL}}
+        try:
+            for name in before:
+                os.environ.pop(name, None)
+            result = CliRunner().invoke(app, list(arguments), env=self.environment)
+        finally:
+            for name, value in before.items():
+                if value is not None:
+                    os.environ[name] = value
+        if code is not None:
+            assert result.exit_code == code, (arguments, result.output, result.exception)
+        return result.stdout
+
+    def export(self, kind: str) -> list[dict[str, Any]]:
+        """All rows of a kind."""
+        rows: list[dict[str, Any]] = json.loads(self.cli("export", kind, "--format", "json"))
+        return rows
+
+    def status(self) -> dict[str, Any]:
+        """What ``status --json`` says."""
+        state: dict[str, Any] = json.loads(self.cli("status", "--json", code=None))
+        return state
+
+    def reasons(self) -> list[str]:
+        """Reasons of all decisions, by trade."""
+        return [d["reason"] for d in sorted(self.export("decisions"), key=lambda d: d["trade_id"])]
+
+    def held(self) -> dict[str, int]:
+        """Our open positions: token -> shares, in millionths."""
+        return {p["token_id"]: p["shares_micro"] for p in self.export("positions") if p["shares_micro"]}
+
+    def leader_holds(self, token: str) -> int:
+        """The leader's shares, in millionths."""
+        return sum(h["shares_micro"] for h in self.export("holdings") if h["token_id"] == token)
+
+    def verify(self) -> None:
+        """The books agree."""
+        assert json.loads(self.cli("verify", "--json")) == {"verify": "ok"}
+
+    # -- the worker --------------------------------------------------------------------------------------------
+
+    def start(self, *, ready: bool = True) -> None:
+        """Start the worker; wait until it polls everybody and hears the chain."""
+        self.runs += 1
+        self.log = self.folder / f"run-{self.runs}.log"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "pilotfish", "run", "--no-web"],
+            stderr=self.log.open("w"),
+            text=True,
+            cwd=self.folder,
+            env={**clean_environment(), **self.environment},
+        )
+        if ready:
+            until("the worker is ready", self.ready)
+
+    def ready(self) -> bool:
+        """True when every leader is polled and the chain is heard (where it is wanted)."""
+        assert self.process is not None
+        assert self.process.poll() is None, self.log.read_text()
+        state = self.status()
+        worker = state["worker"]
+        if not state["running"] or worker is None or worker["pid"] != self.process.pid:
+            return False
+        wanted = {leader["wallet"] for leader in state["leaders"]}
+        polled = {w for w, p in worker["leaders"].items() if p["last_ok_at"]}
+        chain = worker["polygon"]
+        heard = not chain["enabled"] or not self.environment.get("POLYGON_WS_URL") or chain["healthy"]
+        return wanted == polled and heard and chain["watched"] == (len(wanted) if chain["healthy"] else 0)
+
+    def follow(self, wallet: str = WALLET) -> None:
+        """Follow a wallet, and wait until a running worker does."""
+        self.cli("leaders", "add", wallet)
+        if self.process is not None:
+            until(f"{wallet} is followed", self.ready)
+
+    def stop(self) -> None:
+        """Ctrl-C; it must end well within five seconds."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.wait(5) == 0, self.log.read_text()
+        self.process = None
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(5)
+        self.process = None
+
+    def close(self) -> None:
+        """End whatever runs."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(5)
+
+    # -- waiting -----------------------------------------------------------------------------------------------
+
+    def trades(self, n: int, seconds: float = PATIENCE) -> list[dict[str, Any]]:
+        """Wait for n trades."""
+        return until(f"{n} trades", lambda: t if len(t := self.export("trades")) >= n else None, seconds) or []
+
+    def decided(self, *reasons: str, seconds: float = PATIENCE) -> None:
+        """Wait until the decisions are exactly these, in the order of the trades."""
+        until(f"decisions {reasons}", lambda: self.reasons() == list(reasons), seconds)
+
+    def fills(self, n: int, seconds: float = PATIENCE) -> list[dict[str, Any]]:
+        """Wait for n fills."""
+        return until(f"{n} fills", lambda: f if len(f := self.export("fills")) >= n else None, seconds) or []
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        """Log lines of the current run."""
+        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        return [line for line in lines if line.get("event") == event]
+
+
+@contextmanager
+def rig(folder: Path, *sim: str, **settings: object) -> Iterator[tuple[Stand, Pilot]]:
+    """A quiet venue and a pilot that points at it; both are ended afterwards."""
+    stand = Stand(folder, *(sim or ("--scenario", "quiet")))
+    pilot = Pilot(folder, stand.urls, **settings)
+    stand.post("/api", lag=[0.5, 0.5], late_logs=0)
+    try:
+        yield stand, pilot
+    finally:
+        pilot.close()
+        stand.close()
