@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -117,6 +118,7 @@ class Pilot:
             **{name.upper(): str(value) for name, value in settings.items()},
         }
         self.process: subprocess.Popen[str] | None = None
+        self.web: subprocess.Popen[bytes] | None = None
         self.runs = 0
 
     # -- commands ----------------------------------------------------------------------------------------------
@@ -178,6 +180,30 @@ class Pilot:
         if ready:
             until("the worker is ready", self.ready)
 
+    def start_web(self) -> str:
+        """Start the dashboard's process; gives its address."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.web = subprocess.Popen(
+            [sys.executable, "-m", "pilotfish", "web"],
+            stderr=(self.folder / "web.log").open("w"),
+            cwd=self.folder,
+            env={**clean_environment(), **self.environment, "WEB_PORT": str(port)},
+        )
+        address = f"http://127.0.0.1:{port}"
+        until("the dashboard answers", lambda: self._answers(f"{address}/healthz"))
+        return address
+
+    def _answers(self, url: str) -> bool:
+        assert self.web is not None
+        assert self.web.poll() is None, (self.folder / "web.log").read_text()
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
     def ready(self) -> bool:
         """True when every leader is polled and the chain is heard (where it is wanted)."""
         assert self.process is not None
@@ -214,9 +240,10 @@ class Pilot:
 
     def close(self) -> None:
         """End whatever runs."""
-        if self.process is not None and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(5)
+        for process in (self.process, self.web):
+            if process is not None and process.poll() is None:
+                process.kill()
+                process.wait(5)
 
     # -- waiting -----------------------------------------------------------------------------------------------
 
