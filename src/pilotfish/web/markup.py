@@ -29,6 +29,8 @@ def signed(micro: int) -> str:
 def shares(micro: int) -> str:
     """Shares, as many digits as tell something."""
     value = micro / MICRO
+    if 0 < value < 0.01:
+        return "&lt;0.01"
     return f"{value:,.0f}" if value >= 1000 else f"{value:,.2f}"
 
 
