@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -39,3 +40,22 @@ def chromium() -> str:
     path = shutil.which("chromium") or ""
     need("Chromium", bool(path), "apt-get install chromium")
     return path
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """A table of the scenarios that ran: the promise, whether it held, and what was seen."""
+    rows = [
+        (report.nodeid.split("::")[-1], report.outcome, [str(v) for k, v in report.user_properties if k == "saw"])
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, [])
+        if "tests/scenario/" in report.nodeid and report.when == "call"
+    ]
+    if not rows:
+        return
+    terminalreporter.section("scenarios")
+    for name, outcome, seen in sorted(rows):
+        terminalreporter.line(
+            f"{'ok  ' if outcome == 'passed' else 'FAIL'} {name.removeprefix('test_').replace('_', ' ')}"
+        )
+        for text in seen:
+            terminalreporter.line(f"       {text}")

@@ -35,6 +35,7 @@ from pilotfish.polymarket.clob import Clob
 from pilotfish.polymarket.data_api import DataApi
 from pilotfish.polymarket.gamma import Gamma
 from pilotfish.polymarket.http import Service, make_session
+from pilotfish.polymarket.polygon import PolygonHttp
 from pilotfish.store import restore, settings_store
 from pilotfish.store import tables as t
 from pilotfish.store.writer import MAX_BACKLOG, Writer
@@ -113,12 +114,10 @@ class Worker:
         self.reconcile = Reconcile(hub, data, self.poller)
         self.books = Books(hub, Clob(self.services["clob"]))
         self.markets = Markets(hub, Gamma(self.services["gamma"]), data)
+        http = process_value(env, "polygon_http_url")
+        look_up = PolygonHttp(Service(session, "polygon", http, per_second=10, attempts=1)) if http else None
         self.watcher = Watcher(
-            hub,
-            session,
-            process_value(env, "polygon_ws_url"),
-            process_value(env, "polygon_http_url"),
-            process_value(env, "exchange_addresses"),
+            hub, session, process_value(env, "polygon_ws_url"), process_value(env, "exchange_addresses"), look_up
         )
         self.health = Health(self)
 
@@ -188,6 +187,10 @@ class Worker:
                     self.markets.ask(effect.token_id)
                 case fx.NeedHoldings():
                     self.reconcile.ask(effect.leader, bootstrap=effect.bootstrap)
+                case fx.CheckChain():
+                    self.hub.counts["logs_missing"] += 1
+                    log.warning("a log is missing", detail=effect.detail)
+                    self.watcher.doubt(effect.detail)
                 case fx.SetTimer():
                     heapq.heappush(self._timers, (effect.at, effect.key))
                     self._timer_wake.set()

@@ -23,6 +23,7 @@ def sim(
     seed: int = typer.Option(7, "--seed", help="The same seed tells the same story."),
     scenario: str = typer.Option("busy", "--scenario", help=f"One of {', '.join(SCENARIOS)}."),
     replay: Path | None = typer.Option(None, "--replay", help="Serve the recorded rows and logs of this folder."),
+    speed: float = typer.Option(1.0, "--speed", min=0.1, max=100, help="Blocks and leaders so many times as fast."),
     paused: bool = typer.Option(False, "--paused", help="Wait for POST /_sim/resume."),
 ) -> None:
     """Run the stand-in venue until Ctrl-C; prints the URLs to put into the environment."""
@@ -33,7 +34,7 @@ def sim(
         raise typer.BadParameter(f"no scenario {scenario!r}; there are: {', '.join(SCENARIOS)}")
     if replay is not None and not replay.is_dir():
         raise typer.BadParameter(f"{replay}: no such folder")
-    asyncio.run(_run(Venue(seed, scenario, replay, paused=paused), port))
+    asyncio.run(_run(Venue(seed, scenario, replay, paused=paused, speed=speed), port))
 
 
 sim.__doc__ = f"{sim.__doc__}\n\n{CONTROLS}"

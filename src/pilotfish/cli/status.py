@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Engine, select
 
 from pilotfish.app.lease import LeaseError
 from pilotfish.app.reset import reset_now
 from pilotfish.cli import session
 from pilotfish.core.units import format_micro
-from pilotfish.store import queries, summaries
+from pilotfish.store import commands_store, queries, summaries
 from pilotfish.store import tables as t
 from pilotfish.store.verify import verify as recompute
 
@@ -129,16 +128,29 @@ def reset(
 def _ask_worker(database: Engine, portfolio: str | None) -> None:
     """A worker runs: it does the reset, between two events."""
     with database.begin() as c:
-        number = c.execute(
-            insert(t.commands).values(
-                kind="reset", payload={"portfolio": portfolio}, created_at=session.now(), by="terminal"
-            )
-        ).inserted_primary_key
-    assert number is not None
-    until = time.monotonic() + RESET_SECONDS
-    while time.monotonic() < until:
-        with database.connect() as c:
-            if c.execute(select(t.commands.c.done_at).where(t.commands.c.id == number[0])).scalar() is not None:
-                return
-        time.sleep(0.1)  # a command line waits for the worker's row
-    raise LeaseError(f"the worker did not do the reset within {RESET_SECONDS:.0f} s; it stays asked for")
+        number = commands_store.ask(c, "reset", {"portfolio": portfolio}, at=session.now(), by="terminal")
+    if commands_store.wait(database, number, RESET_SECONDS) is None:
+        raise LeaseError(f"the worker did not do the reset within {RESET_SECONDS:.0f} s; it stays asked for")
+
+
+def latency(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
+    """Chain against API: who sees trades first, and how late the other is."""
+    with session.database(session.begin()).connect() as c:
+        figures = summaries.latency(c)
+    if as_json:
+        session.print_json(figures)
+        return
+    console = Console()
+    behind = ", ".join(f"{p} {ms} ms" for p, ms in figures["api_behind_chain_ms"].items())
+    console.print(f"{figures['seen_by_both']} trades seen by both; API behind the chain: {behind}")
+    console.print(f"first: chain {figures['chain_first']}, API {figures['api_first']}")
+    console.print(
+        f"only chain {figures['only_polygon']}, only API {figures['only_api']}, lagged {figures['api_lagged']}"
+    )
+    table = Table("API behind the chain by", "trades", "")
+    most = max((b["trades"] for b in figures["histogram"]), default=0)
+    for bucket in figures["histogram"]:
+        low, high = bucket["from_ms"], bucket["to_ms"]
+        name = f"under {high} ms" if low is None else f"{low} ms and more" if high is None else f"{low} … {high} ms"
+        table.add_row(name, str(bucket["trades"]), "█" * round(30 * bucket["trades"] / most) if most else "")
+    console.print(table)

@@ -39,26 +39,37 @@ class Copying:
     def requeue(self, desk: Desk, pending: tuple[PendingDecision, ...], trades: dict[int, Trade]) -> set[DeskKey]:
         """Put waiting decisions back into their queues; returns which."""
         touched: set[DeskKey] = set()
-        for item in sorted(pending, key=lambda p: p.trade_id):
-            trade = trades.get(item.trade_id)
+        for item in sorted(pending, key=lambda p: p.id):
+            trade = item.exit if item.trade_id is None else trades.get(item.trade_id)
             if trade is None:
                 continue
             key = (trade.leader, trade.token_id)
-            desk.queues.setdefault(key, deque()).append(Waiting(item.id, trade, written=True))
+            waiting = Waiting(item.id, trade, adjustment_id=item.adjustment_id, written=True)
+            desk.queues.setdefault(key, deque()).append(waiting)
             touched.add(key)
         return touched
 
     def new_trade(self, trade: Trade, at: int) -> None:
         """Decide a new trade for every portfolio that follows its leader."""
         for name in self.state.follows.get(trade.leader, ()):
+            self._enqueue(self.state.desks[name], trade, None, at)
+
+    def exit(self, trade: Trade, adjustment_id: int, at: int) -> None:
+        """Decide a leader's exit without a trade, for every portfolio that holds something of it."""
+        for name in self.state.follows.get(trade.leader, ()):
             desk = self.state.desks[name]
             key = (trade.leader, trade.token_id)
-            queue = desk.queues.setdefault(key, deque())
-            queue.append(Waiting(self.state.next_id("decision"), trade))
-            if len(queue) == 1:
-                self.advance(desk, key, at)
-            else:
-                self._write_wait(desk, queue[-1], Reason.WAIT_TURN, [], at)
+            if desk.held(key) or desk.open_intents(key):
+                self._enqueue(desk, trade, adjustment_id, at)
+
+    def _enqueue(self, desk: Desk, trade: Trade, adjustment_id: int | None, at: int) -> None:
+        key = (trade.leader, trade.token_id)
+        queue = desk.queues.setdefault(key, deque())
+        queue.append(Waiting(self.state.next_id("decision"), trade, adjustment_id=adjustment_id))
+        if len(queue) == 1:
+            self.advance(desk, key, at)
+        else:
+            self._write_wait(desk, queue[-1], Reason.WAIT_TURN, [], at)
 
     def advance(self, desk: Desk, key: DeskKey, at: int) -> None:
         """Decide from the head of a queue until one has to wait."""
@@ -257,6 +268,10 @@ class Copying:
             self._wait_for(desk, key, "chain", token)
             seen = item.trade.first_seen_by_api_at or at
             self.state.out.append(SetTimer(f"retry|chain|{token}", seen + desk.policy.polygon_gap_grace_ms * 1000))
+        elif reason is Reason.WAIT_API:
+            self._wait_for(desk, key, "api", token)
+            seen = item.trade.first_seen_by_polygon_at or at
+            self.state.out.append(SetTimer(f"retry|api|{token}", seen + desk.policy.api_lag_fallback_ms * 1000))
         elif reason is Reason.WAIT_REORG:
             self._wait_for(desk, key, "chain", token)
 
@@ -295,7 +310,8 @@ class Copying:
             self.state.out.append(Update("decisions", row))
         else:
             item.written = True
-            self.state.out.append(Insert("decisions", {**row, "trade_id": item.trade.id, "portfolio": desk.name}))
+            of = {"trade_id": item.trade.id or None, "adjustment_id": item.adjustment_id, "portfolio": desk.name}
+            self.state.out.append(Insert("decisions", {**row, **of}))
 
 
 def _at_price(trade: Trade, price: int) -> bool:

@@ -63,6 +63,12 @@ class NeedHoldings(msgspec.Struct, frozen=True, tag=True):
     bootstrap: bool
 
 
+class CheckChain(msgspec.Struct, frozen=True, tag=True):
+    """The chain source looks healthy but did not deliver a log: make its subscriptions anew."""
+
+    detail: str
+
+
 class SetTimer(msgspec.Struct, frozen=True, tag=True):
     """Send ``TimerFired(key)`` at ``at`` (µs)."""
 
@@ -70,7 +76,7 @@ class SetTimer(msgspec.Struct, frozen=True, tag=True):
     at: int
 
 
-Effect: TypeAlias = Insert | Update | Upsert | WipePaper | NeedMarket | NeedBook | NeedHoldings | SetTimer
+Effect: TypeAlias = Insert | Update | Upsert | WipePaper | NeedMarket | NeedBook | NeedHoldings | CheckChain | SetTimer
 
 
 def trade_row(t: Trade) -> Row:

@@ -12,6 +12,7 @@ from pilotfish.core import events as ev
 from pilotfish.core.copying import Copying
 from pilotfish.core.dedupe import Sighting
 from pilotfish.core.effects import (
+    CheckChain,
     Effect,
     Insert,
     NeedHoldings,
@@ -24,14 +25,14 @@ from pilotfish.core.effects import (
 )
 from pilotfish.core.execution import Execution
 from pilotfish.core.holdings import Holding
-from pilotfish.core.state import Desk, DeskKey, Leader, State
+from pilotfish.core.leading import Leading
+from pilotfish.core.settings import TriggerMode
+from pilotfish.core.state import Desk, Leader, State
 from pilotfish.core.trade import LeaderFill, Source, Trade, TradeClass
 from pilotfish.core.units import SECOND
 
 REORG_PATIENCE = 60 * SECOND
 """How long a retracted trade may take to be mined again before what waits for it is given up."""
-RECHECK_AFTER = 20 * SECOND
-"""A snapshot that disagrees is compared with a second one after this time."""
 FORGET_AFTER = 8 * 86_400 * SECOND
 """How long identities are kept in memory; above the longest warm start."""
 
@@ -43,6 +44,7 @@ class Engine:
         self.state = State()
         self.copying = Copying(self.state)
         self.execution = Execution(self.state)
+        self.leading = Leading(self.state, self.copying)
         self._last_forget = 0
         self._lag_watch: dict[int, Trade] = {}
         self._resuming: list[tuple[str, tuple[ev.PendingDecision, ...], dict[int, Trade]]] = []
@@ -56,7 +58,7 @@ class Engine:
             ev.PaperReset: self._reset,
             ev.ChainFillSeen: self._chain,
             ev.ApiWindowRead: self._window,
-            ev.HoldingsSnapshot: self._snapshot,
+            ev.HoldingsSnapshot: self.leading.snapshot,
             ev.MarketSeen: self._market,
             ev.MarketMissing: self._no_market,
             ev.BookSeen: self._book,
@@ -82,6 +84,7 @@ class Engine:
             intent=e.last_intent_id,
             fill=e.last_fill_id,
             entry=e.last_entry_id,
+            adjustment=e.last_adjustment_id,
         )
         trades = {t.id: t for t in e.trades}
         for trade in sorted(e.trades, key=lambda t: t.occurrence):
@@ -125,7 +128,7 @@ class Engine:
             s.holdings[(e.leader, token_id)] = Holding(shares)
             s.holding_sums[(e.leader, token_id)] = shares
         if e.is_new:
-            self._write_cursor(leader, e.at)
+            self.leading.write_cursor(leader, e.at)
         if not e.bootstrapped:
             s.out.append(NeedHoldings(e.leader, bootstrap=True))
         self._take_up_pending(e.leader, e.at)
@@ -134,7 +137,7 @@ class Engine:
         """Decisions that waited at the last stop go on once their leader is followed again."""
         rest = []
         for name, pending, trades in self._resuming:
-            mine = tuple(p for p in pending if p.trade_id in trades and trades[p.trade_id].leader == leader)
+            mine = tuple(p for p in pending if _leader_of(p, trades) == leader)
             other = tuple(p for p in pending if p not in mine)
             if mine and name in self.state.desks:
                 self.copying.restore(self.state.desks[name], mine, trades, at)
@@ -205,25 +208,10 @@ class Engine:
         fills = [f for f in e.fills if (f.traded_at or 0) >= leader.floor_ts * SECOND]
         for sighting in s.index.see_api_window(fills, e.at):
             self._place(leader, sighting, e.at)
+        self.leading.moves(leader, e.moves, e.at)
         if e.cursor_ts > leader.cursor_ts:
             leader.cursor_ts = e.cursor_ts
-            self._write_cursor(leader, e.at)
-
-    def _write_cursor(self, leader: Leader, at: int) -> None:
-        self.state.out.append(
-            Upsert(
-                "cursors",
-                {
-                    "leader": leader.wallet,
-                    "api_cursor_ts": leader.cursor_ts,
-                    "api_cursor_initialized": True,
-                    "api_cursor_updated_at": at,
-                    "follow_from": leader.follow_from,
-                    "floor_ts": leader.floor_ts,
-                    "bootstrapped": leader.bootstrapped,
-                },
-            )
-        )
+            self.leading.write_cursor(leader, e.at)
 
     def _place(self, leader: Leader, sighting: Sighting, at: int) -> None:
         if sighting.trade is None:
@@ -237,14 +225,17 @@ class Engine:
             touched += self._sort_occurrences(trade)
             self.copying.learned_order_hash(trade)
         if sighting.revived:
-            touched += self._holding(trade.leader, trade.token_id).add_trade(trade) if trade.moves_holding else []
-            self._write_holding(trade.leader, trade.token_id, trade.signed_shares if trade.moves_holding else 0, at)
+            if trade.moves_holding:
+                touched += self.leading.holding(trade.leader, trade.token_id).add_trade(trade)
+                self.leading.write_holding(trade.leader, trade.token_id, trade.signed_shares, at)
             self.execution.revive(trade, at)
-        self._settle_holding(trade, at)
+        self.leading.settle_holding(trade, at)
         for changed in _unique([trade, *touched]):
             self.state.out.append(trade_update(changed))
         if sighting.fill.source is Source.POLYGON or sighting.revived:
             self.copying.wake("chain", trade.token_id, at)
+        if sighting.fill.source is Source.API:
+            self.copying.wake("api", trade.token_id, at)
 
     def _sort_occurrences(self, trade: Trade) -> list[Trade]:
         """Identical fills in the order of their logs, in the index and in the holding; returns what changed."""
@@ -300,10 +291,12 @@ class Engine:
             trade.outcome = trade.outcome or market.outcome
             trade.title = trade.title or market.title
             trade.slug = trade.slug or market.slug
+        if trade.condition_id:
+            s.conditions[trade.token_id] = trade.condition_id
         trade.moves_holding = not (trade.is_backfill and leader.bootstrapped)
         moved = []
         if trade.moves_holding:
-            moved = self._holding(trade.leader, trade.token_id).add_trade(trade)
+            moved = self.leading.holding(trade.leader, trade.token_id).add_trade(trade)
             leader.suspects.pop(trade.token_id, None)
         s.out.append(Insert("trades", trade_row(trade)))
         s.out.append(Insert("trade_raw", {"trade_id": trade.id, "source": fill.source.value, "payload": fill.raw}))
@@ -311,11 +304,14 @@ class Engine:
             if other is not trade:
                 s.out.append(trade_update(other))
         if trade.moves_holding:
-            self._write_holding(trade.leader, trade.token_id, trade.signed_shares, at)
+            self.leading.write_holding(trade.leader, trade.token_id, trade.signed_shares, at)
+        if api and policy is not None and policy.trigger_mode is not TriggerMode.API:
+            s.out.append(SetTimer(f"log_missing|{trade.id}", at + policy.polygon_gap_grace_ms * 1000))
+            self._lag_watch[trade.id] = trade
         if not api:
             s.out.extend(trade_update(t) for t in _unique(self._sort_occurrences(trade)))
             if trade.moves_holding:
-                self._settle_holding(trade, at)
+                self.leading.settle_holding(trade, at)
             if policy is not None:
                 s.out.append(SetTimer(f"api_lag|{trade.id}", at + policy.api_lag_fallback_ms * 1000))
                 self._lag_watch[trade.id] = trade
@@ -324,86 +320,19 @@ class Engine:
     def _retract(self, trade: Trade, at: int) -> None:
         touched: list[Trade] = []
         if trade.moves_holding:
-            touched = self._holding(trade.leader, trade.token_id).remove_trade(trade, at)
-            self._write_holding(trade.leader, trade.token_id, -trade.signed_shares, at)
+            touched = self.leading.holding(trade.leader, trade.token_id).remove_trade(trade, at)
+            self.leading.write_holding(trade.leader, trade.token_id, -trade.signed_shares, at)
         for changed in _unique([trade, *touched]):
             self.state.out.append(trade_update(changed))
         self.execution.orphan(trade, at)
         self.state.out.append(SetTimer(f"reorg|{trade.id}|{trade.token_id}", at + REORG_PATIENCE))
-
-    # -- holdings ----------------------------------------------------------------------------------------------
-
-    def _holding(self, leader: str, token_id: str) -> Holding:
-        return self.state.holdings.setdefault((leader, token_id), Holding())
-
-    def _write_holding(self, leader: str, token_id: str, moved: int, at: int, cause: str | None = None) -> None:
-        """Write a holding's row; what its trades do not explain becomes an adjustment row with its cause."""
-        s, key = self.state, (leader, token_id)
-        shares = self._holding(leader, token_id).shares
-        explained = s.holding_sums.get(key, 0) + moved
-        if shares != explained:
-            s.out.append(
-                Insert(
-                    "holding_adjustments",
-                    {
-                        "leader": leader,
-                        "token_id": token_id,
-                        "delta_micro": shares - explained,
-                        "cause": cause or "unseen",
-                        "at": at,
-                    },
-                )
-            )
-        s.holding_sums[key] = shares
-        s.out.append(
-            Upsert(
-                "leader_holdings", {"leader": leader, "token_id": token_id, "shares_micro": shares, "updated_at": at}
-            )
-        )
-
-    def _settle_holding(self, trade: Trade, at: int) -> None:
-        """Write a holding that came out differently when its trades were put into another order."""
-        key = (trade.leader, trade.token_id)
-        if key in self.state.holdings and self.state.holdings[key].shares != self.state.holding_sums.get(key, 0):
-            self._write_holding(trade.leader, trade.token_id, 0, at)
-
-    def _snapshot(self, e: ev.HoldingsSnapshot) -> None:
-        leader = self.state.leaders.get(e.leader)
-        if leader is None or not leader.active:
-            return
-        told = dict(e.holdings)
-        mine: set[DeskKey] = {k for k in self.state.holdings if k[0] == e.leader}
-        tokens = sorted({k[1] for k in mine} | set(told))
-        if e.bootstrap and not leader.bootstrapped:
-            leader.bootstrapped = True
-            for token in tokens:
-                self._correct(e.leader, token, told.get(token, 0), e.as_of, e.at, "bootstrap")
-            self._write_cursor(leader, e.at)
-            return
-        suspects: dict[str, int] = {}
-        for token in tokens:
-            said = told.get(token, 0)
-            if said == self._holding(e.leader, token).shares:
-                continue
-            if leader.suspects.get(token) == said:
-                self._correct(e.leader, token, said, e.as_of, e.at, "reconciled")
-            else:
-                suspects[token] = said
-        leader.suspects = suspects
-        if suspects:
-            self.state.out.append(SetTimer(f"recheck|{e.leader}", e.at + RECHECK_AFTER))
-
-    def _correct(self, leader: str, token: str, shares: int, as_of: int, at: int, cause: str) -> None:
-        touched = self._holding(leader, token).set_to(shares, as_of)
-        for trade in touched:
-            self.state.out.append(trade_update(trade))
-        self._write_holding(leader, token, 0, at, cause)
 
     # -- answers and time --------------------------------------------------------------------------------------
 
     def _market(self, e: ev.MarketSeen) -> None:
         market = e.market
         self.state.markets[market.token_id] = market
+        self.state.conditions[market.token_id] = market.condition_id
         self.state.out.append(
             Upsert(
                 "markets",
@@ -454,6 +383,7 @@ class Engine:
     def _health(self, e: ev.HealthChanged) -> None:
         if self.state.healthy[e.source] != e.healthy:
             self.state.healthy[e.source] = e.healthy
+            self.state.healthy_since[e.source] = e.at
             self.state.out.append(
                 Insert(
                     "health_events",
@@ -478,8 +408,19 @@ class Engine:
                 if trade is not None and trade.first_seen_by_api_at is None:
                     trade.api_lagged = True
                     self.state.out.append(trade_update(trade))
+            case ["log_missing", trade_id]:
+                trade = self._lag_watch.pop(int(trade_id), None)
+                if trade is not None:
+                    self._log_missing(trade)
             case _:
                 raise AssertionError(f"no such timer: {e.key}")
+
+    def _log_missing(self, trade: Trade) -> None:
+        """The API has shown a trade whose log should have come through subscriptions that look healthy."""
+        s = self.state
+        heard = s.healthy[Source.POLYGON] and s.healthy_since[Source.POLYGON] < trade.traded_at
+        if trade.first_seen_by_polygon_at is None and trade.active and heard:
+            s.out.append(CheckChain(f"no log of transaction {trade.tx_hash}, which the API shows"))
 
     def _tick(self, e: ev.Tick) -> None:
         self.execution.value(e.at)
@@ -490,6 +431,11 @@ class Engine:
             self._last_forget = e.at
             cursors = [leader.cursor_ts * SECOND - 3600 * SECOND for leader in self.state.leaders.values()]
             self.state.index.forget_before(min([e.at - FORGET_AFTER, *cursors]))
+
+
+def _leader_of(pending: ev.PendingDecision, trades: dict[int, Trade]) -> str | None:
+    trade = pending.exit if pending.trade_id is None else trades.get(pending.trade_id)
+    return trade.leader if trade else None
 
 
 def _unique(trades: list[Trade]) -> list[Trade]:

@@ -58,12 +58,32 @@ class IntentState(msgspec.Struct, kw_only=True):
     recheck: bool = False
 
 
+class Move(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A row of the API that changes holdings without a trade: SPLIT, MERGE, REDEEM or CONVERSION of a condition.
+
+    ``amount`` is in millionths: shares of each outcome for SPLIT and MERGE. ``at`` is the block's time in µs.
+    """
+
+    kind: str
+    tx_hash: str
+    condition_id: str
+    amount: int
+    at: int
+
+    @property
+    def is_exit(self) -> bool:
+        """True for a move that takes shares away, as a SELL would."""
+        return self.kind in ("MERGE", "REDEEM", "CONVERSION")
+
+
 class PendingDecision(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision that was waiting when the worker stopped."""
+    """A decision that was waiting when the worker stopped: on a trade, or on an exit without one."""
 
     id: int
-    trade_id: int
     portfolio: str
+    trade_id: int | None
+    adjustment_id: int | None = None
+    exit: Trade | None = None
 
 
 class SpentOrder(msgspec.Struct, kw_only=True):
@@ -110,6 +130,7 @@ class Restored(_Event, frozen=True, kw_only=True, tag=True):
     last_intent_id: int = 0
     last_fill_id: int = 0
     last_entry_id: int = 0
+    last_adjustment_id: int = 0
 
 
 class LeaderFollowed(_Event, frozen=True, kw_only=True, tag=True):
@@ -168,20 +189,22 @@ class ChainFillSeen(_Event, frozen=True, kw_only=True, tag=True):
 
 
 class ApiWindowRead(_Event, frozen=True, kw_only=True, tag=True):
-    """All TRADE rows of one leader from a start to now, in the API's order, and where the cursor goes."""
+    """All TRADE rows of one leader from a start to now, in the API's order, other moves, where the cursor goes."""
 
     leader: str
     fills: tuple[LeaderFill, ...]
     cursor_ts: int
+    moves: tuple[Move, ...] = ()
 
 
 class HoldingsSnapshot(_Event, frozen=True, kw_only=True, tag=True):
-    """What ``/v2/positions`` says that a leader holds, as of an instant (µs)."""
+    """What ``/v2/positions`` says that a leader holds, as of an instant (µs); ``conditions`` of those tokens."""
 
     leader: str
     as_of: int
     holdings: tuple[tuple[str, int], ...]
     bootstrap: bool = False
+    conditions: tuple[tuple[str, str], ...] = ()
 
 
 class MarketSeen(_Event, frozen=True, kw_only=True, tag=True):

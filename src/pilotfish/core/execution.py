@@ -169,6 +169,8 @@ class Execution:
         )
         state.book_cash(desk, entries, at=at, leader=intent.leader, token_id=intent.token_id, fill_id=fill_id)
         state.put_position(desk, position)
+        if not intent.trade_id:
+            return
         known = self._of_trade.setdefault(intent.trade_id, [])
         for entry in known:
             if entry[1] is intent:

@@ -43,6 +43,10 @@ class Holding:
         self._entries: list[_Entry] = []
         self.shares = shares
 
+    def traded_since(self, at: int) -> bool:
+        """True if a trade of at or after ``at`` (µs) is in it."""
+        return any(e.trade is not None and e.trade.traded_at >= at for e in self._entries[-50:])
+
     def add_trade(self, trade: Trade) -> list[Trade]:
         """Move the holding by a trade; returns the trades whose ``leader_pre_sell_shares`` it changed."""
         return self._insert(_Entry(order_of(trade), trade.signed_shares, trade=trade))

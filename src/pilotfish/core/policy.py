@@ -144,6 +144,10 @@ def _sources(f: Facts, t: _Trace) -> bool:
         missed = waited >= f.policy.polygon_gap_grace_ms
         t.require(missed, Reason.WAIT_CHAIN, "log_missing_ms", waited, f.policy.polygon_gap_grace_ms)
         return True
+    if f.policy.wait_for_api and mode is not TriggerMode.API and f.trade.first_seen_by_api_at is None:
+        waited = (f.at - (f.trade.first_seen_by_polygon_at or f.at)) // 1000
+        enough = waited >= f.policy.api_lag_fallback_ms
+        t.require(enough, Reason.WAIT_API, "api_missing_ms", waited, f.policy.api_lag_fallback_ms)
     return False
 
 

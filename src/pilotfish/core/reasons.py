@@ -44,6 +44,7 @@ class Reason(StrEnum):
     WAIT_BOOK = "WAIT_BOOK"
     WAIT_TURN = "WAIT_TURN"
     WAIT_CHAIN = "WAIT_CHAIN"
+    WAIT_API = "WAIT_API"
     WAIT_POLYGON_UNHEALTHY = "WAIT_POLYGON_UNHEALTHY"
     WAIT_API_UNHEALTHY = "WAIT_API_UNHEALTHY"
     WAIT_REORG = "WAIT_REORG"
@@ -86,6 +87,7 @@ MEANING: dict[Reason, str] = {
     Reason.WAIT_BOOK: "Waiting for the order book.",
     Reason.WAIT_TURN: "Waiting for an earlier trade of the same leader and token.",
     Reason.WAIT_CHAIN: "Waiting for the log of a trade that only the API has seen (mode polygon).",
+    Reason.WAIT_API: "Waiting for the API's fields of a trade seen on chain (wait_for_api).",
     Reason.WAIT_POLYGON_UNHEALTHY: "An exit that waits until Polygon is healthy again.",
     Reason.WAIT_API_UNHEALTHY: "An exit that waits until the Data API is healthy again.",
     Reason.WAIT_REORG: "A reorg took the trade back; waiting whether it is mined again.",

@@ -111,6 +111,8 @@ ALL: tuple[Setting, ...] = (
        high=60_000),
     _S("api_lag_fallback_ms", _K.INT, 3000, "How long the API may take to confirm a trade seen on chain before it is"
        " recorded as lagging.", "Sources", unit="ms", low=0, high=600_000),
+    _S("wait_for_api", _K.BOOL, False, "Wait for the API's fields of a trade seen on chain before deciding, for at most"
+       " api_lag_fallback_ms.", "Sources", Scope.PORTFOLIO),
     _S("api_health_stale_ms", _K.INT, 30_000, "The API counts as down when no poll succeeded for this long.",
        "Sources", unit="ms", low=1000, high=3_600_000),
     _S("api_max_serving_lag_sec", _K.INT, 120, "The API counts as down when it says itself that it is further behind"
@@ -120,8 +122,9 @@ ALL: tuple[Setting, ...] = (
     _S("polygon_taker_topic", _K.BOOL, True, "Also subscribe to logs that name a leader as counterparty. They are"
        " evidence only, never trades; off saves provider units.", "Sources"),
     _S("polygon_chunk_size", _K.INT, 100, "Wallets per log subscription.", "Sources", low=1, high=1000),
-    _S("polygon_gap_grace_ms", _K.INT, 10_000, "In mode polygon: how long a trade that only the API has seen waits"
-       " for its log before it counts as missed by the chain.", "Sources", unit="ms", low=0, high=600_000),
+    _S("polygon_gap_grace_ms", _K.INT, 10_000, "How long the log of a trade that the API has shown may be missing"
+       " before it counts as missed by the chain: mode polygon then decides without it, and the subscriptions are made"
+       " anew.", "Sources", unit="ms", low=0, high=600_000),
     _S("simulate_api_lag", _K.BOOL, False, "For development: the poller ignores trades younger than 5 s.", "Sources"),
     # Copying
     _S("copy_side", _K.CHOICE, "both", "Which of the leader's sides are copied.", "Copying", Scope.PORTFOLIO,
@@ -372,6 +375,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     market_attempts: int
     retry_interval_ms: int
     polygon_gap_grace_ms: int
+    wait_for_api: bool
     api_lag_fallback_ms: int
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pilotfish.core.book import Book, LiquidityMemory
 from pilotfish.core.dedupe import TradeIndex
 from pilotfish.core.effects import Effect, Insert, Upsert, position_row
-from pilotfish.core.events import IntentState, Market, PortfolioState, SpentOrder
+from pilotfish.core.events import IntentState, Market, Move, PortfolioState, SpentOrder
 from pilotfish.core.holdings import Holding
 from pilotfish.core.ledger import Entry, Position
 from pilotfish.core.settings import Policy
@@ -33,6 +33,8 @@ class Leader:
     bootstrapped: bool = False
     suspects: dict[str, int] = field(default_factory=dict)
     """Tokens on which the last snapshot disagreed, and what it said."""
+    moves: dict[tuple[str, str, str], Move] = field(default_factory=dict)
+    """Recent moves without a trade, by (tx, kind, condition)."""
 
 
 @dataclass(slots=True)
@@ -41,6 +43,7 @@ class Waiting:
 
     decision_id: int
     trade: Trade
+    adjustment_id: int | None = None
     book_attempts: int = 0
     market_attempts: int = 0
     written: bool = False
@@ -148,7 +151,10 @@ class State:
         self.books: dict[str, Book] = {}
         self.memory = LiquidityMemory()
         self.healthy: dict[Source, bool] = {Source.API: True, Source.POLYGON: False}
-        self.ids = {"trade": 0, "decision": 0, "intent": 0, "fill": 0, "entry": 0}
+        self.healthy_since: dict[Source, int] = {Source.API: 0, Source.POLYGON: 0}
+        self.conditions: dict[str, str] = {}
+        """Token -> condition, from trades, markets and snapshots."""
+        self.ids = {"trade": 0, "decision": 0, "intent": 0, "fill": 0, "entry": 0, "adjustment": 0}
 
     def next_id(self, what: str) -> int:
         """The next number of a kind; numbers are given in order and never again."""

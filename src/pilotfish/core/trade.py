@@ -129,3 +129,26 @@ class Trade(msgspec.Struct, kw_only=True):
     def signed_shares(self) -> int:
         """+shares for a BUY, −shares for a SELL."""
         return self.shares if self.side is Side.BUY else -self.shares
+
+
+def exit_without_trade(leader: str, token_id: str, sold: int, before: int, price: int, at: int) -> Trade:
+    """A leader's MERGE, REDEEM or CONVERSION as the SELL that it amounts to. It has no id and is no row of trades.
+
+    ``price`` in millionths is what a share was worth then, for the limit.
+    """
+    return Trade(
+        id=0,
+        leader=leader,
+        tx_hash="",
+        token_id=token_id,
+        side=Side.SELL,
+        shares=sold,
+        usdc=sold * price // 1_000_000,
+        occurrence=1,
+        traded_at=at,
+        first_source=Source.API,
+        first_seen_by_api_at=at,
+        first_seen_by_polygon_at=at,
+        trade_class=TradeClass.LIVE,
+        leader_pre_sell_shares=before,
+    )

@@ -10,9 +10,9 @@ import structlog
 from pilotfish.core.events import Market, MarketMissing, MarketSeen
 from pilotfish.core.fees import UNKNOWN_FEE
 from pilotfish.feeds.hub import Hub
-from pilotfish.polymarket.contracts import is_combo_token
+from pilotfish.polymarket.contracts import is_combo_token, pad_condition
 from pilotfish.polymarket.data_api import DataApi
-from pilotfish.polymarket.gamma import Gamma, pad_condition
+from pilotfish.polymarket.gamma import Gamma
 from pilotfish.polymarket.http import VenueError
 
 log = structlog.get_logger(__name__)

@@ -102,8 +102,10 @@ class Poller:
         moved = cursor.cursor_ts
         if window.last_ts is not None:
             moved = max(moved, window.last_ts + 1)
-        if window.fills or moved > cursor.cursor_ts:
-            event = ApiWindowRead(at=self.hub.now(), leader=cursor.leader, fills=window.fills, cursor_ts=moved)
+        if window.fills or window.moves or moved > cursor.cursor_ts:
+            event = ApiWindowRead(
+                at=self.hub.now(), leader=cursor.leader, fills=window.fills, cursor_ts=moved, moves=window.moves
+            )
             await self.hub.emit(event)
         cursor.cursor_ts = moved
         return not window.complete

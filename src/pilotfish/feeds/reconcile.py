@@ -60,7 +60,8 @@ class Reconcile:
                     at=self.hub.now(),
                     leader=leader,
                     as_of=as_of,
-                    holdings=tuple(sorted(holdings.items())),
+                    holdings=tuple(sorted(holdings.shares.items())),
+                    conditions=tuple(sorted(holdings.conditions.items())),
                     bootstrap=bootstrap,
                 )
             )

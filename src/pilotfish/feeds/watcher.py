@@ -23,7 +23,16 @@ from pilotfish.core.units import SECOND
 from pilotfish.feeds.hub import Hub
 from pilotfish.polymarket.contracts import CHAIN_ID, EXCHANGES, is_combo_token, is_wallet
 from pilotfish.polymarket.decode import DecodeError, OrderFilled, decode_order_filled
-from pilotfish.polymarket.polygon import MAX_FRAME, PolygonSocket, RpcError, quantity
+from pilotfish.polymarket.polygon import (
+    MAX_FRAME,
+    Call,
+    PolygonHttp,
+    PolygonSocket,
+    RpcError,
+    block_timestamp,
+    quantity,
+    receipt_log,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +41,7 @@ BLOCKS_KEPT = 2048
 LOOKUP_TIMEOUT = 3.0
 HEAD_POLL = 2.0
 PENDING_LOGS = 10_000
+DOUBT_EVERY = 30.0
 
 
 @dataclass(slots=True)
@@ -55,13 +65,18 @@ class ChainStatus:
 class Watcher:
     """Watches ``wallets`` (lower-case addresses) while started."""
 
-    def __init__(self, hub: Hub, session: aiohttp.ClientSession, ws_url: str, http_url: str, exchanges: str) -> None:
+    def __init__(
+        self, hub: Hub, session: aiohttp.ClientSession, ws_url: str, exchanges: str, look_up: PolygonHttp | None
+    ) -> None:
         self.hub = hub
         self.status = ChainStatus()
         self.wallets: frozenset[str] = frozenset()
         self._session = session
         self._ws_url = ws_url
-        self._http_url = http_url
+        self._look_up = look_up
+        self._doubt = asyncio.Event()
+        self._doubted = ""
+        self._doubted_at = 0.0
         named = [a.strip().lower() for a in exchanges.split(",") if is_wallet(a.strip())]
         self.exchanges: tuple[str, ...] = tuple(named) or EXCHANGES
         self._blocks: OrderedDict[int, int] = OrderedDict()
@@ -90,6 +105,12 @@ class Watcher:
         if wallets != self.wallets:
             self.wallets = wallets
             self._changed.set()
+
+    def doubt(self, detail: str) -> None:
+        """Something should have come and did not: connect and subscribe anew, at most every :data:`DOUBT_EVERY` s."""
+        if self._task is not None and time.monotonic() - self._doubted_at > DOUBT_EVERY:
+            self._doubted, self._doubted_at = detail, time.monotonic()
+            self._doubt.set()
 
     def healthy(self) -> tuple[bool, str]:
         """Whether the chain source is to be relied on, and why (not)."""
@@ -143,6 +164,7 @@ class Watcher:
                 self.status.last_block_at = time.time()
                 helpers.append(asyncio.create_task(self._keep_subscribed(socket), name="polygon-subscriptions"))
                 helpers.append(asyncio.create_task(self._watch_heads(), name="polygon-heartbeat"))
+                helpers.append(asyncio.create_task(self._wait_for_doubt(), name="polygon-doubt"))
                 done, _ = await asyncio.wait([reader, *helpers], return_when=asyncio.FIRST_COMPLETED)
                 return str(next(iter(done)).result())
             finally:
@@ -170,6 +192,11 @@ class Watcher:
             self.status.watched = len(wallets)
             log.info("polygon subscribed", wallets=len(wallets), subscriptions=len(fresh))
             await self._changed.wait()
+
+    async def _wait_for_doubt(self) -> str:
+        self._doubt.clear()
+        await self._doubt.wait()
+        return self._doubted
 
     async def _watch_heads(self) -> str:
         """End a connection that is open but dead."""
@@ -235,7 +262,7 @@ class Watcher:
             return None
         self.status.receipts += 1
         try:
-            entry = await socket.receipt_log(tx, quantity(index))
+            entry = await receipt_log(self._caller(socket), tx, quantity(index))
             full = {**entry, "removed": raw.get("removed", False)}
             return decode_order_filled(full), full
         except (RpcError, DecodeError) as second:
@@ -276,13 +303,17 @@ class Watcher:
         )
         await self.hub.emit(ChainFillSeen(at=max(at, self.hub.now()), fill=observed, removed=fill.removed))
 
+    def _caller(self, socket: PolygonSocket) -> Call:
+        """Single look-ups go over HTTP where an address is set, so that they do not wait behind logs."""
+        return self._look_up.call if self._look_up is not None else socket.call
+
     async def _block_time(self, socket: PolygonSocket, number: int) -> int | None:
         known = self._blocks.get(number)
         if known is not None:
             return known
         try:
             async with asyncio.timeout(LOOKUP_TIMEOUT):
-                stamp = await socket.block_timestamp(number)
+                stamp = await block_timestamp(self._caller(socket), number)
         except (RpcError, TimeoutError) as problem:
             log.info("block time not available; the time of arrival stands in", block=number, error=str(problem))
             return None

@@ -32,3 +32,9 @@ def is_combo_token(token_id: str) -> bool:
     """True for a Protocol V2 position of module 3 (a combo of several legs): top byte 3 and bits 40-103 zero."""
     value = int(token_id)
     return value >> 248 == 3 and (value >> 40) & ((1 << 64) - 1) == 0
+
+
+def pad_condition(condition: str) -> str:
+    """Protocol V2 condition ids have 31 bytes: right-padded to 32."""
+    text = condition.lower()
+    return text + "00" if len(text) == 64 and text.startswith("0x") else text

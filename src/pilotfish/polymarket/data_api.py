@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from pilotfish.core.events import Move
 from pilotfish.core.trade import LeaderFill, Side, Source
 from pilotfish.core.units import MAX_AMOUNT, MICRO, SECOND, micro_from_decimal
-from pilotfish.polymarket.contracts import is_combo_token
+from pilotfish.polymarket.contracts import is_combo_token, pad_condition
 from pilotfish.polymarket.http import NotFoundError, Service, VenueError
 
 PAGE = 500
@@ -40,10 +41,18 @@ class ActivityWindow:
     """
 
     fills: tuple[LeaderFill, ...]
-    moves: int
+    moves: tuple[Move, ...]
     last_ts: int | None
     complete: bool
     bad_rows: tuple[tuple[str, str], ...]
+
+
+@dataclass(slots=True)
+class Holdings:
+    """What a wallet holds: token id -> millionths of shares, and token id -> condition."""
+
+    shares: dict[str, int] = field(default_factory=dict)
+    conditions: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +92,7 @@ def _hex(value: object, digits: int, what: str) -> str:
 def _condition(value: object) -> str | None:
     text = str(value or "").lower()
     known = len(text) in (64, 66) and text.startswith("0x") and all(c in "0123456789abcdef" for c in text[2:])
-    return text if known else None
+    return pad_condition(text) if known else None
 
 
 def parse_token_id(value: object) -> str:
@@ -148,6 +157,24 @@ def parse_trade_row(row: Mapping[str, Any], leader: str) -> LeaderFill:
     )
 
 
+def parse_move_row(row: Mapping[str, Any], kind: str) -> Move:
+    """A SPLIT, MERGE, REDEEM or CONVERSION row. Raises :class:`RowError`."""
+    condition = _condition(_first(row, "condition_id", "conditionId"))
+    if condition is None:
+        raise RowError(f"condition_id: a {kind} row names no condition")
+    try:
+        amount = micro_from_decimal(_first(row, "usdc_size", "usdcSize") or 0)
+    except ValueError as problem:
+        raise RowError(f"usdc_size: {problem}") from None
+    return Move(
+        kind=kind,
+        tx_hash=_hex(_first(row, "transaction_hash", "transactionHash"), 64, "transaction_hash"),
+        condition_id=condition,
+        amount=abs(amount),
+        at=parse_timestamp(row.get("timestamp")) * SECOND,
+    )
+
+
 def _scaled(price: object) -> object:
     """The price times 10^9, so that :func:`micro_from_decimal` keeps 15 digits of it."""
     from decimal import Decimal, InvalidOperation
@@ -192,7 +219,8 @@ class DataApi:
         rows, complete = await self._activity_rows(leader, start)
         fills: list[LeaderFill] = []
         bad: list[tuple[str, str]] = []
-        moves, last_ts = 0, None
+        moves: list[Move] = []
+        last_ts = None
         stamps = []
         for row in rows:
             try:
@@ -216,9 +244,12 @@ class DataApi:
                 except RowError as problem:
                     bad.append((_encode(row)[:2000], str(problem)))
             elif kind in ("SPLIT", "MERGE", "REDEEM", "CONVERSION"):
-                moves += 1
+                try:
+                    moves.append(parse_move_row(row, kind))
+                except RowError as problem:
+                    bad.append((_encode(row)[:2000], str(problem)))
         fills.sort(key=lambda f: f.traded_at or 0)
-        return ActivityWindow(tuple(fills), moves, last_ts, complete, tuple(bad))
+        return ActivityWindow(tuple(fills), tuple(moves), last_ts, complete, tuple(bad))
 
     async def _activity_rows(self, leader: str, start: int) -> tuple[list[Any], bool]:
         params: dict[str, str | int] = {
@@ -263,9 +294,9 @@ class DataApi:
                 return rows, True
         return rows, False
 
-    async def positions(self, user: str) -> dict[str, int]:
-        """What a wallet holds: token id -> millionths of shares, however small."""
-        held: dict[str, int] = {}
+    async def positions(self, user: str) -> Holdings:
+        """What a wallet holds, however small."""
+        held = Holdings()
         params: dict[str, str | int] = {
             "user": user,
             "filter_amount": "0.000001",
@@ -283,8 +314,8 @@ class DataApi:
             params["cursor"] = cursor
         raise VenueError(f"data /v2/positions: more than {MAX_PAGES} pages for {user}", 200)
 
-    async def _positions_v1(self, user: str) -> dict[str, int]:
-        held: dict[str, int] = {}
+    async def _positions_v1(self, user: str) -> Holdings:
+        held = Holdings()
         for offset in range(0, 10_001, PAGE):
             data = await self.service.get(
                 "/positions", {"user": user, "sizeThreshold": "0.000001", "limit": PAGE, "offset": offset}
@@ -346,7 +377,7 @@ def _page(answer: Any, route: str) -> tuple[list[Any], str | None]:
     return list(answer["data"]), str(cursor) if cursor and more else None
 
 
-def _add_positions(held: dict[str, int], rows: list[Any], size_field: str) -> None:
+def _add_positions(held: Holdings, rows: list[Any], size_field: str) -> None:
     for row in rows:
         try:
             token = parse_token_id(_first(row, "token_id", "asset"))
@@ -354,4 +385,7 @@ def _add_positions(held: dict[str, int], rows: list[Any], size_field: str) -> No
         except (RowError, ValueError, AttributeError):
             continue
         if shares > 0:
-            held[token] = held.get(token, 0) + shares
+            held.shares[token] = held.shares.get(token, 0) + shares
+            condition = _condition(_first(row, "condition_id", "conditionId"))
+            if condition is not None:
+                held.conditions[token] = condition

@@ -12,6 +12,7 @@ import msgspec
 from pilotfish.core.events import Market
 from pilotfish.core.fees import FeeSchedule
 from pilotfish.core.units import MICRO, micro_from_decimal
+from pilotfish.polymarket.contracts import pad_condition
 from pilotfish.polymarket.http import NotFoundError, Service, VenueError
 
 DOCUMENTED_RATES = {"crypto": 70_000, "sports": 50_000, "politics": 40_000, "finance": 40_000, "tech": 40_000,
@@ -116,12 +117,6 @@ def _payout(market: Mapping[str, Any], index: int) -> int | None:
     if index >= len(prices) or any(p not in (0, MICRO // 2, MICRO) for p in prices) or sum(prices) != MICRO:
         return None
     return prices[index]
-
-
-def pad_condition(condition: str) -> str:
-    """Protocol V2 condition ids have 31 bytes: right-padded to 32."""
-    text = condition.lower()
-    return text + "00" if len(text) == 64 and text.startswith("0x") else text
 
 
 class Gamma:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import aiohttp
 import msgspec
 import structlog
 
 from pilotfish.polymarket.contracts import ORDER_FILLED, topic_of
+from pilotfish.polymarket.http import Service, VenueError
 
 log = structlog.get_logger(__name__)
 
@@ -110,20 +111,46 @@ class PolygonSocket:
         """The chain that the provider serves."""
         return quantity(await self.call("eth_chainId", []))
 
-    async def block_timestamp(self, block_number: int) -> int:
-        """A block's time in epoch seconds."""
-        block = await self.call("eth_getBlockByNumber", [hex(block_number), False])
-        if not isinstance(block, Mapping):
-            raise RpcError(f"block {block_number} is not there")
-        return quantity(block.get("timestamp"))
 
-    async def receipt_log(self, tx_hash: str, log_index: int) -> Mapping[str, Any]:
-        """One log of one transaction, by its index; raises :class:`RpcError` if it is not there."""
-        receipt = await self.call("eth_getTransactionReceipt", [tx_hash])
-        for entry in receipt.get("logs", []) if isinstance(receipt, Mapping) else []:
-            if isinstance(entry, Mapping) and quantity(entry.get("logIndex")) == log_index:
-                return entry
-        raise RpcError(f"receipt of {tx_hash} has no log {log_index}")
+class PolygonHttp:
+    """Single calls over HTTP."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._ids = itertools.count(1)
+
+    async def call(self, method: str, params: Sequence[Any]) -> Any:
+        """One JSON-RPC call; raises :class:`RpcError`."""
+        body = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
+        try:
+            answer = await self._service.post("", body)
+        except VenueError as problem:
+            raise RpcError(f"{method}: {problem}") from None
+        if not isinstance(answer, Mapping) or answer.get("error") is not None or "result" not in answer:
+            told = answer.get("error", answer) if isinstance(answer, Mapping) else answer
+            raise RpcError(f"provider error: {str(told)[:200]}")
+        return answer["result"]
+
+
+Call: TypeAlias = Callable[[str, Sequence[Any]], Awaitable[Any]]
+"""Makes one JSON-RPC call, over whichever transport."""
+
+
+async def block_timestamp(call: Call, block_number: int) -> int:
+    """A block's time in epoch seconds; raises :class:`RpcError`."""
+    block = await call("eth_getBlockByNumber", [hex(block_number), False])
+    if not isinstance(block, Mapping):
+        raise RpcError(f"block {block_number} is not there")
+    return quantity(block.get("timestamp"))
+
+
+async def receipt_log(call: Call, tx_hash: str, log_index: int) -> Mapping[str, Any]:
+    """One log of one transaction, by its index; raises :class:`RpcError` if it is not there."""
+    receipt = await call("eth_getTransactionReceipt", [tx_hash])
+    for entry in receipt.get("logs", []) if isinstance(receipt, Mapping) else []:
+        if isinstance(entry, Mapping) and quantity(entry.get("logIndex")) == log_index:
+            return entry
+    raise RpcError(f"receipt of {tx_hash} has no log {log_index}")
 
 
 def quantity(value: object) -> int:

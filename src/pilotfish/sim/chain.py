@@ -20,7 +20,9 @@ from pilotfish.sim.market import SimMarket, digest
 
 BLOCK_SECONDS = 2
 FIRST_BLOCK = 93_000_000
-BLOCKS_KEPT = 5_000
+HISTORY = 2_000
+"""Blocks that exist before the start, for fills with an age."""
+BLOCKS_KEPT = 20_000
 
 
 @dataclass(slots=True)
@@ -72,7 +74,8 @@ class Chain:
         self.seed = seed
         self.started_at = time.time()
         self.head = FIRST_BLOCK
-        self.times: dict[int, int] = {self.head: int(self.started_at)}
+        first = int(self.started_at)
+        self.times: dict[int, int] = {self.head - n: first - BLOCK_SECONDS * n for n in range(HISTORY, -1, -1)}
         self.forks: dict[int, int] = {}
         """Block -> how often it was reorganised."""
         self.txs: dict[str, Tx] = {}
@@ -89,7 +92,7 @@ class Chain:
         self._log_index: dict[int, itertools.count[int]] = {}
         self.on_logs: Callable[[list[dict[str, Any]]], None] = lambda _logs: None
         self.on_head: Callable[[dict[str, Any]], None] = lambda _head: None
-        self.delivered: deque[str] = deque(maxlen=10_000)
+        self.delivered: deque[str] = deque(maxlen=200_000)
 
     def add_market(self, market: SimMarket) -> None:
         """List a market."""
@@ -288,6 +291,17 @@ class Chain:
             for token, delta in data.get("_moves", {}).items():
                 held[token] = held.get(token, 0) + delta
         return {token: max(0, shares) for token, shares in held.items() if shares > 0}
+
+    def legs_of(self, wallets: Iterable[str]) -> tuple[int, int]:
+        """Delivered logs with one of these wallets as maker, and as taker."""
+        watched = {topic_of(w) for w in wallets}
+        own = other = 0
+        for tx_hash in self.delivered:
+            for entry in self.txs[tx_hash].logs:
+                if entry["topics"][0] == ORDER_FILLED:
+                    own += entry["topics"][2] in watched
+                    other += entry["topics"][3] in watched
+        return own, other
 
     def trades_of(self, wallets: Iterable[str]) -> int:
         """How many fills of these wallets' own orders stand."""

@@ -91,10 +91,13 @@ class Controls:
         """What really happened."""
         chain, now = self.venue.chain, time.time()
         wallets = request.query.getall("wallet", []) or [c.wallet for c in self.venue.characters()]
+        own, other = chain.legs_of(wallets)
         replayed = self.venue.replay is None or self.venue.replay.done()
         return web.json_response(
             {
                 "trades": chain.trades_of(wallets),
+                "own_logs": own,
+                "counterparty_logs": other,
                 "by_wallet": {w: chain.trades_of([w]) for w in wallets},
                 "holdings": {w: chain.holdings(w, now, all_rows=True) for w in wallets},
                 "settled": chain.settled(now) and replayed,
@@ -145,12 +148,13 @@ class Controls:
         return {"tx_hash": tx.tx_hash, "block": tx.block, "logs": tx.logs, "rows": [r.data for r in tx.rows]}
 
     async def rows(self, body: dict[str, Any]) -> dict[str, Any]:
-        """A raw activity row."""
-        row = dict(body["row"])
-        row.setdefault("timestamp", int(time.time()))
-        if body.get("moves"):
-            row["_moves"] = {t: micro_from_decimal(s) for t, s in body["moves"].items()}
-        self.venue.chain.add_row(str(row["proxy_wallet"]), row, time.time() + float(body.get("visible_in", 0)))
+        """Raw activity rows."""
+        for given in body.get("rows") or [body["row"]]:
+            row = dict(given)
+            row.setdefault("timestamp", int(time.time()))
+            if body.get("moves"):
+                row["_moves"] = {t: micro_from_decimal(s) for t, s in body["moves"].items()}
+            self.venue.chain.add_row(str(row["proxy_wallet"]), row, time.time() + float(body.get("visible_in", 0)))
         return {"ok": True}
 
     async def logs(self, body: dict[str, Any]) -> dict[str, Any]:

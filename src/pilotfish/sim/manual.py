@@ -14,7 +14,8 @@ HELP = {
     "POST /_sim/fills": "make fills: {wallet, token_id, side, shares, price, role: taker|maker, match: same|mint|merge,"
     " count: identical fills in the transaction, counterparty: a wallet, order_hash, tx_hash, age: seconds ago,"
     " chain_delay: seconds or null for never, api_delay: seconds}",
-    "POST /_sim/rows": "put a raw activity row: {row, visible_in: seconds, moves: {token_id: shares}}",
+    "POST /_sim/rows": "put raw activity rows: {row or rows, visible_in: seconds,"
+    " moves: {token_id: shares that it adds}}",
     "POST /_sim/logs": "deliver a raw log object to everybody who subscribed to such: {log}",
     "POST /_sim/holdings": "what a wallet held before everything: {wallet, holdings: {token_id: shares}}",
     "POST /_sim/books": "set a book and stop it from moving: {token_id, bids: [[price, size]], asks: […]};"

@@ -31,7 +31,9 @@ class Fault:
 class Venue:
     """Everything that the routes answer from."""
 
-    def __init__(self, seed: int, scenario: str = "busy", replay: Path | None = None, *, paused: bool = False) -> None:
+    def __init__(
+        self, seed: int, scenario: str = "busy", replay: Path | None = None, *, paused: bool = False, speed: float = 1
+    ) -> None:
         markets = make_markets(seed)
         self.seed = seed
         self.chain = Chain(seed, markets)
@@ -39,6 +41,7 @@ class Venue:
         self.scenario = "replay" if replay else scenario
         self.replay = Replay(self.chain, replay) if replay else None
         self.paused = paused
+        self.block_seconds = BLOCK_SECONDS / speed
         self.blocks_stopped = False
         self.api_v1_only = False
         self.chain_id = 137
@@ -60,7 +63,7 @@ class Venue:
         while True:
             now = time.time()
             if now >= next_block:
-                next_block = max(next_block + BLOCK_SECONDS, now)
+                next_block = max(next_block + self.block_seconds, now)
                 if not self.blocks_stopped:
                     self.chain.mine(now)
                     if self.scenario == "busy" and not self.paused:

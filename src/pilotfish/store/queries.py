@@ -71,6 +71,7 @@ def decision(r: Any) -> Row:
     return {
         "id": r.id,
         "trade_id": r.trade_id,
+        "adjustment_id": r.adjustment_id,
         "portfolio": r.portfolio,
         "action": r.action,
         "reason": r.reason,
@@ -152,6 +153,36 @@ def holding(r: Any) -> Row:
     }
 
 
+def adjustment(r: Any) -> Row:
+    """A correction of a leader's holding that no trade explains, with its cause."""
+    return {
+        "id": r.id,
+        "leader": r.leader,
+        "token_id": r.token_id,
+        "before_micro": r.before_micro,
+        "delta_micro": r.delta_micro,
+        "cause": r.cause,
+        "tx_hash": r.tx_hash,
+        "at": iso(r.at),
+    }
+
+
+def latency(r: Any) -> Row:
+    """When each source saw a trade (``api_behind_polygon_ms`` > 0 = the chain was first)."""
+    api, chain = r.first_seen_by_api_at, r.first_seen_by_polygon_at
+    return {
+        "id": r.id,
+        "leader": r.leader,
+        "tx_hash": r.tx_hash,
+        "traded_at": iso(r.traded_at),
+        "first_source": r.first_source,
+        "first_seen_by_api_at": iso(api),
+        "first_seen_by_polygon_at": iso(chain),
+        "api_behind_polygon_ms": None if api is None or chain is None else (api - chain) // 1000,
+        "api_lagged": r.api_lagged,
+    }
+
+
 def ledger_entry(r: Any) -> Row:
     """A movement of cash."""
     return {
@@ -174,6 +205,8 @@ KINDS: dict[str, tuple[Table, Callable[[Any], Row], tuple[str, ...]]] = {
     "positions": (t.positions, position, ("portfolio", "leader", "token_id")),
     "holdings": (t.leader_holdings, holding, ("leader", "token_id")),
     "ledger": (t.ledger_entries, ledger_entry, ("id",)),
+    "adjustments": (t.holding_adjustments, adjustment, ("id",)),
+    "latency": (t.trades, latency, ("id",)),
 }
 """What can be exported: the table, the shape of a row, the order."""
 

@@ -16,7 +16,7 @@ from pilotfish.core.events import (
 )
 from pilotfish.core.ledger import Position
 from pilotfish.core.settings import Policy
-from pilotfish.core.trade import Side, Source, Trade, TradeClass
+from pilotfish.core.trade import Side, Source, Trade, TradeClass, exit_without_trade
 from pilotfish.core.units import SECOND
 from pilotfish.store import tables as t
 
@@ -79,6 +79,7 @@ def restored(c: Connection, policies: dict[str, Policy], at: int) -> Restored:
         last_intent_id=_last(c, t.intents),
         last_fill_id=_last(c, t.fills),
         last_entry_id=_last(c, t.ledger_entries),
+        last_adjustment_id=_last(c, t.holding_adjustments),
     )
 
 
@@ -137,18 +138,30 @@ def _portfolio(c: Connection, name: str, policy: Policy, at: int) -> PortfolioSt
                 select(t.intents).where(mine, t.intents.c.state.in_(("pending", "working"))).order_by(t.intents.c.id)
             )
         ),
-        pending=tuple(
-            PendingDecision(id=r.id, trade_id=r.trade_id, portfolio=name)
-            for r in c.execute(
-                select(t.decisions.c.id, t.decisions.c.trade_id).where(
-                    t.decisions.c.portfolio == name, t.decisions.c.action == "wait"
-                )
-            )
-        ),
+        pending=_pending(c, name),
         spent_on=tuple(r.id for r in spent_on),
         spent_day=day,
         spent_today=int(spent or 0),
         buys=tuple((r[0], r[1]) for r in counted),
+    )
+
+
+def _pending(c: Connection, name: str) -> tuple[PendingDecision, ...]:
+    d, a = t.decisions, t.holding_adjustments
+    query = select(d.c.id, d.c.trade_id, d.c.adjustment_id, a.c.leader, a.c.token_id, a.c.before_micro, a.c.delta_micro,
+                   a.c.at)  # fmt: skip
+    query = query.outerjoin(a, a.c.id == d.c.adjustment_id).where(d.c.portfolio == name, d.c.action == "wait")
+    return tuple(
+        PendingDecision(
+            id=r.id,
+            portfolio=name,
+            trade_id=r.trade_id,
+            adjustment_id=r.adjustment_id,
+            exit=exit_without_trade(r.leader, r.token_id, -r.delta_micro, r.before_micro, 0, r.at)
+            if r.adjustment_id is not None
+            else None,
+        )
+        for r in c.execute(query.order_by(d.c.id))
     )
 
 

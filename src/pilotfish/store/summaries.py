@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import Connection, case, func, select
@@ -99,15 +100,17 @@ def feed(c: Connection, limit: int, portfolio: str | None = None) -> list[Row]:
         select(
             d.c.id,
             d.c.trade_id,
+            d.c.adjustment_id,
             d.c.portfolio,
             d.c.action,
             d.c.reason,
             d.c.decided_at,
-            t.trades.c.leader,
+            func.coalesce(t.trades.c.leader, t.holding_adjustments.c.leader).label("leader"),
             t.trades.c.side,
-            t.trades.c.shares_micro,
+            func.coalesce(t.trades.c.shares_micro, -t.holding_adjustments.c.delta_micro).label("shares_micro"),
+            t.holding_adjustments.c.cause,
             t.trades.c.usdc_micro,
-            t.trades.c.traded_at,
+            func.coalesce(t.trades.c.traded_at, t.holding_adjustments.c.at).label("traded_at"),
             t.trades.c.first_source,
             t.trades.c.first_seen_by_api_at,
             t.trades.c.first_seen_by_polygon_at,
@@ -117,9 +120,12 @@ def feed(c: Connection, limit: int, portfolio: str | None = None) -> list[Row]:
             t.markets.c.title.label("market_title"),
             t.markets.c.outcome.label("market_outcome"),
         )
-        .join(t.trades, t.trades.c.id == d.c.trade_id)
-        .outerjoin(t.leaders, t.leaders.c.wallet == t.trades.c.leader)
-        .outerjoin(t.markets, t.markets.c.token_id == t.trades.c.token_id)
+        .outerjoin(t.trades, t.trades.c.id == d.c.trade_id)
+        .outerjoin(t.holding_adjustments, t.holding_adjustments.c.id == d.c.adjustment_id)
+        .outerjoin(t.leaders, t.leaders.c.wallet == func.coalesce(t.trades.c.leader, t.holding_adjustments.c.leader))
+        .outerjoin(
+            t.markets, t.markets.c.token_id == func.coalesce(t.trades.c.token_id, t.holding_adjustments.c.token_id)
+        )
         .order_by(d.c.id.desc())
     )
     rows = list(c.execute(statement))
@@ -158,11 +164,11 @@ def _feed_row(r: Any, got: Any | None) -> Row:
         "label": r.label or "",
         "title": r.title or r.market_title or "",
         "outcome": r.outcome or r.market_outcome or "",
-        "side": r.side,
+        "side": r.side or r.cause,
         "shares_micro": r.shares_micro,
-        "price": decimal(price_of(r.usdc_micro, r.shares_micro)),
+        "price": decimal(price_of(r.usdc_micro, r.shares_micro)) if r.usdc_micro is not None else None,
         "traded_at": iso(r.traded_at),
-        "first_source": r.first_source,
+        "first_source": r.first_source or "api",
         "seen_by_both": len(seen) == 2,
         "source_gap_ms": (seen[0] - seen[1]) // 1000 if len(seen) == 2 else None,
         "lag_ms": max(0, (min(seen) - r.traded_at) // 1000) if seen else None,
@@ -194,10 +200,28 @@ def latency(c: Connection) -> Row:
         "chain_first": sum(1 for g in gaps if g > 0),
         "api_first": sum(1 for g in gaps if g <= 0),
         "api_behind_chain_ms": {f"p{p}": _percentile(gaps, p) for p in (50, 90, 99)},
+        "histogram": _histogram(gaps),
         "only_polygon": int(missing.api or 0),
         "only_api": int(missing.polygon or 0),
         "api_lagged": int(missing.lagged or 0),
     }
+
+
+BUCKETS_MS = (-10_000, -5_000, -2_000, -1_000, 0, 1_000, 2_000, 3_000, 5_000, 8_000, 13_000, 21_000, 60_000)
+"""Edges of the histogram: below 0 the API was first."""
+
+
+def _histogram(gaps: list[int]) -> list[Row]:
+    """How many trades the API was behind the chain by: from ``from_ms`` (inclusive) to ``to_ms`` (exclusive)."""
+    edges: list[int | None] = [None, *BUCKETS_MS, None]
+    return [
+        {
+            "from_ms": low,
+            "to_ms": high,
+            "trades": sum((low is None or g >= low) and (high is None or g < high) for g in gaps),
+        }
+        for low, high in pairwise(edges)
+    ]
 
 
 def _percentile(ordered: list[int], p: int) -> int | None:

@@ -102,7 +102,8 @@ leader_holdings = Table(
 )  # fmt: skip
 holding_adjustments = Table(
     "holding_adjustments", metadata,
-    _auto(), _str("leader", 42), _str("token_id", 78), _big("delta_micro"), _str("cause", 40), _big("at"),
+    _id(), _str("leader", 42), _str("token_id", 78), _big("before_micro"), _big("delta_micro"), _str("cause", 40),
+    _str("tx_hash", 66, null=True), _big("at"),
     Index("ix_holding_adjustments_leader_token_id", "leader", "token_id"),
 )  # fmt: skip
 markets = Table(
@@ -114,9 +115,11 @@ markets = Table(
 )  # fmt: skip
 decisions = Table(
     "decisions", metadata,
-    _id(), _big("trade_id"), _str("portfolio", 100), _str("action", 8), _str("reason", 40), _big("decided_at"),
+    _id(), _big("trade_id", null=True), _big("adjustment_id", null=True), _str("portfolio", 100),
+    _str("action", 8), _str("reason", 40), _big("decided_at"),
     Column("trace", JSON, nullable=False),
     UniqueConstraint("trade_id", "portfolio", name="uq_decisions_trade_portfolio"),
+    UniqueConstraint("adjustment_id", "portfolio", name="uq_decisions_adjustment_portfolio"),
     Index("ix_decisions_action", "action"),
     Index("ix_decisions_decided_at", "decided_at"),
 )  # fmt: skip

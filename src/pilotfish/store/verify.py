@@ -37,11 +37,15 @@ def _decisions(c: Connection) -> list[str]:
     found = []
     twice = c.execute(
         select(t.decisions.c.trade_id, t.decisions.c.portfolio, func.count().label("n"))
+        .where(t.decisions.c.trade_id.is_not(None))
         .group_by(t.decisions.c.trade_id, t.decisions.c.portfolio)
         .having(func.count() > 1)
     )
     found += [f"trade {r.trade_id} was decided {r.n} times for {r.portfolio}" for r in twice]
-    lost = c.execute(select(t.decisions.c.id).where(t.decisions.c.trade_id.not_in(select(t.trades.c.id))).limit(20))
+    neither = t.decisions.c.trade_id.is_(None) & t.decisions.c.adjustment_id.is_(None)
+    lost = c.execute(
+        select(t.decisions.c.id).where(or_(t.decisions.c.trade_id.not_in(select(t.trades.c.id)), neither)).limit(20)
+    )
     found += [f"decision {r.id} belongs to no trade" for r in lost]
     copied = c.execute(
         select(t.decisions.c.id)

@@ -1,15 +1,40 @@
-"""REST under ``/api/v1``, reading only: the same queries as the pages and the exports."""
+"""REST under ``/api/v1``: reads are the pages' queries; writes leave rows that the worker takes up, and need the
+admin token."""
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, Body, Depends, HTTPException, Query, Request
+from pydantic import BaseModel
 from sqlalchemy import Engine, select
 
-from pilotfish.core.settings import Kind, Value
-from pilotfish.store import queries, settings_store, summaries
+from pilotfish.core import settings as s
+from pilotfish.core.settings import Kind, SettingError, Value
+from pilotfish.store import commands_store, leaders_store, queries, settings_store, summaries
 from pilotfish.store import tables as t
+from pilotfish.web.auth import require_admin
+
+RESET_SECONDS = 5.0
+
+
+class NewLeader(BaseModel):
+    """Somebody to follow."""
+
+    wallet: str
+    label: str = ""
+
+
+class Reset(BaseModel):
+    """What to reset; ``portfolio`` null = all."""
+
+    portfolio: str | None = None
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="Rows a page.")]
 Before = Annotated[int | None, Query(ge=0, description="Only rows with a smaller id: `next_before` of the last page.")]
@@ -98,6 +123,60 @@ def router(database: Engine, environment: dict[str, Value]) -> APIRouter:
         with database.connect() as c:
             effective = settings_store.effective(environment, settings_store.load(c), portfolio)
         return [settings_store.as_json(e) for e in effective.values() if e.setting.kind is not Kind.SECRET]
+
+    def admin(request: Request) -> None:
+        require_admin(request, str(environment.get("admin_token", "")))
+
+    writing: dict[str, Any] = {
+        "dependencies": [Depends(admin)],
+        "responses": {400: {}, 401: {}, 403: {}},
+    }
+
+    @api.patch("/settings", **writing)
+    def change_settings(
+        changes: Annotated[dict[str, bool | int | float | str | None], Body(examples=[{"fixed_usdc": 50}])],
+        portfolio: str = "",
+    ) -> list[dict[str, Any]]:
+        """Change settings, all or none; null takes a change back. A running worker takes them up at once."""
+        try:
+            with database.begin() as c:
+                settings_store.change(c, changes, at=_now(), by="web", portfolio=portfolio)
+                effective = settings_store.effective(environment, settings_store.load(c), portfolio or None)
+        except SettingError as problem:
+            raise HTTPException(400, str(problem)) from None
+        changed = {s.find(name).name for name in changes}
+        return [settings_store.as_json(e) for name, e in effective.items() if name in changed]
+
+    @api.post("/leaders", status_code=201, **writing)
+    def add_leader(leader: NewLeader) -> dict[str, str]:
+        """Follow a wallet from now on."""
+        try:
+            with database.begin() as c:
+                result = leaders_store.add(c, leader.wallet, leader.label, _now())
+        except leaders_store.LeaderError as problem:
+            raise HTTPException(400, str(problem)) from None
+        return {"wallet": leaders_store.wallet_of(leader.wallet), "result": result}
+
+    @api.delete("/leaders/{wallet}", **writing)
+    def remove_leader(wallet: str) -> dict[str, str]:
+        """Follow a wallet no longer; what was copied stays."""
+        try:
+            with database.begin() as c:
+                leaders_store.set_status(c, wallet, "removed", _now())
+        except leaders_store.LeaderError as problem:
+            raise HTTPException(400, str(problem)) from None
+        return {"wallet": wallet.lower(), "result": "removed"}
+
+    @api.post("/admin/reset", **writing)
+    def reset(what: Annotated[Reset | None, Body()] = None) -> dict[str, Any]:
+        """Wipe the paper state of one portfolio, or of all; trades, leaders and settings stay."""
+        portfolio = what.portfolio if what else None
+        with database.begin() as c:
+            if portfolio is not None and portfolio not in {p["name"] for p in summaries.portfolios(c)}:
+                raise HTTPException(400, f"there is no portfolio {portfolio!r}")
+            number = commands_store.ask(c, "reset", {"portfolio": portfolio}, at=_now(), by="web")
+        result = commands_store.wait(database, number, RESET_SECONDS)
+        return {"command": number, "status": result or "asked for; a worker does it as soon as it runs"}
 
     def _page(kind: str, limit: int, before: int | None, **equal: object) -> dict[str, Any]:
         with database.connect() as c:

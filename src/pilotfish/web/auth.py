@@ -7,6 +7,7 @@ import binascii
 import hmac
 from collections.abc import Mapping
 
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -69,6 +70,16 @@ class Doors:
     def _allowed(self, connection: HTTPConnection) -> bool:
         given = _given(connection).encode()
         return sum(hmac.compare_digest(given, token) for token in self._tokens) > 0
+
+
+def require_admin(connection: HTTPConnection, admin_token: str) -> None:
+    """Raise 403 where writing through the web is off, 401 without the admin token."""
+    if not admin_token:
+        raise HTTPException(403, "writing through the web is off: set ADMIN_TOKEN and start again")
+    if not hmac.compare_digest(_given(connection).encode(), admin_token.encode()):
+        raise HTTPException(
+            401, "the admin token is needed: Authorization: Bearer …", {"WWW-Authenticate": 'Bearer realm="pilotfish"'}
+        )
 
 
 def _with_headers(send: Send) -> Send:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from nicegui import app as nicegui_app
 from nicegui import ui
 from sqlalchemy import Engine
@@ -42,6 +45,15 @@ def build(database: Engine, environment: dict[str, Value]) -> FastAPI:
     def healthz() -> dict[str, str]:
         return {"status": "ok", "version": __version__}
 
+    @app.exception_handler(HTTPException)
+    async def refused(_request: Request, problem: HTTPException) -> JSONResponse:
+        return _problem(problem.status_code, str(problem.detail), problem.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_request: Request, problem: RequestValidationError) -> JSONResponse:
+        wrong = "; ".join(f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in problem.errors())
+        return _problem(422, wrong, None)
+
     app.include_router(api.router(database, environment))
     nicegui_app.add_static_files("/static", str(STATIC))
     overview.register(reader, environment)
@@ -54,6 +66,12 @@ def build(database: Engine, environment: dict[str, Value]) -> FastAPI:
         admin_token=str(environment.get("admin_token", "")),
     )
     return app
+
+
+def _problem(status: int, detail: str, headers: Mapping[str, str] | None) -> JSONResponse:
+    """An error as RFC 9457 problem details."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
 def serve(database: Engine, environment: dict[str, Value], host: str, port: int) -> None:

@@ -251,10 +251,14 @@ def _feed_row(r: dict[str, Any]) -> str:
         f'<td class="who-col" title="{esc(r["leader"])}">{esc(r["label"] or short(r["leader"]))}</td>'
         f'<td class="side {kind}"><i aria-hidden="true">{"▲" if kind == "up" else "▼"}</i> {esc(r["side"])}</td>'
         f'<td class="market">{esc(r["title"] or "unknown market")}<small>{esc(r["outcome"])}</small></td>'
-        f'<td class="num size">{shares(r["shares_micro"])}<small>at {price(r["price"])}</small></td>'
+        f'<td class="num size">{shares(r["shares_micro"])}<small>{_at(r["price"])}</small></td>'
         f'<td class="result" title="{esc(r["reason"] + ": " + meaning)}">{result}</td>'
         f'<td class="num lag" title="first seen through {source}">{lag(r["lag_ms"])}<small>{source}</small></td></tr>'
     )
+
+
+def _at(paid: float | None) -> str:
+    return "without a trade" if paid is None else f"at {price(paid)}"
 
 
 def _words(reason: str) -> str:

@@ -51,13 +51,15 @@ def upgrade() -> None:
     op.create_table(
         "decisions",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
-        sa.Column("trade_id", sa.BigInteger(), nullable=False),
+        sa.Column("trade_id", sa.BigInteger(), nullable=True),
+        sa.Column("adjustment_id", sa.BigInteger(), nullable=True),
         sa.Column("portfolio", sa.String(length=100), nullable=False),
         sa.Column("action", sa.String(length=8), nullable=False),
         sa.Column("reason", sa.String(length=40), nullable=False),
         sa.Column("decided_at", sa.BigInteger(), nullable=False),
         sa.Column("trace", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_decisions")),
+        sa.UniqueConstraint("adjustment_id", "portfolio", name="uq_decisions_adjustment_portfolio"),
         sa.UniqueConstraint("trade_id", "portfolio", name="uq_decisions_trade_portfolio"),
     )
     with op.batch_alter_table("decisions", schema=None) as batch_op:
@@ -116,11 +118,13 @@ def upgrade() -> None:
     )
     op.create_table(
         "holding_adjustments",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("leader", sa.String(length=42), nullable=False),
         sa.Column("token_id", sa.String(length=78), nullable=False),
+        sa.Column("before_micro", sa.BigInteger(), nullable=False),
         sa.Column("delta_micro", sa.BigInteger(), nullable=False),
         sa.Column("cause", sa.String(length=40), nullable=False),
+        sa.Column("tx_hash", sa.String(length=66), nullable=True),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_holding_adjustments")),
     )

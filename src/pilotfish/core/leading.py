@@ -1,0 +1,159 @@
+"""What leaders hold, and what moves it without a trade: snapshots, splits, merges, redemptions, conversions.
+
+A snapshot lags by seconds, so it corrects only when it disagrees twice in a row with no trade in between, or when a
+move that the API shows explains the difference to the millionth. Each correction is a row with its cause.
+"""
+
+from __future__ import annotations
+
+from pilotfish.core import events as ev
+from pilotfish.core.copying import Copying
+from pilotfish.core.effects import Insert, NeedHoldings, SetTimer, Upsert, trade_update
+from pilotfish.core.holdings import Holding
+from pilotfish.core.state import DeskKey, Leader, State
+from pilotfish.core.trade import Trade, exit_without_trade
+from pilotfish.core.units import SECOND
+
+MOVES_KEPT = 500
+"""Moves without a trade remembered per leader."""
+SNAPSHOT_DOUBT = 10 * SECOND
+"""A snapshot may or may not contain a trade that is this close to it."""
+RECHECK_AFTER = 20 * SECOND
+"""A snapshot that disagrees is compared with a second one after this time."""
+
+
+class Leading:
+    """Keeps ``state.holdings`` and their rows."""
+
+    def __init__(self, state: State, copying: Copying) -> None:
+        self.state = state
+        self.copying = copying
+
+    def holding(self, leader: str, token_id: str) -> Holding:
+        return self.state.holdings.setdefault((leader, token_id), Holding())
+
+    def write_holding(
+        self, leader: str, token_id: str, moved: int, at: int, cause: str | None = None, tx_hash: str | None = None
+    ) -> int | None:
+        """Write a holding's row; what its trades do not explain becomes an adjustment row with its cause.
+
+        Returns the adjustment's id, if there was one.
+        """
+        number = None
+        s, key = self.state, (leader, token_id)
+        shares = self.holding(leader, token_id).shares
+        explained = s.holding_sums.get(key, 0) + moved
+        if shares != explained:
+            number = s.next_id("adjustment")
+            s.out.append(
+                Insert(
+                    "holding_adjustments",
+                    {
+                        "id": number,
+                        "leader": leader,
+                        "token_id": token_id,
+                        "before_micro": explained,
+                        "delta_micro": shares - explained,
+                        "cause": cause or "unseen",
+                        "tx_hash": tx_hash,
+                        "at": at,
+                    },
+                )
+            )
+        s.holding_sums[key] = shares
+        s.out.append(
+            Upsert(
+                "leader_holdings", {"leader": leader, "token_id": token_id, "shares_micro": shares, "updated_at": at}
+            )
+        )
+        return number
+
+    def settle_holding(self, trade: Trade, at: int) -> None:
+        """Write a holding that came out differently when its trades were put into another order."""
+        key = (trade.leader, trade.token_id)
+        if key in self.state.holdings and self.state.holdings[key].shares != self.state.holding_sums.get(key, 0):
+            self.write_holding(trade.leader, trade.token_id, 0, at)
+
+    def snapshot(self, e: ev.HoldingsSnapshot) -> None:
+        leader = self.state.leaders.get(e.leader)
+        if leader is None or not leader.active:
+            return
+        told = dict(e.holdings)
+        self.state.conditions.update(e.conditions)
+        mine: set[DeskKey] = {k for k in self.state.holdings if k[0] == e.leader}
+        tokens = sorted({k[1] for k in mine} | set(told))
+        if e.bootstrap and not leader.bootstrapped:
+            leader.bootstrapped = True
+            for token in tokens:
+                self._correct(e, token, told.get(token, 0), "bootstrap")
+            self.write_cursor(leader, e.at)
+            return
+        suspects: dict[str, int] = {}
+        for token in tokens:
+            said, holding = told.get(token, 0), self.holding(e.leader, token)
+            if said == holding.shares:
+                continue
+            move, exact = self._explanation(leader, token, said - holding.shares, said)
+            if leader.suspects.get(token) == said or (exact and not holding.traded_since(e.as_of - SNAPSHOT_DOUBT)):
+                self._correct(e, token, said, move.kind if move else "reconciled", move)
+            else:
+                suspects[token] = said
+        leader.suspects = suspects
+        if suspects:
+            self.state.out.append(SetTimer(f"recheck|{e.leader}", e.at + RECHECK_AFTER))
+
+    def _explanation(self, leader: Leader, token: str, delta: int, left: int) -> tuple[ev.Move | None, bool]:
+        """The move that explains a difference, if any, and whether it does so to the millionth."""
+        condition = self.state.conditions.get(token)
+        likely = None
+        for move in reversed(leader.moves.values()):
+            if move.condition_id != condition and move.kind != "CONVERSION":
+                continue
+            exact = {"SPLIT": delta == move.amount, "MERGE": delta == -move.amount, "REDEEM": delta < 0 and left == 0}
+            if exact.get(move.kind, False) and move.condition_id == condition:
+                return move, True
+            if likely is None and (delta < 0) == move.is_exit:
+                likely = move
+        return likely, False
+
+    def _correct(self, e: ev.HoldingsSnapshot, token: str, said: int, cause: str, move: ev.Move | None = None) -> None:
+        """Set a holding to what a snapshot said. A correction that an exit explains is copied as one."""
+        holding = self.holding(e.leader, token)
+        before = holding.shares
+        for trade in holding.set_to(said, e.as_of):
+            self.state.out.append(trade_update(trade))
+        number = self.write_holding(e.leader, token, 0, e.at, cause, move.tx_hash if move else None)
+        sold = before - holding.shares
+        if move is not None and move.is_exit and number is not None and sold > 0:
+            book = self.state.books.get(token)
+            price = (book.best_bid or 0) if book else 0
+            self.copying.exit(exit_without_trade(e.leader, token, sold, before, price, move.at), number, e.at)
+
+    def moves(self, leader: Leader, moves: tuple[ev.Move, ...], at: int) -> None:
+        """Remember moves without a trade, and look at what they did to the holdings."""
+        fresh = False
+        for move in moves:
+            key = (move.tx_hash, move.kind, move.condition_id)
+            if key not in leader.moves and move.at >= leader.follow_from // SECOND * SECOND:
+                leader.moves[key] = move
+                fresh = True
+        while len(leader.moves) > MOVES_KEPT:
+            del leader.moves[next(iter(leader.moves))]
+        if fresh:
+            self.state.out.append(NeedHoldings(leader.wallet, bootstrap=False))
+
+    def write_cursor(self, leader: Leader, at: int) -> None:
+        self.state.out.append(
+            Upsert(
+                "cursors",
+                {
+                    "leader": leader.wallet,
+                    "api_cursor_ts": leader.cursor_ts,
+                    "api_cursor_initialized": True,
+                    "api_cursor_updated_at": at,
+                    "follow_from": leader.follow_from,
+                    "floor_ts": leader.floor_ts,
+                    "bootstrapped": leader.bootstrapped,
+                },
+            )
+        )
