@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from typer.testing import CliRunner
 
 from pilotfish.cli import app
-from pilotfish.core.settings import ALL
+from pilotfish.core.settings import ALL, find
 
 T = TypeVar("T")
 PATIENCE = 20.0
@@ -115,7 +115,7 @@ class Pilot:
             "LEADER_STAGGER_MS": "0",
             "LOG_FORMAT": "json",
             **urls,
-            **{name.upper(): str(value) for name, value in settings.items()},
+            **{find(name).env_name: str(value) for name, value in settings.items()},
         }
         self.process: subprocess.Popen[str] | None = None
         self.web: subprocess.Popen[bytes] | None = None
@@ -253,7 +253,10 @@ class Pilot:
 
     def decided(self, *reasons: str, seconds: float = PATIENCE) -> None:
         """Wait until the decisions are exactly these, in the order of the trades."""
-        until(f"decisions {reasons}", lambda: self.reasons() == list(reasons), seconds)
+        try:
+            until(f"decisions {reasons}", lambda: self.reasons() == list(reasons), seconds)
+        except AssertionError as problem:
+            raise AssertionError(f"{problem}; got {self.reasons()}") from None
 
     def fills(self, n: int, seconds: float = PATIENCE) -> list[dict[str, Any]]:
         """Wait for n fills."""

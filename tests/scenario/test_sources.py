@@ -22,6 +22,11 @@ def chain(pilot: Pilot) -> dict[str, Any]:
     return state
 
 
+def by_both(pilot: Pilot) -> int:
+    """Trades that both sources have seen."""
+    return sum(bool(t["first_seen_by_api_at"] and t["first_seen_by_polygon_at"]) for t in pilot.export("trades"))
+
+
 def test_thirty_minutes_with_three_leaders_need_no_scan_and_only_filtered_subscriptions(
     tmp_path: Path, saw: Saw
 ) -> None:
@@ -147,11 +152,7 @@ def test_a_trade_seen_twice_is_one_trade_in_every_order_and_shape(tmp_path: Path
             tx = stand.fill(token, body.pop("side"), 13.698629, 0.50, **body)
             wanted[tx["tx_hash"]] = (name, int(case.get("count", 1)))
             expected += int(case.get("count", 1))
-        until(
-            "everything is seen by both",
-            lambda: sum(bool(t["first_seen_by_api_at"] and t["first_seen_by_polygon_at"])
-                        for t in pilot.export("trades")) == expected,
-        )  # fmt: skip
+        until("everything is seen by both", lambda: by_both(pilot) == expected)
         trades = pilot.export("trades")
         assert len(trades) == expected
         for tx_hash, (name, count) in wanted.items():
@@ -176,7 +177,7 @@ def test_one_of_two_identical_fills_that_comes_late_is_a_second_trade(tmp_path: 
         pilot.follow()
         tx = stand.fill(token, "BUY", 5, role="maker", chain_delay=None, api_delay=0)
         pilot.trades(1)
-        stand.post("/rows", row={k: v for k, v in tx["rows"][0].items()})
+        stand.post("/rows", row=tx["rows"][0])
         pilot.trades(2)
         time.sleep(1)  # some more polls must not make a third
         occurrences = [t["occurrence"] for t in pilot.export("trades")]
@@ -204,8 +205,7 @@ def test_two_leaders_trading_with_each_other_are_two_trades(tmp_path: Path, saw:
         pilot.follow()
         pilot.follow(WALLET_2)
         stand.fill(token, "BUY", 10, role="maker", counterparty=WALLET_2)
-        until("both seen by both", lambda: sum(
-            bool(t["first_seen_by_api_at"] and t["first_seen_by_polygon_at"]) for t in pilot.export("trades")) == 2)  # fmt: skip
+        until("both seen by both", lambda: by_both(pilot) == 2)
         trades = pilot.export("trades")
         got = sorted((t["leader"], t["side"], t["role"]) for t in trades)
         saw(str([(side, role) for _, side, role in got]))

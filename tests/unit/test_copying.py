@@ -383,13 +383,15 @@ def test_removed_after_our_fill_marks_it_orphaned_and_leaves_the_position() -> N
     desk.advance(1)
     desk.chain(log, removed=True)
     desk.advance(1)
+    assert desk.held() == usd(50)
+    desk.advance(10)
     assert [f["status"] for f in desk.rows("fills")] == ["orphaned", "ok"]
     assert desk.held() == 0
     keep = Desk(holdings={}, settings={"orphan_policy": "keep"})
     keep.chain(log)
     keep.advance(1)
     keep.chain(log, removed=True)
-    keep.advance(1)
+    keep.advance(11)
     assert [f["status"] for f in keep.rows("fills")] == ["orphaned"]
     assert keep.held() == usd(50)
 
@@ -401,7 +403,7 @@ def test_mined_again_after_our_fill_revives_it() -> None:
     desk.advance(1)
     desk.chain(log, removed=True)
     desk.chain(chain_fill(1, "BUY", 100, 0.5, log_index=7, block_number=102, block_hash="0x" + "3" * 64))
-    desk.advance(1)
+    desk.advance(20)
     assert [f["status"] for f in desk.rows("fills")] == ["ok"]
     assert desk.held() == usd(50)
 

@@ -14,6 +14,8 @@ from pilotfish.core.trade import Side, Trade
 from pilotfish.core.units import MICRO, SECOND, price_of
 
 EQUITY_EVERY = 60 * SECOND
+ORPHAN_PATIENCE = 10 * SECOND
+"""How long an orphaned fill's way out waits: most transactions are mined again within a few blocks."""
 
 
 class Execution:
@@ -221,8 +223,8 @@ class Execution:
                 leader_price=intent.leader_price,
                 traded_at=at,
                 created_at=at,
-                due_at=at + desk.policy.order_latency_ms * 1000,
-                give_up_at=at + desk.policy.sell_retry_sec * SECOND,
+                due_at=at + ORPHAN_PATIENCE + desk.policy.order_latency_ms * 1000,
+                give_up_at=at + ORPHAN_PATIENCE + desk.policy.sell_retry_sec * SECOND,
             )
             desk.intents[way_out.id] = way_out
             self.state.out.append(Insert("intents", intent_row(way_out)))

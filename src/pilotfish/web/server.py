@@ -9,12 +9,13 @@ from http import HTTPStatus
 from pathlib import Path
 
 import uvicorn
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from nicegui import app as nicegui_app
 from nicegui import ui
 from sqlalchemy import Engine
+from starlette.exceptions import HTTPException
 
 from pilotfish import __version__
 from pilotfish.core.settings import Value
