@@ -173,20 +173,6 @@ def test_commands_before_any_worker_ran_and_wrong_input(tmp_path: Path) -> None:
         assert "Traceback" not in done.stderr
 
 
-def test_two_workers_on_one_database_the_second_refuses(tmp_path: Path) -> None:
-    with rig(tmp_path) as (stand, pilot):
-        pilot.start()
-        second = Pilot(tmp_path, stand.urls)
-        second.runs = 5
-        second.start(ready=False)
-        assert second.process is not None
-        assert second.process.wait(10) == 1
-        assert "another worker" in second.log.read_text()
-        second.process = None
-        assert pilot.process is not None
-        assert pilot.process.poll() is None
-
-
 def test_the_stand_in_venue_says_what_is_wrong_with_a_control(tmp_path: Path) -> None:
     stand = Stand(tmp_path, "--scenario", "quiet")
     try:

@@ -101,6 +101,7 @@ class Health:
                 "last_ok_at": w.writer.last_commit_at,
                 "backlog": w.writer.backlog,
                 "commits": w.writer.commits,
+                "failures": w.writer.failures,
             },
             "leaders": {
                 c.leader: {"cursor_ts": c.cursor_ts, "last_ok_at": c.last_ok_at, "error": redact(c.error)}

@@ -1,4 +1,7 @@
-"""One worker per database: a lease row that the worker keeps fresh."""
+"""One worker per database: a lease row that the worker keeps fresh.
+
+On the same machine the process itself tells whether it lives; from another one, the row's age does.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import os
 import socket
 import time
 import uuid
+from pathlib import Path
 
 from sqlalchemy import Engine, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -26,7 +30,12 @@ class Lease:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._owner = {"host": socket.gethostname(), "pid": os.getpid(), "token": uuid.uuid4().hex}
+        self._owner = {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "started": _started(os.getpid()),
+            "token": uuid.uuid4().hex,
+        }
 
     def take(self) -> None:
         """Take the lease, over a dead worker if need be; raises :class:`LeaseError` while another one lives."""
@@ -36,8 +45,9 @@ class Lease:
             if row is not None:
                 age = (now - row.at) / 1e6
                 owner = row.data
-                dead = owner.get("host") == self._owner["host"] and not _alive(int(owner.get("pid", 0)))
-                if age < STALE_SECONDS and not dead:
+                here = owner.get("host") == self._owner["host"]
+                alive = _alive(int(owner.get("pid", 0)), owner.get("started")) if here else age < STALE_SECONDS
+                if alive:
                     raise LeaseError(
                         f"another worker (process {owner.get('pid')} on {owner.get('host')}) runs on this database;"
                         " stop it first, or point DATABASE_URL elsewhere"
@@ -65,7 +75,15 @@ class Lease:
                 c.execute(delete(t.worker_status).where(t.worker_status.c.name == NAME))
 
 
-def _alive(pid: int) -> bool:
+def _started(pid: int) -> str | None:
+    """When a process began, in the kernel's own measure; tells a process from a later one with its number."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+    except (OSError, IndexError):
+        return None
+
+
+def _alive(pid: int, started: str | None) -> bool:
     if pid <= 0:
         return False
     try:
@@ -73,5 +91,5 @@ def _alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
-    return True
+        pass
+    return started is None or _started(pid) in (None, started)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from sqlalchemy import Engine
@@ -19,8 +20,15 @@ def begin() -> dict[str, Value]:
     """The environment's settings; logging is set up and secrets are hidden from now on."""
     env = environment()
     logs.set_up(process_value(env, "log_level"), process_value(env, "log_format"))
-    logs.hide([str(env[s.name]) for s in ALL if s.kind is Kind.SECRET and env.get(s.name)])
+    logs.hide([_secret_part(s.name, str(env[s.name])) for s in ALL if s.kind is Kind.SECRET and env.get(s.name)])
     return env
+
+
+def _secret_part(name: str, value: str) -> str:
+    """Of a database's URL only the password is secret; people need to see which database is meant."""
+    if name != "database_url":
+        return value
+    return urlsplit(value).password or ""
 
 
 def database(env: dict[str, Value]) -> Engine:

@@ -94,6 +94,7 @@ class Engine:
         for portfolio in e.portfolios:
             desk = s.desks[portfolio.name]
             self.execution.restore(desk, portfolio.intents, trades, e.at)
+            self.execution.remember(desk, portfolio.recent)
             for trade_id in portfolio.spent_on:
                 if trade_id in trades:
                     self.copying.note_order(desk, trades[trade_id])

@@ -99,7 +99,8 @@ class PortfolioState(msgspec.Struct, frozen=True, kw_only=True):
     """A portfolio as the store knows it.
 
     ``spent_on``: recent BUY trades copied, or skipped as part of an order already copied. ``spent_today`` counts the
-    UTC day ``spent_day``; ``buys`` counts copied BUYs by token.
+    UTC day ``spent_day``; ``buys`` counts copied BUYs by token. ``recent``: intents with fills that a reorg could still
+    touch, with the fills' ids.
     """
 
     name: str
@@ -113,6 +114,7 @@ class PortfolioState(msgspec.Struct, frozen=True, kw_only=True):
     spent_day: int = 0
     spent_today: int = 0
     buys: tuple[tuple[str, int], ...] = ()
+    recent: tuple[tuple[IntentState, tuple[int, ...]], ...] = ()
     follows: tuple[str, ...] = ()
 
 

@@ -40,6 +40,12 @@ class Execution:
                 intent.give_up_at = max(intent.give_up_at, at + desk.policy.sell_retry_sec * SECOND)
             self.state.out.append(SetTimer(f"due|{desk.name}|{intent.id}", max(at, intent.due_at)))
 
+    def remember(self, desk: Desk, recent: tuple[tuple[IntentState, tuple[int, ...]], ...]) -> None:
+        """Fills from before a restart that a reorg could still touch."""
+        for intent, fill_ids in recent:
+            known = desk.intents.get(intent.id, intent)
+            self._of_trade.setdefault(intent.trade_id, []).append((desk.name, known, list(fill_ids)))
+
     def due(self, name: str, intent_id: int) -> None:
         """An intent's order has reached the venue (or its retry is due): read the book."""
         desk = self.state.desks.get(name)

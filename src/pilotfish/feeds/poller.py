@@ -138,7 +138,8 @@ class Poller:
         age = time.time() - since
         if age <= stale or (not self.cursors and self.last_ok_at is None):
             return True, f"{self.api.version}, last answer {age:.0f} s ago"
-        error = next((c.error for c in self.cursors.values() if c.error), "no poll succeeded")
+        last = self.api.service.health.last_error
+        error = next((c.error for c in self.cursors.values() if c.error), last or "no poll succeeded")
         return False, f"no answer for {age:.0f} s: {error}"
 
 

@@ -148,7 +148,9 @@ class Watcher:
         async with self._session.ws_connect(
             self._ws_url, timeout=aiohttp.ClientWSTimeout(ws_close=2), max_msg_size=MAX_FRAME
         ) as ws:
-            socket = self._socket = PolygonSocket(ws, self._on_event)
+            socket = self._socket = PolygonSocket(
+                ws, self._on_event, lambda error, frame: self.hub.bad_input("polygon", error, frame)
+            )
             reader = asyncio.create_task(socket.run(), name="polygon-reader")
             helpers = [asyncio.create_task(self._handle_logs(socket), name="polygon-logs")]
             try:

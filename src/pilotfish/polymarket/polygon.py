@@ -12,12 +12,9 @@ from typing import Any, TypeAlias
 
 import aiohttp
 import msgspec
-import structlog
 
 from pilotfish.polymarket.contracts import ORDER_FILLED, topic_of
 from pilotfish.polymarket.http import Service, VenueError
-
-log = structlog.get_logger(__name__)
 
 CALL_TIMEOUT = 10.0
 MAX_FRAME = 8 * 2**20
@@ -28,14 +25,20 @@ class RpcError(Exception):
 
 
 class PolygonSocket:
-    """One open connection. ``on_event(subscription_id, result)`` is called for every notification."""
+    """One open connection. ``on_event(subscription_id, result)`` is called for every notification,
+    ``on_bad(error, frame)`` for every frame that cannot be used."""
 
-    def __init__(self, ws: aiohttp.ClientWebSocketResponse, on_event: Callable[[str, Any], None]) -> None:
+    def __init__(
+        self,
+        ws: aiohttp.ClientWebSocketResponse,
+        on_event: Callable[[str, Any], None],
+        on_bad: Callable[[str, str], None],
+    ) -> None:
         self._ws = ws
         self._on_event = on_event
+        self._on_bad = on_bad
         self._ids = itertools.count(1)
         self._calls: dict[int, asyncio.Future[Any]] = {}
-        self.bad_frames = 0
 
     async def run(self) -> str:
         """Read until the connection ends; returns why it ended."""
@@ -55,12 +58,11 @@ class PolygonSocket:
         try:
             message = msgspec.json.decode(text)
         except msgspec.DecodeError as problem:
-            self.bad_frames += 1
-            log.warning("frame is not JSON", error=str(problem), frame=text[:120])
+            self._on_bad(f"frame is not JSON: {problem}", text)
             return
         for part in message if isinstance(message, list) else [message]:
             if not isinstance(part, dict):
-                self.bad_frames += 1
+                self._on_bad(f"frame: expected an object, got {type(part).__name__}", text)
                 continue
             params = part.get("params")
             if part.get("method") == "eth_subscription" and isinstance(params, dict):

@@ -245,6 +245,9 @@ class Controls:
                     client.logs.clear()
             case "strip_data":
                 self.rpc.strip_data = int(body.get("count", 1))
+            case "raw":
+                for client in self.rpc.clients:
+                    client.outbox.put_nowait(str(body["value"]))
             case "stop_blocks":
                 self.venue.blocks_stopped = True
             case "start_blocks":

@@ -24,8 +24,8 @@ HELP = {
     "POST /_sim/resolve": "close a market: {condition_id or token_id, payouts: [1, 0]}; without payouts only closed",
     "POST /_sim/faults": "{service: data|gamma|clob|rpc:METHOD, mode: status|html|hang|truncate|empty|off, status,"
     " count, seconds}",
-    "POST /_sim/rpc": "{action: drop|refuse|mute|forget|strip_data|stop_blocks|start_blocks|chain_id, seconds, count,"
-    " value}",
+    "POST /_sim/rpc": "{action: drop|refuse|mute|forget|raw|strip_data|stop_blocks|start_blocks|chain_id, seconds,"
+    " count, value}",
     "POST /_sim/reorgs": "{tx_hash, remine_after: seconds or null}",
     "POST /_sim/api": "{v1_only: bool, lag: [from, to] seconds, late_logs: 0…1}",
     "POST /_sim/pause": "the leaders stop acting; blocks go on",

@@ -22,6 +22,8 @@ from pilotfish.store import tables as t
 
 DAY = 86_400 * SECOND
 KEEP_IDENTITIES = 8 * DAY
+REORG_REACH = DAY // 24
+"""How far back a reorg is reckoned with after a restart: an hour is far beyond the deepest ones."""
 
 
 def trade_from_row(row: Any) -> Trade:
@@ -139,11 +141,28 @@ def _portfolio(c: Connection, name: str, policy: Policy, at: int) -> PortfolioSt
             )
         ),
         pending=_pending(c, name),
+        recent=_recent(c, name, at - REORG_REACH),
         spent_on=tuple(r.id for r in spent_on),
         spent_day=day,
         spent_today=int(spent or 0),
         buys=tuple((r[0], r[1]) for r in counted),
     )
+
+
+def _recent(c: Connection, name: str, since: int) -> tuple[tuple[IntentState, tuple[int, ...]], ...]:
+    fills: dict[int, list[int]] = {}
+    for r in c.execute(
+        select(t.fills.c.id, t.fills.c.intent_id)
+        .where(t.fills.c.portfolio == name, t.fills.c.filled_at >= since)
+        .order_by(t.fills.c.id)
+    ):
+        fills.setdefault(r.intent_id, []).append(r.id)
+    intents = c.execute(
+        select(t.intents)
+        .where(t.intents.c.portfolio == name, t.intents.c.created_at >= since - DAY, t.intents.c.trade_id != 0)
+        .order_by(t.intents.c.id)
+    )
+    return tuple((_intent(r), tuple(fills[r.id])) for r in intents if r.id in fills)
 
 
 def _pending(c: Connection, name: str) -> tuple[PendingDecision, ...]:

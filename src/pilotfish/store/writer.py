@@ -54,6 +54,7 @@ class Writer:
         """Why the database does not take writes at the moment, if so."""
         self.fatal: BaseException | None = None
         self.commits = 0
+        self.failures = 0
         self.last_commit_at: float | None = None
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
@@ -138,6 +139,7 @@ class Writer:
                     retry_in_s=wait,
                 )
                 attempt += 1
+                self.failures += 1
                 if self._stopping and attempt > 3:
                     self.fatal = problem
                     return False
