@@ -1,11 +1,12 @@
 # make demo   the main job on the built-in stand-in venue, dashboard at 127.0.0.1:8080
 # make test   lint, types, import rules and all tests with real parts
-# make install, make lint, make fmt, make lock
+# make scenarios   the promises of docs/behaviour.md, over real sockets, with a table of what was seen
+# make install, make quick, make lint, make fmt, make lock
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: install demo test quick lint fmt lock
+.PHONY: install demo test quick scenarios lint fmt lock
 .DEFAULT_GOAL := install
 
 install: $(VENV)/.runtime
@@ -24,10 +25,13 @@ demo: install
 test: $(VENV)/.dev lint
 	@sh tools/install-test-parts.sh
 	@echo "== tests"
-	@PATH="$(CURDIR)/.cache/npm/node_modules/.bin:$$PATH" $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	@PATH="$(CURDIR)/.cache/npm/node_modules/.bin:$$PATH" $(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 quick: $(VENV)/.dev
-	@PATH="$(CURDIR)/.cache/npm/node_modules/.bin:$$PATH" $(BIN)/python -m pytest -n 2 -m "not slow" $(ARGS)
+	@PATH="$(CURDIR)/.cache/npm/node_modules/.bin:$$PATH" $(BIN)/python -m pytest -n 3 -m "not slow" $(ARGS)
+
+scenarios: $(VENV)/.dev
+	@$(BIN)/python -m pytest -n 3 --dist worksteal -m scenario $(ARGS)
 
 lint: $(VENV)/.dev
 	@echo "== format and lint"

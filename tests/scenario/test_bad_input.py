@@ -137,7 +137,7 @@ def test_with_every_service_down_at_the_start_it_waits_and_then_works(tmp_path: 
         token = stand.market()
         for service in ("data", "gamma", "clob"):
             stand.post("/faults", service=service, mode="status", status=503)
-        stand.post("/rpc", action="refuse", seconds=4)
+        stand.post("/rpc", action="refuse", seconds=3600)
         pilot.cli("leaders", "add", WALLET)
         pilot.start(ready=False)
         until(
@@ -148,6 +148,7 @@ def test_with_every_service_down_at_the_start_it_waits_and_then_works(tmp_path: 
         code = pilot.cli("status", code=1)
         for service in ("data", "gamma", "clob"):
             stand.post("/faults", service=service, mode="off")
+        stand.post("/rpc", action="refuse", seconds=0)
         until("up", pilot.ready, 40)
         stand.fill(token, "BUY", 100)
         pilot.fills(1)

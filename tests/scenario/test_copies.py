@@ -196,6 +196,7 @@ def test_a_pending_intent_is_decided_anew_after_a_restart(tmp_path: Path, saw: S
         time.sleep(5.5)  # the downtime
         pilot.start()
         until("cancelled", lambda: pilot.export("intents")[0]["reason"] == "CANCELLED_TOO_OLD")
+        pilot.cli("settings", "set", "catch_up_buy_max_age_sec", "300")
         stand.fill(soon, "BUY", 100, 0.50)
         until("the next is pending", lambda: len(pilot.export("intents")) == 2)
         pilot.kill()

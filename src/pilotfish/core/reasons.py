@@ -105,3 +105,15 @@ class Outcome(StrEnum):
     CANCELLED_RESOLVED = "CANCELLED_RESOLVED"
     FAILED_NO_BOOK = "FAILED_NO_BOOK"
     FAILED_LIMIT = "FAILED_LIMIT"
+
+
+OUTCOMES: dict[Outcome, str] = {
+    Outcome.UNFILLED_PRICE: "When the order reached the book, nothing was on offer within the limit.",
+    Outcome.CANCELLED_LEADER_SOLD: "The leader sold again before our BUY was filled.",
+    Outcome.CANCELLED_REORG: "A reorg took the trade back before our order was filled.",
+    Outcome.CANCELLED_TOO_OLD: "Pending over a restart for longer than the catch-up rules allow.",
+    Outcome.CANCELLED_NO_CASH: "The cash was gone when the order reached the book.",
+    Outcome.CANCELLED_RESOLVED: "The market was resolved first.",
+    Outcome.FAILED_NO_BOOK: "No order book could be had until the time was over.",
+    Outcome.FAILED_LIMIT: "Nobody bid within the limit until the time was over; what is left is still held.",
+}

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Depends, HTTPException, Query, Request
+from fastapi import APIRouter, Body, Depends, HTTPException, Path, Query, Request
 from pydantic import BaseModel
 from sqlalchemy import Engine, select
 
@@ -17,6 +17,7 @@ from pilotfish.store import tables as t
 from pilotfish.web.auth import require_admin
 
 RESET_SECONDS = 5.0
+LARGEST_ID = 2**63 - 1
 
 
 class NewLeader(BaseModel):
@@ -37,7 +38,11 @@ def _now() -> int:
 
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="Rows a page.")]
-Before = Annotated[int | None, Query(ge=0, description="Only rows with a smaller id: `next_before` of the last page.")]
+Before = Annotated[
+    int | None,
+    Query(ge=0, le=LARGEST_ID, description="Only rows with a smaller id: `next_before` of the last page."),
+]
+Id = Annotated[int, Path(ge=0, le=LARGEST_ID)]
 
 
 def router(database: Engine, environment: dict[str, Value]) -> APIRouter:
@@ -70,7 +75,7 @@ def router(database: Engine, environment: dict[str, Value]) -> APIRouter:
         return _page("trades", limit, before, leader=leader.lower() if leader else None, token_id=token_id)
 
     @api.get("/trades/{trade_id}")
-    def trade(trade_id: int) -> dict[str, Any]:
+    def trade(trade_id: Id) -> dict[str, Any]:
         """One trade with its decisions and the payload that it came in."""
         with database.connect() as c:
             row = c.execute(select(t.trades).where(t.trades.c.id == trade_id)).first()
@@ -175,7 +180,9 @@ def router(database: Engine, environment: dict[str, Value]) -> APIRouter:
             if portfolio is not None and portfolio not in {p["name"] for p in summaries.portfolios(c)}:
                 raise HTTPException(400, f"there is no portfolio {portfolio!r}")
             number = commands_store.ask(c, "reset", {"portfolio": portfolio}, at=_now(), by="web")
-        result = commands_store.wait(database, number, RESET_SECONDS)
+            _, age = summaries.worker(c)
+        runs = age is not None and age < RESET_SECONDS
+        result = commands_store.wait(database, number, RESET_SECONDS) if runs else None
         return {"command": number, "status": result or "asked for; a worker does it as soon as it runs"}
 
     def _page(kind: str, limit: int, before: int | None, **equal: object) -> dict[str, Any]:

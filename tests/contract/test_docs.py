@@ -1,0 +1,45 @@
+"""The documents say what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pilotfish.cli import app
+from pilotfish.core.reasons import MEANING, OUTCOMES, Reason
+from tests.conftest import PROJECT
+
+BEHAVIOUR = (PROJECT / "docs" / "behaviour.md").read_text()
+
+
+def defined(folder: Path) -> set[str]:
+    """Names of the tests in a folder."""
+    return {
+        name
+        for f in folder.rglob("test_*.py")
+        for name in re.findall(r"^(?:async )?def (test_\w+)", f.read_text(), re.M)
+    }
+
+
+def test_every_rule_names_a_test_that_exists_and_every_scenario_proves_a_rule() -> None:
+    named = set(re.findall(r"`(test_\w+)`", BEHAVIOUR))
+    assert named - defined(PROJECT / "tests") == set()
+    assert defined(PROJECT / "tests" / "scenario") - named == set()
+    rules = [line for line in BEHAVIOUR.splitlines() if line.startswith("- ")]
+    assert len(rules) > 40
+    assert [line for line in rules if "`test_" not in line] == []
+
+
+def test_the_reasons_in_the_documents_are_the_ones_in_the_code() -> None:
+    shown = dict(re.findall(r"^\| `([A-Z_]+)` \| (.+) \|$", BEHAVIOUR, re.M))
+    assert shown == {r.value: m for r, m in MEANING.items()} | {o.value: m for o, m in OUTCOMES.items()}
+    assert len(shown) > len(Reason)
+
+
+def test_the_readme_names_the_commands_that_there_are() -> None:
+    readme = (PROJECT / "README.md").read_text()
+    commands = {c.name for c in app.registered_commands} | {g.name for g in app.registered_groups}
+    table = "\n".join(line for line in readme.splitlines() if line.startswith("| `pilotfish"))
+    named = set(re.findall(r"`(?:pilotfish )?([a-z]+)", table))
+    assert commands <= named
+    assert set(re.findall(r"`pilotfish ([a-z]+)", readme)) <= commands
