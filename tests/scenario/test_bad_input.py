@@ -169,7 +169,7 @@ def test_gamma_down_the_data_apis_tokens_stand_in_with_the_highest_fee(tmp_path:
 
 
 def test_a_book_that_is_rubbish_is_no_book(tmp_path: Path, saw: Saw) -> None:
-    with rig(tmp_path, retry_interval_ms=200) as (stand, pilot):
+    with rig(tmp_path, retry_interval_ms=200, local_books=False) as (stand, pilot):
         token = stand.market()
         pilot.start()
         pilot.follow()

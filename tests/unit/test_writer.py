@@ -50,7 +50,7 @@ def test_a_later_update_finds_its_row_and_the_last_one_counts(database: Engine) 
 
 def test_a_wipe_is_a_barrier(database: Engine) -> None:
     with database.begin() as c:
-        write(c, [ledger(1), WipePaper(None), ledger(2)])
+        write(c, [ledger(1), WipePaper("main"), ledger(2)])
         assert list(c.execute(select(t.ledger_entries.c.id)).scalars()) == [2]
 
 
@@ -58,7 +58,15 @@ def test_upserts_with_different_columns_keep_what_they_do_not_name(database: Eng
     with database.begin() as c:
         write(c, [Upsert("portfolios", {"name": "main", "bankroll_micro": 5, "created_at": 7})])
         write(c, [Upsert("portfolios", {"name": "main", "bankroll_micro": 6, "reset_at": 9})])
-        assert c.execute(select(t.portfolios)).one() == ("main", 6, 7, 9)
+        p = c.execute(select(t.portfolios)).one()
+        assert (p.name, p.bankroll_micro, p.created_at, p.reset_at) == ("main", 6, 7, 9)
+
+
+def test_inserts_with_different_columns_keep_all_of_them(database: Engine) -> None:
+    row = {"id": 1, "trade_id": 1, "portfolio": "main", "action": "skip", "reason": "X", "decided_at": 1, "trace": []}
+    with database.begin() as c:
+        write(c, [Insert("decisions", row), Insert("decisions", {**row, "id": 2, "trade_id": None, "rule": "close"})])
+        assert list(c.execute(select(t.decisions.c.rule).order_by(t.decisions.c.id)).scalars()) == [None, "close"]
 
 
 def test_a_database_that_refuses_for_a_while_loses_nothing(database: Engine) -> None:

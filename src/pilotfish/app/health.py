@@ -7,6 +7,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import structlog
 
 from pilotfish.app.logs import redact
@@ -58,6 +59,7 @@ class Health:
         api_ok, api_detail = self._last.get(Source.API, (False, "starting"))
         chain_ok, chain_detail = self._last.get(Source.POLYGON, (False, "starting"))
         clob = w.services["clob"].health
+        local = w.books.local.status
         polls = [c for c in w.poller.cursors.values() if c.interval_s is not None]
         return {
             "pid": os.getpid(),
@@ -90,10 +92,12 @@ class Health:
                 "watched": chain.watched,
             },
             "books": {
-                "healthy": clob.last_ok_at is not None and (clob.last_error_at or 0) <= clob.last_ok_at,
+                "healthy": (clob.last_ok_at is not None and (clob.last_error_at or 0) <= clob.last_ok_at)
+                or local.connected > 0,
                 "last_ok_at": clob.last_ok_at,
                 "detail": redact(clob.last_error) if (clob.last_error_at or 0) > (clob.last_ok_at or 0) else "",
-                "idle": clob.requests == 0,
+                "idle": clob.requests == 0 and not local.frames,
+                "local": msgspec.to_builtins(local),
             },
             "database": {
                 "healthy": w.writer.failure is None and w.writer.fatal is None,

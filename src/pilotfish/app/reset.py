@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 
 from sqlalchemy import Engine as Database
-from sqlalchemy import insert, select
+from sqlalchemy import insert
 
 from pilotfish.app.config import environment
 from pilotfish.app.lease import Lease
 from pilotfish.core.effects import Insert, Update, Upsert, WipePaper
 from pilotfish.core.engine import Engine
 from pilotfish.core.events import PaperReset
-from pilotfish.store import restore, settings_store
+from pilotfish.store import portfolios_store, restore, settings_store
 from pilotfish.store import tables as t
 from pilotfish.store.writer import write
 
@@ -26,7 +26,7 @@ def reset_now(database: Database, portfolio: str | None, *, by: str) -> None:
         with database.begin() as c:
             stored = settings_store.load(c)
             env = environment()
-            names = list(c.execute(select(t.portfolios.c.name)).scalars())
+            names = portfolios_store.active(c)
             engine = Engine()
             engine.apply(restore.restored(c, {n: settings_store.policy_of(env, stored, n) for n in names}, at))
             effects = engine.apply(PaperReset(at=at, portfolio=portfolio))

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import structlog
 from sqlalchemy import Engine as Database
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish.app.config import process_value
@@ -27,6 +27,7 @@ from pilotfish.core.settings import Policy, Value
 from pilotfish.core.units import SECOND
 from pilotfish.feeds.books import Books
 from pilotfish.feeds.hub import Hub
+from pilotfish.feeds.local_books import LocalBooks
 from pilotfish.feeds.markets import Markets
 from pilotfish.feeds.poller import Poller
 from pilotfish.feeds.reconcile import Reconcile
@@ -36,16 +37,15 @@ from pilotfish.polymarket.data_api import DataApi
 from pilotfish.polymarket.gamma import Gamma
 from pilotfish.polymarket.http import Service, make_session
 from pilotfish.polymarket.polygon import PolygonHttp
-from pilotfish.store import restore, settings_store
+from pilotfish.store import portfolios_store, restore, settings_store
 from pilotfish.store import tables as t
 from pilotfish.store.writer import MAX_BACKLOG, Writer
 
 log = structlog.get_logger(__name__)
 
-MAIN = "main"
-"""The portfolio that exists from the beginning."""
 CONTROL_SECONDS = 0.5
 TICK_SECONDS = 2.0
+FOLLOW_BOOKS_SECONDS = 5.0
 
 
 class Worker:
@@ -64,6 +64,7 @@ class Worker:
         self._timer_wake = asyncio.Event()
         self._leaders: dict[str, str] = {}
         self._policies: dict[str, Policy] = {}
+        self._follows: dict[str, list[str] | None] = {}
         self._stop = asyncio.Event()
         self._session: aiohttp.ClientSession | None = None
 
@@ -112,8 +113,12 @@ class Worker:
         data = DataApi(self.services["data"])
         self.poller = Poller(hub, data)
         self.reconcile = Reconcile(hub, data, self.poller)
-        self.books = Books(hub, Clob(self.services["clob"]))
-        self.markets = Markets(hub, Gamma(self.services["gamma"]), data)
+        clob = Clob(self.services["clob"])
+        self.markets = Markets(hub, Gamma(self.services["gamma"]), data, clob)
+        market_url = process_value(env, "clob_market_ws_url")
+        self.books = Books(
+            hub, clob, lambda reread: LocalBooks(hub, session, market_url, reread=reread, resolved=self.markets.ask)
+        )
         http = process_value(env, "polygon_http_url")
         look_up = PolygonHttp(Service(session, "polygon", http, per_second=10, attempts=1)) if http else None
         self.watcher = Watcher(
@@ -126,12 +131,11 @@ class Worker:
     async def _start(self) -> None:
         now = self.hub.now()
         with self.database.begin() as c:
-            names = list(c.execute(select(t.portfolios.c.name)).scalars())
             stored = settings_store.load(c)
-            if MAIN not in names:
-                policy = settings_store.policy_of(self.environment, stored, MAIN)
-                c.execute(insert(t.portfolios).values(name=MAIN, bankroll_micro=policy.bankroll, created_at=now))
-                names.append(MAIN)
+            main = settings_store.policy_of(self.environment, stored, portfolios_store.MAIN)
+            portfolios_store.ensure_main(c, main, now)
+            names = portfolios_store.active(c)
+            self._follows = {n: portfolios_store.follows(c, n) for n in names}
             self._policies = {n: settings_store.policy_of(self.environment, stored, n) for n in names}
             first = restore.restored(c, self._policies, now)
             leaders = restore.leaders(c)
@@ -146,14 +150,19 @@ class Worker:
         )
         for leader in leaders:
             self._take_leader(leader, known=True)
+        if any(p.sizing_mode == "bankroll_ratio" for p in self._policies.values()):
+            self.reconcile.ask_values()
         self.poller.start()
         for work, name in (
             (self._run_timers(), "timers"),
             (self._tick(), "tick"),
             (self._control(), "control"),
             (self.health.run(), "health"),
+            (self.books.local.run(), "local-books"),
+            (self._follow_books(), "followed-books"),
             (self.books.value_held(self._held), "marks"),
-            (self.markets.refresh_held(self._held), "held-markets"),
+            (self.books.value_missed(self._missed), "missed-marks"),
+            (self.markets.refresh(lambda: self._held() | self._missed()), "held-markets"),
             (self.reconcile.run(), "reconcile"),
         ):
             self.hub.spawn(work, name)
@@ -162,6 +171,21 @@ class Worker:
         return {
             token for desk in self.engine.state.desks.values() for (_, token), p in desk.positions.items() if p.shares
         }
+
+    def _missed(self) -> set[str]:
+        """What leaders bought and nobody here holds; the report values it, too."""
+        return {token for desk in self.engine.state.desks.values() for _, token in desk.missed} - self._held()
+
+    async def _follow_books(self) -> None:
+        """Keep the books of what followed leaders hold, as far as there is room: their next trade may be in it."""
+        while True:
+            holdings = self.engine.state.holdings.items()
+            self.books.local.fill_up([token for (_, token), h in holdings if h.shares and not self._paid(token)])
+            await asyncio.sleep(FOLLOW_BOOKS_SECONDS)
+
+    def _paid(self, token_id: str) -> bool:
+        market = self.engine.state.markets.get(token_id)
+        return market is not None and market.payout is not None
 
     # -- the engine's loop -------------------------------------------------------------------------------------
 
@@ -230,9 +254,10 @@ class Worker:
         """Take up settings, leaders and commands from the database; publish the worker's state there."""
         while True:
             try:
-                stored, leaders, names, commands = await asyncio.to_thread(self._read_control)
+                stored, leaders, follows, commands = await asyncio.to_thread(self._read_control)
                 self._take_settings(stored)
-                await self._take_policies(stored, names)
+                self._take_portfolios(stored, follows)
+                await self._take_policies(stored)
                 for leader in leaders:
                     self._take_leader(leader, known=False)
                 for command in commands:
@@ -246,13 +271,15 @@ class Worker:
                 log.error("cannot read the database for changes", error=str(problem).splitlines()[0][:200])
             await asyncio.sleep(CONTROL_SECONDS)
 
-    def _read_control(self) -> tuple[settings_store.Stored, list[restore.LeaderRow], list[str], list[Any]]:
+    def _read_control(
+        self,
+    ) -> tuple[settings_store.Stored, list[restore.LeaderRow], dict[str, list[str] | None], list[Any]]:
         with self.database.connect() as c:
             commands = list(
                 c.execute(select(t.commands).where(t.commands.c.done_at.is_(None)).order_by(t.commands.c.id))
             )
-            names = list(c.execute(select(t.portfolios.c.name)).scalars())
-            return settings_store.load(c), restore.leaders(c), names, commands
+            follows = {name: portfolios_store.follows(c, name) for name in portfolios_store.active(c)}
+            return settings_store.load(c), restore.leaders(c), follows, commands
 
     def _take_settings(self, stored: settings_store.Stored) -> None:
         values = settings_store.effective(self.environment, stored)
@@ -271,12 +298,33 @@ class Worker:
             if not process_value(self.environment, "polygon_ws_url"):
                 log.warning("no POLYGON_WS_URL: the chain source stays off, copying relies on the Data API alone")
 
-    async def _take_policies(self, stored: settings_store.Stored, names: list[str]) -> None:
-        for name in names:
-            policy = settings_store.policy_of(self.environment, stored, name)
+    def _take_portfolios(self, stored: settings_store.Stored, follows: dict[str, list[str] | None]) -> None:
+        """New portfolios, archived ones, and whom each copies."""
+        now = self.hub.now()
+        for name in [n for n in self._policies if n not in follows]:
+            del self._policies[name], self._follows[name]
+            self._apply(ev.PortfolioArchived(at=now, portfolio=name))
+            log.info("portfolio archived", portfolio=name)
+        for name, leaders in follows.items():
             if name not in self._policies:
-                continue
+                policy = self._policies[name] = settings_store.policy_of(self.environment, stored, name)
+                self._follows[name] = leaders
+                with self.database.connect() as c:
+                    state = restore.portfolio(c, name, policy, now)
+                self._apply(ev.PortfolioAdded(at=now, state=state))
+                log.info("portfolio taken up", portfolio=name)
+            elif leaders != self._follows[name]:
+                self._follows[name] = leaders
+                chosen = None if leaders is None else tuple(leaders)
+                self._apply(ev.FollowsChanged(at=now, portfolio=name, leaders=chosen))
+                log.info("portfolio copies others", portfolio=name, leaders="all" if chosen is None else len(chosen))
+
+    async def _take_policies(self, stored: settings_store.Stored) -> None:
+        for name in list(self._policies):
+            policy = settings_store.policy_of(self.environment, stored, name)
             if policy != self._policies[name]:
+                if policy.sizing_mode == "bankroll_ratio":
+                    self.reconcile.ask_values()
                 self._policies[name] = policy
                 await self.hub.emit(ev.PolicyChanged(at=self.hub.now(), portfolio=name, policy=policy))
                 log.info("settings taken up", portfolio=name)
@@ -339,6 +387,13 @@ class Worker:
             self._apply(ev.PaperReset(at=now, portfolio=portfolio))
             result = "done"
             log.warning("paper state reset", portfolio=portfolio or "all", by=command.by)
+        elif command.kind == "close":
+            what = {key: command.payload.get(key) for key in ("leader", "token_id")}
+            asked = ev.CloseAsked(at=now, portfolio=str(command.payload.get("portfolio")), **what)
+            before = self.engine.state.ids["intent"]
+            self._apply(asked)
+            result = f"{self.engine.state.ids['intent'] - before} exits begun"
+            log.info("closing by hand", by=command.by, result=result, **command.payload)
         else:
             result = f"unknown command {command.kind}"
         done = update(t.commands).where(t.commands.c.id == command.id).values(done_at=now, result=result)

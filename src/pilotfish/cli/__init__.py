@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish import __version__
 from pilotfish.app.logs import redact
-from pilotfish.cli import bench, demo, export, leaders, run, settings, sim, status
+from pilotfish.cli import bench, demo, export, leaders, portfolio, report, run, settings, sim, status
 from pilotfish.core.problem import Problem
 
 app = typer.Typer(
@@ -27,9 +27,13 @@ app.command("demo", rich_help_panel=_START)(demo.demo)
 app.command("status", rich_help_panel=_LOOK)(status.status)
 app.command("latency", rich_help_panel=_LOOK)(status.latency)
 app.command("verify", rich_help_panel=_LOOK)(status.verify)
+app.command("report", rich_help_panel=_LOOK)(report.report)
+app.command("trades", rich_help_panel=_LOOK)(report.trades)
+app.add_typer(report.positions_app, name="positions", rich_help_panel=_LOOK)
 app.command("export", rich_help_panel=_LOOK)(export.export)
 app.add_typer(leaders.app, name="leaders", rich_help_panel=_CHANGE)
 app.add_typer(settings.app, name="settings", rich_help_panel=_CHANGE)
+app.add_typer(portfolio.app, name="portfolio", rich_help_panel=_CHANGE)
 app.command("reset", rich_help_panel=_CHANGE)(status.reset)
 app.command("sim", rich_help_panel=_TOOLS)(sim.sim)
 app.command("bench", rich_help_panel=_TOOLS)(bench.bench)

@@ -21,6 +21,7 @@ from pilotfish.core import events as ev
 from pilotfish.core.book import make_book
 from pilotfish.core.effects import Effect
 from pilotfish.core.engine import Engine
+from pilotfish.core.ledger import Position
 from pilotfish.core.settings import policy_from
 from pilotfish.core.trade import LeaderFill, Side, Source
 from pilotfish.core.units import MICRO, SECOND
@@ -51,7 +52,7 @@ _ABI_EVENT: dict[str, Any] = {
 
 
 def bench(
-    names: list[str] = typer.Argument(None, metavar="[NAME]...", help="decode, ingest; all without a name."),
+    names: list[str] = typer.Argument(None, metavar="[NAME]...", help="decode, ingest, marks; all without a name."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Measure the hot paths against the alternatives, side by side in one run."""
@@ -274,4 +275,62 @@ def ingest() -> list[Figure]:
     ]
 
 
-BENCHES: dict[str, Callable[[], list[Figure]]] = {"decode": decode, "ingest": ingest}
+# -- marks -----------------------------------------------------------------------------------------------------
+
+POSITIONS = 10_000
+
+
+def _desk_with_positions() -> Engine:
+    """An engine that holds :data:`POSITIONS` positions, each in a token of its own."""
+    engine = Engine()
+    positions = tuple(
+        Position(leader=_LEADER, token_id=str(10_000 + i), condition_id=f"0x{i:064x}", shares=50 * MICRO,
+                 cost=25 * MICRO, mark_price=490_000, opened_at=_AT)
+        for i in range(POSITIONS)
+    )  # fmt: skip
+    state = ev.PortfolioState(name="main", bankroll=10**12, cash=10**10, policy=policy_from({}), positions=positions)
+    engine.apply(ev.Restored(at=_AT, portfolios=(state,)))
+    return engine
+
+
+def marks() -> list[Figure]:
+    """Every position valued anew at what its bids pay, equity and exposure with it: the sums kept up with each change,
+    against adding everything up after each book."""
+    engine = _desk_with_positions()
+    rounds = [
+        [
+            ev.BookSeen(
+                at=_AT + n,
+                book=make_book(
+                    str(10_000 + i), [(480_000 + n * 1000, 10**9)], [(520_000, 10**9)], requested_at=n, received_at=n
+                ),
+            )
+            for i in range(POSITIONS)
+        ]
+        for n in range(1, 4)
+    ]
+    spent = []
+    for books in rounds:
+        started = time.perf_counter()
+        for book in books:
+            engine.apply(book)
+        engine.apply(ev.Tick(at=books[0].at))
+        spent.append(time.perf_counter() - started)
+    desk = engine.state.desks["main"]
+    started = time.perf_counter()
+    for _ in range(50):
+        sum(p.shares * (p.mark_price or 0) // MICRO for p in desk.positions.values() if p.shares)
+    adding_up = (time.perf_counter() - started) / 50
+    ours = statistics.median(spent) / POSITIONS
+    return [
+        _figure(
+            "marks: books taken in, 10,000 positions",
+            "books/s",
+            1 / ours,
+            "adding up after each",
+            1 / (ours + adding_up),
+        ),
+    ]
+
+
+BENCHES: dict[str, Callable[[], list[Figure]]] = {"decode": decode, "ingest": ingest, "marks": marks}

@@ -98,7 +98,8 @@ def web(
 
 def _end_with_parent() -> None:
     with contextlib.suppress(OSError):
-        sys.stdin.buffer.read()
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -8,14 +8,13 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 
 from pilotfish.app.lease import LeaseError
 from pilotfish.app.reset import reset_now
 from pilotfish.cli import session
 from pilotfish.core.units import format_micro
-from pilotfish.store import commands_store, queries, summaries
-from pilotfish.store import tables as t
+from pilotfish.store import commands_store, portfolios_store, queries, summaries
 from pilotfish.store.verify import verify as recompute
 
 ALIVE_SECONDS = 5.0
@@ -110,14 +109,18 @@ def reset(
     portfolio: str = typer.Option("", "--portfolio", help="Only this portfolio."),
 ) -> None:
     """Wipe the paper state: positions, intents, fills, ledger, equity. Trades, leaders and settings stay."""
+    reset_paper(portfolio, yes=yes)
+
+
+def reset_paper(portfolio: str, *, yes: bool) -> None:
+    """Reset one portfolio, or all (empty): by the worker if one runs, else here."""
     if not yes:
         typer.confirm(f"Wipe positions, fills and ledger of {portfolio or 'all portfolios'}?", abort=True)
     database = session.database(session.begin())
     name = portfolio or None
-    with database.connect() as c:
-        known = list(c.execute(select(t.portfolios.c.name)).scalars())
-    if name is not None and name not in known:
-        raise typer.BadParameter(f"there is no portfolio {name!r}; there are: {', '.join(known) or 'none yet'}")
+    if name is not None:
+        with database.connect() as c:
+            portfolios_store.find(c, name)
     try:
         reset_now(database, name, by="terminal")
     except LeaseError:

@@ -107,39 +107,63 @@ class LiquidityMemory:
     __slots__ = ("_taken",)
 
     def __init__(self) -> None:
-        self._taken: dict[tuple[str, str, Side, int], tuple[int, int]] = {}
+        self._taken: dict[str, dict[tuple[str, Side, int], tuple[int, int]]] = {}
+        """Token -> (who, side, price) -> (size of the level then, shares taken)."""
 
     def available(self, who: str, token_id: str, side: Side, level: Level) -> int:
         """Shares of ``level`` still there for ``who`` (a portfolio)."""
-        size, taken = self._taken.get((who, token_id, side, level.price), (0, 0))
+        mine = self._taken.get(token_id)
+        if mine is None:
+            return level.size
+        size, taken = mine.get((who, side, level.price), (0, 0))
         return level.size - taken if size == level.size else level.size
 
     def take(self, who: str, token_id: str, side: Side, level: Level, shares: int) -> None:
         """Remember that ``who`` took ``shares`` at ``level``."""
-        key = (who, token_id, side, level.price)
-        size, taken = self._taken.get(key, (0, 0))
-        self._taken[key] = (level.size, (taken if size == level.size else 0) + shares)
+        mine = self._taken.setdefault(token_id, {})
+        size, taken = mine.get((who, side, level.price), (0, 0))
+        mine[(who, side, level.price)] = (level.size, (taken if size == level.size else 0) + shares)
 
     def refresh(self, book: Book) -> None:
         """Forget levels that the new book shows changed or gone."""
+        mine = self._taken.get(book.token_id)
+        if mine is None:
+            return
         now = {(Side.BUY, lv.price): lv.size for lv in book.asks}
         now |= {(Side.SELL, lv.price): lv.size for lv in book.bids}
-        for key in [k for k in self._taken if k[1] == book.token_id]:
-            if now.get((key[2], key[3])) != self._taken[key][0]:
-                del self._taken[key]
+        for key in [k for k, (size, _) in mine.items() if now.get((k[1], k[2])) != size]:
+            del mine[key]
+        if not mine:
+            del self._taken[book.token_id]
 
 
-def walk_buy(book: Book, budget: int, limit: int, memory: LiquidityMemory, who: str) -> list[Take]:
-    """Levels a BUY takes: best ask first, at most ``budget`` USDC, no level above ``limit``."""
+def bid_value(book: Book, shares: int) -> int:
+    """What the bid side would pay for ``shares``, best level first, rounded down; nothing beyond its depth."""
+    value = 0
+    for level in book.bids:
+        taken = min(shares, level.size)
+        value += taken * level.price
+        shares -= taken
+        if shares <= 0:
+            break
+    return value // MICRO
+
+
+def walk_buy(
+    book: Book, budget: int, limit: int, memory: LiquidityMemory, who: str, most_shares: int = 0
+) -> list[Take]:
+    """Levels a BUY takes: best ask first, at most ``budget`` USDC and ``most_shares`` (0 = any)."""
+    wanted = most_shares or 2**80
     takes: list[Take] = []
     for level in book.asks:
-        if level.price > limit or budget <= 0:
+        if level.price > limit or budget <= 0 or wanted <= 0:
             break
         free = memory.available(who, book.token_id, Side.BUY, level)
-        shares = min(free, budget * MICRO // level.price)
+        shares = min(free, budget * MICRO // level.price, wanted)
         if shares > 0:
             takes.append(Take(level.price, shares))
             budget -= ceil_div(shares * level.price, MICRO)
+            wanted -= shares
             if shares < free:
                 break
     return takes

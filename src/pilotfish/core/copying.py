@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 
 from pilotfish.core import policy as rules
 from pilotfish.core import sizing
-from pilotfish.core.effects import Insert, NeedBook, NeedMarket, SetTimer, Update, intent_row, intent_update
+from pilotfish.core.desk import DAY, Desk, DeskKey, Waiting
+from pilotfish.core.effects import (
+    Insert,
+    NeedBook,
+    NeedMarket,
+    SetTimer,
+    Update,
+    Upsert,
+    decision_row,
+    intent_row,
+    intent_update,
+)
 from pilotfish.core.events import IntentState, PendingDecision, SpentOrder
 from pilotfish.core.reasons import Outcome, Reason
-from pilotfish.core.state import Desk, DeskKey, State, Waiting
+from pilotfish.core.state import State
 from pilotfish.core.trade import Side, Trade
-from pilotfish.core.units import MICRO, SECOND, price_of
+from pilotfish.core.units import MICRO, PPM, SECOND, price_of
 
 TICK_4 = 100
 """Order prices are compared in steps of 0.0001, the venue's finest tick."""
@@ -51,13 +63,12 @@ class Copying:
 
     def new_trade(self, trade: Trade, at: int) -> None:
         """Decide a new trade for every portfolio that follows its leader."""
-        for name in self.state.follows.get(trade.leader, ()):
-            self._enqueue(self.state.desks[name], trade, None, at)
+        for desk in self.state.followers(trade.leader):
+            self._enqueue(desk, trade, None, at)
 
     def exit(self, trade: Trade, adjustment_id: int, at: int) -> None:
         """Decide a leader's exit without a trade, for every portfolio that holds something of it."""
-        for name in self.state.follows.get(trade.leader, ()):
-            desk = self.state.desks[name]
+        for desk in self.state.followers(trade.leader):
             key = (trade.leader, trade.token_id)
             if desk.held(key) or desk.open_intents(key):
                 self._enqueue(desk, trade, adjustment_id, at)
@@ -118,17 +129,19 @@ class Copying:
             self._asked_market.pop(token_id, None)
         self.wake(what, token_id, at)
 
-    def reset(self, desk: Desk, at: int) -> None:
-        """Close every waiting decision of a portfolio whose paper state was wiped."""
+    def close_all(self, desk: Desk, reason: Reason, at: int) -> None:
+        """Close every waiting decision of a portfolio that was wiped or archived."""
         for key in list(desk.queues):
             for item in desk.queues[key]:
-                self._finish(desk, key, item, rules.Verdict("skip", Reason.SKIP_RESET), at)
+                self._finish(desk, key, item, rules.Verdict("skip", reason), at)
             del desk.queues[key]
 
     # -- one decision ------------------------------------------------------------------------------------------
 
     def _decide(self, desk: Desk, key: DeskKey, item: Waiting, at: int) -> rules.Verdict:
-        state, trade, policy = self.state, item.trade, desk.policy
+        state, trade = self.state, item.trade
+        policy = desk.policy.of(trade.leader)
+        desk.begin_day(at)
         leader = state.leaders.get(trade.leader)
         market = state.markets.get(trade.token_id)
         if (
@@ -141,7 +154,7 @@ class Copying:
         if book is not None and at - book.requested_at > policy.book_max_age_ms * 1000:
             book = None
         position = desk.positions.get(key)
-        day_spent = desk.spent_today if desk.spent_day == at // (86_400 * SECOND) else 0
+        day_spent = desk.spent_today if desk.spent_day == at // DAY else 0
         buy = trade.side is Side.BUY
         condition = market.condition_id if market else None
         return rules.decide(
@@ -150,7 +163,7 @@ class Copying:
                 portfolio=desk.name,
                 policy=policy,
                 trade=trade,
-                leader_paused=leader is None or leader.paused or not leader.active,
+                leader_paused=leader is None or leader.paused or not leader.active or not desk.wants(trade.leader),
                 healthy=state.healthy,
                 market=market,
                 market_failed=item.market_attempts >= policy.market_attempts,
@@ -163,10 +176,14 @@ class Copying:
                 leader_cost=desk.cost_where(leader=trade.leader) if buy and policy.per_leader_cap_usdc else 0,
                 total_cost=desk.cost_where() if buy and policy.total_cap_usdc else 0,
                 spent_today=day_spent,
-                open_positions=sum(1 for p in desk.positions.values() if p.shares) if policy.max_open_positions else 0,
+                open_positions=desk.sums.open,
                 has_position=position is not None and position.shares > 0,
                 buys_of_outcome=desk.buys.get(trade.token_id, 0),
                 same_order=buy and self._spent_order(desk, trade) is not None,
+                leader_value=leader.value if leader else None,
+                equity=desk.equity,
+                lost_today=desk.lost_today,
+                saved=desk.saved.get(key, 0) if buy else 0,
             )
         )
 
@@ -174,6 +191,11 @@ class Copying:
         trade = item.trade
         if trade.side is Side.SELL and verdict.reason in _EXITS:
             self._shrink_pending(desk, key, trade, verdict)
+        self._save_up(desk, key, trade, verdict, at)
+        if trade.side is Side.BUY and not trade.is_backfill and not trade.is_combo:
+            market = self.state.markets.get(trade.token_id)
+            if market is None or market.payout is None:
+                desk.missed.add(key)
         self._write(desk, item, verdict, at)
         if trade.side is Side.BUY and verdict.reason in (Reason.COPY, Reason.SKIP_SAME_ORDER):
             self.note_order(desk, trade)
@@ -182,10 +204,13 @@ class Copying:
 
     def _open_intent(self, desk: Desk, item: Waiting, verdict: rules.Verdict, at: int) -> None:
         state, trade = self.state, item.trade
+        policy = desk.policy.of(trade.leader)
         market = state.markets.get(trade.token_id)
-        due = at + desk.policy.order_latency_ms * 1000 + (market.delay_ms * 1000 if market else 0)
+        number = state.next_id("intent")
+        latency = sizing.latency_ms(policy, draw(desk.name, trade.tx_hash, trade.token_id, trade.occurrence))
+        due = at + latency * 1000 + (market.delay_ms * 1000 if market else 0)
         intent = IntentState(
-            id=state.next_id("intent"),
+            id=number,
             decision_id=item.decision_id,
             trade_id=trade.id,
             portfolio=desk.name,
@@ -200,7 +225,8 @@ class Copying:
             traded_at=trade.traded_at,
             created_at=at,
             due_at=due,
-            give_up_at=due + desk.policy.sell_retry_sec * SECOND,
+            give_up_at=due + policy.sell_retry_sec * SECOND,
+            share_cap=verdict.share_cap,
         )
         desk.intents[intent.id] = intent
         state.out.append(Insert("intents", intent_row(intent)))
@@ -217,15 +243,29 @@ class Copying:
             verdict.trace.append(rules.Check("pending_buy_left_micro", budget, intent.budget, True))
             intent.budget = budget
             intent.shares = sizing.shrink(intent.shares, trade.shares, before)
+            if intent.share_cap:
+                intent.share_cap = max(1, sizing.shrink(intent.share_cap, trade.shares, before))
             if budget == 0:
                 intent.state, intent.reason = "cancelled", Outcome.CANCELLED_LEADER_SOLD
                 del desk.intents[intent.id]
             self.state.out.append(intent_update(intent))
 
+    def _save_up(self, desk: Desk, key: DeskKey, trade: Trade, verdict: rules.Verdict, at: int) -> None:
+        """BUYs below the minimum are saved up; a copy spends what was saved, a SELL of his shrinks it."""
+        before = desk.saved.get(key, 0)
+        if trade.side is Side.SELL:
+            after = sizing.shrink(before, trade.shares, trade.leader_pre_sell_shares) if before else 0
+        else:
+            after = 0 if verdict.action == "copy" else before + verdict.saved
+        if after != before:
+            desk.saved[key] = after
+            row = {"portfolio": desk.name, "leader": key[0], "token_id": key[1], "usdc_micro": after, "updated_at": at}
+            self.state.out.append(Upsert("savings", row))
+
     # -- fixed sizes once per leader order ---------------------------------------------------------------------
 
     def _spent_order(self, desk: Desk, trade: Trade) -> SpentOrder | None:
-        window = desk.policy.burst_window_sec * SECOND
+        window = desk.policy.of(trade.leader).burst_window_sec * SECOND
         for order in reversed(desk.spent.get((trade.leader, trade.token_id), ())):
             if order.order_hash is not None and trade.order_hash is not None:
                 if order.order_hash == trade.order_hash:
@@ -271,7 +311,9 @@ class Copying:
         elif reason is Reason.WAIT_API:
             self._wait_for(desk, key, "api", token)
             seen = item.trade.first_seen_by_polygon_at or at
-            self.state.out.append(SetTimer(f"retry|api|{token}", seen + desk.policy.api_lag_fallback_ms * 1000))
+            self.state.out.append(
+                SetTimer(f"retry|api|{token}", seen + desk.policy.of(key[0]).api_lag_fallback_ms * 1000)
+            )
         elif reason is Reason.WAIT_REORG:
             self._wait_for(desk, key, "chain", token)
 
@@ -299,19 +341,27 @@ class Copying:
         self._write(desk, item, rules.Verdict("wait", reason, trace), at)
 
     def _write(self, desk: Desk, item: Waiting, verdict: rules.Verdict, at: int) -> None:
-        row = {
-            "id": item.decision_id,
-            "action": verdict.action,
-            "reason": verdict.reason.value,
-            "decided_at": at,
-            "trace": [[c.check, c.value, c.limit, c.passed] for c in verdict.trace],
-        }
+        row = decision_row(item.decision_id, verdict, at)
         if item.written:
             self.state.out.append(Update("decisions", row))
         else:
             item.written = True
-            of = {"trade_id": item.trade.id or None, "adjustment_id": item.adjustment_id, "portfolio": desk.name}
+            of = {
+                "trade_id": item.trade.id or None,
+                "adjustment_id": item.adjustment_id,
+                "rule": None,
+                "portfolio": desk.name,
+                "leader": item.trade.leader,
+                "token_id": item.trade.token_id,
+                "side": item.trade.side.value,
+            }
             self.state.out.append(Insert("decisions", {**row, **of}))
+
+
+def draw(*parts: object) -> int:
+    """A number from 0 to 999,999 that depends on nothing but ``parts``, evenly spread."""
+    text = "|".join(str(p) for p in parts).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") % PPM
 
 
 def _at_price(trade: Trade, price: int) -> bool:

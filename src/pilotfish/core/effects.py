@@ -12,6 +12,7 @@ import msgspec
 
 from pilotfish.core.events import IntentState
 from pilotfish.core.ledger import Position
+from pilotfish.core.policy import Verdict
 from pilotfish.core.trade import Trade
 
 Row: TypeAlias = dict[str, Any]
@@ -39,9 +40,9 @@ class Upsert(msgspec.Struct, frozen=True, tag=True):
 
 
 class WipePaper(msgspec.Struct, frozen=True, tag=True):
-    """Delete positions, intents, fills, ledger entries and equity of a portfolio (``None`` = all)."""
+    """Delete positions, intents, fills, ledger entries and equity of a portfolio."""
 
-    portfolio: str | None
+    portfolio: str
 
 
 class NeedMarket(msgspec.Struct, frozen=True, tag=True):
@@ -145,6 +146,20 @@ def position_row(portfolio: str, p: Position) -> Row:
     }
 
 
+def decision_row(number: int, v: Verdict, at: int) -> Row:
+    """What a decision says; whose it is goes into the row once, when it is first written."""
+    return {
+        "id": number,
+        "action": v.action,
+        "reason": v.reason.value,
+        "decided_at": at,
+        "class": v.kind.value if v.kind else None,
+        "wanted_usdc_micro": v.wanted,
+        "granted_usdc_micro": v.granted if v.action == "copy" else 0,
+        "trace": [[c.check, c.value, c.limit, c.passed] for c in v.trace],
+    }
+
+
 def intent_row(i: IntentState) -> Row:
     """The whole row of an intent (table ``intents``)."""
     return {
@@ -174,6 +189,7 @@ def _intent_changing(i: IntentState) -> Row:
         "reason": i.reason,
         "filled_shares_micro": i.filled_shares,
         "attempts": i.attempts,
+        "share_cap_micro": i.share_cap,
     }
 
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from pilotfish.core import events as ev
 from pilotfish.core.copying import Copying
 from pilotfish.core.dedupe import Sighting
+from pilotfish.core.desk import Desk
 from pilotfish.core.effects import (
     CheckChain,
     Effect,
@@ -26,8 +29,9 @@ from pilotfish.core.effects import (
 from pilotfish.core.execution import Execution
 from pilotfish.core.holdings import Holding
 from pilotfish.core.leading import Leading
+from pilotfish.core.reasons import Reason
 from pilotfish.core.settings import TriggerMode
-from pilotfish.core.state import Desk, Leader, State
+from pilotfish.core.state import Leader, State
 from pilotfish.core.trade import LeaderFill, Source, Trade, TradeClass
 from pilotfish.core.units import SECOND
 
@@ -55,6 +59,9 @@ class Engine:
             ev.LeaderRemoved: self._removed,
             ev.PolicyChanged: self._policy,
             ev.PortfolioAdded: self._portfolio,
+            ev.PortfolioArchived: self._archive,
+            ev.FollowsChanged: self._follows,
+            ev.CloseAsked: self._close,
             ev.PaperReset: self._reset,
             ev.ChainFillSeen: self._chain,
             ev.ApiWindowRead: self._window,
@@ -102,14 +109,28 @@ class Engine:
 
     def _add_desk(self, portfolio: ev.PortfolioState) -> None:
         self.state.desks[portfolio.name] = Desk(portfolio)
-        for leader in portfolio.follows:
-            names = self.state.follows.setdefault(leader, [])
-            if portfolio.name not in names:
-                names.append(portfolio.name)
 
     def _portfolio(self, e: ev.PortfolioAdded) -> None:
         self._add_desk(e.state)
         self.execution.value(e.at)
+
+    def _archive(self, e: ev.PortfolioArchived) -> None:
+        desk = self.state.desks.get(e.portfolio)
+        if desk is not None:
+            self.copying.close_all(desk, Reason.SKIP_PAUSED, e.at)
+            self.execution.archive(desk)
+            del self.state.desks[e.portfolio]
+
+    def _follows(self, e: ev.FollowsChanged) -> None:
+        desk = self.state.desks.get(e.portfolio)
+        if desk is not None:
+            desk.follows = None if e.leaders is None else frozenset(e.leaders)
+            self.copying.wake_all(e.at)
+
+    def _close(self, e: ev.CloseAsked) -> None:
+        desk = self.state.desks.get(e.portfolio)
+        if desk is not None:
+            self.execution.exits.close(desk, e.leader, e.token_id, e.at)
 
     def _followed(self, e: ev.LeaderFollowed) -> None:
         s = self.state
@@ -120,11 +141,8 @@ class Engine:
             cursor_ts=e.cursor_ts,
             paused=e.paused,
             bootstrapped=e.bootstrapped,
+            value=e.value,
         )
-        for name in s.desks:
-            names = s.follows.setdefault(e.leader, [])
-            if name not in names:
-                names.append(name)
         for token_id, shares in e.holdings:
             s.holdings[(e.leader, token_id)] = Holding(shares)
             s.holding_sums[(e.leader, token_id)] = shares
@@ -171,9 +189,9 @@ class Engine:
         self._resuming = [r for r in self._resuming if e.portfolio not in (None, r[0])]
         for name, desk in self.state.desks.items():
             if e.portfolio in (None, name):
-                self.copying.reset(desk, e.at)
+                self.copying.close_all(desk, Reason.SKIP_RESET, e.at)
                 desk.wipe()
-        self.state.out.append(WipePaper(e.portfolio))
+                self.state.out.append(WipePaper(name))
         ids = {"intents": self.state.ids["intent"], "fills": self.state.ids["fill"]}
         ids["ledger_entries"] = self.state.ids["entry"]
         self.state.out.append(Upsert("worker_status", {"name": "ids", "at": e.at, "data": ids}))
@@ -250,7 +268,7 @@ class Engine:
     def _new_trade(self, leader: Leader, fill: LeaderFill, occurrence: int, at: int) -> None:
         s = self.state
         traded_at = fill.traded_at if fill.traded_at is not None else at // SECOND * SECOND
-        policy = next((s.desks[n].policy for n in s.follows.get(leader.wallet, ()) if n in s.desks), None)
+        policy = next((desk.policy for desk in (*s.followers(leader.wallet), *s.desks.values())), None)
         live_lag = policy.max_live_lag_sec * SECOND if policy else 15 * SECOND
         if traded_at < leader.follow_from // SECOND * SECOND:
             kind = TradeClass.BACKFILL
@@ -332,6 +350,9 @@ class Engine:
 
     def _market(self, e: ev.MarketSeen) -> None:
         market = e.market
+        known = self.state.markets.get(market.token_id)
+        if market.payout is None and known is not None and known.payout is not None:
+            market = msgspec.structs.replace(market, payout=known.payout, closed=True)
         self.state.markets[market.token_id] = market
         self.state.conditions[market.token_id] = market.condition_id
         self.state.out.append(
@@ -348,6 +369,7 @@ class Engine:
                     "accepting_orders": market.accepting_orders,
                     "tick_micro": market.tick,
                     "fee_rate_ppm": market.fee.rate_ppm,
+                    "fee_half_exponent": market.fee.half_exponent,
                     "delay_ms": market.delay_ms,
                     "end_at": market.end_at,
                     "payout_micro": market.payout,
@@ -356,9 +378,9 @@ class Engine:
             )
         )
         for name, desk in self.state.desks.items():
-            for position in desk.positions.values():
-                if position.token_id == market.token_id and not position.condition_id:
-                    position.condition_id, position.outcome = market.condition_id, market.outcome
+            for position in desk.by_token.get(market.token_id, ()):
+                if not position.condition_id:
+                    desk.name_market(position, market)
                     self.state.out.append(Upsert("positions", position_row(name, position)))
         if market.payout is not None:
             self.execution.settle(market, e.at)

@@ -22,6 +22,8 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
     title: str = ""
     slug: str = ""
     category: str = ""
+    tags: tuple[str, ...] = ()
+    index: int = -1
     closed: bool = False
     accepting_orders: bool = True
     tick: int = 10_000
@@ -55,6 +57,7 @@ class IntentState(msgspec.Struct, kw_only=True):
     reason: str | None = None
     filled_shares: int = 0
     attempts: int = 0
+    share_cap: int = 0
     recheck: bool = False
 
 
@@ -100,7 +103,9 @@ class PortfolioState(msgspec.Struct, frozen=True, kw_only=True):
 
     ``spent_on``: recent BUY trades copied, or skipped as part of an order already copied. ``spent_today`` counts the
     UTC day ``spent_day``; ``buys`` counts copied BUYs by token. ``recent``: intents with fills that a reorg could still
-    touch, with the fills' ids.
+    touch, with the fills' ids. ``follows`` names the leaders that it copies; ``None`` = all. ``saved``: (leader, token,
+    USDC) saved up below the minimum. ``day_equity``: equity when this UTC day began; ``peak`` the highest so far and
+    ``drawdown`` the deepest fall below a peak. ``missed``: (leader, token) of BUYs in markets that are not resolved.
     """
 
     name: str
@@ -115,7 +120,12 @@ class PortfolioState(msgspec.Struct, frozen=True, kw_only=True):
     spent_today: int = 0
     buys: tuple[tuple[str, int], ...] = ()
     recent: tuple[tuple[IntentState, tuple[int, ...]], ...] = ()
-    follows: tuple[str, ...] = ()
+    follows: tuple[str, ...] | None = None
+    saved: tuple[tuple[str, str, int], ...] = ()
+    day_equity: int | None = None
+    peak: int = 0
+    drawdown: int = 0
+    missed: tuple[tuple[str, str], ...] = ()
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -149,6 +159,7 @@ class LeaderFollowed(_Event, frozen=True, kw_only=True, tag=True):
     paused: bool = False
     bootstrapped: bool = False
     holdings: tuple[tuple[str, int], ...] = ()
+    value: int | None = None
 
 
 class LeaderPaused(_Event, frozen=True, kw_only=True, tag=True):
@@ -177,6 +188,27 @@ class PortfolioAdded(_Event, frozen=True, kw_only=True, tag=True):
     state: PortfolioState
 
 
+class FollowsChanged(_Event, frozen=True, kw_only=True, tag=True):
+    """A portfolio copies these leaders from now on (``None`` = all)."""
+
+    portfolio: str
+    leaders: tuple[str, ...] | None
+
+
+class PortfolioArchived(_Event, frozen=True, kw_only=True, tag=True):
+    """A portfolio takes part no longer: nothing is decided or filled for it, its books stay."""
+
+    portfolio: str
+
+
+class CloseAsked(_Event, frozen=True, kw_only=True, tag=True):
+    """A person wants positions sold: of a portfolio, and of one leader and token if named."""
+
+    portfolio: str
+    leader: str | None = None
+    token_id: str | None = None
+
+
 class PaperReset(_Event, frozen=True, kw_only=True, tag=True):
     """Positions, intents, fills and ledger of a portfolio (``None`` = all) were wiped; cash is the bankroll again."""
 
@@ -200,13 +232,15 @@ class ApiWindowRead(_Event, frozen=True, kw_only=True, tag=True):
 
 
 class HoldingsSnapshot(_Event, frozen=True, kw_only=True, tag=True):
-    """What ``/v2/positions`` says that a leader holds, as of an instant (µs); ``conditions`` of those tokens."""
+    """What ``/v2/positions`` says that a leader holds, as of an instant (µs); ``conditions`` of those tokens, and what
+    all of it is worth."""
 
     leader: str
     as_of: int
     holdings: tuple[tuple[str, int], ...]
     bootstrap: bool = False
     conditions: tuple[tuple[str, str], ...] = ()
+    value: int | None = None
 
 
 class MarketSeen(_Event, frozen=True, kw_only=True, tag=True):
@@ -261,6 +295,9 @@ Event: TypeAlias = (
     | LeaderRemoved
     | PolicyChanged
     | PortfolioAdded
+    | FollowsChanged
+    | PortfolioArchived
+    | CloseAsked
     | PaperReset
     | ChainFillSeen
     | ApiWindowRead

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pilotfish.core import fills, ledger
-from pilotfish.core.book import Book
-from pilotfish.core.effects import Insert, NeedBook, SetTimer, Update, intent_row, intent_update
+from pilotfish.core.book import Book, bid_value
+from pilotfish.core.desk import Desk
+from pilotfish.core.effects import Insert, NeedBook, SetTimer, Update, Upsert, intent_row, intent_update
 from pilotfish.core.events import IntentState, Market
+from pilotfish.core.exits import Exits
 from pilotfish.core.fees import UNKNOWN_FEE, FeeSchedule
 from pilotfish.core.reasons import Outcome
 from pilotfish.core.sizing import buy_limit
-from pilotfish.core.state import Desk, State
+from pilotfish.core.state import State
 from pilotfish.core.trade import Side, Trade
 from pilotfish.core.units import MICRO, SECOND, price_of
 
@@ -23,6 +25,8 @@ class Execution:
 
     def __init__(self, state: State) -> None:
         self.state = state
+        self.exits = Exits(state)
+        self._marks: dict[str, tuple[int | None, int | None]] = {}
         self._due: dict[str, set[tuple[str, int]]] = {}
         """Token -> intents that wait for a book of it."""
         self._of_trade: dict[int, list[tuple[str, IntentState, list[int]]]] = {}
@@ -37,7 +41,7 @@ class Execution:
             intent.recheck = True
             desk.intents[intent.id] = intent
             if intent.side == "SELL":
-                intent.give_up_at = max(intent.give_up_at, at + desk.policy.sell_retry_sec * SECOND)
+                intent.give_up_at = max(intent.give_up_at, at + desk.policy.of(intent.leader).sell_retry_sec * SECOND)
             self.state.out.append(SetTimer(f"due|{desk.name}|{intent.id}", max(at, intent.due_at)))
 
     def remember(self, desk: Desk, recent: tuple[tuple[IntentState, tuple[int, ...]], ...]) -> None:
@@ -67,14 +71,26 @@ class Execution:
                 self.due(name, intent_id)
             else:
                 self._work(desk, intent, book, at)
-        for desk in self.state.desks.values():
-            for position in desk.by_token.get(book.token_id, ()):
-                mark = book.best_bid or 0
-                if position.shares and mark != position.mark_price:
-                    position.mark_price = mark
-                    self.state.put_position(desk, position)
+        self._mark(book, at)
         if self.state.ids["fill"] != last_fill:
             self.value(at)
+
+    def _mark(self, book: Book, at: int) -> None:
+        """Value what is held of a token at what its bids would pay for all of it."""
+        for desk in self.state.desks.values():
+            positions = [p for p in desk.by_token.get(book.token_id, ()) if p.shares]
+            total = sum(p.shares for p in positions)
+            mark = bid_value(book, total) * MICRO // total if total else 0
+            for position in positions:
+                if mark != position.mark_price:
+                    position.mark_price = mark
+                    self.state.put_position(desk, position)
+                self.exits.look(desk, position, at)
+        best = (book.best_bid, book.best_ask)
+        if self._marks.get(book.token_id) != best:
+            self._marks[book.token_id] = best
+            row = {"token_id": book.token_id, "bid_micro": best[0], "ask_micro": best[1], "at": at}
+            self.state.out.append(Upsert("marks", row))
 
     def on_no_book(self, token_id: str, at: int) -> None:
         """No book could be had: a BUY gives up after a few tries, an exit goes on until its time is over."""
@@ -101,7 +117,7 @@ class Execution:
             self._sell(desk, intent, book, schedule, at)
 
     def _buy(self, desk: Desk, intent: IntentState, book: Book, schedule: FeeSchedule, at: int) -> None:
-        policy = desk.policy
+        policy = desk.policy.of(intent.leader)
         if intent.recheck and at - intent.traded_at > policy.max_live_lag_sec * SECOND:
             if at - intent.traded_at > policy.catch_up_buy_max_age_sec * SECOND:
                 return self._end(desk, intent, "cancelled", Outcome.CANCELLED_TOO_OLD)
@@ -116,14 +132,15 @@ class Execution:
             intent.leader_price,
             self.state.memory,
             desk.name,
+            intent.share_cap,
         )
         if fill is None:
             broke = desk.cash < MICRO // 100
             return self._end(desk, intent, "cancelled", Outcome.CANCELLED_NO_CASH if broke else Outcome.UNFILLED_PRICE)
         position = desk.position((intent.leader, intent.token_id), self.state.markets.get(intent.token_id))
         entries = ledger.buy(position, fill.shares, fill.usdc, fill.fee, at)
-        self._book_fill(desk, intent, book, fill, position, entries, at)
-        whole = intent.budget - fill.usdc < MICRO // 100
+        self._book_fill(desk, intent, book, fill, position, entries, at, schedule)
+        whole = intent.budget - fill.usdc < MICRO // 100 or fill.shares == intent.share_cap
         return self._end(desk, intent, "filled" if whole else "partial", None)
 
     def _sell(self, desk: Desk, intent: IntentState, book: Book, schedule: FeeSchedule, at: int) -> None:
@@ -136,7 +153,7 @@ class Execution:
         )
         if fill is not None:
             entries = ledger.sell(position, fill.shares, fill.usdc, fill.fee, at)
-            self._book_fill(desk, intent, book, fill, position, entries, at)
+            self._book_fill(desk, intent, book, fill, position, entries, at, schedule)
         if fill is not None and fill.shares == left:
             return self._end(desk, intent, "filled", None)
         if at >= intent.give_up_at:
@@ -146,13 +163,14 @@ class Execution:
 
     def _book_fill(
         self, desk: Desk, intent: IntentState, book: Book, fill: fills.PaperFill,
-        position: ledger.Position, entries: list[ledger.Entry], at: int,
+        position: ledger.Position, entries: list[ledger.Entry], at: int, schedule: FeeSchedule,
     ) -> None:  # fmt: skip
         state, side = self.state, Side(intent.side)
         fills.commit(fill, side, book, state.memory, desk.name)
         intent.filled_shares += fill.shares
         fill_id = state.next_id("fill")
-        position.mark_price = book.best_bid or 0
+        if position.shares:
+            position.mark_price = bid_value(book, position.shares) * MICRO // position.shares
         state.out.append(
             Insert(
                 "fills",
@@ -171,6 +189,10 @@ class Execution:
                     "levels": [[t.price, t.shares] for t in fill.takes],
                     "delay_cost_micro": fill.delay_cost,
                     "spread_cost_micro": fill.spread_cost,
+                    "leader_price_micro": intent.leader_price,
+                    "mid2_micro": fill.mid2,
+                    "fee_rate_ppm": schedule.rate_ppm,
+                    "fee_half_exponent": schedule.half_exponent,
                     "status": "ok",
                 },
             )
@@ -212,7 +234,7 @@ class Execution:
                 self.state.out.append(Update("fills", {"id": fill_id, "status": "orphaned"}))
             key = (intent.leader, intent.token_id)
             shares = min(intent.filled_shares, desk.held(key))
-            if desk.policy.orphan_policy != "exit" or intent.side != "BUY" or shares <= 0:
+            if desk.policy.of(trade.leader).orphan_policy != "exit" or intent.side != "BUY" or shares <= 0:
                 continue
             way_out = IntentState(
                 id=self.state.next_id("intent"),
@@ -229,7 +251,7 @@ class Execution:
                 leader_price=intent.leader_price,
                 traded_at=at,
                 created_at=at,
-                due_at=at + ORPHAN_PATIENCE + desk.policy.order_latency_ms * 1000,
+                due_at=at + ORPHAN_PATIENCE + desk.policy.of(trade.leader).order_latency_ms * 1000,
                 give_up_at=at + ORPHAN_PATIENCE + desk.policy.sell_retry_sec * SECOND,
             )
             desk.intents[way_out.id] = way_out
@@ -266,40 +288,48 @@ class Execution:
         """The market is resolved: every position in the token is paid out."""
         assert market.payout is not None
         for desk in self.state.desks.values():
+            desk.missed = {key for key in desk.missed if key[1] != market.token_id}
             for intent in [i for i in desk.intents.values() if i.token_id == market.token_id]:
                 self._end(desk, intent, "cancelled", Outcome.CANCELLED_RESOLVED)
-            for key, position in desk.positions.items():
-                if key[1] == market.token_id and position.shares:
+            for position in desk.by_token.get(market.token_id, ()):
+                if position.shares:
                     entries = ledger.settle(position, market.payout, at)
-                    self.state.book_cash(desk, entries, at=at, leader=key[0], token_id=market.token_id, fill_id=None)
+                    of = {"leader": position.leader, "token_id": market.token_id}
+                    self.state.book_cash(desk, entries, at=at, fill_id=None, **of)
                     self.state.put_position(desk, position)
+
+    def archive(self, desk: Desk) -> None:
+        """A portfolio takes part no longer: its open intents end."""
+        for intent in list(desk.intents.values()):
+            self._end(desk, intent, "cancelled", Outcome.CANCELLED_ARCHIVED)
 
     def value(self, at: int) -> None:
         """Write what each portfolio is worth, when that changed or a minute has passed."""
         for desk in self.state.desks.values():
-            open_ = [p for p in desk.positions.values() if p.shares]
-            worth = sum(ledger.value_of(p) for p in open_)
-            cost = sum(p.cost for p in open_)
-            realized = sum(p.realized_pnl for p in desk.positions.values())
-            fees = sum(p.fees for p in desk.positions.values())
-            figures = (desk.cash, worth, cost, realized, fees, len(open_))
+            desk.begin_day(at)
+            sums = desk.sums
+            figures = (desk.cash, sums.worth, sums.cost, sums.realized, sums.fees, sums.open)
             if figures == desk.last_equity and at - desk.last_equity_at < EQUITY_EVERY:
                 continue
             desk.last_equity, desk.last_equity_at = figures, at
+            desk.peak = max(desk.peak, desk.equity)
+            desk.drawdown = max(desk.drawdown, desk.peak - desk.equity)
             self.state.out.append(
                 Insert(
                     "equity_snapshots",
                     {
                         "portfolio": desk.name,
                         "at": at,
-                        "equity_micro": desk.cash + worth,
+                        "equity_micro": desk.equity,
                         "cash_micro": desk.cash,
-                        "positions_value_micro": worth,
-                        "cost_micro": cost,
-                        "realized_pnl_micro": realized,
-                        "unrealized_pnl_micro": worth - cost,
-                        "fees_micro": fees,
-                        "open_positions": len(open_),
+                        "positions_value_micro": sums.worth,
+                        "cost_micro": sums.cost,
+                        "realized_pnl_micro": sums.realized,
+                        "unrealized_pnl_micro": sums.worth - sums.cost,
+                        "fees_micro": sums.fees,
+                        "open_positions": sums.open,
+                        "peak_micro": desk.peak,
+                        "drawdown_micro": desk.drawdown,
                     },
                 )
             )

@@ -27,14 +27,16 @@ class PaperFill:
     fee: int
     delay_cost: int
     spread_cost: int
+    mid2: int
 
 
 def simulate_buy(
     book: Book, budget: int, limit: int, cash: int, fee: FeeSchedule, leader_price: int,
-    memory: LiquidityMemory, who: str,
+    memory: LiquidityMemory, who: str, most_shares: int = 0,
 ) -> PaperFill | None:  # fmt: skip
-    """Spend at most ``budget`` within ``limit``, and never more than ``cash`` with the fee; ``None`` = nothing."""
-    takes = walk_buy(book, budget, limit, memory, who)
+    """Spend at most ``budget`` within ``limit``, never more than ``cash`` with the fee, and buy at most
+    ``most_shares`` (0 = any number); ``None`` = nothing."""
+    takes = walk_buy(book, budget, limit, memory, who, most_shares)
     while takes:
         usdc = sum(cost_of(t.shares, t.price) for t in takes)
         charge = taker_fee(takes, fee)
@@ -73,12 +75,17 @@ def commit(fill: PaperFill, side: Side, book: Book, memory: LiquidityMemory, who
 def _fill(side: Side, takes: list[Take], usdc: int, fee: int, book: Book, leader_price: int) -> PaperFill:
     shares = sum(t.shares for t in takes)
     mid2 = book.mid2 or 2 * takes[0].price
+    delay, spread = costs(side, shares, usdc, mid2, leader_price)
+    return PaperFill(tuple(takes), shares, usdc, fee, delay, spread, mid2)
+
+
+def costs(side: Side, shares: int, usdc: int, mid2: int, leader_price: int) -> tuple[int, int]:
+    """(delay, spread and impact) of ``shares`` for ``usdc`` against a leader's price; ``mid2`` is twice the mid.
+
+    They add up exactly to what the shares cost more, or brought less, than at the leader's price.
+    """
     if side is Side.BUY:
         mid_value = ceil_div(shares * mid2, 2 * MICRO)
-        leader_value = cost_of(shares, leader_price)
-        delay, spread = mid_value - leader_value, usdc - mid_value
-    else:
-        mid_value = shares * mid2 // (2 * MICRO)
-        leader_value = proceeds_of(shares, leader_price)
-        delay, spread = leader_value - mid_value, mid_value - usdc
-    return PaperFill(tuple(takes), shares, usdc, fee, delay, spread)
+        return mid_value - cost_of(shares, leader_price), usdc - mid_value
+    mid_value = shares * mid2 // (2 * MICRO)
+    return proceeds_of(shares, leader_price) - mid_value, mid_value - usdc

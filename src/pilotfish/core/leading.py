@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from pilotfish.core import events as ev
 from pilotfish.core.copying import Copying
+from pilotfish.core.desk import DeskKey
 from pilotfish.core.effects import Insert, NeedHoldings, SetTimer, Upsert, trade_update
 from pilotfish.core.holdings import Holding
-from pilotfish.core.state import DeskKey, Leader, State
+from pilotfish.core.state import Leader, State
 from pilotfish.core.trade import Trade, exit_without_trade
 from pilotfish.core.units import SECOND
 
@@ -78,6 +79,9 @@ class Leading:
         leader = self.state.leaders.get(e.leader)
         if leader is None or not leader.active:
             return
+        if e.value is not None and e.value != leader.value:
+            leader.value = e.value
+            self.write_cursor(leader, e.at)
         told = dict(e.holdings)
         self.state.conditions.update(e.conditions)
         mine: set[DeskKey] = {k for k in self.state.holdings if k[0] == e.leader}
@@ -139,6 +143,10 @@ class Leading:
                 fresh = True
         while len(leader.moves) > MOVES_KEPT:
             del leader.moves[next(iter(leader.moves))]
+        for condition in {m.condition_id for m in moves if m.kind == "REDEEM"} if fresh else ():
+            for token in [t for t, c in self.state.conditions.items() if c == condition]:
+                self.state.markets.pop(token, None)
+                self.copying.ask_market(token, at)
         if fresh:
             self.state.out.append(NeedHoldings(leader.wallet, bootstrap=False))
 
@@ -154,6 +162,7 @@ class Leading:
                     "follow_from": leader.follow_from,
                     "floor_ts": leader.floor_ts,
                     "bootstrapped": leader.bootstrapped,
+                    "positions_value_micro": leader.value,
                 },
             )
         )

@@ -41,6 +41,10 @@ class Facts:
     has_position: bool
     buys_of_outcome: int
     same_order: bool
+    leader_value: int | None = None
+    equity: int = 0
+    lost_today: int = 0
+    saved: int = 0
 
 
 @dataclass(slots=True)
@@ -55,7 +59,11 @@ class Check:
 
 @dataclass(slots=True)
 class Verdict:
-    """``action`` is copy, skip or wait. A copy says how much (``budget`` or ``shares``) and within which ``limit``."""
+    """``action`` is copy, skip or wait. A copy says how much (``budget`` or ``shares``) and within which ``limit``.
+
+    ``wanted`` is the size of a BUY at the leader's price before minimums, caps and guards; ``granted`` what those left
+    of it; ``saved`` what is saved up of it. ``late``: decided as catch-up.
+    """
 
     action: str
     reason: Reason
@@ -63,6 +71,11 @@ class Verdict:
     budget: int = 0
     shares: int = 0
     limit: int = 0
+    share_cap: int = 0
+    wanted: int = 0
+    granted: int = 0
+    saved: int = 0
+    kind: TradeClass | None = None
 
 
 class _End(Exception):  # noqa: N818 - control flow of one function, not an error
@@ -97,7 +110,9 @@ def decide(f: Facts) -> Verdict:
     trace = _Trace()
     verdict = Verdict("copy", Reason.COPY, trace.lines)
     try:
-        kind = _common(f, trace)
+        if f.trade.side is Side.BUY and not f.trade.is_backfill and not f.trade.is_combo and not _once_spent(f):
+            verdict.wanted = sizing.wanted_usdc(f.policy, f.trade, f.leader_value, f.equity) or 0
+        kind = verdict.kind = _common(f, trace)
         if f.trade.side is Side.BUY:
             _buy(f, kind, trace, verdict)
         else:
@@ -168,6 +183,22 @@ def _buy(f: Facts, kind: TradeClass, t: _Trace, v: Verdict) -> None:
         )
     market = _market(f, t)
     assert market is not None
+    _filters(f, market, t)
+    t.require(not _once_spent(f), Reason.SKIP_SAME_ORDER, "order_already_copied", f.same_order, False)
+    if policy.daily_loss_stop_usdc:
+        stop = policy.daily_loss_stop_usdc
+        t.require(f.lost_today < stop, Reason.SKIP_DAILY_LOSS, "lost_today_micro", f.lost_today, stop)
+    _size(f, market, t, v)
+    _book_guards(f, market, late, t, v)
+
+
+def _once_spent(f: Facts) -> bool:
+    """True where a fixed size was already spent on the order that this fill belongs to."""
+    return f.same_order and f.policy.sizing_mode in ("fixed_usdc", "fixed_shares")
+
+
+def _filters(f: Facts, market: Market, t: _Trace) -> None:
+    trade, policy = f.trade, f.policy
     price = price_of(trade.usdc, trade.shares)
     in_range = policy.min_price <= price <= policy.max_price
     t.require(in_range, Reason.SKIP_PRICE_RANGE, "leader_price_micro", price, [policy.min_price, policy.max_price])
@@ -178,27 +209,45 @@ def _buy(f: Facts, kind: TradeClass, t: _Trace, v: Verdict) -> None:
         trade.usdc,
         policy.min_leader_usdc,
     )
+    labels = {market.category.lower(), *market.tags} - {""}
+    title = market.title.lower()
+    for name, wanted, found in (
+        ("only_categories", policy.only_categories, labels.intersection(policy.only_categories)),
+        ("skip_categories", policy.skip_categories, labels.intersection(policy.skip_categories)),
+        ("only_keywords", policy.only_keywords, {w for w in policy.only_keywords if w in title}),
+        ("skip_keywords", policy.skip_keywords, {w for w in policy.skip_keywords if w in title}),
+    ):
+        if wanted:
+            passed = bool(found) == name.startswith("only")
+            t.require(passed, Reason.SKIP_FILTERED, name, sorted(found) or sorted(labels), list(wanted))
     if policy.min_time_to_end_sec and market.end_at is not None:
-        left = (market.end_at - f.at) // SECOND
-        t.require(
-            left >= policy.min_time_to_end_sec,
-            Reason.SKIP_END_DATE,
-            "time_to_end_sec",
-            left,
-            policy.min_time_to_end_sec,
-        )
+        left, least = (market.end_at - f.at) // SECOND, policy.min_time_to_end_sec
+        t.require(left >= least, Reason.SKIP_END_DATE, "time_to_end_sec", left, least)
     if policy.max_buys_per_outcome:
         n, most = f.buys_of_outcome, policy.max_buys_per_outcome
         t.require(n < most, Reason.SKIP_BUYS_PER_OUTCOME, "buys_of_outcome", n, most)
-    if policy.sizing_mode == "fixed_usdc":
-        t.require(not f.same_order, Reason.SKIP_SAME_ORDER, "order_already_copied", f.same_order, False)
-    budget = _caps(f, market, t, sizing.buy_budget(policy, trade.usdc))
-    _book_guards(f, market, late, budget, t, v)
 
 
-def _caps(f: Facts, market: Market, t: _Trace, budget: int) -> int:
-    policy, least = f.policy, max(f.policy.min_copy_usdc, MICRO)
-    t.require(budget >= least, Reason.SKIP_BELOW_MIN, "budget_usdc_micro", budget, least)
+def _size(f: Facts, market: Market, t: _Trace, v: Verdict) -> None:
+    """The budget: what the mode wants, with what was saved up, at least the minimum, within caps and cash."""
+    trade, policy = f.trade, f.policy
+    least = max(policy.min_copy_usdc, MICRO)
+    if policy.sizing_mode == "bankroll_ratio":
+        t.require(bool(f.leader_value), Reason.SKIP_LEADER_VALUE, "leader_value_micro", f.leader_value, 1)
+    t.note("wanted_usdc_micro", v.wanted, f"{policy.sizing_mode} x {sizing.tier(policy, trade.usdc) / PPM:g}")
+    size = v.wanted + f.saved
+    if f.saved:
+        t.note("saved_up_micro", f.saved)
+    if size < least and policy.below_min == "raise":
+        size = least
+    if size < least and policy.below_min == "accumulate":
+        v.saved = v.wanted
+        t.require(False, Reason.SKIP_ACCUMULATING, "budget_usdc_micro", size, least)
+    t.require(size >= least, Reason.SKIP_BELOW_MIN, "budget_usdc_micro", size, least)
+    budget = size
+    if policy.sizing_mode == "fixed_shares":
+        v.share_cap = max(1, size * trade.shares // trade.usdc) if trade.usdc else 1
+        budget = ceil_div(size * (BPS + policy.buy_max_slippage_bps), BPS)
     with_fee = PPM + market.fee.rate_ppm
     caps = [
         (Reason.SKIP_CAP_TRADE, "per_trade_left_micro", policy.per_trade_cap_usdc, 0),
@@ -216,10 +265,10 @@ def _caps(f: Facts, market: Market, t: _Trace, budget: int) -> int:
     if policy.max_open_positions and not f.has_position:
         n, most = f.open_positions, policy.max_open_positions
         t.require(n < most, Reason.SKIP_CAP_POSITIONS, "open_positions", n, most)
-    return budget
+    v.budget, v.granted = budget, min(budget, size)
 
 
-def _book_guards(f: Facts, market: Market, late: bool, budget: int, t: _Trace, v: Verdict) -> None:
+def _book_guards(f: Facts, market: Market, late: bool, t: _Trace, v: Verdict) -> None:
     trade, policy, book = f.trade, f.policy, f.book
     if book is None:
         t.require(
@@ -252,8 +301,8 @@ def _book_guards(f: Facts, market: Market, late: bool, budget: int, t: _Trace, v
         depth,
         policy.min_depth_usdc,
     )
-    v.budget, v.limit = budget, limit
-    v.shares = budget * MICRO // ask
+    v.limit = limit
+    v.shares = min(v.budget * MICRO // ask, v.share_cap or 2**80)
 
 
 def _market(f: Facts, t: _Trace) -> Market | None:

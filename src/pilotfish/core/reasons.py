@@ -23,10 +23,14 @@ class Reason(StrEnum):
     SKIP_CATCHUP_NEW_POSITION = "SKIP_CATCHUP_NEW_POSITION"
     SKIP_PRICE_RANGE = "SKIP_PRICE_RANGE"
     SKIP_LEADER_SIZE = "SKIP_LEADER_SIZE"
+    SKIP_FILTERED = "SKIP_FILTERED"
     SKIP_END_DATE = "SKIP_END_DATE"
     SKIP_BUYS_PER_OUTCOME = "SKIP_BUYS_PER_OUTCOME"
     SKIP_SAME_ORDER = "SKIP_SAME_ORDER"
+    SKIP_LEADER_VALUE = "SKIP_LEADER_VALUE"
     SKIP_BELOW_MIN = "SKIP_BELOW_MIN"
+    SKIP_ACCUMULATING = "SKIP_ACCUMULATING"
+    SKIP_DAILY_LOSS = "SKIP_DAILY_LOSS"
     SKIP_CASH = "SKIP_CASH"
     SKIP_CAP_TRADE = "SKIP_CAP_TRADE"
     SKIP_CAP_MARKET = "SKIP_CAP_MARKET"
@@ -40,6 +44,9 @@ class Reason(StrEnum):
     SKIP_DEPTH = "SKIP_DEPTH"
     SKIP_RETRACTED = "SKIP_RETRACTED"
     SKIP_RESET = "SKIP_RESET"
+    EXIT_TAKE_PROFIT = "EXIT_TAKE_PROFIT"
+    EXIT_STOP_LOSS = "EXIT_STOP_LOSS"
+    EXIT_BY_HAND = "EXIT_BY_HAND"
     WAIT_MARKET = "WAIT_MARKET"
     WAIT_BOOK = "WAIT_BOOK"
     WAIT_TURN = "WAIT_TURN"
@@ -66,10 +73,14 @@ MEANING: dict[Reason, str] = {
     Reason.SKIP_CATCHUP_NEW_POSITION: "A missed BUY that would open a new position (catch_up_buy_open_new is off).",
     Reason.SKIP_PRICE_RANGE: "The leader's price is outside min_price … max_price.",
     Reason.SKIP_LEADER_SIZE: "The leader's fill is smaller than min_leader_usdc.",
+    Reason.SKIP_FILTERED: "The market's category, tags or title are filtered out (…_categories, …_keywords).",
     Reason.SKIP_END_DATE: "The market ends too soon (min_time_to_end_sec).",
     Reason.SKIP_BUYS_PER_OUTCOME: "Already copied max_buys_per_outcome BUYs of this outcome.",
     Reason.SKIP_SAME_ORDER: "The fixed size was already spent on this order of the leader.",
+    Reason.SKIP_LEADER_VALUE: "bankroll_ratio needs the value of the leader's positions, and it is not known yet.",
     Reason.SKIP_BELOW_MIN: "The size comes out below the minimum.",
+    Reason.SKIP_ACCUMULATING: "Below the minimum; saved up for the next BUYs of this leader and token (below_min).",
+    Reason.SKIP_DAILY_LOSS: "Equity is daily_loss_stop_usdc below where the UTC day began.",
     Reason.SKIP_CASH: "Not enough cash.",
     Reason.SKIP_CAP_TRADE: "Above the cap for one BUY.",
     Reason.SKIP_CAP_MARKET: "The cap for this market is used up.",
@@ -83,6 +94,9 @@ MEANING: dict[Reason, str] = {
     Reason.SKIP_DEPTH: "Too little on offer within the limit (min_depth_usdc).",
     Reason.SKIP_RETRACTED: "A reorg took the trade back.",
     Reason.SKIP_RESET: "The paper state was reset while this was waiting.",
+    Reason.EXIT_TAKE_PROFIT: "Sold by our own rule: its value was take_profit_bps above its cost.",
+    Reason.EXIT_STOP_LOSS: "Sold by our own rule: its value was stop_loss_bps below its cost.",
+    Reason.EXIT_BY_HAND: "Sold because a person closed the position.",
     Reason.WAIT_MARKET: "Waiting for the market's data.",
     Reason.WAIT_BOOK: "Waiting for the order book.",
     Reason.WAIT_TURN: "Waiting for an earlier trade of the same leader and token.",
@@ -103,6 +117,7 @@ class Outcome(StrEnum):
     CANCELLED_TOO_OLD = "CANCELLED_TOO_OLD"
     CANCELLED_NO_CASH = "CANCELLED_NO_CASH"
     CANCELLED_RESOLVED = "CANCELLED_RESOLVED"
+    CANCELLED_ARCHIVED = "CANCELLED_ARCHIVED"
     FAILED_NO_BOOK = "FAILED_NO_BOOK"
     FAILED_LIMIT = "FAILED_LIMIT"
 
@@ -114,6 +129,7 @@ OUTCOMES: dict[Outcome, str] = {
     Outcome.CANCELLED_TOO_OLD: "Pending over a restart for longer than the catch-up rules allow.",
     Outcome.CANCELLED_NO_CASH: "The cash was gone when the order reached the book.",
     Outcome.CANCELLED_RESOLVED: "The market was resolved first.",
+    Outcome.CANCELLED_ARCHIVED: "The portfolio was archived.",
     Outcome.FAILED_NO_BOOK: "No order book could be had until the time was over.",
     Outcome.FAILED_LIMIT: "Nobody bid within the limit until the time was over; what is left is still held.",
 }

@@ -8,38 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from enum import StrEnum
-from typing import TypeAlias
 
 import msgspec
 
-from pilotfish.core.problem import Problem
-from pilotfish.core.units import MICRO, format_micro, micro_from_decimal
-
-Value: TypeAlias = bool | int | str
-"""A setting's value inside the program."""
-
-
-class Kind(StrEnum):
-    """What a setting's value is, and how it is written."""
-
-    BOOL = "bool"
-    INT = "int"
-    USDC = "usdc"
-    RATIO = "ratio"
-    CHOICE = "choice"
-    TEXT = "text"
-    SECRET = "secret"  # noqa: S105
-
-
-class Scope(StrEnum):
-    """Who can set it. ``process`` settings are read from the environment at start and cannot be changed later."""
-
-    PROCESS = "process"
-    GLOBAL = "global"
-    PORTFOLIO = "portfolio"
-    LEADER = "leader"
+from pilotfish.core.setting_values import Kind as Kind
+from pilotfish.core.setting_values import Scope as Scope
+from pilotfish.core.setting_values import Setting as Setting
+from pilotfish.core.setting_values import SettingError as SettingError
+from pilotfish.core.setting_values import Value as Value
+from pilotfish.core.setting_values import parse as parse
+from pilotfish.core.setting_values import show as show
+from pilotfish.core.setting_values import text_of as text_of
+from pilotfish.core.setting_values import tiers_of, words_of
+from pilotfish.core.units import MICRO, micro_from_decimal
 
 
 class Origin(StrEnum):
@@ -50,32 +32,6 @@ class Origin(StrEnum):
     DASHBOARD = "dashboard"
     PORTFOLIO = "portfolio"
     LEADER = "leader"
-
-
-class SettingError(Problem, ValueError):
-    """A name or value that is not acceptable; the message says what would be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting. ``low`` and ``high`` are inclusive bounds in the stored unit."""
-
-    name: str
-    kind: Kind
-    default: Value
-    help: str
-    group: str
-    scope: Scope = Scope.GLOBAL
-    unit: str = ""
-    low: int | None = None
-    high: int | None = None
-    choices: tuple[str, ...] = ()
-    env: str = ""
-
-    @property
-    def env_name(self) -> str:
-        """The environment variable."""
-        return self.env or self.name.upper()
 
 
 class TriggerMode(StrEnum):
@@ -146,14 +102,27 @@ ALL: tuple[Setting, ...] = (
     _S("orphan_policy", _K.CHOICE, "exit", "What becomes of a paper fill whose leader trade a reorg took back.",
        "Copying", Scope.PORTFOLIO, choices=("exit", "keep")),
     # Sizing
-    _S("sizing_mode", _K.CHOICE, "fixed_usdc", "How a BUY is sized: a fixed amount once per leader order, or a share"
-       " of the leader's notional for each fill.", "Sizing", Scope.PORTFOLIO,
-       choices=("fixed_usdc", "leader_ratio")),
+    _S("sizing_mode", _K.CHOICE, "fixed_usdc", "How a BUY is sized: a fixed amount or number of shares once per leader"
+       " order; a part of the leader's notional for each fill (leader_ratio); or the same part of our equity as the"
+       " fill is of the value of the leader's positions (bankroll_ratio).", "Sizing", Scope.PORTFOLIO,
+       choices=("fixed_usdc", "fixed_shares", "leader_ratio", "bankroll_ratio")),
     _S("fixed_usdc", _K.USDC, _usdc("25"), "Spent once per leader order in mode fixed_usdc.", "Sizing",
        Scope.PORTFOLIO, unit="USDC", low=MICRO, high=_usdc("1000000")),
+    _S("fixed_shares", _K.USDC, _usdc("50"), "Bought once per leader order in mode fixed_shares, as long as they cost"
+       " no more than at the leader's price plus buy_max_slippage_bps.", "Sizing", Scope.PORTFOLIO, unit="shares",
+       low=MICRO, high=_usdc("1000000")),
     _S("leader_ratio", _K.RATIO, _usdc("0.01"), "Part of the leader's notional in mode leader_ratio.", "Sizing",
        Scope.PORTFOLIO, low=1, high=_usdc("100")),
-    _S("min_copy_usdc", _K.USDC, _usdc("1"), "A BUY smaller than this is skipped; the venue's own minimum is 1.",
+    _S("bankroll_ratio", _K.RATIO, MICRO, "In mode bankroll_ratio: times the part of the leader's positions that his"
+       " fill is.", "Sizing", Scope.PORTFOLIO, low=1, high=_usdc("100")),
+    _S("size_tiers", _K.TIERS, "", "Multiplies a size by the notional of the leader's fill: 0:1, 1000:0.5 halves it"
+       " from 1,000 USDC on. Below the first tier nothing is multiplied; empty = never.", "Sizing", Scope.PORTFOLIO),
+    _S("max_copy_usdc", _K.USDC, 0, "A BUY's size is cut to this; 0 = no limit.", "Sizing", Scope.PORTFOLIO,
+       unit="USDC", low=0, high=_usdc("1000000000")),
+    _S("below_min", _K.CHOICE, "skip", "A BUY whose size comes out below min_copy_usdc: skipped; saved up until the"
+       " next BUYs of the same leader and token make up the minimum (accumulate); or raised to the minimum.", "Sizing",
+       Scope.PORTFOLIO, choices=("skip", "accumulate", "raise")),
+    _S("min_copy_usdc", _K.USDC, _usdc("1"), "The least that a BUY spends; the venue's own minimum is 1.",
        "Sizing", Scope.PORTFOLIO, unit="USDC", low=MICRO, high=_usdc("1000000")),
     _S("burst_window_sec", _K.INT, 60, "Fills of one leader, token, side and price within this time count as one order"
        " where the order hash is not known.", "Sizing", Scope.PORTFOLIO, unit="s", low=0, high=3600),
@@ -176,6 +145,14 @@ ALL: tuple[Setting, ...] = (
        Scope.PORTFOLIO, unit="USDC", low=0, high=_usdc("1000000000")),
     _S("min_time_to_end_sec", _K.INT, 0, "BUY only in markets that end no sooner than this.", "Guardrails",
        Scope.PORTFOLIO, unit="s", low=0, high=365 * _DAY),
+    _S("only_categories", _K.LIST, "", "BUY only in markets with one of these categories or tags; empty = all.",
+       "Guardrails", Scope.PORTFOLIO),
+    _S("skip_categories", _K.LIST, "", "Never BUY in markets with one of these categories or tags.", "Guardrails",
+       Scope.PORTFOLIO),
+    _S("only_keywords", _K.LIST, "", "BUY only where the market's title contains one of these; empty = all.",
+       "Guardrails", Scope.PORTFOLIO),
+    _S("skip_keywords", _K.LIST, "", "Never BUY where the market's title contains one of these.", "Guardrails",
+       Scope.PORTFOLIO),
     _S("max_buys_per_outcome", _K.INT, 0, "Copy only the first so many BUYs per outcome; 0 = no limit.", "Guardrails",
        Scope.PORTFOLIO, low=0, high=100_000),
     _S("cap_mode", _K.CHOICE, "cut", "What happens to a BUY above a cap or the cash: cut to what is left, or skipped.",
@@ -192,9 +169,18 @@ ALL: tuple[Setting, ...] = (
        unit="USDC", low=0, high=_usdc("1000000000")),
     _S("max_open_positions", _K.INT, 0, "Most open positions; 0 = no limit.", "Guardrails", Scope.PORTFOLIO, low=0,
        high=100_000),
+    _S("daily_loss_stop_usdc", _K.USDC, 0, "No more BUYs until the next UTC day once equity is this much below where"
+       " the day began; 0 = off.", "Guardrails", Scope.PORTFOLIO, unit="USDC", low=0, high=_usdc("1000000000")),
+    _S("take_profit_bps", _K.INT, 0, "Sell a position whose value is this far above its cost; 0 = off.", "Guardrails",
+       Scope.PORTFOLIO, unit="bps", low=0, high=1_000_000),
+    _S("stop_loss_bps", _K.INT, 0, "Sell a position whose value is this far below its cost; 0 = off.", "Guardrails",
+       Scope.PORTFOLIO, unit="bps", low=0, high=10_000),
     # Execution
     _S("order_latency_ms", _K.INT, 300, "Time between a decision and its order reaching the book, before the market's"
        " own delay.", "Execution", Scope.PORTFOLIO, unit="ms", low=0, high=60_000),
+    _S("order_latency_p99_ms", _K.INT, 0, "Latency that one order in a hundred exceeds: each order then draws its own"
+       " around order_latency_ms, the median. 0 = always order_latency_ms.", "Execution", Scope.PORTFOLIO, unit="ms",
+       low=0, high=600_000),
     _S("book_max_age_ms", _K.INT, 1500, "Oldest book that a decision may use.", "Execution", unit="ms", low=0,
        high=60_000),
     _S("book_attempts", _K.INT, 3, "How often a book is asked for before a BUY is skipped.", "Execution", low=1,
@@ -203,8 +189,18 @@ ALL: tuple[Setting, ...] = (
        "Execution", low=1, high=20),
     _S("retry_interval_ms", _K.INT, 1000, "Wait between two such attempts, and between retries of an exit.",
        "Execution", unit="ms", low=50, high=60_000),
+    _S("local_books", _K.BOOL, True, "Keep order books from the venue's market channel; off = every book is read over"
+       " HTTP.", "Execution"),
+    _S("max_local_books", _K.INT, 300, "Most books kept; the least recently needed go first.", "Execution", low=1,
+       high=5_000),
+    _S("local_book_stale_ms", _K.INT, 15_000, "Kept books are not used when nothing, not even a heartbeat, came for"
+       " this long.", "Execution", unit="ms", low=1_000, high=600_000),
+    _S("local_book_check_sec", _K.INT, 60, "A kept book that nothing has confirmed for this long is compared with the"
+       " HTTP book before it is used.", "Execution", unit="s", low=1, high=3_600),
     _S("mark_interval_ms", _K.INT, 5000, "How often held tokens' books are read to value positions.", "Execution",
        unit="ms", low=500, high=3_600_000),
+    _S("market_refresh_sec", _K.INT, 60, "How often the markets of what is held are looked up for closings and"
+       " results.", "Execution", unit="s", low=1, high=_DAY),
     _S("reconcile_interval_sec", _K.INT, 300, "How often a leader's holdings are compared with the venue's.",
        "Execution", unit="s", low=5, high=_DAY),
     # Process (environment only)
@@ -245,62 +241,6 @@ def find(name: str) -> Setting:
     return setting
 
 
-_TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
-
-
-def parse(setting: Setting, given: object) -> Value:
-    """The typed value of what a person, a file or a request gave; raises :class:`SettingError` saying what is wrong."""
-    text = str(given).strip()
-    what = f"{setting.name} = {text[:60]!r}" if setting.kind is not Kind.SECRET else setting.name
-    if setting.kind is Kind.BOOL:
-        if isinstance(given, bool):
-            return given
-        if text.lower() in _TRUE | _FALSE:
-            return text.lower() in _TRUE
-        raise SettingError(f"{what}: expected true or false")
-    if setting.kind is Kind.CHOICE:
-        for choice in setting.choices:
-            if text.lower() == choice.lower():
-                return choice
-        raise SettingError(f"{what}: expected one of {', '.join(setting.choices)}")
-    if setting.kind in (Kind.TEXT, Kind.SECRET):
-        if not isinstance(given, str) or any(ord(c) < 32 for c in given):
-            raise SettingError(f"{what}: expected one line of text")
-        return text
-    if isinstance(given, bool):
-        raise SettingError(f"{what}: expected a number")
-    try:
-        scaled = micro_from_decimal(given)
-    except ValueError:
-        raise SettingError(f"{what}: expected a number") from None
-    if setting.kind is Kind.INT:
-        value, rest = divmod(scaled, MICRO)
-        if rest:
-            raise SettingError(f"{what}: expected a whole number")
-    else:
-        value = scaled
-    if (setting.low is not None and value < setting.low) or (setting.high is not None and value > setting.high):
-        low, high = (show(setting, b) if b is not None else "…" for b in (setting.low, setting.high))
-        raise SettingError(f"{what}: must be between {low} and {high}{' ' + setting.unit if setting.unit else ''}")
-    return value
-
-
-def show(setting: Setting, value: Value) -> bool | int | float | str:
-    """A value as JSON shows it: USDC and ratios as decimals, the rest as it is. Secrets are not hidden here."""
-    if setting.kind in (Kind.USDC, Kind.RATIO) and isinstance(value, int):
-        return int(value // MICRO) if value % MICRO == 0 else float(Decimal(value) / MICRO)
-    return value
-
-
-def text_of(setting: Setting, value: Value) -> str:
-    """A value as it is stored and put into the environment."""
-    if setting.kind is Kind.BOOL:
-        return "true" if value else "false"
-    if setting.kind in (Kind.USDC, Kind.RATIO) and isinstance(value, int):
-        return format_micro(value)
-    return str(value)
-
-
 @dataclass(frozen=True, slots=True)
 class Effective:
     """A resolved setting: its value, where it comes from, and the weaker sources that it beats."""
@@ -334,7 +274,7 @@ def resolve(
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings that one portfolio's decisions use, resolved."""
+    """The settings that one portfolio's decisions use, resolved; ``by_leader`` where a leader has some of his own."""
 
     trigger_mode: TriggerMode
     strict_both: bool
@@ -349,7 +289,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     orphan_policy: str
     sizing_mode: str
     fixed_usdc: int
+    fixed_shares: int
     leader_ratio: int
+    bankroll_ratio: int
+    size_tiers: tuple[tuple[int, int], ...]
+    max_copy_usdc: int
+    below_min: str
     min_copy_usdc: int
     burst_window_sec: int
     bankroll: int
@@ -361,6 +306,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     max_price: int
     min_leader_usdc: int
     min_time_to_end_sec: int
+    only_categories: tuple[str, ...]
+    skip_categories: tuple[str, ...]
+    only_keywords: tuple[str, ...]
+    skip_keywords: tuple[str, ...]
     max_buys_per_outcome: int
     cap_mode: str
     per_trade_cap_usdc: int
@@ -369,7 +318,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     total_cap_usdc: int
     daily_cap_usdc: int
     max_open_positions: int
+    daily_loss_stop_usdc: int
+    take_profit_bps: int
+    stop_loss_bps: int
     order_latency_ms: int
+    order_latency_p99_ms: int
     book_max_age_ms: int
     book_attempts: int
     market_attempts: int
@@ -377,13 +330,25 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     polygon_gap_grace_ms: int
     wait_for_api: bool
     api_lag_fallback_ms: int
+    by_leader: dict[str, Policy] = {}
+
+    def of(self, leader: str) -> Policy:
+        """The policy for one leader's trades."""
+        return self.by_leader.get(leader, self)
 
 
 def policy_from(values: Mapping[str, Value]) -> Policy:
     """A policy from effective values; names that are missing take their default."""
-    return msgspec.convert(
-        {f: values.get(f, BY_NAME[f].default) for f in Policy.__struct_fields__}, Policy, strict=True
-    )
+    fields = {f: _used(f, values) for f in Policy.__struct_fields__ if f != "by_leader"}
+    return msgspec.convert(fields, Policy, strict=True)
+
+
+def _used(name: str, values: Mapping[str, Value]) -> object:
+    setting = BY_NAME[name]
+    value = values.get(name, setting.default)
+    if setting.kind is Kind.LIST:
+        return words_of(str(value))
+    return tiers_of(str(value)) if setting.kind is Kind.TIERS else value
 
 
 def defaults(names: Iterable[str] | None = None) -> dict[str, Value]:

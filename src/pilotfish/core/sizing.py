@@ -3,14 +3,52 @@
 from __future__ import annotations
 
 from pilotfish.core.settings import Policy
+from pilotfish.core.trade import Trade
 from pilotfish.core.units import BPS, MICRO, PPM, ceil_div
 
 
-def buy_budget(policy: Policy, leader_usdc: int) -> int:
-    """USDC to spend on a copy of a leader's fill of ``leader_usdc``, before caps. Rounded down."""
-    if policy.sizing_mode == "leader_ratio":
-        return leader_usdc * policy.leader_ratio // PPM
-    return policy.fixed_usdc
+def wanted_usdc(policy: Policy, trade: Trade, leader_value: int | None, equity: int) -> int | None:
+    """USDC that a copy of a leader's BUY should spend at his price, before minimums and caps. Rounded down.
+
+    ``leader_value`` is what his positions are worth, ``equity`` what ours and our cash are; ``None`` = the mode needs
+    his value and it is not known.
+    """
+    if policy.sizing_mode == "fixed_shares":
+        wanted = ceil_div(policy.fixed_shares * trade.usdc, trade.shares)
+    elif policy.sizing_mode == "leader_ratio":
+        wanted = trade.usdc * policy.leader_ratio // PPM
+    elif policy.sizing_mode == "bankroll_ratio":
+        if not leader_value:
+            return None
+        wanted = trade.usdc * max(0, equity) * policy.bankroll_ratio // (leader_value * PPM)
+    else:
+        wanted = policy.fixed_usdc
+    wanted = wanted * tier(policy, trade.usdc) // PPM
+    return min(wanted, policy.max_copy_usdc) if policy.max_copy_usdc else wanted
+
+
+def tier(policy: Policy, leader_usdc: int) -> int:
+    """The multiplier (in millionths) for a leader's fill of ``leader_usdc``."""
+    factor = PPM
+    for low, times in policy.size_tiers:
+        if leader_usdc >= low:
+            factor = times
+    return factor
+
+
+def latency_ms(policy: Policy, draw: int) -> int:
+    """How long an order takes to reach the book. ``draw`` (0 … 999,999) places it in the distribution.
+
+    The lower half lies between half the median and the median; above it grows with the third power, so that one order
+    in a hundred takes ``order_latency_p99_ms`` or longer.
+    """
+    median, slow = policy.order_latency_ms, policy.order_latency_p99_ms
+    if slow <= median:
+        return median
+    if draw < PPM // 2:
+        return median // 2 + median * draw // PPM
+    above = draw - PPM // 2
+    return median + (slow - median) * above**3 // 490_000**3
 
 
 def sell_shares(held: int, sold: int, leader_before: int | None) -> int:

@@ -1,34 +1,51 @@
-"""Order books over HTTP: on demand for decisions and fills, and regularly for what is held."""
+"""Order books: from the market channel where one is kept and trusted, else over HTTP; on demand for decisions and
+fills, and regularly for what is held."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 
+from pilotfish.core.book import Book
 from pilotfish.core.events import BookMissing, BookSeen
 from pilotfish.feeds.hub import Hub
+from pilotfish.feeds.local_books import LocalBooks
 from pilotfish.polymarket.clob import BookError, Clob, parse_book
 from pilotfish.polymarket.http import VenueError
 
 log = structlog.get_logger(__name__)
 
 BATCH = 50
+MISSED_SECONDS = 60.0
+"""How often what nobody holds is valued."""
+REPEAT_SECONDS = 30.0
+"""A book that did not change is handed over again after this time."""
 
 
 class Books:
     """Answers every ask with a ``BookSeen`` requested after it, or a ``BookMissing``; one request a token at a time."""
 
-    def __init__(self, hub: Hub, clob: Clob) -> None:
+    def __init__(self, hub: Hub, clob: Clob, local: Callable[[Callable[[str], None]], LocalBooks]) -> None:
         self.hub = hub
         self.clob = clob
-        self.last_ok_at: float | None = None
+        self.local = local(self._reread)
         self._asked: dict[str, bool] = {}
         """Tokens with a request under way -> asked again since it began."""
+        self._valued: dict[str, tuple[Book, float]] = {}
 
     def ask(self, token_id: str) -> None:
-        """Read a token's book from now on."""
+        """Give a token's book as it is from now on."""
+        self.local.want(token_id)
+        book = self.local.get(token_id)
+        if book is not None:
+            self.hub.give(BookSeen(at=self.hub.now(), book=book))
+        else:
+            self._reread(token_id)
+
+    def _reread(self, token_id: str) -> None:
         if token_id in self._asked:
             self._asked[token_id] = True
             return
@@ -47,6 +64,7 @@ class Books:
 
     async def _read_once(self, token_id: str) -> None:
         requested_at = self.hub.now()
+        self.local.begin_http(token_id)
         try:
             payload = await self.clob.book(token_id)
         except VenueError as problem:
@@ -67,24 +85,52 @@ class Books:
             self.hub.bad_input("clob", f"book of {token_id}: {problem}", str(payload)[:2000])
             await self.hub.emit(BookMissing(at=received_at, token_id=token_id, detail=str(problem)))
             return
+        self.local.take_http(book, _clock(payload))
         await self.hub.emit(BookSeen(at=received_at, book=book))
 
+    # -- valuing -----------------------------------------------------------------------------------------------
+
     async def value_held(self, held: Callable[[], Iterable[str]]) -> None:
-        """Read the books of everything that is held, every ``mark_interval_ms``; never ends."""
+        """Hand over the books of everything that is held, every ``mark_interval_ms``; never ends."""
         while True:
             await asyncio.sleep(self.hub.number("mark_interval_ms") / 1000)
             tokens = sorted(held())
-            for i in range(0, len(tokens), BATCH):
-                await self._value(tokens[i : i + BATCH])
+            for token in tokens:
+                self.local.want(token)
+            await self._value_all(tokens)
+            self._valued = {token: x for token, x in self._valued.items() if self.local.kept(token)}
+
+    async def value_missed(self, missed: Callable[[], Iterable[str]]) -> None:
+        """Hand over the books of what leaders bought and nobody here holds, every minute; never ends."""
+        while True:
+            await asyncio.sleep(MISSED_SECONDS)
+            await self._value_all(sorted(missed()))
+
+    async def _value_all(self, tokens: list[str]) -> None:
+        over_http = []
+        for token in tokens:
+            book = self.local.get(token)
+            if book is None:
+                over_http.append(token)
+                continue
+            before, then = self._valued.get(token, (None, 0.0))
+            same = before is not None and (before.bids, before.asks) == (book.bids, book.asks)
+            if not same or time.monotonic() - then > REPEAT_SECONDS:
+                self._valued[token] = (book, time.monotonic())
+                await self.hub.emit(BookSeen(at=self.hub.now(), book=book))
+        for i in range(0, len(over_http), BATCH):
+            await self._value(over_http[i : i + BATCH])
 
     async def _value(self, tokens: list[str]) -> None:
         requested_at = self.hub.now()
+        for token in tokens:
+            self.local.begin_http(token)
         try:
             payloads = await self.clob.books(tokens)
         except VenueError as problem:
             log.debug("books in one request not available; reading them singly", error=str(problem))
             for token in tokens:
-                self.ask(token)
+                self._reread(token)
             return
         wanted = set(tokens)
         for payload in payloads:
@@ -93,3 +139,11 @@ class Books:
             )
             if token in wanted:
                 await self._emit(payload, token, requested_at)
+
+
+def _clock(payload: object) -> int:
+    """The venue's own time of a book, in ms; 0 where it does not say."""
+    try:
+        return int(payload["timestamp"])  # type: ignore[index]
+    except (KeyError, TypeError, ValueError):
+        return 0

@@ -49,6 +49,13 @@ class Hub:
         """Hand an event to the engine; waits while the queue is full."""
         await self.queue.put(event)
 
+    def give(self, event: Event) -> None:
+        """Hand an event to the engine from where nothing can wait."""
+        try:
+            self.queue.put_nowait(event)
+        except asyncio.QueueFull:
+            self.spawn(self.emit(event), "queued")
+
     def number(self, name: str) -> int:
         """A numeric setting's effective value."""
         return int(self.settings.get(name, BY_NAME[name].default))

@@ -1,33 +1,43 @@
-"""Market metadata: looked up when the engine asks, and again now and then for what is held."""
+"""Market metadata and resolutions: looked up when the engine asks, and again for what is held.
+
+What a market pays is taken from the best source that says it (PROTOCOL.md section 7): ``/v2/resolutions``, else the
+CLOB's winner, else Gamma. Where ``/v2/resolutions`` knows the question and calls it unsettled, nothing else counts.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
 
+import msgspec
 import structlog
 
 from pilotfish.core.events import Market, MarketMissing, MarketSeen
 from pilotfish.core.fees import UNKNOWN_FEE
 from pilotfish.feeds.hub import Hub
+from pilotfish.polymarket.clob import Clob, winner_payout
 from pilotfish.polymarket.contracts import is_combo_token, pad_condition
-from pilotfish.polymarket.data_api import DataApi
+from pilotfish.polymarket.data_api import DataApi, Payouts, RowError
 from pilotfish.polymarket.gamma import Gamma
 from pilotfish.polymarket.http import VenueError
 
 log = structlog.get_logger(__name__)
 
-REFRESH_SECONDS = 60.0
+RESOLUTIONS_AT_ONCE = 20
 
 
 class Markets:
     """Answers every ask with a ``MarketSeen`` or a ``MarketMissing``; one look-up a token at a time."""
 
-    def __init__(self, hub: Hub, gamma: Gamma, data: DataApi) -> None:
+    def __init__(self, hub: Hub, gamma: Gamma, data: DataApi, clob: Clob) -> None:
         self.hub = hub
         self.gamma = gamma
         self.data = data
+        self.clob = clob
+        self.settled: dict[str, tuple[int, ...]] = {}
+        """Condition -> what each outcome pays; final once known."""
         self._asked: set[str] = set()
+        self._seen: dict[str, Market] = {}
 
     def ask(self, token_id: str) -> None:
         """Look a token's market up."""
@@ -39,6 +49,7 @@ class Markets:
         try:
             market, detail = await self._look_up(token_id)
             if market is not None:
+                self._seen[token_id] = market
                 await self.hub.emit(MarketSeen(at=self.hub.now(), market=market))
             else:
                 log.warning("market not found", token_id=token_id, detail=detail)
@@ -54,7 +65,7 @@ class Markets:
         try:
             market = await self.gamma.market_of_token(token_id, self.hub.now())
             if market is not None:
-                return market, ""
+                return await self._with_payout(market), ""
             problems.append("Gamma does not list it")
         except VenueError as problem:
             problems.append(str(problem))
@@ -65,25 +76,72 @@ class Markets:
             token = None
         if token is None or token.is_combo:
             return None, "; ".join([*problems, "the Data API does not know the token"])
-        return (
-            Market(
-                token_id=token_id,
-                condition_id=pad_condition(token.condition_id),
-                outcome=token.outcome,
-                title=token.title,
-                slug=token.slug,
-                closed=token.closed,
-                fee=UNKNOWN_FEE,
-                payout=token.payout,
-                fetched_at=self.hub.now(),
-            ),
-            "",
+        market = Market(
+            token_id=token_id,
+            condition_id=pad_condition(token.condition_id),
+            outcome=token.outcome,
+            title=token.title,
+            slug=token.slug,
+            closed=token.closed,
+            fee=UNKNOWN_FEE,
+            payout=token.payout,
+            index=token.index,
+            fetched_at=self.hub.now(),
         )
+        return await self._with_payout(market), ""
 
-    async def refresh_held(self, held: Callable[[], Iterable[str]]) -> None:
-        """Look up again what is held, for closings and resolutions; never ends."""
+    # -- what it pays ------------------------------------------------------------------------------------------
+
+    async def _with_payout(self, market: Market) -> Market:
+        """The market with what it pays by the best source; a market that plainly trades is not asked about."""
+        ended = market.end_at is not None and market.end_at <= self.hub.now()
+        trades = market.accepting_orders and not market.closed and market.payout is None and not ended
+        if trades and market.condition_id not in self.settled:
+            return market
+        payout = await self._payout(market)
+        if payout is None:
+            return msgspec.structs.replace(market, payout=None)
+        return msgspec.structs.replace(market, payout=payout, closed=True)
+
+    async def _payout(self, market: Market) -> int | None:
+        condition = market.condition_id
+        if condition not in self.settled:
+            known = await self._resolutions([condition])
+            if condition in known and known[condition] is None:
+                return None
+        payouts = self.settled.get(condition)
+        if payouts is not None and 0 <= market.index < len(payouts):
+            return payouts[market.index]
+        try:
+            told = await self.clob.market(condition)
+        except VenueError as problem:
+            log.warning("the CLOB cannot be asked who won", condition=condition, error=str(problem))
+            told = None
+        winner = winner_payout(told, market.token_id) if told is not None else None
+        return winner if winner is not None else market.payout
+
+    async def _resolutions(self, conditions: list[str]) -> dict[str, Payouts]:
+        """Ask what conditions pay, and keep what is settled. Unknown or unusable answers are left out."""
+        try:
+            found = await self.data.resolutions(conditions)
+        except VenueError as problem:
+            log.warning("resolutions not available", error=str(problem))
+            return {}
+        except RowError as problem:
+            self.hub.bad_input("data", f"/v2/resolutions: {problem}", ",".join(conditions))
+            return {}
+        self.settled.update({c: payouts for c, payouts in found.items() if payouts is not None})
+        return found
+
+    async def refresh(self, wanted: Callable[[], Iterable[str]]) -> None:
+        """Look up again what is held or followed, for closings and resolutions: at once, then regularly."""
         while True:
-            await asyncio.sleep(REFRESH_SECONDS)
-            for token in sorted(held()):
+            tokens = sorted(wanted())
+            conditions = sorted({self._seen[x].condition_id for x in tokens if x in self._seen} - set(self.settled))
+            for i in range(0, len(conditions), RESOLUTIONS_AT_ONCE):
+                await self._resolutions(conditions[i : i + RESOLUTIONS_AT_ONCE])
+            tokens.sort(key=lambda x: x in self._seen and self._seen[x].condition_id not in self.settled)
+            for token in tokens:
                 self.ask(token)
                 await asyncio.sleep(0.05)
+            await asyncio.sleep(self.hub.number("market_refresh_sec"))

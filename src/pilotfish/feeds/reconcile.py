@@ -63,9 +63,15 @@ class Reconcile:
                     holdings=tuple(sorted(holdings.shares.items())),
                     conditions=tuple(sorted(holdings.conditions.items())),
                     bootstrap=bootstrap,
+                    value=holdings.value,
                 )
             )
             return
+
+    def ask_values(self) -> None:
+        """Read what every leader holds soon: its value is needed for sizing."""
+        for leader in self._followed_at:
+            self.ask(leader, bootstrap=False)
 
     async def run(self) -> None:
         """Compare every leader in turn; never ends."""

@@ -49,6 +49,16 @@ def _levels(side: Any, what: str) -> list[tuple[int, int]]:
         raise BookError(f"{what}: {problem}") from None
 
 
+def winner_payout(market: Mapping[str, Any], token_id: str) -> int | None:
+    """What a token pays by ``tokens[].winner`` of a closed market: all or nothing; ``None`` = it does not say."""
+    tokens = [t for t in market.get("tokens") or () if isinstance(t, Mapping)]
+    winners = [str(t.get("token_id")) for t in tokens if t.get("winner") is True]
+    known = {str(t.get("token_id")) for t in tokens}
+    if market.get("closed") is not True or len(winners) != 1 or token_id not in known:
+        return None
+    return MICRO if winners[0] == token_id else 0
+
+
 class Clob:
     """Reads books and markets."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -19,6 +20,8 @@ PAGE = 500
 """Rows per page: v1's limit, half of v2's."""
 MAX_PAGES = 200
 V1_MAX_OFFSET = 5000
+WEI = 10**18
+"""One, in the prices of resolution rows."""
 V2_RETRY_AFTER = 600.0
 """Seconds until v2 is tried again after it answered 404."""
 TYPES = "TRADE,SPLIT,MERGE,REDEEM,CONVERSION"
@@ -49,15 +52,22 @@ class ActivityWindow:
 
 @dataclass(slots=True)
 class Holdings:
-    """What a wallet holds: token id -> millionths of shares, and token id -> condition."""
+    """What a wallet holds: token id -> millionths of shares, token id -> condition, and what it is worth together
+    (millionths of a USDC)."""
 
     shares: dict[str, int] = field(default_factory=dict)
     conditions: dict[str, str] = field(default_factory=dict)
+    value: int = 0
+
+
+Payouts: TypeAlias = tuple[int, ...] | None
+"""Millionths per share of each outcome in the venue's order; ``None`` = not settled yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenInfo:
-    """Token -> condition and outcome. ``payout`` is millionths per share once resolved."""
+    """Token -> condition and outcome (``index`` in the venue's order, -1 = not said). ``payout`` is millionths per
+    share once resolved."""
 
     token_id: str
     condition_id: str
@@ -67,6 +77,7 @@ class TokenInfo:
     closed: bool
     is_combo: bool
     payout: int | None
+    index: int
 
 
 def _first(row: Mapping[str, Any], *names: str) -> Any:
@@ -339,6 +350,25 @@ class DataApi:
                 return _token_info(row)
         return None
 
+    async def resolutions(self, conditions: Sequence[str]) -> dict[str, Payouts]:
+        """What up to 20 conditions pay; conditions that the service has no row for are left out.
+
+        Rows that cannot be used raise :class:`RowError`.
+        """
+        asked = ",".join(conditions)
+        try:
+            answer = await self._v2("/v2/resolutions", {"condition_id": asked, "_": time.time_ns()})
+        except VenueError as problem:
+            if problem.status != 400:
+                raise
+            answer = await self._v2("/v2/resolutions", {"condition": asked, "_": time.time_ns()})
+        rows = answer.get("data") if isinstance(answer, Mapping) else None
+        found: dict[str, Payouts] = {}
+        for row in rows if isinstance(rows, list) else []:
+            if isinstance(row, Mapping) and row.get("condition_id"):
+                found[pad_condition(str(row["condition_id"]))] = parse_resolution(row)
+        return found
+
     async def serving_lag_seconds(self) -> int | None:
         """How far the service says that it is behind, or ``None`` where it does not say."""
         answer = await self._v2("/v2/status", {})
@@ -364,7 +394,38 @@ def _token_info(row: Mapping[str, Any]) -> TokenInfo:
         closed=row.get("closed") is True,
         is_combo=row.get("module") == "combo",
         payout=payout,
+        index=index
+        if isinstance(index := _first(row, "clob_index", "outcome_index"), int) and 0 <= index < 100
+        else -1,
     )
+
+
+def parse_resolution(row: Mapping[str, Any]) -> Payouts:
+    """What a row of ``/v2/resolutions`` says (PROTOCOL.md sections 4, 7 and 9).
+
+    ``payouts`` counts wherever it is given. A resolved question without them has a price in 1e18: what the first
+    outcome pays; "69" means unset. Raises :class:`RowError` for payouts that cannot be.
+    """
+    given = row.get("payouts")
+    if given is not None:
+        try:
+            payouts = tuple(int(str(p)) for p in given)
+        except (TypeError, ValueError):
+            raise RowError(f"payouts: {str(given)[:80]}") from None
+        if not payouts or any(not 0 <= p <= MICRO for p in payouts) or sum(payouts) > MICRO:
+            raise RowError(f"payouts: {str(given)[:80]}")
+        return payouts if sum(payouts) else None
+    price = str(row.get("price") or "69").strip()
+    if str(row.get("status", "")).lower() != "resolved" or price == "69":
+        return None
+    try:
+        scaled = int(price)
+    except ValueError:
+        raise RowError(f"price: {price[:80]}") from None
+    if scaled not in (0, WEI // 2, WEI):
+        raise RowError(f"price: {price[:80]}")
+    first = scaled * MICRO // WEI
+    return first, MICRO - first
 
 
 def _page(answer: Any, route: str) -> tuple[list[Any], str | None]:
@@ -386,6 +447,8 @@ def _add_positions(held: Holdings, rows: list[Any], size_field: str) -> None:
             continue
         if shares > 0:
             held.shares[token] = held.shares.get(token, 0) + shares
+            with contextlib.suppress(ValueError):
+                held.value += max(0, micro_from_decimal(_first(row, "current_value", "currentValue") or 0))
             condition = _condition(_first(row, "condition_id", "conditionId"))
             if condition is not None:
                 held.conditions[token] = condition

@@ -85,7 +85,8 @@ def parse_market(market: Mapping[str, Any], token_id: str, fetched_at: int) -> M
     except ValueError:
         tick = 10_000
     tags = market.get("tags")
-    labels = [str(t.get("label", "")) for t in tags if isinstance(t, Mapping)] if isinstance(tags, list) else []
+    tags = tags if isinstance(tags, list) else []
+    labels = [str(t.get("label") or "") if isinstance(t, Mapping) else str(t) for t in tags]
     delay = market.get("secondsDelay")
     return Market(
         token_id=token_id,
@@ -94,6 +95,8 @@ def parse_market(market: Mapping[str, Any], token_id: str, fetched_at: int) -> M
         title=str(market.get("question") or "")[:500],
         slug=str(market.get("slug") or "")[:300],
         category=str(market.get("category") or (labels[0] if labels else ""))[:100],
+        tags=tuple(dict.fromkeys(" ".join(label.lower().split())[:100] for label in labels if label.strip())),
+        index=index,
         closed=market.get("closed") is True,
         accepting_orders=market.get("acceptingOrders") is not False,
         tick=tick if 0 < tick < MICRO else 10_000,

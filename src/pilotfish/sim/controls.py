@@ -11,6 +11,7 @@ from pilotfish.core.units import MICRO, micro_from_decimal
 from pilotfish.sim.chain import Order, Tx
 from pilotfish.sim.manual import HELP
 from pilotfish.sim.market import SimMarket, digest
+from pilotfish.sim.market_ws import MarketChannel
 from pilotfish.sim.rpc import Rpc
 from pilotfish.sim.story import wallet_of
 from pilotfish.sim.venue import Fault, Venue
@@ -19,9 +20,10 @@ from pilotfish.sim.venue import Fault, Venue
 class Controls:
     """Handlers; mounted under ``/_sim``."""
 
-    def __init__(self, venue: Venue, rpc: Rpc) -> None:
+    def __init__(self, venue: Venue, rpc: Rpc, books: MarketChannel) -> None:
         self.venue = venue
         self.rpc = rpc
+        self.channel = books
 
     def routes(self) -> list[web.RouteDef]:
         """All routes."""
@@ -35,6 +37,7 @@ class Controls:
             "resolve": self.resolve,
             "faults": self.faults,
             "rpc": self.rpc_control,
+            "market_ws": self.market_ws,
             "reorgs": self.reorgs,
             "api": self.api,
             "pause": self.pause,
@@ -78,6 +81,8 @@ class Controls:
                 "connections": self.rpc.connections,
                 "subscriptions": [f for c in self.rpc.clients for f in c.logs.values()],
                 "delivered_logs": self.venue.delivered_logs,
+                "book_sockets": [sorted(c.tokens) for c in self.channel.clients],
+                "book_connections": self.channel.connections,
             }
         )
 
@@ -177,6 +182,8 @@ class Controls:
         if market.index(token) == 1:
             bids, asks = {MICRO - p: s for p, s in asks.items()}, {MICRO - p: s for p, s in bids.items()}
         market.bids, market.asks, market.frozen, market.changed_at = bids, asks, True, time.time()
+        if body.get("tick"):
+            market.tick = micro_from_decimal(body["tick"])
         return {"ok": True}
 
     async def markets(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -206,6 +213,8 @@ class Controls:
         for market in self.venue.chain.markets.values():
             if body.get("condition_id") == market.condition_id or body.get("token_id") in market.tokens:
                 market.closed = True
+                market.told_by = tuple(body.get("told_by", market.told_by))
+                market.disputed, market.unlisted = bool(body.get("disputed")), bool(body.get("unlisted"))
                 if body.get("payouts"):
                     first, second = body["payouts"]
                     market.payouts = (micro_from_decimal(first), micro_from_decimal(second))
@@ -254,6 +263,31 @@ class Controls:
                 self.venue.blocks_stopped = False
             case "chain_id":
                 self.venue.chain_id = int(body["value"])
+            case other:
+                raise ValueError(f"no action {other!r}")
+        return {"ok": True}
+
+    async def market_ws(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Faults of the market channel."""
+        match str(body["action"]):
+            case "drop":
+                return {"dropped": await self.channel.drop()}
+            case "refuse":
+                self.channel.refuse_until = time.time() + float(body.get("seconds", 5))
+                await self.channel.drop()
+            case "mute":
+                for client in self.channel.clients:
+                    client.mute = True
+            case "silent":
+                for client in self.channel.clients:
+                    client.silent = True
+            case "skip":
+                self.channel.skip = int(body.get("count", 1))
+            case "cross":
+                self.channel.cross(str(body["token_id"]))
+            case "raw":
+                for client in self.channel.clients:
+                    client.send(str(body["value"]))
             case other:
                 raise ValueError(f"no action {other!r}")
         return {"ok": True}

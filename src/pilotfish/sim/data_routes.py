@@ -177,7 +177,7 @@ class DataRoutes:
         wanted = set((request.query.get("condition_id") or request.query.get("condition") or "").split(","))
         seen: dict[str, SimMarket] = {}
         for market in self.venue.chain.markets.values():
-            if market.condition_id in wanted:
+            if market.condition_id in wanted and not market.unlisted:
                 seen[market.condition_id] = market
         return web.json_response(_envelope([_resolution(m) for m in seen.values()], 100, None))
 
@@ -331,7 +331,7 @@ def _position(user: str, market: SimMarket, token: str, shares: int) -> dict[str
 
 
 def _token(market: SimMarket, token: str) -> dict[str, Any]:
-    index = market.index(token)
+    index, paid = market.index(token), market.paid("resolutions")
     return {
         "token_id": token,
         "condition_id": market.condition_id,
@@ -341,8 +341,8 @@ def _token(market: SimMarket, token: str) -> dict[str, Any]:
         "clob_index": index,
         "outcome": market.outcomes[index],
         "opposite_token_id": market.tokens[1 - index],
-        "resolved": market.payouts is not None,
-        "final_price": market.payouts[index] / MICRO if market.payouts else None,
+        "resolved": paid is not None,
+        "final_price": paid[index] / MICRO if paid else None,
         "title": market.question,
         "market_slug": market.slug,
         "closed": market.closed,
@@ -355,13 +355,14 @@ def _token(market: SimMarket, token: str) -> dict[str, Any]:
 
 
 def _resolution(market: SimMarket) -> dict[str, Any]:
+    payouts = market.paid("resolutions")
     return {
         "condition_id": market.condition_id,
         "question_id": market.condition_id,
-        "status": "resolved" if market.payouts else "initialized",
-        "payouts": list(market.payouts) if market.payouts else None,
+        "status": "resolved" if payouts else "disputed" if market.disputed else "initialized",
+        "payouts": list(payouts) if payouts else None,
         "price": "69",
-        "was_disputed": False,
+        "was_disputed": market.disputed,
         "extended_review": False,
         "new_version_q": False,
         "last_update_timestamp": int(time.time()),

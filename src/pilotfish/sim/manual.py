@@ -18,14 +18,17 @@ HELP = {
     " moves: {token_id: shares that it adds}}",
     "POST /_sim/logs": "deliver a raw log object to everybody who subscribed to such: {log}",
     "POST /_sim/holdings": "what a wallet held before everything: {wallet, holdings: {token_id: shares}}",
-    "POST /_sim/books": "set a book and stop it from moving: {token_id, bids: [[price, size]], asks: […]};"
-    " both empty = no book",
+    "POST /_sim/books": "set a book and stop it from moving: {token_id, bids: [[price, size]], asks: […],"
+    " tick}; both empty = no book",
     "POST /_sim/markets": "list a market: {question, mid, fee_rate, category}; answers its tokens",
-    "POST /_sim/resolve": "close a market: {condition_id or token_id, payouts: [1, 0]}; without payouts only closed",
+    "POST /_sim/resolve": "close a market: {condition_id or token_id, payouts: [1, 0], told_by:"
+    " [resolutions, clob, gamma], disputed: bool, unlisted: bool}; without payouts only closed",
     "POST /_sim/faults": "{service: data|gamma|clob|rpc:METHOD, mode: status|html|hang|truncate|empty|off, status,"
     " count, seconds}",
     "POST /_sim/rpc": "{action: drop|refuse|mute|forget|raw|strip_data|stop_blocks|start_blocks|chain_id, seconds,"
     " count, value}",
+    "POST /_sim/market_ws": "{action: drop|refuse|mute|silent|skip|cross|raw, seconds, count, token_id, value}; silent:"
+    " heartbeats are answered but changes are not sent; skip: so many changes are lost",
     "POST /_sim/reorgs": "{tx_hash, remine_after: seconds or null}",
     "POST /_sim/api": "{v1_only: bool, lag: [from, to] seconds, late_logs: 0…1}",
     "POST /_sim/pause": "the leaders stop acting; blocks go on",

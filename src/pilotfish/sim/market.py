@@ -21,7 +21,10 @@ def digest(*parts: object) -> str:
 
 @dataclass(slots=True)
 class SimMarket:
-    """A two-outcome market. ``mid`` is the first outcome's price in millionths, ``book`` its bids and asks."""
+    """A two-outcome market. ``mid`` is the first outcome's price in millionths, ``bids`` and ``asks`` its book.
+
+    ``told_by``: the services that know the result. ``unlisted``: ``/v2/resolutions`` has no row for it.
+    """
 
     condition_id: str
     question: str
@@ -37,6 +40,9 @@ class SimMarket:
     level_size: int = 800 * MICRO
     closed: bool = False
     payouts: tuple[int, int] | None = None
+    disputed: bool = False
+    unlisted: bool = False
+    told_by: tuple[str, ...] = ("resolutions", "clob", "gamma")
     frozen: bool = False
     bids: dict[int, int] = field(default_factory=dict)
     asks: dict[int, int] = field(default_factory=dict)
@@ -57,6 +63,10 @@ class SimMarket:
     def version(self) -> str:
         """Protocol version, as Gamma names it."""
         return "v2" if self.exchange == EXCHANGE_V3 else "v1"
+
+    def paid(self, service: str) -> tuple[int, int] | None:
+        """What each outcome pays, as far as a service says so."""
+        return self.payouts if service in self.told_by else None
 
     def index(self, token_id: str) -> int:
         """0 or 1: which outcome a token is."""

@@ -57,14 +57,14 @@ class MarketRoutes:
         market = self.venue.chain.markets.get(token)
         if market is None or market.closed or not (market.bids or market.asks):
             return web.json_response({"error": "No orderbook exists for the requested token id"}, status=404)
-        return web.json_response(_book(market, token))
+        return web.json_response(book_of(market, token))
 
     async def books(self, request: web.Request) -> web.Response:
         """``POST /books``."""
         wanted = [str(item.get("token_id")) for item in await request.json()]
         markets = self.venue.chain.markets
         found = [(markets[t], t) for t in wanted if t in markets and not markets[t].closed]
-        return web.json_response([_book(m, t) for m, t in found])
+        return web.json_response([book_of(m, t) for m, t in found])
 
     async def midpoint(self, request: web.Request) -> web.Response:
         """``/midpoint``."""
@@ -98,7 +98,7 @@ class MarketRoutes:
                 "token_id": token,
                 "outcome": market.outcomes[i],
                 "price": market.price(token) / MICRO,
-                "winner": bool(market.payouts and market.payouts[i] == MICRO),
+                "winner": (market.paid("clob") or (0, 0))[i] == MICRO,
             }
             for i, token in enumerate(market.tokens)
         ]
@@ -123,7 +123,7 @@ def _levels(side: dict[int, int], *, descending: bool) -> list[dict[str, str]]:
     ]  # fmt: skip
 
 
-def _book(market: SimMarket, token: str) -> dict[str, Any]:
+def book_of(market: SimMarket, token: str) -> dict[str, Any]:
     bids, asks = market.sides(token)
     shown = {"bids": _levels(bids, descending=False), "asks": _levels(asks, descending=True)}
     last = market.last_trade if market.index(token) == 0 else MICRO - market.last_trade
@@ -141,7 +141,7 @@ def _book(market: SimMarket, token: str) -> dict[str, Any]:
 
 
 def _gamma(market: SimMarket) -> dict[str, Any]:
-    prices = market.payouts or (market.mid, MICRO - market.mid)
+    prices = market.paid("gamma") or (market.mid, MICRO - market.mid)
     ids = json.dumps(list(market.tokens)) if market.version == "v1" else list(market.tokens)
     answer: dict[str, Any] = {
         "id": str(int(digest(market.condition_id)[:8], 16)),
@@ -164,6 +164,7 @@ def _gamma(market: SimMarket) -> dict[str, Any]:
         "secondsDelay": 1 if market.category == "sports" else 0,
         "feesEnabled": market.fee_rate_ppm > 0,
         "category": market.category,
+        "tags": [{"id": "1", "label": market.category.title(), "slug": market.category}],
     }
     if market.fee_rate_ppm:
         answer["feeType"] = f"{market.category}_fees"
@@ -173,6 +174,6 @@ def _gamma(market: SimMarket) -> dict[str, Any]:
             "takerOnly": True,
             "rebateRate": 0.25,
         }
-    if market.payouts:
+    if market.paid("gamma"):
         answer |= {"umaResolutionStatus": "resolved", "closedTime": "2026-01-01 00:00:00+00"}
     return answer

@@ -15,6 +15,7 @@ from pilotfish.core.problem import Problem
 from pilotfish.sim.controls import Controls
 from pilotfish.sim.data_routes import DataRoutes, error
 from pilotfish.sim.market_routes import MarketRoutes
+from pilotfish.sim.market_ws import MarketChannel
 from pilotfish.sim.rpc import Rpc
 from pilotfish.sim.venue import Venue
 
@@ -32,6 +33,7 @@ def urls(port: int) -> dict[str, str]:
         "DATA_API_URL": f"http://{base}/data",
         "GAMMA_API_URL": f"http://{base}/gamma",
         "CLOB_HTTP_URL": f"http://{base}/clob",
+        "CLOB_MARKET_WS_URL": f"ws://{base}/ws/market",
         "POLYGON_WS_URL": f"ws://{base}/rpc",
         "POLYGON_HTTP_URL": f"http://{base}/rpc",
     }
@@ -71,12 +73,13 @@ def _middleware(venue: Venue) -> Middleware:
 @asynccontextmanager
 async def serve(venue: Venue, port: int) -> AsyncIterator[int]:
     """Serve a venue on localhost; gives the port (a free one for 0). Raises :class:`PortError`."""
-    rpc = Rpc(venue)
+    rpc, books = Rpc(venue), MarketChannel(venue)
     app = web.Application(middlewares=[_middleware(venue)], client_max_size=8 * 2**20)
     app.add_routes(DataRoutes(venue).routes())
     app.add_routes(MarketRoutes(venue).routes())
     app.add_routes(rpc.routes())
-    app.add_routes(Controls(venue, rpc).routes())
+    app.add_routes(books.routes())
+    app.add_routes(Controls(venue, rpc, books).routes())
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port)
@@ -94,4 +97,5 @@ async def serve(venue: Venue, port: int) -> AsyncIterator[int]:
         loop.cancel()
         await asyncio.gather(loop, return_exceptions=True)
         await rpc.drop()
+        await books.drop()
         await runner.cleanup()

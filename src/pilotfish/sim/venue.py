@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,8 @@ class Venue:
         self.rpc_methods: Counter[str] = Counter()
         self.recent: deque[dict[str, Any]] = deque(maxlen=5_000)
         self.delivered_logs = 0
+        self.on_tick: Callable[[], None] = lambda: None
+        """Called after each step, for those who listen to books."""
 
     def characters(self) -> list[Character]:
         """The leaders that are worth following."""
@@ -71,6 +74,7 @@ class Venue:
             if self.replay is not None and not self.paused:
                 self.replay.tick(now)
             self.chain.tick(now)
+            self.on_tick()
             await asyncio.sleep(LOOP_SECONDS)
 
     def note(self, service: str, path: str, query: dict[str, str]) -> None:

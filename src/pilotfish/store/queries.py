@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, Table, and_, select
 
-from pilotfish.core.units import MICRO, price_of
+from pilotfish.core.units import MICRO, price_of, proceeds_of
 from pilotfish.store import tables as t
 
 Row = dict[str, Any]
@@ -72,9 +72,16 @@ def decision(r: Any) -> Row:
         "id": r.id,
         "trade_id": r.trade_id,
         "adjustment_id": r.adjustment_id,
+        "rule": r.rule,
         "portfolio": r.portfolio,
+        "leader": r.leader,
+        "token_id": r.token_id,
+        "side": r.side,
         "action": r.action,
         "reason": r.reason,
+        "class": r._mapping["class"],
+        "wanted_usdc_micro": r.wanted_usdc_micro,
+        "granted_usdc_micro": r.granted_usdc_micro,
         "decided_at": iso(r.decided_at),
         "trace": [{"check": c, "value": value, "limit": limit, "passed": ok} for c, value, limit, ok in r.trace],
     }
@@ -116,6 +123,7 @@ def fill(r: Any) -> Row:
         "usdc_micro": r.usdc_micro,
         "price": decimal(r.price_micro),
         "fee_micro": r.fee_micro,
+        "leader_price": decimal(r.leader_price_micro),
         "filled_at": iso(r.filled_at),
         "levels": [{"price": decimal(price), "shares_micro": shares} for price, shares in r.levels],
         "delay_cost_micro": r.delay_cost_micro,
@@ -137,6 +145,8 @@ def position(r: Any) -> Row:
         "realized_pnl_micro": r.realized_pnl_micro,
         "fees_micro": r.fees_micro,
         "mark_price": decimal(r.mark_price_micro),
+        "value_micro": proceeds_of(r.shares_micro, r.mark_price_micro or 0),
+        "unrealized_pnl_micro": proceeds_of(r.shares_micro, r.mark_price_micro or 0) - r.cost_micro,
         "status": r.status,
         "opened_at": iso(r.opened_at),
         "closed_at": iso(r.closed_at),
@@ -268,3 +278,33 @@ def leaders(c: Connection) -> list[Row]:
         }
         for r in c.execute(statement)
     ]
+
+
+def trade_with_decisions(c: Connection, trade_id: int) -> Row | None:
+    """One trade with its raw payload, and each portfolio's decision with intents and fills; ``None`` = no such."""
+    row = c.execute(select(t.trades).where(t.trades.c.id == trade_id)).first()
+    if row is None:
+        return None
+    raw = c.execute(select(t.trade_raw.c.payload).where(t.trade_raw.c.trade_id == trade_id)).scalar()
+    decided = select(t.decisions).where(t.decisions.c.trade_id == trade_id).order_by(t.decisions.c.portfolio)
+    return {**trade(row), "decisions": [with_intents(c, decision(d)) for d in c.execute(decided)], "raw": raw}
+
+
+def with_intents(c: Connection, row: Row) -> Row:
+    """A decision with its intents, each with its fills."""
+    intents = [intent(i) for i in c.execute(select(t.intents).where(t.intents.c.decision_id == row["id"]))]
+    for one in intents:
+        filled = select(t.fills).where(t.fills.c.intent_id == one["id"]).order_by(t.fills.c.id)
+        one["fills"] = [fill(f) for f in c.execute(filled)]
+    return {**row, "intents": intents}
+
+
+def decisions_of(c: Connection, trade_ids: list[int]) -> dict[int, list[Row]]:
+    """What was decided on trades: portfolio, action and reason of each decision, by trade."""
+    d = t.decisions.c
+    query = select(d.id, d.trade_id, d.portfolio, d.action, d.reason).where(d.trade_id.in_(trade_ids))
+    found: dict[int, list[Row]] = {}
+    for r in c.execute(query.order_by(d.portfolio)):
+        row = {"id": r.id, "portfolio": r.portfolio, "action": r.action, "reason": r.reason}
+        found.setdefault(r.trade_id, []).append(row)
+    return found

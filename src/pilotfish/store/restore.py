@@ -18,6 +18,7 @@ from pilotfish.core.ledger import Position
 from pilotfish.core.settings import Policy
 from pilotfish.core.trade import Side, Source, Trade, TradeClass, exit_without_trade
 from pilotfish.core.units import SECOND
+from pilotfish.store import portfolios_store
 from pilotfish.store import tables as t
 
 DAY = 86_400 * SECOND
@@ -74,7 +75,7 @@ def restored(c: Connection, policies: dict[str, Policy], at: int) -> Restored:
     trades = tuple(trade_from_row(row) for row in c.execute(query.order_by(t.trades.c.id)))
     return Restored(
         at=at,
-        portfolios=tuple(_portfolio(c, name, policy, at) for name, policy in sorted(policies.items())),
+        portfolios=tuple(portfolio(c, name, policy, at) for name, policy in sorted(policies.items())),
         trades=_whole_keys(trades),
         last_trade_id=_last(c, t.trades),
         last_decision_id=_last(c, t.decisions),
@@ -103,7 +104,8 @@ def _last(c: Connection, table: Table) -> int:
     return max(highest, int((kept or {}).get(table.name, 0)))
 
 
-def _portfolio(c: Connection, name: str, policy: Policy, at: int) -> PortfolioState:
+def portfolio(c: Connection, name: str, policy: Policy, at: int) -> PortfolioState:
+    """One portfolio's books and open business."""
     bankroll = c.execute(select(t.portfolios.c.bankroll_micro).where(t.portfolios.c.name == name)).scalar()
     assert bankroll is not None, f"portfolio {name} has a row"
     moved = c.execute(
@@ -146,7 +148,42 @@ def _portfolio(c: Connection, name: str, policy: Policy, at: int) -> PortfolioSt
         spent_day=day,
         spent_today=int(spent or 0),
         buys=tuple((r[0], r[1]) for r in counted),
+        follows=_follows(c, name),
+        saved=tuple(
+            (r.leader, r.token_id, r.usdc_micro)
+            for r in c.execute(select(t.savings).where(t.savings.c.portfolio == name, t.savings.c.usdc_micro > 0))
+        ),
+        day_equity=_day_equity(c, name, day * DAY),
+        missed=_missed(c, name),
+        **_extremes(c, name),
     )
+
+
+def _missed(c: Connection, name: str) -> tuple[tuple[str, str], ...]:
+    d, m = t.decisions, t.markets
+    query = select(d.c.leader, d.c.token_id).distinct().outerjoin(m, m.c.token_id == d.c.token_id)
+    mine = (d.c.portfolio == name, d.c.side == "BUY", d.c.reason.not_in(("SKIP_BACKFILL", "SKIP_UNSUPPORTED")))
+    return tuple((r.leader, r.token_id) for r in c.execute(query.where(*mine, m.c.payout_micro.is_(None))))
+
+
+def _extremes(c: Connection, name: str) -> dict[str, int]:
+    e = t.equity_snapshots
+    last = select(e.c.peak_micro, e.c.drawdown_micro).where(e.c.portfolio == name).order_by(e.c.id.desc()).limit(1)
+    row = c.execute(last).first()
+    return {"peak": (row.peak_micro or 0) if row else 0, "drawdown": (row.drawdown_micro or 0) if row else 0}
+
+
+def _follows(c: Connection, name: str) -> tuple[str, ...] | None:
+    chosen = portfolios_store.follows(c, name)
+    return None if chosen is None else tuple(chosen)
+
+
+def _day_equity(c: Connection, name: str, begin: int) -> int | None:
+    """Equity when the UTC day began: the last figure before it, else the first one after."""
+    e = t.equity_snapshots
+    mine = select(e.c.equity_micro).where(e.c.portfolio == name).limit(1)
+    before = c.execute(mine.where(e.c.at < begin).order_by(e.c.at.desc())).scalar()
+    return before if before is not None else c.execute(mine.where(e.c.at >= begin).order_by(e.c.at)).scalar()
 
 
 def _recent(c: Connection, name: str, since: int) -> tuple[tuple[IntentState, tuple[int, ...]], ...]:
@@ -227,6 +264,7 @@ def _intent(r: Any) -> IntentState:
         reason=r.reason,
         filled_shares=r.filled_shares_micro,
         attempts=r.attempts,
+        share_cap=r.share_cap_micro,
     )
 
 
@@ -268,4 +306,5 @@ def follow_again(c: Connection, leader: LeaderRow, at: int) -> LeaderFollowed | 
         paused=leader.status == "paused",
         bootstrapped=cursor.bootstrapped,
         holdings=tuple((r.token_id, r.shares_micro) for r in held),
+        value=cursor.positions_value_micro,
     )

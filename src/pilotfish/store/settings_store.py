@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, delete, insert, select
 
 from pilotfish.core import settings as s
@@ -57,6 +58,8 @@ def change(
             )
         if portfolio and setting.scope is Scope.GLOBAL:
             raise SettingError(f"{setting.name} is global; it cannot differ between portfolios")
+        if leader and (setting.scope is Scope.GLOBAL or setting.name == "bankroll"):
+            raise SettingError(f"{setting.name} cannot differ between leaders")
         parsed[setting.name] = None if given is None else s.parse(setting, given)
     for name, value in parsed.items():
         _store(c, s.BY_NAME[name], value, at=at, by=by, portfolio=portfolio, leader=leader)
@@ -89,15 +92,23 @@ def _store(
     )
 
 
-def effective(environment: Mapping[str, Value], stored: Stored, portfolio: str | None = None) -> dict[str, Effective]:
-    """Every setting resolved, globally or for one portfolio."""
+def effective(
+    environment: Mapping[str, Value], stored: Stored, portfolio: str | None = None, leader: str | None = None
+) -> dict[str, Effective]:
+    """Every setting resolved: globally, for one portfolio, or for one leader's trades in it."""
     overrides = stored.portfolios.get(portfolio, {}) if portfolio else {}
-    return {x.name: s.resolve(x, environment, stored.dashboard, overrides) for x in s.ALL}
+    own = stored.leaders.get(leader, {}) if leader else {}
+    return {x.name: s.resolve(x, environment, stored.dashboard, overrides, own) for x in s.ALL}
 
 
 def policy_of(environment: Mapping[str, Value], stored: Stored, portfolio: str) -> Policy:
-    """A portfolio's effective policy."""
-    return s.policy_from({n: e.value for n, e in effective(environment, stored, portfolio).items()})
+    """A portfolio's effective policy, with those for leaders who have settings of their own."""
+
+    def resolved(leader: str | None) -> Policy:
+        return s.policy_from({n: e.value for n, e in effective(environment, stored, portfolio, leader).items()})
+
+    own = {leader: resolved(leader) for leader in stored.leaders}
+    return msgspec.structs.replace(resolved(None), by_leader=own)
 
 
 def as_json(e: Effective) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def counts(c: Connection) -> Row:
             t.trades.c.first_seen_by_api_at.is_not(None), t.trades.c.first_seen_by_polygon_at.is_not(None)
         )
     ).scalar_one()
-    decided: dict[str, dict[str, int]] = {"copy": {}, "skip": {}, "wait": {}}
+    decided: dict[str, dict[str, int]] = {"copy": {}, "skip": {}, "wait": {}, "exit": {}}
     grouped = select(t.decisions.c.action, t.decisions.c.reason, func.count().label("n"))
     for r in c.execute(grouped.group_by(t.decisions.c.action, t.decisions.c.reason)):
         decided[r.action][r.reason] = r.n
@@ -39,6 +39,7 @@ def counts(c: Connection) -> Row:
             "copied": sum(decided["copy"].values()),
             "skipped": dict(sorted(decided["skip"].items())),
             "waiting": sum(decided["wait"].values()),
+            "own_exits": sum(decided["exit"].values()),
         },
         "fills": c.execute(select(func.count()).select_from(t.fills)).scalar_one(),
         "open_positions": c.execute(select(func.count()).where(t.positions.c.shares_micro > 0)).scalar_one(),
@@ -49,6 +50,7 @@ def portfolios(c: Connection) -> list[Row]:
     """Each portfolio with its latest valuation."""
     newest = select(func.max(t.equity_snapshots.c.id)).group_by(t.equity_snapshots.c.portfolio)
     last = {r.portfolio: r for r in c.execute(select(t.equity_snapshots).where(t.equity_snapshots.c.id.in_(newest)))}
+    shut = _shut(c)
     result = []
     for p in c.execute(select(t.portfolios).order_by(t.portfolios.c.name)):
         e = last.get(p.name)
@@ -64,10 +66,27 @@ def portfolios(c: Connection) -> list[Row]:
                 "unrealized_pnl_micro": e.unrealized_pnl_micro if e else 0,
                 "fees_micro": e.fees_micro if e else 0,
                 "open_positions": e.open_positions if e else 0,
+                "peak_micro": (e.peak_micro if e else None) or p.bankroll_micro,
+                "drawdown_micro": (e.drawdown_micro if e else None) or 0,
+                "won": shut.get(p.name, (0, 0))[0],
+                "lost": shut.get(p.name, (0, 0))[1],
+                "status": p.status,
+                "follows_all": p.follows_all,
+                "note": p.note or "",
+                "created_at": iso(p.created_at),
+                "reset_at": iso(p.reset_at),
                 "valued_at": iso(e.at) if e else None,
             }
         )
     return result
+
+
+def _shut(c: Connection) -> dict[str, tuple[int, int]]:
+    """Positions that are closed or resolved: won and lost, by portfolio."""
+    p = t.positions.c
+    won = func.sum(case((p.realized_pnl_micro > 0, 1), else_=0))
+    query = select(p.portfolio, won.label("won"), func.count().label("n")).where(p.shares_micro == 0)
+    return {r.portfolio: (int(r.won or 0), r.n - int(r.won or 0)) for r in c.execute(query.group_by(p.portfolio))}
 
 
 def equity(c: Connection, portfolio: str, points: int = CURVE_POINTS) -> list[Row]:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    true,
 )
 
 metadata = MetaData(
@@ -56,10 +57,18 @@ cursors = Table(
     "cursors", metadata,
     _str("leader", 42, key=True), _big("api_cursor_ts"), _flag("api_cursor_initialized"),
     _big("api_cursor_updated_at"), _big("follow_from"), _big("floor_ts"), _flag("bootstrapped"),
+    _big("positions_value_micro", null=True),
 )  # fmt: skip
 portfolios = Table(
     "portfolios", metadata,
     _str("name", 100, key=True), _big("bankroll_micro"), _big("created_at", null=True), _big("reset_at", null=True),
+    Column("status", String(16), nullable=False, server_default="active"),
+    Column("follows_all", Boolean, nullable=False, server_default=true()),
+    Column("note", Text),
+)  # fmt: skip
+follows = Table(
+    "follows", metadata,
+    _str("portfolio", 100, key=True), _str("leader", 42, key=True),
 )  # fmt: skip
 settings = Table(
     "settings", metadata,
@@ -110,17 +119,21 @@ markets = Table(
     "markets", metadata,
     _str("token_id", 78, key=True), _str("condition_id", 66), _str("outcome", 500), Column("title", Text),
     Column("slug", Text), _str("category", 100), _flag("closed"), _flag("accepting_orders"), _big("tick_micro"),
-    _big("fee_rate_ppm"), _big("delay_ms"), _big("end_at", null=True), _big("payout_micro", null=True),
+    _big("fee_rate_ppm"), Column("fee_half_exponent", Integer, nullable=False, server_default="2"),
+    _big("delay_ms"), _big("end_at", null=True), _big("payout_micro", null=True),
     _big("fetched_at"),
 )  # fmt: skip
 decisions = Table(
     "decisions", metadata,
     _id(), _big("trade_id", null=True), _big("adjustment_id", null=True), _str("portfolio", 100),
     _str("action", 8), _str("reason", 40), _big("decided_at"),
-    Column("trace", JSON, nullable=False),
+    Column("trace", JSON, nullable=False), _str("rule", 16, null=True), _str("leader", 42, null=True),
+    _str("token_id", 78, null=True), _str("side", 4, null=True), _str("class", 16, null=True),
+    _big("wanted_usdc_micro", null=True), _big("granted_usdc_micro", null=True),
     UniqueConstraint("trade_id", "portfolio", name="uq_decisions_trade_portfolio"),
     UniqueConstraint("adjustment_id", "portfolio", name="uq_decisions_adjustment_portfolio"),
     Index("ix_decisions_action", "action"),
+    Index("ix_decisions_leader_token_id", "leader", "token_id"),
     Index("ix_decisions_decided_at", "decided_at"),
 )  # fmt: skip
 intents = Table(
@@ -130,6 +143,7 @@ intents = Table(
     _big("leader_price_micro"), _big("traded_at"), _big("created_at"), _big("due_at"), _big("give_up_at"),
     _str("state", 12), _str("reason", 40, null=True), _big("filled_shares_micro"),
     Column("attempts", Integer, nullable=False),
+    Column("share_cap_micro", BigInteger, nullable=False, server_default="0"),
     Index("ix_intents_decision_id", "decision_id"),
     Index("ix_intents_state", "state"),
 )  # fmt: skip
@@ -138,6 +152,8 @@ fills = Table(
     _id(), _big("intent_id"), _str("portfolio", 100), _str("leader", 42), _str("token_id", 78), _str("side", 4),
     _big("shares_micro"), _big("usdc_micro"), _big("price_micro"), _big("fee_micro"), _big("filled_at"),
     Column("levels", JSON, nullable=False), _big("delay_cost_micro"), _big("spread_cost_micro"), _str("status", 12),
+    _big("leader_price_micro", null=True), _big("mid2_micro", null=True), _big("fee_rate_ppm", null=True),
+    Column("fee_half_exponent", Integer),
     Index("ix_fills_intent_id", "intent_id"),
     Index("ix_fills_filled_at", "filled_at"),
 )  # fmt: skip
@@ -147,6 +163,15 @@ positions = Table(
     _str("condition_id", 66), _str("outcome", 500), _big("shares_micro"), _big("cost_micro"),
     _big("realized_pnl_micro"), _big("fees_micro"), _big("mark_price_micro", null=True), _str("status", 12),
     _big("opened_at"), _big("closed_at", null=True),
+)  # fmt: skip
+savings = Table(
+    "savings", metadata,
+    _str("portfolio", 100, key=True), _str("leader", 42, key=True), _str("token_id", 78, key=True),
+    _big("usdc_micro"), _big("updated_at"),
+)  # fmt: skip
+marks = Table(
+    "marks", metadata,
+    _str("token_id", 78, key=True), _big("bid_micro", null=True), _big("ask_micro", null=True), _big("at"),
 )  # fmt: skip
 ledger_entries = Table(
     "ledger_entries", metadata,
@@ -158,7 +183,8 @@ equity_snapshots = Table(
     "equity_snapshots", metadata,
     _auto(), _str("portfolio", 100), _big("at"), _big("equity_micro"), _big("cash_micro"),
     _big("positions_value_micro"), _big("cost_micro"), _big("realized_pnl_micro"), _big("unrealized_pnl_micro"),
-    _big("fees_micro"), Column("open_positions", Integer, nullable=False),
+    _big("fees_micro"), Column("open_positions", Integer, nullable=False), _big("peak_micro", null=True),
+    _big("drawdown_micro", null=True),
     Index("ix_equity_snapshots_portfolio_at", "portfolio", "at"),
 )  # fmt: skip
 health_events = Table(
@@ -175,5 +201,5 @@ worker_status = Table(
     _str("name", 40, key=True), _big("at"), Column("data", JSON, nullable=False),
 )  # fmt: skip
 
-PAPER_TABLES = (intents, fills, positions, ledger_entries, equity_snapshots)
+PAPER_TABLES = (intents, fills, positions, savings, ledger_entries, equity_snapshots)
 """What a reset wipes; each has a ``portfolio`` column."""

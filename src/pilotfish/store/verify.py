@@ -7,8 +7,13 @@ from collections import defaultdict
 from sqlalchemy import Connection, and_, func, or_, select
 
 from pilotfish.core import ledger
+from pilotfish.core.book import Take
+from pilotfish.core.fees import FeeSchedule, taker_fee
+from pilotfish.core.fills import costs
 from pilotfish.core.ledger import Position
-from pilotfish.core.units import format_micro
+from pilotfish.core.trade import Side
+from pilotfish.core.units import cost_of, format_micro, proceeds_of
+from pilotfish.store import report
 from pilotfish.store import tables as t
 
 
@@ -19,6 +24,8 @@ def verify(c: Connection) -> list[str]:
         *_decisions(c),
         *_intents(c),
         *_books(c),
+        *_costs(c),
+        *_shortfall(c),
         *_holdings(c),
     ]
 
@@ -42,7 +49,7 @@ def _decisions(c: Connection) -> list[str]:
         .having(func.count() > 1)
     )
     found += [f"trade {r.trade_id} was decided {r.n} times for {r.portfolio}" for r in twice]
-    neither = t.decisions.c.trade_id.is_(None) & t.decisions.c.adjustment_id.is_(None)
+    neither = t.decisions.c.trade_id.is_(None) & t.decisions.c.adjustment_id.is_(None) & t.decisions.c.rule.is_(None)
     lost = c.execute(
         select(t.decisions.c.id).where(or_(t.decisions.c.trade_id.not_in(select(t.trades.c.id)), neither)).limit(20)
     )
@@ -144,6 +151,46 @@ def _books(c: Connection) -> list[str]:
             found.append(f"{name}: negative")
     found += _cash(c, cash)
     return found
+
+
+def _costs(c: Connection) -> list[str]:
+    """Each fill from its own levels: what was paid, the fee, and the cost against the leader's price."""
+    found = []
+    for f in c.execution_options(yield_per=1000).execute(select(t.fills).where(t.fills.c.mid2_micro.is_not(None))):
+        side, takes = Side(f.side), [Take(price, shares) for price, shares in f.levels]
+        of = cost_of if side is Side.BUY else proceeds_of
+        usdc = sum(of(take.shares, take.price) for take in takes)
+        fee = taker_fee(takes, FeeSchedule(rate_ppm=f.fee_rate_ppm, half_exponent=f.fee_half_exponent))
+        fee = fee if side is Side.BUY else min(usdc, fee)
+        delay, spread = costs(side, f.shares_micro, f.usdc_micro, f.mid2_micro, f.leader_price_micro)
+        want = (sum(take.shares for take in takes), usdc, fee, delay, spread)
+        have = (f.shares_micro, f.usdc_micro, f.fee_micro, f.delay_cost_micro, f.spread_cost_micro)
+        for label, a, b in zip(("shares", "USDC", "fee", "delay cost", "spread cost"), have, want, strict=True):
+            if a != b:
+                found.append(f"fill {f.id}: {label} is {format_micro(a)}, its levels say {format_micro(b)}")
+    return found
+
+
+def _shortfall(c: Connection) -> list[str]:
+    """What the shortfall report says that we earned is what the books say."""
+    earned: dict[str, int] = defaultdict(int)
+    found = []
+    for (portfolio, leader), line in report.lines(c).items():
+        earned[portfolio] += line.actual
+        if line.ideal != line.actual + line.parts.total:
+            found.append(f"portfolio {portfolio}, leader {leader}: the parts of the shortfall do not add up")
+    booked: dict[str, int] = defaultdict(int)
+    moved = select(t.ledger_entries.c.portfolio, func.sum(t.ledger_entries.c.amount_micro).label("n"))
+    for r in c.execute(moved.group_by(t.ledger_entries.c.portfolio)):
+        booked[r.portfolio] += int(r.n)
+    for p in c.execute(select(t.positions).where(t.positions.c.shares_micro > 0)):
+        booked[p.portfolio] += proceeds_of(p.shares_micro, p.mark_price_micro or 0)
+    return found + [
+        f"portfolio {name}: the shortfall report has earnings of {format_micro(earned[name])}, the books"
+        f" {format_micro(booked[name])}"
+        for name in sorted(set(earned) | set(booked))
+        if earned[name] != booked[name]
+    ]
 
 
 def _cash(c: Connection, moved: dict[str, int]) -> list[str]:

@@ -168,10 +168,7 @@ def write(connection: Connection, effects: Sequence[Insert | Update | Upsert | W
         else:
             pending.flush(connection)
             for table in tables.PAPER_TABLES:
-                statement = delete(table)
-                if effect.portfolio is not None:
-                    statement = statement.where(table.c.portfolio == effect.portfolio)
-                connection.execute(statement)
+                connection.execute(delete(table).where(table.c.portfolio == effect.portfolio))
     pending.flush(connection)
 
 
@@ -203,7 +200,11 @@ class _Pending:
 
     def flush(self, connection: Connection) -> None:
         for name, rows in self.inserts.items():
-            connection.execute(insert(tables.metadata.tables[name]), rows)
+            by_columns: dict[frozenset[str], list[Row]] = {}
+            for row in rows:
+                by_columns.setdefault(frozenset(row), []).append(row)
+            for alike in by_columns.values():
+                connection.execute(insert(tables.metadata.tables[name]), alike)
         for (name, columns), by_id in self.updates.items():
             table = tables.metadata.tables[name]
             values = {c: bindparam(f"v_{c}", type_=table.c[c].type) for c in sorted(columns - {"id"})}

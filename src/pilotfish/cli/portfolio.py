@@ -1,0 +1,105 @@
+"""``portfolio``: policies side by side on the same leaders."""
+
+from __future__ import annotations
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pilotfish.cli import session
+from pilotfish.cli.status import reset_paper
+from pilotfish.core.units import format_micro
+from pilotfish.store import portfolios_store, settings_store, summaries
+
+app = typer.Typer(help="Try policies side by side on the same leaders.", no_args_is_help=True)
+_SET = typer.Option([], "--set", metavar="NAME=VALUE", help="A setting of its own; may be given several times.")
+
+
+@app.command("list")
+def list_(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
+    """All portfolios with their figures."""
+    with session.database(session.begin()).connect() as c:
+        rows = summaries.portfolios(c)
+    if as_json:
+        session.print_json(rows)
+        return
+    if not rows:
+        print("None yet: a worker makes the portfolio main when it runs first")
+        return
+    table = Table("portfolio", "state", "equity", "PnL", "fees", "worst drawdown", "won", "open", "since")
+    for p in rows:
+        won = f"{p['won']} of {p['won'] + p['lost']}"
+        pnl = p["equity_micro"] - p["bankroll_micro"]
+        table.add_row(
+            escape(p["name"]), p["status"], format_micro(p["equity_micro"], 2), format_micro(pnl, 2),
+            format_micro(p["fees_micro"], 2), format_micro(p["drawdown_micro"], 2), won, str(p["open_positions"]),
+            (p["created_at"] or "")[:16].replace("T", " "),
+        )  # fmt: skip
+    Console().print(table)
+
+
+@app.command("add")
+def add(
+    name: str,
+    set_: list[str] = _SET,
+    leader: list[str] = typer.Option([], "--leader", help="Copy only this leader; may be given several times."),
+) -> None:
+    """Make a portfolio that starts now with its bankroll in cash."""
+    env = session.begin()
+    with session.database(env).begin() as c:
+        chosen = list(leader) or None
+        made = portfolios_store.add(
+            c, name, env, at=session.now(), by="terminal", changes=_changes(set_), leaders=chosen
+        )
+    print(f"portfolio {made} copies {'all leaders' if chosen is None else f'{len(chosen)} leaders'} from now on")
+
+
+@app.command("clone")
+def clone(source: str, name: str, set_: list[str] = _SET) -> None:
+    """Make a portfolio with another one's settings and leaders, to try a change from now on."""
+    env = session.begin()
+    with session.database(env).begin() as c:
+        at = session.now()
+        main = settings_store.policy_of(env, settings_store.load(c), portfolios_store.MAIN)
+        portfolios_store.ensure_main(c, main, at)
+        made = portfolios_store.clone(c, source, name, env, at=at, by="terminal", changes=_changes(set_))
+    print(f"portfolio {made} does what {source} does, from now on, with cash only")
+
+
+@app.command("follow")
+def follow(
+    name: str,
+    wallets: list[str] = typer.Argument(None, metavar="[WALLET]...", help="The leaders that it copies."),
+    everybody: bool = typer.Option(False, "--all", help="All leaders, also those to come."),
+) -> None:
+    """Choose whom a portfolio copies from now on."""
+    if everybody == bool(wallets):
+        raise typer.BadParameter("give the wallets, or --all")
+    with session.database(session.begin()).begin() as c:
+        portfolios_store.set_follows(c, name, None if everybody else wallets)
+    print(f"portfolio {name} copies {'all leaders' if everybody else ', '.join(wallets)} from now on")
+
+
+@app.command("archive")
+def archive(name: str) -> None:
+    """End a portfolio; its books stay as they are."""
+    with session.database(session.begin()).begin() as c:
+        portfolios_store.archive(c, name)
+    print(f"portfolio {name} is archived")
+
+
+@app.command("reset")
+def reset(name: str, yes: bool = typer.Option(False, "--yes", help="Do it without asking.")) -> None:
+    """Wipe one portfolio's paper state and begin again with its bankroll."""
+    reset_paper(name, yes=yes)
+
+
+def _changes(given: list[str]) -> dict[str, object]:
+    changes: dict[str, object] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"--set {text}: expected NAME=VALUE")
+        changes[name.strip()] = value.strip()
+    return changes

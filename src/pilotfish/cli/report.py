@@ -1,0 +1,211 @@
+"""``report``, ``trades`` and ``positions``: would copying have paid, why was this not copied, what is held."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from sqlalchemy import select
+
+from pilotfish.cli import session
+from pilotfish.core.reasons import MEANING, OUTCOMES, Outcome, Reason
+from pilotfish.core.units import MICRO, SECOND
+from pilotfish.store import commands_store, portfolios_store, queries
+from pilotfish.store import report as shortfall
+from pilotfish.store import tables as t
+
+CLOSE_SECONDS = 5.0
+_UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+
+positions_app = typer.Typer(help="What the portfolios hold.", no_args_is_help=True)
+
+
+def since_of(text: str, now: int) -> int | None:
+    """``7d``, ``12h`` or an ISO 8601 time as µs since the epoch; empty = ``None``."""
+    text = text.strip()
+    if not text:
+        return None
+    ago = re.fullmatch(r"(\d{1,6})([mhdw])", text)
+    if ago is not None:
+        return now - int(ago[1]) * _UNITS[ago[2]] * SECOND
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text[:40]!r}: expected 7d, 12h, 30m, or a date like 2026-11-01") from None
+    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * MICRO)
+
+
+def report(
+    leader: str = typer.Option("", "--leader", help="Only this leader's wallet."),
+    since: str = typer.Option("", "--since", help="Only from then on: 7d, 12h, or a date."),
+    portfolio: str = typer.Option("", "--portfolio", help="Only this portfolio."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Would copying have paid: the leaders' prices at our size against what we got, and where the difference went."""
+    begin = since_of(since, session.now())
+    with session.database(session.begin()).connect() as c:
+        rows = shortfall.report(c, portfolio=portfolio or None, leader=leader.lower() or None, since=begin)
+    if as_json:
+        session.print_json(rows)
+        return
+    if not rows:
+        print("Nothing was decided yet" + (" since then" if begin else "") + ".")
+        return
+    console = Console()
+    for row in rows:
+        _print(console, row)
+
+
+def _print(console: Console, row: dict[str, Any]) -> None:
+    who = escape(row["label"] or row["leader"])
+    since = f" since {row['since'][:16].replace('T', ' ')} UTC" if row["since"] else ""
+    table = Table(f"{escape(row['portfolio'])}: {who}{since}", "USDC", "")
+    table.columns[1].justify = "right"
+    table.add_row("at his prices, every trade whole and free", _usd(row["ideal_micro"]), "")
+    parts = row["parts"]
+    for name, meaning in PARTS.items():
+        note = _causes(row, name)
+        if parts[name]:
+            table.add_row(f"  {meaning}", _usd(-parts[name]), escape(note))
+    table.add_section()
+    table.add_row("copied, fees paid", _usd(row["actual_micro"]), f"{row['copied']} of {row['trades']} trades copied")
+    console.print(table)
+
+
+PARTS = {
+    "delay_micro": "delay: his price to the mid at our order",
+    "spread_micro": "spread and impact: the mid to our price",
+    "fees_micro": "fees",
+    "catch_up_micro": "delay of trades copied late (catch-up)",
+    "skipped_micro": "trades not copied",
+    "clipped_micro": "sizes cut, or not filled whole",
+    "own_exits_micro": "exits of our own",
+}
+"""What each part of the shortfall is."""
+
+
+def _causes(row: dict[str, Any], name: str) -> str:
+    by = {"skipped_micro": "skipped_by_reason", "clipped_micro": "clipped_by_cause"}.get(name)
+    by = "own_exits_by_cause" if name == "own_exits_micro" else by
+    return ", ".join(f"{cause} {_usd(-amount)}" for cause, amount in row[by].items() if amount) if by else ""
+
+
+def _usd(micro: int) -> str:
+    return f"{micro / MICRO:+,.2f}"
+
+
+def trades(
+    why: int = typer.Option(0, "--why", metavar="ID", help="Why this trade was copied or not: every check."),
+    limit: int = typer.Option(20, "--limit", min=1, max=1000, help="How many, newest first."),
+    leader: str = typer.Option("", "--leader", help="Only this leader's wallet."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Leaders' trades with what was decided on each; --why ID shows every check of one."""
+    with session.database(session.begin()).connect() as c:
+        if not why:
+            rows, _ = queries.newest(c, "trades", limit=limit, leader=leader.lower() or None)
+            decided = queries.decisions_of(c, [r["id"] for r in rows])
+            rows = [{**r, "decisions": decided.get(r["id"], [])} for r in rows]
+            session.print_json(rows) if as_json else _print_trades(rows)
+            return
+        found = queries.trade_with_decisions(c, why)
+    if found is None:
+        raise typer.BadParameter(f"there is no trade {why}")
+    if as_json:
+        session.print_json(found)
+    else:
+        _print_why(found)
+
+
+def _print_trades(rows: list[dict[str, Any]]) -> None:
+    table = Table("id", "traded", "leader", "side", "market", "outcome", "shares", "price", "decided")
+    for r in rows:
+        decided = ", ".join(f"{d['portfolio']}: {d['reason']}" for d in r["decisions"])
+        table.add_row(
+            str(r["id"]), r["traded_at"][:19].replace("T", " "), r["leader"][:10], r["side"],
+            escape((r["title"] or "?")[:50]), escape((r["outcome"] or "?")[:20]), f"{r['shares_micro'] / MICRO:,.2f}",
+            f"{r['price']:.4f}", escape(decided),
+        )  # fmt: skip
+    Console().print(table)
+
+
+def _print_why(found: dict[str, Any]) -> None:
+    console = Console()
+    console.print(
+        f"{found['side']} {found['shares_micro'] / MICRO:g} {escape(found['outcome'] or '')} at {found['price']}"
+        f" by {found['leader']} in {escape(found['title'] or 'an unknown market')}, {found['traded_at']}"
+    )
+    for decision in found["decisions"]:
+        console.print(
+            f"\n{escape(decision['portfolio'])}: {decision['reason']} – {MEANING[Reason(decision['reason'])]}"
+        )
+        table = Table("check", "value", "limit", "")
+        for check in decision["trace"]:
+            sign = "[green]✓[/]" if check["passed"] else "[red]✗[/]"
+            table.add_row(check["check"], escape(str(check["value"])), escape(str(check["limit"] or "")), sign)
+        console.print(table)
+        for intent in decision["intents"]:
+            ended = f" ({OUTCOMES[Outcome(intent['reason'])]})" if intent["reason"] else ""
+            console.print(f"intent {intent['id']}: {intent['state']}{ended}")
+            for fill in intent["fills"]:
+                console.print(
+                    f"  filled {fill['shares_micro'] / MICRO:g} at {fill['price']}: delay"
+                    f" {_usd(fill['delay_cost_micro'])}, spread {_usd(fill['spread_cost_micro'])},"
+                    f" fee {_usd(fill['fee_micro'])}"
+                )
+
+
+@positions_app.command("list")
+def positions(
+    everything: bool = typer.Option(False, "--all", help="Closed and resolved ones, too."),
+    portfolio: str = typer.Option("", "--portfolio", help="Only this portfolio."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Positions, the largest first."""
+    with session.database(session.begin()).connect() as c:
+        rows = queries.positions(c, open_only=not everything, portfolio=portfolio or None)
+    if as_json:
+        session.print_json(rows)
+        return
+    table = Table("portfolio", "market", "outcome", "shares", "cost", "worth", "PnL", "status")
+    for r in rows:
+        gain = r["unrealized_pnl_micro"] + r["realized_pnl_micro"]
+        table.add_row(
+            escape(r["portfolio"]), escape(r["title"] or r["token_id"][:16]), escape(r["outcome"]),
+            f"{r['shares_micro'] / MICRO:,.2f}", f"{r['cost_micro'] / MICRO:,.2f}", f"{r['value_micro'] / MICRO:,.2f}",
+            _usd(gain), r["status"],
+        )  # fmt: skip
+    Console().print(table)
+
+
+@positions_app.command("close")
+def close(
+    portfolio: str,
+    token: str = typer.Argument("", help="The token to sell; without one every position is sold."),
+    leader: str = typer.Option("", "--leader", help="Only what was copied from this wallet."),
+    yes: bool = typer.Option(False, "--yes", help="Do it without asking."),
+) -> None:
+    """Sell paper positions at what the book bids. Needs a running worker."""
+    database = session.database(session.begin())
+    with database.connect() as c:
+        portfolios_store.find(c, portfolio)
+        held = t.positions.c.shares_micro > 0
+        wanted = [held, t.positions.c.portfolio == portfolio]
+        if token:
+            wanted.append(t.positions.c.token_id == token)
+        if leader:
+            wanted.append(t.positions.c.leader == leader.lower())
+        n = len(list(c.execute(select(t.positions.c.token_id).where(*wanted))))
+    if n == 0:
+        raise typer.BadParameter("no such open position")
+    if not yes:
+        typer.confirm(f"Sell {n} position{'s' if n != 1 else ''} of {portfolio}?", abort=True)
+    payload = {"portfolio": portfolio, "token_id": token or None, "leader": leader.lower() or None}
+    with database.begin() as c:
+        number = commands_store.ask(c, "close", payload, at=session.now(), by="terminal")
+    print(commands_store.wait(database, number, CLOSE_SECONDS) or "asked for; a worker does it as soon as it runs")

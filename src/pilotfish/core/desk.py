@@ -1,0 +1,186 @@
+"""One portfolio's books in memory: cash, positions and their running sums, intents, and the decisions that wait."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pilotfish.core import ledger
+from pilotfish.core.events import IntentState, Market, PortfolioState, SpentOrder
+from pilotfish.core.ledger import Position
+from pilotfish.core.settings import Policy
+from pilotfish.core.trade import Trade
+from pilotfish.core.units import MICRO, PPM
+
+DAY = 86_400 * MICRO
+DeskKey: TypeAlias = tuple[str, str]
+"""(leader, token_id)"""
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A decision that is not final yet."""
+
+    decision_id: int
+    trade: Trade
+    adjustment_id: int | None = None
+    book_attempts: int = 0
+    market_attempts: int = 0
+    written: bool = False
+
+
+@dataclass(slots=True)
+class Sums:
+    """What all positions together amount to; kept up with each change, so that reading costs nothing."""
+
+    worth: int = 0
+    cost: int = 0
+    realized: int = 0
+    fees: int = 0
+    open: int = 0
+
+
+class Desk:
+    """Positions are changed by the ledger and then handed to :meth:`count`, which keeps the sums right."""
+
+    def __init__(self, state: PortfolioState) -> None:
+        self.name = state.name
+        self.policy: Policy = state.policy
+        self.bankroll = state.bankroll
+        self.cash = state.cash
+        self.follows = None if state.follows is None else frozenset(state.follows)
+        self.positions: dict[DeskKey, Position] = {(p.leader, p.token_id): p for p in state.positions}
+        self.by_token: dict[str, list[Position]] = {}
+        self.intents: dict[int, IntentState] = {}
+        self.spent: dict[DeskKey, list[SpentOrder]] = {}
+        self.spent_day, self.spent_today = state.spent_day, state.spent_today
+        self.buys: dict[str, int] = dict(state.buys)
+        self.saved: dict[DeskKey, int] = {(leader, token): usdc for leader, token, usdc in state.saved}
+        self.missed: set[DeskKey] = set(state.missed)
+        """What the leaders bought in markets that are not resolved: valued also where we hold nothing of it."""
+        self.queues: dict[DeskKey, deque[Waiting]] = {}
+        self.sums = Sums()
+        self.day, self.day_equity = -1, state.day_equity
+        self.peak, self.drawdown = max(state.peak, state.bankroll), state.drawdown
+        self.last_equity: tuple[int, ...] | None = None
+        self.last_equity_at = 0
+        self._counted: dict[DeskKey, tuple[int, int, int, int]] = {}
+        self._cost_by: dict[str, int] = {}
+        """Cost of open positions by condition and by leader (their texts cannot be mistaken for each other)."""
+        for position in state.positions:
+            self.by_token.setdefault(position.token_id, []).append(position)
+            self.count(position)
+
+    def wipe(self) -> None:
+        """Back to the bankroll: what a reset of the paper state does."""
+        self.bankroll = self.policy.bankroll
+        self.cash = self.bankroll
+        for table in (self.positions, self.by_token, self.intents, self.spent, self.buys, self.saved, self.missed,
+                      self._counted, self._cost_by):  # fmt: skip
+            table.clear()
+        self.sums = Sums()
+        self.spent_today = 0
+        self.last_equity, self.day_equity = None, None
+        self.peak, self.drawdown = self.bankroll, 0
+
+    def wants(self, leader: str) -> bool:
+        """True if this portfolio copies the leader."""
+        return self.follows is None or leader in self.follows
+
+    # -- positions ---------------------------------------------------------------------------------------------
+
+    def count(self, position: Position) -> None:
+        """Bring the sums up to date after a change of ``position``."""
+        key = (position.leader, position.token_id)
+        value, cost, realized, fees = self._counted.get(key, (-1, 0, 0, 0))
+        was_open, was_worth = value >= 0, max(0, value)
+        worth = ledger.value_of(position)
+        sums = self.sums
+        sums.worth += worth - was_worth
+        sums.cost += position.cost - cost
+        sums.realized += position.realized_pnl - realized
+        sums.fees += position.fees - fees
+        sums.open += (position.shares > 0) - was_open
+        if position.cost != cost:
+            for what in (position.condition_id, position.leader):
+                self._cost_by[what] = self._cost_by.get(what, 0) + position.cost - cost
+        self._counted[key] = (worth if position.shares else -1, position.cost, position.realized_pnl, position.fees)
+
+    def position(self, key: DeskKey, market: Market | None) -> Position:
+        """The position in a leader's token, made when there is none yet."""
+        position = self.positions.get(key)
+        if position is None:
+            position = Position(
+                leader=key[0],
+                token_id=key[1],
+                condition_id=market.condition_id if market else "",
+                outcome=market.outcome if market else "",
+            )
+            self.positions[key] = position
+            self.by_token.setdefault(key[1], []).append(position)
+        return position
+
+    def name_market(self, position: Position, market: Market) -> None:
+        """Put a position that was opened without knowing its market where it belongs."""
+        before = self._cost_by.get("", 0)
+        if before:
+            self._cost_by[""] = before - position.cost
+            self._cost_by[market.condition_id] = self._cost_by.get(market.condition_id, 0) + position.cost
+        position.condition_id, position.outcome = market.condition_id, market.outcome
+
+    def held(self, key: DeskKey) -> int:
+        """Shares held and not yet promised to an open SELL intent."""
+        position = self.positions.get(key)
+        if position is None:
+            return 0
+        promised = sum(i.shares - i.filled_shares for i in self.open_intents(key, "SELL"))
+        return max(0, position.shares - promised)
+
+    @property
+    def equity(self) -> int:
+        """Cash and what the positions would bring."""
+        return self.cash + self.sums.worth
+
+    # -- intents and limits ------------------------------------------------------------------------------------
+
+    def open_intents(self, key: DeskKey, side: str | None = None) -> list[IntentState]:
+        """Intents of this leader and token that are still being worked on."""
+        return [
+            i for i in self.intents.values() if (i.leader, i.token_id) == key and (side is None or i.side == side)
+        ]  # fmt: skip
+
+    def free_cash(self) -> int:
+        """Cash that no pending BUY has promised away, fees included at their highest documented rate."""
+        promised = sum(i.budget for i in self.intents.values() if i.side == "BUY")
+        return self.cash - promised - promised * 70_000 // PPM
+
+    def cost_where(self, *, condition_id: str | None = None, leader: str | None = None) -> int:
+        """Cost of open positions, of one market or one leader if named, with pending BUYs."""
+        what = condition_id if condition_id is not None else leader
+        cost = self.sums.cost if what is None else self._cost_by.get(what, 0)
+        return cost + sum(
+            i.budget
+            for i in self.intents.values()
+            if i.side == "BUY" and leader in (None, i.leader) and condition_id in (None, i.condition_id)
+        )
+
+    def spend(self, at: int, amount: int) -> None:
+        """Count a BUY towards its UTC day."""
+        day = at // DAY
+        if day != self.spent_day:
+            self.spent_day, self.spent_today = day, 0
+        self.spent_today += amount
+
+    def begin_day(self, at: int) -> None:
+        """Note the equity at which a UTC day begins."""
+        day = at // DAY
+        if day != self.day:
+            if self.day >= 0 or self.day_equity is None:
+                self.day_equity = self.equity
+            self.day = day
+
+    @property
+    def lost_today(self) -> int:
+        """How far equity is below where the UTC day began; 0 if it is not."""
+        return max(0, (self.day_equity if self.day_equity is not None else self.equity) - self.equity)

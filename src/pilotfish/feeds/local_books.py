@@ -1,0 +1,433 @@
+"""Order books kept from the market channel: of what is held, followed and about to be traded.
+
+The channel has no sequence numbers, so every doubt (a crossed book, best prices that differ from those the venue says,
+silence, nothing that confirmed the book for long) takes the book out of use until it was read over HTTP. Connections
+are subscribed once and never changed: new tokens get a connection of their own, and when there are too many
+connections as few as will do take over from all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import aiohttp
+import structlog
+
+from pilotfish.core.book import Book, make_book
+from pilotfish.core.trade import Side
+from pilotfish.core.units import MICRO
+from pilotfish.feeds.hub import Hub
+from pilotfish.polymarket import market_ws as ws
+from pilotfish.polymarket.clob import BookError, parse_book
+
+log = structlog.get_logger(__name__)
+
+TOKENS_A_CONNECTION = 200
+MAX_SPARE = 3
+"""Connections beyond those that are needed above which new ones take over."""
+GATHER_SECONDS = 0.1
+"""How long new tokens are gathered before a connection is made for them."""
+FIRST_BACKOFF, MAX_BACKOFF = 0.5, 30.0
+SNAPSHOT_SECONDS = 10.0
+"""How long a connection may take until its first frame."""
+REPLAYED = 5_000
+"""Changes of one book remembered while it is read over HTTP."""
+
+
+@dataclass(slots=True)
+class _Local:
+    """One book. ``doubt``: why it must not be used; ``confirmed_at``: when (monotonic s) the venue last agreed."""
+
+    token_id: str
+    bids: dict[int, int] = field(default_factory=dict)
+    asks: dict[int, int] = field(default_factory=dict)
+    tick: int = 10_000
+    min_size: int = 5 * MICRO
+    owner: _Shard | None = None
+    doubt: str = "no snapshot yet"
+    confirmed_at: float = 0.0
+    pending: list[tuple[int, ws.Change]] | None = None
+    """Changes since a re-read over HTTP was asked for; ``None`` = none is under way."""
+
+    def side(self, side: Side) -> dict[int, int]:
+        return self.bids if side is Side.BUY else self.asks
+
+    def best(self) -> tuple[int, int]:
+        """Best bid and ask; 0 for an empty side."""
+        return max(self.bids, default=0), min(self.asks, default=0)
+
+
+@dataclass(eq=False, slots=True)
+class _Shard:
+    tokens: frozenset[str]
+    task: asyncio.Task[None] | None = None
+    heard_at: float = 0.0
+    ready: bool = False
+    first_frame: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: bool = False
+
+
+@dataclass(slots=True)
+class LocalStatus:
+    """What a person wants to know (times in epoch seconds)."""
+
+    connected: int = 0
+    connected_at: float | None = None
+    last_frame_at: float | None = None
+    reconnects: int = 0
+    frames: int = 0
+    kept: int = 0
+    used: int = 0
+    doubts: int = 0
+    evicted: int = 0
+    error: str = ""
+
+
+class LocalBooks:
+    """``reread(token)`` is called for a book in doubt; its answer comes back through :meth:`take_http`."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        session: aiohttp.ClientSession,
+        url: str,
+        reread: Callable[[str], None],
+        resolved: Callable[[str], None],
+    ) -> None:
+        self.hub = hub
+        self.status = LocalStatus()
+        self._session = session
+        self._url = url
+        self._reread = reread
+        self._resolved = resolved
+        self._books: OrderedDict[str, _Local] = OrderedDict()
+        """Least recently needed first."""
+        self._shards: list[_Shard] = []
+        self._changed = asyncio.Event()
+        self._merging = False
+
+    # -- for the rest of the worker ----------------------------------------------------------------------------
+
+    def want(self, token_id: str) -> None:
+        """This token is needed now: keep its book, and let the least recently needed ones go."""
+        if not self._on():
+            return
+        if token_id in self._books:
+            self._books.move_to_end(token_id)
+            return
+        self._books[token_id] = _Local(token_id)
+        while len(self._books) > self.hub.number("max_local_books"):
+            self._books.popitem(last=False)
+            self.status.evicted += 1
+        self._changed.set()
+
+    def fill_up(self, tokens: Iterable[str]) -> None:
+        """Keep these too as long as there is room; they push nothing out."""
+        room = self.hub.number("max_local_books") - len(self._books)
+        for token in tokens:
+            if room <= 0 or not self._on():
+                return
+            if token not in self._books:
+                self._books[token] = _Local(token)
+                self._books.move_to_end(token, last=False)
+                room -= 1
+                self._changed.set()
+
+    def get(self, token_id: str) -> Book | None:
+        """The book of this instant, or ``None`` where it is not kept or not to be trusted."""
+        local = self._books.get(token_id)
+        if local is None or local.doubt or not self._on() or not (local.bids or local.asks):
+            return None
+        now = time.monotonic()
+        shard = local.owner
+        stale = self.hub.number("local_book_stale_ms") / 1000
+        if shard is None or shard.ended or now - shard.heard_at > stale:
+            return None
+        if now - local.confirmed_at > self.hub.number("local_book_check_sec"):
+            return None
+        self.status.used += 1
+        return self._as_book(local)
+
+    def kept(self, token_id: str) -> bool:
+        """True while this token's book is kept, trusted or not."""
+        return token_id in self._books
+
+    def begin_http(self, token_id: str) -> None:
+        """An HTTP read of the book begins: remember what changes meanwhile."""
+        local = self._books.get(token_id)
+        if local is not None:
+            local.pending = []
+
+    def take_http(self, book: Book, at_ms: int) -> None:
+        """An HTTP read is there (``at_ms``: the venue's clock, 0 = not said): it confirms the book or replaces it."""
+        local = self._books.get(book.token_id)
+        if local is None:
+            return
+        changed, local.pending = local.pending or [], None
+        if local.owner is None or local.owner.ended:
+            return
+        bids, asks = {lv.price: lv.size for lv in book.bids}, {lv.price: lv.size for lv in book.asks}
+        for then, change in changed:
+            if not (at_ms and then and then <= at_ms):
+                _apply(bids if change.side is Side.BUY else asks, change)
+        if not local.doubt and (bids, asks) != (local.bids, local.asks):
+            self._count(local, "the HTTP book is another one")
+        local.bids, local.asks, local.tick, local.min_size = bids, asks, book.tick, book.min_size
+        if _crossed(local):
+            local.doubt = "crossed"
+            return
+        local.doubt, local.confirmed_at = "", time.monotonic()
+
+    async def run(self) -> None:
+        """Keep connections for what is wanted; never ends."""
+        while True:
+            self._changed.clear()
+            if self._on() and self._url:
+                self._balance()
+            else:
+                self._end(self._shards)
+                self._books.clear()
+            self._publish()
+            try:
+                async with asyncio.timeout(1.0):
+                    await self._changed.wait()
+                    await asyncio.sleep(GATHER_SECONDS)
+            except TimeoutError:
+                continue
+
+    def _on(self) -> bool:
+        return self.hub.flag("local_books") and bool(self._url)
+
+    # -- connections -------------------------------------------------------------------------------------------
+
+    def _balance(self) -> None:
+        wanted = set(self._books)
+        covered = set().union(*(s.tokens for s in self._shards)) if self._shards else set()
+        self._open(wanted - covered)
+        needed = -(-len(wanted) // TOKENS_A_CONNECTION)
+        scattered = len(self._shards) > needed + MAX_SPARE or len(covered - wanted) > max(50, len(wanted))
+        if scattered and not self._merging and all(s.ready for s in self._shards):
+            self._merging = True
+            before = list(self._shards)
+            self.hub.spawn(self._take_over(self._open(wanted), before), "books-merge")
+        if not wanted:
+            self._end(self._shards)
+
+    def _open(self, tokens: set[str]) -> list[_Shard]:
+        ordered = sorted(tokens)
+        opened = [
+            _Shard(frozenset(ordered[i : i + TOKENS_A_CONNECTION])) for i in range(0, len(ordered), TOKENS_A_CONNECTION)
+        ]
+        for shard in opened:
+            shard.task = self.hub.spawn(self._keep(shard), f"books-{len(shard.tokens)}")
+        self._shards += opened
+        return opened
+
+    async def _take_over(self, opened: list[_Shard], before: list[_Shard]) -> None:
+        try:
+            async with asyncio.timeout(SNAPSHOT_SECONDS):
+                for shard in opened:
+                    await shard.first_frame.wait()
+            self._end(before)
+        except TimeoutError:
+            self._end(opened)
+        self._merging = False
+
+    def _end(self, shards: list[_Shard]) -> None:
+        for shard in list(shards):
+            shard.ended = True
+            if shard.task is not None:
+                shard.task.cancel()
+            if shard in self._shards:
+                self._shards.remove(shard)
+
+    async def _keep(self, shard: _Shard) -> None:
+        backoff = FIRST_BACKOFF
+        while not shard.ended:
+            try:
+                socket = await ws.connect(self._session, self._url, sorted(shard.tokens))
+            except (aiohttp.ClientError, TimeoutError, OSError) as problem:
+                self._lost(shard, f"{type(problem).__name__}: {problem}"[:200])
+            else:
+                self.status.connected_at = time.time()
+                pinging = asyncio.create_task(_ping(socket), name="books-ping")
+                try:
+                    heard = await self._listen(shard, socket)
+                    backoff = FIRST_BACKOFF if heard else backoff
+                    self._lost(shard, "closed by the venue" if heard is not None else "silent")
+                except (aiohttp.ClientError, OSError) as problem:
+                    self._lost(shard, f"{type(problem).__name__}: {problem}"[:200])
+                finally:
+                    pinging.cancel()
+                    await asyncio.shield(socket.close())
+            await asyncio.sleep(backoff * random.uniform(0.5, 1.0))
+            backoff = min(MAX_BACKOFF, backoff * 2)
+            self.status.reconnects += 1
+
+    async def _listen(self, shard: _Shard, socket: aiohttp.ClientWebSocketResponse) -> bool | None:
+        """Read until the connection ends; True if it was of use, ``None`` if it went silent."""
+        useful = False
+        while True:
+            patience = self.hub.number("local_book_stale_ms") / 1000
+            try:
+                message = await socket.receive(timeout=patience)
+            except TimeoutError:
+                return None
+            if message.type is aiohttp.WSMsgType.BINARY or message.type is aiohttp.WSMsgType.TEXT:
+                shard.heard_at = time.monotonic()
+                self.status.last_frame_at = time.time()
+                self.status.error = ""
+                if message.data in ("PONG", b"PONG"):
+                    continue
+                useful = shard.ready = True
+                shard.first_frame.set()
+                self._take(shard, message.data)
+            elif message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING):
+                return useful
+            elif message.type is aiohttp.WSMsgType.ERROR:
+                raise aiohttp.ClientError(str(socket.exception()))
+
+    def _lost(self, shard: _Shard, why: str) -> None:
+        if not shard.ended:
+            self.status.error = why
+            log.warning("market channel lost; books are read over HTTP meanwhile", why=why, books=len(shard.tokens))
+        shard.ready = False
+        for local in self._books.values():
+            if local.owner is shard:
+                local.owner, local.doubt = None, "no connection"
+
+    # -- frames ------------------------------------------------------------------------------------------------
+
+    def _take(self, shard: _Shard, text: str | bytes) -> None:
+        frames, errors = ws.parse(text)
+        self.status.frames += 1
+        for error in errors:
+            shown = text if isinstance(text, str) else text.decode("utf-8", "replace")
+            self.hub.bad_input("market_ws", error, shown[:2000])
+            self._doubt_all(shard, "a frame that could not be read")
+        for frame in frames:
+            match frame:
+                case ws.Snapshot():
+                    self._snapshot(shard, frame)
+                case ws.Changes():
+                    self._changes(shard, frame)
+                case ws.TickChange():
+                    if (local := self._mine(shard, frame.token_id)) is not None:
+                        local.tick = frame.tick
+                case ws.Best():
+                    if (local := self._mine(shard, frame.token_id)) is not None and not local.doubt:
+                        self._compare(local, frame.bid, frame.ask)
+                case ws.Resolved():
+                    for token in frame.token_ids:
+                        self._resolved(token)
+
+    def _mine(self, shard: _Shard, token_id: str) -> _Local | None:
+        local = self._books.get(token_id)
+        return local if local is not None and local.owner is shard else None
+
+    def _snapshot(self, shard: _Shard, frame: ws.Snapshot) -> None:
+        local = self._books.get(frame.token_id)
+        if local is None:
+            return
+        try:
+            book = parse_book(frame.raw, requested_at=0, received_at=0)
+        except BookError as problem:
+            self.hub.bad_input("market_ws", f"book of {frame.token_id}: {problem}", str(frame.raw)[:2000])
+            if local.owner is shard:
+                self._in_doubt(local, "a snapshot that could not be read")
+            return
+        local.owner = shard
+        local.bids, local.asks = {lv.price: lv.size for lv in book.bids}, {lv.price: lv.size for lv in book.asks}
+        if frame.raw.get("tick_size"):
+            local.tick = book.tick
+        if frame.raw.get("min_order_size"):
+            local.min_size = book.min_size
+        local.pending = [] if local.pending is not None else None
+        local.doubt, local.confirmed_at = "", time.monotonic()
+        if _crossed(local):
+            self._in_doubt(local, "crossed")
+
+    def _changes(self, shard: _Shard, frame: ws.Changes) -> None:
+        last: dict[str, ws.Change] = {}
+        for change in frame.changes:
+            local = self._mine(shard, change.token_id)
+            if local is None:
+                continue
+            _apply(local.side(change.side), change)
+            if local.pending is not None:
+                local.pending.append((frame.at_ms, change))
+                del local.pending[:-REPLAYED]
+            last[change.token_id] = change
+        for token, change in last.items():
+            local = self._books[token]
+            if local.doubt:
+                continue
+            if _crossed(local):
+                self._in_doubt(local, "crossed")
+            else:
+                self._compare(local, change.best_bid, change.best_ask)
+
+    def _compare(self, local: _Local, bid: int | None, ask: int | None) -> None:
+        """Against the best prices that the venue says; both agreeing confirms the book."""
+        mine = local.best()
+        if (bid is not None and bid != mine[0]) or (ask is not None and ask != mine[1]):
+            self._in_doubt(local, f"best prices {mine[0]}/{mine[1]}, the venue says {bid}/{ask}")
+        elif bid is not None and ask is not None:
+            local.confirmed_at = time.monotonic()
+
+    def _count(self, local: _Local, why: str) -> None:
+        self.status.doubts += 1
+        self.hub.counts["book_doubts"] += 1
+        log.info("a kept book was wrong", token_id=local.token_id, why=why)
+
+    def _in_doubt(self, local: _Local, why: str) -> None:
+        self._count(local, why)
+        local.doubt = why
+        self._reread(local.token_id)
+
+    def _doubt_all(self, shard: _Shard, why: str) -> None:
+        for local in self._books.values():
+            if local.owner is shard and not local.doubt:
+                self._in_doubt(local, why)
+
+    def _as_book(self, local: _Local) -> Book:
+        now = self.hub.now()
+        return make_book(
+            local.token_id,
+            list(local.bids.items()),
+            list(local.asks.items()),
+            requested_at=now,
+            received_at=now,
+            tick=local.tick,
+            min_size=local.min_size,
+        )
+
+    def _publish(self) -> None:
+        self.status.kept = len(self._books)
+        self.status.connected = sum(s.ready for s in self._shards)
+
+
+def _apply(side: dict[int, int], change: ws.Change) -> None:
+    if change.size:
+        side[change.price] = change.size
+    else:
+        side.pop(change.price, None)
+
+
+def _crossed(local: _Local) -> bool:
+    bid, ask = local.best()
+    return bool(bid and ask and bid >= ask)
+
+
+async def _ping(socket: aiohttp.ClientWebSocketResponse) -> None:
+    while not socket.closed:
+        await asyncio.sleep(ws.PING_SECONDS)
+        try:
+            await socket.send_str("PING")
+        except (aiohttp.ClientError, OSError):
+            return

@@ -1,0 +1,157 @@
+"""The market channel: order books as they change (PROTOCOL.md section 6). Frames are read here; the books are kept in
+``feeds.local_books``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import aiohttp
+import msgspec
+
+from pilotfish.core.trade import Side
+from pilotfish.core.units import MICRO, micro_from_decimal
+from pilotfish.polymarket.contracts import pad_condition
+
+PING_SECONDS = 10.0
+MAX_FRAME = 16 * 2**20
+
+
+class FrameError(ValueError):
+    """A frame that cannot be used; the message names the part."""
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """A whole book; ``raw`` is what ``clob.parse_book`` reads."""
+
+    token_id: str
+    raw: Mapping[str, Any]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """The size at a price is ``size`` now (0 = gone), a BUY being a bid. ``best_bid`` and ``best_ask`` are those after
+    the change, where the venue says them (0 = an empty side)."""
+
+    token_id: str
+    side: Side
+    price: int
+    size: int
+    best_bid: int | None = None
+    best_ask: int | None = None
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """Changes that belong together; ``at_ms`` is the venue's clock, 0 where it does not say."""
+
+    changes: tuple[Change, ...]
+    at_ms: int = 0
+
+
+class TickChange(msgspec.Struct, frozen=True):
+    """A token's tick is another one now."""
+
+    token_id: str
+    tick: int
+
+
+class Best(msgspec.Struct, frozen=True):
+    """The best prices of a token as the venue sees them."""
+
+    token_id: str
+    bid: int | None
+    ask: int | None
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """A market has a result; what each token pays is looked up."""
+
+    condition_id: str
+    token_ids: tuple[str, ...]
+
+
+Frame: TypeAlias = Snapshot | Changes | TickChange | Best | Resolved
+
+
+def parse(text: str | bytes) -> tuple[list[Frame], list[str]]:
+    """The events of one message, and what could not be used of it; unknown kinds are left out. Never raises."""
+    try:
+        message = msgspec.json.decode(text)
+    except msgspec.DecodeError as problem:
+        return [], [f"not JSON: {problem}"]
+    frames: list[Frame] = []
+    errors: list[str] = []
+    for event in message if isinstance(message, list) else [message]:
+        try:
+            frame = _frame(event)
+        except (FrameError, ValueError, TypeError, KeyError, AttributeError) as problem:
+            errors.append(f"{type(problem).__name__}: {problem}"[:300])
+            continue
+        if frame is not None:
+            frames.append(frame)
+    return frames, errors
+
+
+def _frame(event: Any) -> Frame | None:
+    if not isinstance(event, Mapping):
+        raise FrameError(f"expected an object, got {type(event).__name__}")
+    match event.get("event_type", event.get("type")):
+        case "book":
+            return Snapshot(_token(event), event)
+        case "price_change":
+            given = event.get("price_changes", event.get("changes"))
+            if not isinstance(given, list):
+                raise FrameError("price_changes: expected a list")
+            outer = event.get("asset_id", event.get("token_id"))
+            return Changes(tuple(_change(c, outer) for c in given), int(event.get("timestamp") or 0))
+        case "tick_size_change":
+            return TickChange(_token(event), _price(event["new_tick_size"]))
+        case "best_bid_ask":
+            return Best(_token(event), _optional(event.get("best_bid")), _optional(event.get("best_ask")))
+        case "market_resolved":
+            named = event.get("assets_ids") or event.get("asset_ids") or event.get("token_ids") or []
+            return Resolved(pad_condition(str(event.get("market") or "")), tuple(str(x) for x in named))
+        case _:
+            return None
+
+
+def _change(change: Any, outer: Any) -> Change:
+    return Change(
+        token_id=_token(change, outer),
+        side=Side(str(change["side"]).upper()),
+        price=_price(change["price"]),
+        size=max(0, micro_from_decimal(change["size"])),
+        best_bid=_optional(change.get("best_bid")),
+        best_ask=_optional(change.get("best_ask")),
+    )
+
+
+def _token(event: Mapping[str, Any], outer: Any = None) -> str:
+    token = str(event.get("asset_id") or event.get("token_id") or outer or "")
+    if not token.isdigit():
+        raise FrameError(f"asset_id: expected a token id, got {token[:80]!r}")
+    return token
+
+
+def _price(value: object) -> int:
+    price = micro_from_decimal(value)
+    if not 0 < price < MICRO:
+        raise FrameError(f"price: expected more than 0 and less than 1, got {str(value)[:20]!r}")
+    return price
+
+
+def _optional(value: object) -> int | None:
+    """A best price; 0 and 1 (a side that is empty, as the venue writes it) are 0, nothing is ``None``."""
+    if value is None or value == "":
+        return None
+    price = micro_from_decimal(value)
+    return price if 0 < price < MICRO else 0
+
+
+async def connect(session: aiohttp.ClientSession, url: str, tokens: list[str]) -> aiohttp.ClientWebSocketResponse:
+    """A connection that is subscribed to ``tokens``. The caller sends the text ``PING`` every :data:`PING_SECONDS`."""
+    socket = await session.ws_connect(
+        url, max_msg_size=MAX_FRAME, timeout=aiohttp.ClientWSTimeout(ws_close=2.0), autoping=True
+    )
+    wanted = {"type": "market", "assets_ids": tokens, "custom_feature_enabled": True}
+    await socket.send_str(msgspec.json.encode(wanted).decode())
+    return socket
