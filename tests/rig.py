@@ -180,11 +180,12 @@ class Pilot:
         if ready:
             until("the worker is ready", self.ready)
 
-    def start_web(self) -> str:
-        """Start the dashboard's process; gives its address."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+    def start_web(self, port: int = 0) -> str:
+        """Start the dashboard's process, on a free port unless one is given; gives its address."""
+        if not port:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port = probe.getsockname()[1]
         self.web = subprocess.Popen(
             [sys.executable, "-m", "pilotfish", "web"],
             stderr=(self.folder / "web.log").open("w"),

@@ -156,8 +156,8 @@ def test_an_unseen_change_is_corrected_only_after_two_snapshots_agree(tmp_path: 
 def test_after_downtime_missed_trades_come_through_the_cursor_and_obey_the_catch_up_rules(
     tmp_path: Path, saw: Saw
 ) -> None:
-    """The limits are scaled down from minutes to seconds: live up to 1 s, BUYs up to 5 s."""
-    with rig(tmp_path, max_live_lag_sec=1, catch_up_buy_max_age_sec=5) as (stand, pilot):
+    """The limits are scaled down from minutes to seconds: live up to 1 s, BUYs up to 9 s."""
+    with rig(tmp_path, max_live_lag_sec=1, catch_up_buy_max_age_sec=9) as (stand, pilot):
         held, better, worse, old = (stand.market() for _ in range(4))
         pilot.start()
         pilot.follow()
@@ -167,7 +167,7 @@ def test_after_downtime_missed_trades_come_through_the_cursor_and_obey_the_catch
         pilot.kill()
         stand.fill(old, "BUY", 100, 0.60, api_delay=0)
         stand.fill(held, "SELL", 50, 0.49, api_delay=0)
-        time.sleep(5.5)  # the downtime
+        time.sleep(9.5)  # the downtime
         stand.fill(better, "BUY", 100, 0.51, api_delay=0)
         stand.fill(worse, "BUY", 100, 0.495, api_delay=0)
         time.sleep(1.1)

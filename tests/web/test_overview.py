@@ -2,36 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser
 
 from tests.rig import rig
+from tests.web.chromium import window
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 HOSTILE = '<img src=x onerror="window.hacked=1"> =cmd'
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as p:
-        started = p.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield started
-        started.close()
-
-
-def open_page(browser: Browser, address: str, width: int) -> tuple[Page, list[str], list[str]]:
-    """A page, what it asked for elsewhere, and what went wrong in it."""
-    page = browser.new_page(viewport={"width": width, "height": 900})
-    elsewhere: list[str] = []
-    wrong: list[str] = []
-    page.on("request", lambda r: None if r.url.startswith((address, "data:")) else elsewhere.append(r.url))
-    page.on("pageerror", lambda e: wrong.append(str(e)))
-    page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
-    page.goto(address)
-    return page, elsewhere, wrong
 
 
 @pytest.mark.slow
@@ -41,12 +20,15 @@ def test_the_overview_answers_its_questions(tmp_path: Path, browser: Browser) ->
         other = stand.market(question="Will the tide turn?")
         stand.book(other, bids=[(0.20, 1000)], asks=[(0.60, 1000)])
         address = pilot.start_web()
-        page, elsewhere, wrong = open_page(browser, address, 1440)
+        seen = window(browser, address)
+        page = seen.open("/")
         page.get_by_text("No worker has run yet.").wait_for()
 
         pilot.start()
+        page.get_by_text("Whom would you copy?").wait_for()
         page.get_by_text("Nobody is followed yet").wait_for()
         pilot.follow()
+        page.get_by_role("link", name="Show the overview").click()
         page.get_by_text("Nothing happened yet").wait_for()
 
         stand.fill(token, "BUY", 100, 0.50)
@@ -59,7 +41,7 @@ def test_the_overview_answers_its_questions(tmp_path: Path, browser: Browser) ->
         assert page.locator(".held tbody tr").count() == 1
         assert HOSTILE in page.locator(".held .market").inner_text()
         assert page.evaluate("window.hacked") is None
-        reason = page.locator(".feed .result").first.get_attribute("title")
+        reason = page.locator(".feed .result .chip").first.get_attribute("title")
         assert reason is not None
         assert reason.startswith("SKIP_SPREAD: The spread is wider")
         for light in ("Mode: both", "Polygon", "Data API", "Order books", "Database"):
@@ -73,11 +55,10 @@ def test_the_overview_answers_its_questions(tmp_path: Path, browser: Browser) ->
         page.get_by_role("button", name="Switch between dark and light").click()
         page.wait_for_function("document.body.classList.contains('body--dark')")
 
-        narrow, elsewhere_too, wrong_too = open_page(browser, address, 360)
-        narrow.locator(".feed tbody tr").first.wait_for()
-        assert narrow.evaluate("document.documentElement.scrollWidth") == 360
+        narrow = window(browser, address, 360)
+        narrow.open("/").locator(".feed tbody tr").first.wait_for()
+        narrow.clean()
 
         pilot.stop()
         page.get_by_text("The worker is not running.").wait_for(timeout=15_000)
-        assert elsewhere + elsewhere_too == []
-        assert wrong + wrong_too == []
+        seen.clean()

@@ -19,9 +19,11 @@ from pilotfish.store.database import open_database
 from pilotfish.store.writer import write
 from pilotfish.web import server
 from pilotfish.web.auth import Doors
+from pilotfish.web.sessions import Sessions
 from tests.desk import LEADER, OTHER, START, TOKEN, Desk, api_fill
 
 ADMIN = "the-admin-token"
+LOCAL = "http://127.0.0.1:8080"
 AS_ADMIN = {"Authorization": f"Bearer {ADMIN}"}
 
 
@@ -47,12 +49,13 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 
 @pytest.fixture(scope="module")
 def application(database: Engine) -> Any:
-    return server.build(database, {"admin_token": ADMIN})
+    nowhere = dict.fromkeys(("data_api_url", "gamma_api_url"), "http://127.0.0.1:9")
+    return server.build(database, {"admin_token": ADMIN, **nowhere})
 
 
 @pytest.fixture
 def rest(application: Any) -> Iterator[TestClient]:
-    with TestClient(application) as client:
+    with TestClient(application, base_url=LOCAL) as client:
         yield client
 
 
@@ -92,20 +95,69 @@ def test_every_answer_carries_the_security_headers(rest: TestClient) -> None:
 
 
 def test_a_view_token_locks_reading(application: Any) -> None:
-    environment = {"view_token": "look-only-token", "admin_token": ADMIN}
-    door = Doors(application, **environment)
-    client = TestClient(door)
-    assert client.get("/healthz").status_code == 200
-    for path in ("/", "/api/v1/status", "/api/openapi.json", "/static/style.css"):
+    tokens = {"admin_token": ADMIN, "view_token": "look-only-token"}
+    client = TestClient(Doors(application.app, Sessions(**tokens)), base_url="http://anywhere", follow_redirects=False)
+    for path in ("/healthz", "/login", "/static/style.css"):
+        assert client.get(path).status_code == 200, path
+    for path in ("/", "/api/v1/status", "/api/openapi.json", "/api/docs", "/metrics", "/parts/trade/1"):
         answer = client.get(path)
-        assert answer.status_code == 401
-        assert answer.headers["www-authenticate"].startswith("Basic")
-    for token in environment.values():
+        assert answer.status_code == 401, path
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+    page = client.get("/trades", headers={"Accept": "text/html"})
+    assert (page.status_code, page.headers["location"]) == (303, "/login?next=/trades")
+    for token in tokens.values():
         assert client.get("/api/v1/leaders", headers={"Authorization": f"Bearer {token}"}).status_code == 200
     basic = base64.b64encode(b"me:look-only-token").decode()
     assert client.get("/api/v1/leaders", headers={"Authorization": f"Basic {basic}"}).status_code == 200
     for wrong in ("Bearer nope", "Bearer ", "Basic !!!", "look-only-token"):
         assert client.get("/api/v1/leaders", headers={"Authorization": wrong}).status_code == 401
+
+
+def test_a_session_reads_and_writes_with_the_header_that_only_our_pages_send(application: Any) -> None:
+    def door() -> TestClient:
+        sessions = Sessions(admin_token=ADMIN, view_token="")
+        return TestClient(Doors(application.app, sessions), base_url=LOCAL, follow_redirects=False)
+
+    client = door()
+    answer = client.post("/login", data={"token": ADMIN, "next": "/settings"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/settings")
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    change = {"poll_overlap_sec": 60}
+    own = {"X-Pilotfish": "1"}
+    assert client.patch("/api/v1/settings", json=change).status_code == 403, "without the header"
+    forged = {**own, "Origin": "http://evil.example"}
+    assert client.patch("/api/v1/settings", json=change, headers=forged).status_code == 403
+    assert client.patch("/api/v1/settings", json=change, headers=own).status_code == 200
+    assert client.patch("/api/v1/settings", json=change, headers={**own, "Origin": LOCAL}).status_code == 200
+    assert client.post("/logout").status_code == 403
+    assert client.post("/logout", headers=own).status_code == 204
+    assert client.patch("/api/v1/settings", json=change, headers=own).status_code == 401
+    for target in ("//evil.example", "https://evil.example", "/\\evil.example"):
+        assert door().post("/login", data={"token": ADMIN, "next": target}).headers["location"] == "/"
+    assert client.post("/login", data={"token": ADMIN}, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    stolen = Sessions(admin_token="another", view_token="").sign("admin")
+    client.cookies.set("pilotfish_session", stolen)
+    assert client.patch("/api/v1/settings", json=change, headers=own).status_code == 401
+
+
+def test_who_guesses_tokens_has_to_wait_and_nothing_is_looked_at_meanwhile(application: Any) -> None:
+    client = TestClient(Doors(application.app, Sessions(admin_token=ADMIN, view_token="look")), base_url=LOCAL)
+    told = [client.get("/api/v1/status", headers={"Authorization": f"Bearer {n}"}).status_code for n in range(14)]
+    assert told[:11] == [401] * 11
+    assert told[11:] == [429] * 3
+    answer = client.get("/api/v1/status", headers=AS_ADMIN)
+    assert answer.status_code == 429
+    assert 1 <= int(answer.headers["retry-after"]) <= 31
+    assert client.post("/login", data={"token": ADMIN}).status_code == 429
+
+
+def test_another_name_for_this_machine_is_refused_while_reading_needs_no_token(application: Any) -> None:
+    sessions = Sessions(admin_token=ADMIN, view_token="")
+    door = Doors(application.app, sessions, allowed_hosts=("desk.example",))
+    for host, code in (("evil.example", 421), ("desk.example", 200), ("localhost:8080", 200), ("[::1]:8080", 200)):
+        assert TestClient(door, base_url=f"http://{host}").get("/api/v1/leaders").status_code == code, host
 
 
 def test_writes_need_the_admin_token(rest: TestClient) -> None:
@@ -149,18 +201,22 @@ def test_leaders_come_and_go(rest: TestClient) -> None:
 
 
 def test_the_whole_schema_holds_for_any_input(application: Any) -> None:
-    schema = schemathesis.openapi.from_asgi("/api/openapi.json", application)
+    door = Doors(application.app, Sessions(admin_token=ADMIN, view_token=""), allowed_hosts=("testserver",))
+    schema = schemathesis.openapi.from_asgi("/api/openapi.json", door)
     seen: list[str] = []
-    for operation in schema.get_all_operations():
-        _exercise(operation.ok(), seen)  # type: ignore[union-attr]
-    assert len(set(seen)) >= 13
+    with TestClient(door) as client:
+        for operation in schema.get_all_operations():
+            _exercise(operation.ok(), seen, client)  # type: ignore[union-attr]
+    assert set(seen) == set(application.app.openapi()["paths"]), "every route was asked"
 
 
-def _exercise(operation: Any, seen: list[str]) -> None:
+def _exercise(operation: Any, seen: list[str], client: TestClient) -> None:
     @settings(max_examples=15, deadline=None)
     @given(case=operation.as_strategy())
     def check(case: Any) -> None:
-        answer = case.call(headers=AS_ADMIN)
+        if case.path.endswith("/stream"):
+            case.query = {**(case.query or {}), "seconds": 0}
+        answer = case.call(headers=AS_ADMIN, session=client)
         assert answer.status_code in (200, 201, 400, 404, 422), (case.path, answer.status_code, answer.text[:300])
         seen.append(case.path)
 

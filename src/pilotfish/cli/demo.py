@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import sys
 import tempfile
@@ -68,6 +69,7 @@ class _Demo:
         self.port = port
         self.database_url = f"sqlite:///{folder / 'demo.db'}"
         self.console = Console(stderr=True)
+        self.token = secrets.token_hex(8)
         self.stop = asyncio.Event()
         self.children: list[asyncio.subprocess.Process] = []
         self.controls = ""
@@ -91,6 +93,7 @@ class _Demo:
                     await self._ready(database)
                     await self._control(http, "resume")
                     self.console.print(f"Dashboard: http://127.0.0.1:{self.port}", highlight=False)
+                    self.console.print(f"Token to change things there: {self.token}", highlight=False)
                     until = f"for {self.seconds:g} s" if self.seconds else "until Ctrl-C"
                     progress.update(task, description=f"leaders are trading; running {until}")
                     await self._wait()
@@ -150,7 +153,7 @@ class _Demo:
         with database.begin() as c:
             for leader in self.leaders:
                 leaders_store.add(c, leader["wallet"], leader["label"], session.now())
-        extra = {**urls, "WEB_PORT": str(self.port)}
+        extra = {**urls, "WEB_PORT": str(self.port), "ADMIN_TOKEN": self.token}
         await self._spawn("run", env=self._environment(extra), read=False)
         return database
 

@@ -203,6 +203,13 @@ ALL: tuple[Setting, ...] = (
        " results.", "Execution", unit="s", low=1, high=_DAY),
     _S("reconcile_interval_sec", _K.INT, 300, "How often a leader's holdings are compared with the venue's.",
        "Execution", unit="s", low=5, high=_DAY),
+    # Alerts
+    _S("alert_urls", _K.SECRET, "", "Where alerts go: Apprise addresses (Telegram, Discord, ntfy, mail, …), separated"
+       " by commas. Empty = nowhere.", "Alerts"),
+    _S("alert_on", _K.LIST, "health, exits", "What is told: health (a source is down or back), copies, exits, results"
+       " (a market paid out), bad_input.", "Alerts"),
+    _S("alert_after_sec", _K.INT, 60, "A source that is down is told of after this time; shorter gaps are not.",
+       "Alerts", unit="s", low=0, high=_DAY),
     # Process (environment only)
     _S("database_url", _K.SECRET, "", "Where the books are kept; empty = SQLite in the platform's data folder.",
        "Process", Scope.PROCESS),
@@ -222,6 +229,8 @@ ALL: tuple[Setting, ...] = (
     _S("view_token", _K.SECRET, "", "Needed to read the dashboard when set.", "Process", Scope.PROCESS),
     _S("web_host", _K.TEXT, "127.0.0.1", "Address that the dashboard listens on.", "Process", Scope.PROCESS),
     _S("web_port", _K.INT, 8080, "Port that the dashboard listens on.", "Process", Scope.PROCESS, low=0, high=65_535),
+    _S("web_allowed_hosts", _K.LIST, "", "Names that the dashboard may be reached by besides this machine's own, for a"
+       " proxy in front of it; needed only while no VIEW_TOKEN is set.", "Process", Scope.PROCESS),
     _S("log_level", _K.CHOICE, "INFO", "Least severe level that is logged.", "Process", Scope.PROCESS,
        choices=("DEBUG", "INFO", "WARNING", "ERROR")),
     _S("log_format", _K.CHOICE, "console", "How log lines are written.", "Process", Scope.PROCESS,

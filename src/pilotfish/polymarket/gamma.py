@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,7 +13,7 @@ import msgspec
 from pilotfish.core.events import Market
 from pilotfish.core.fees import FeeSchedule
 from pilotfish.core.units import MICRO, micro_from_decimal
-from pilotfish.polymarket.contracts import pad_condition
+from pilotfish.polymarket.contracts import is_wallet, pad_condition
 from pilotfish.polymarket.http import NotFoundError, Service, VenueError
 
 DOCUMENTED_RATES = {"crypto": 70_000, "sports": 50_000, "politics": 40_000, "finance": 40_000, "tech": 40_000,
@@ -122,8 +123,24 @@ def _payout(market: Mapping[str, Any], index: int) -> int | None:
     return prices[index]
 
 
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A person of the venue: the wallet that he trades with, and what he calls himself."""
+
+    wallet: str
+    name: str
+
+
+def _profile(row: object) -> Profile | None:
+    if not isinstance(row, Mapping):
+        return None
+    wallet = str(row.get("proxyWallet") or row.get("wallet") or "").lower()
+    name = str(row.get("name") or row.get("pseudonym") or "")[:200]
+    return Profile(wallet, name) if is_wallet(wallet) else None
+
+
 class Gamma:
-    """Reads markets."""
+    """Reads markets and public profiles."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -147,3 +164,16 @@ class Gamma:
                         if "does not contain" not in str(problem):
                             raise VenueError(f"gamma /markets: {problem}", 200) from None
         return None
+
+    async def profile(self, wallet: str) -> Profile | None:
+        """Who a wallet is, or ``None`` if it has no profile."""
+        try:
+            return _profile(await self.service.get("/public-profile", {"address": wallet}))
+        except NotFoundError:
+            return None
+
+    async def profiles_named(self, name: str) -> list[Profile]:
+        """People whose name is like ``name``, the venue's best match first."""
+        answer = await self.service.get("/public-search", {"q": name, "search_profiles": "true", "limit_per_type": 10})
+        rows = answer.get("profiles") if isinstance(answer, Mapping) else None
+        return [p for row in rows or [] if (p := _profile(row)) is not None]

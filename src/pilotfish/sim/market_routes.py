@@ -10,6 +10,7 @@ from aiohttp import web
 
 from pilotfish.core.units import MICRO, format_micro
 from pilotfish.sim.market import SimMarket, digest
+from pilotfish.sim.story import Character
 from pilotfish.sim.venue import Venue
 
 
@@ -24,6 +25,8 @@ class MarketRoutes:
         return [
             web.get("/gamma/markets", self.markets),
             web.get("/gamma/markets/keyset", self.keyset),
+            web.get("/gamma/public-profile", self.profile),
+            web.get("/gamma/public-search", self.search),
             web.get("/clob/book", self.book),
             web.post("/clob/books", self.books),
             web.get("/clob/midpoint", self.midpoint),
@@ -50,6 +53,24 @@ class MarketRoutes:
     async def keyset(self, request: web.Request) -> web.Response:
         """``/markets/keyset``."""
         return web.json_response({"markets": [_gamma(m) for m in self._selected(request)], "next_cursor": None})
+
+    async def profile(self, request: web.Request) -> web.Response:
+        """``/public-profile?address=``."""
+        wallet = request.query.get("address", "").lower()
+        found = next((c for c in self.venue.characters() if c.wallet == wallet), None)
+        if found is None:
+            return web.json_response({"error": "profile not found"}, status=404)
+        return web.json_response(_profile(found))
+
+    async def search(self, request: web.Request) -> web.Response:
+        """``/public-search?q=&search_profiles=true``."""
+        asked = request.query.get("q", "").lower()
+        wanted = request.query.get("search_profiles") == "true"
+        found = [c for c in self.venue.characters() if asked and asked in c.label.lower()] if wanted else []
+        page = {"hasMore": False, "totalResults": len(found)}
+        return web.json_response(
+            {"events": [], "tags": [], "profiles": [_profile(c) for c in found], "pagination": page}
+        )
 
     async def book(self, request: web.Request) -> web.Response:
         """``/book?token_id=``."""
@@ -115,6 +136,10 @@ class MarketRoutes:
                 "tokens": tokens,
             }
         )
+
+
+def _profile(character: Character) -> dict[str, Any]:
+    return {"proxyWallet": character.wallet, "name": character.label, "pseudonym": character.label, "bio": ""}
 
 
 def _levels(side: dict[int, int], *, descending: bool) -> list[dict[str, str]]:

@@ -50,3 +50,11 @@ def set_status(c: Connection, wallet: str, status: str, at: int) -> None:
     )
     if changed.rowcount == 0:
         raise LeaderError(f"{wallet} is not followed; `pilotfish leaders list` shows who is")
+
+
+def rename(c: Connection, wallet: str, label: str, at: int) -> None:
+    """Give a leader another name; raises :class:`LeaderError` for a wallet that is not followed."""
+    wallet = wallet_of(wallet)
+    change = update(t.leaders).where(t.leaders.c.wallet == wallet, t.leaders.c.status != "removed")
+    if c.execute(change.values(label=" ".join(label.split())[:200], updated_at=at)).rowcount == 0:
+        raise LeaderError(f"{wallet} is not followed")

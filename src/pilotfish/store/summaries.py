@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import BigInteger, Connection, case, func, literal, select
 
-from pilotfish.core.units import price_of
+from pilotfish.core.units import price_of, proceeds_of
 from pilotfish.store import tables as t
 from pilotfish.store.queries import Row, decimal, iso
+from pilotfish.store.rollup import DecisionCounts
 
+ALIVE_SECONDS = 5.0
+"""A worker that said nothing for so long does not run."""
 CURVE_POINTS = 400
 LAG_SAMPLE = 20_000
+LEAST_IN_A_GROUP = 5
+"""Trades in a point of the delay over time."""
 
 
-def counts(c: Connection) -> Row:
+def counts(c: Connection, decisions: DecisionCounts | None = None) -> Row:
     """Trades by who saw them first, decisions by reason, fills and open positions."""
     first = {
         r.first_source: r.n
@@ -27,10 +33,9 @@ def counts(c: Connection) -> Row:
             t.trades.c.first_seen_by_api_at.is_not(None), t.trades.c.first_seen_by_polygon_at.is_not(None)
         )
     ).scalar_one()
-    decided: dict[str, dict[str, int]] = {"copy": {}, "skip": {}, "wait": {}, "exit": {}}
-    grouped = select(t.decisions.c.action, t.decisions.c.reason, func.count().label("n"))
-    for r in c.execute(grouped.group_by(t.decisions.c.action, t.decisions.c.reason)):
-        decided[r.action][r.reason] = r.n
+    decided: dict[str, Counter[str]] = {name: Counter() for name in ("copy", "skip", "wait", "exit")}
+    for group, n in (decisions or DecisionCounts()).read(c).items():
+        decided[group.action][group.reason] += n
     return {
         "trades": sum(first.values()),
         "trades_by_first_source": {"api": first.get("api", 0), "polygon": first.get("polygon", 0)},
@@ -52,7 +57,7 @@ def portfolios(c: Connection) -> list[Row]:
     last = {r.portfolio: r for r in c.execute(select(t.equity_snapshots).where(t.equity_snapshots.c.id.in_(newest)))}
     shut = _shut(c)
     result = []
-    for p in c.execute(select(t.portfolios).order_by(t.portfolios.c.name)):
+    for p in c.execute(select(t.portfolios).order_by(t.portfolios.c.created_at, t.portfolios.c.name)):
         e = last.get(p.name)
         result.append(
             {
@@ -89,14 +94,25 @@ def _shut(c: Connection) -> dict[str, tuple[int, int]]:
     return {r.portfolio: (int(r.won or 0), r.n - int(r.won or 0)) for r in c.execute(query.group_by(p.portfolio))}
 
 
-def equity(c: Connection, portfolio: str, points: int = CURVE_POINTS) -> list[Row]:
-    """A portfolio's equity over time, thinned to about ``points`` and always ending with the newest."""
-    mine = t.equity_snapshots.c.portfolio == portfolio
-    total = c.execute(select(func.count()).select_from(t.equity_snapshots).where(mine)).scalar_one()
-    step = max(1, total // points)
-    number = func.row_number().over(order_by=t.equity_snapshots.c.id.desc()).label("number")
-    numbered = select(t.equity_snapshots, number).where(mine).subquery()
-    chosen = select(numbered).where((numbered.c.number - 1) % step == 0).order_by(numbered.c.id)
+def equity(c: Connection, portfolio: str, points: int = CURVE_POINTS, since: int | None = None) -> list[Row]:
+    """A portfolio's equity over time: the last figure at each of ``points`` evenly spaced instants, the newest one
+    included; all figures where there are no more. One index look-up a point, however many there are."""
+    e = t.equity_snapshots.c
+    mine = [e.portfolio == portfolio, *([e.at >= since] if since is not None else [])]
+    first, last = c.execute(select(func.min(e.at), func.max(e.at)).where(*mine)).one()
+    if first is None:
+        return []
+    some = list(c.execute(select(t.equity_snapshots).where(*mine).order_by(e.at, e.id).limit(points + 1)))
+    if len(some) > points:
+        step = max(1, -(-(last - first) // (points - 1)))
+        instant = select(literal(first, BigInteger).label("at")).cte("instants", recursive=True)
+        instants = instant.union_all(select(instant.c.at + step).where(instant.c.at < last))
+        latest = (
+            select(e.id).where(e.portfolio == portfolio, e.at <= instants.c.at).order_by(e.at.desc(), e.id.desc())
+            .limit(1).correlate(instants).scalar_subquery()
+        )  # fmt: skip
+        chosen = select(latest.label("id")).select_from(instants).distinct().subquery()
+        some = list(c.execute(select(t.equity_snapshots).join(chosen, chosen.c.id == e.id).order_by(e.at, e.id)))
     return [
         {
             "at": iso(r.at),
@@ -105,50 +121,29 @@ def equity(c: Connection, portfolio: str, points: int = CURVE_POINTS) -> list[Ro
             "realized_pnl_micro": r.realized_pnl_micro,
             "unrealized_pnl_micro": r.unrealized_pnl_micro,
         }
-        for r in c.execute(chosen)
+        for r in some
     ]
 
 
-def feed(c: Connection, limit: int, portfolio: str | None = None) -> list[Row]:
+def feed(c: Connection, limit: int) -> list[Row]:
     """What just happened: the newest decisions with their trades, and what the copies got."""
-    newest = select(t.decisions).order_by(t.decisions.c.id.desc()).limit(limit)
-    if portfolio is not None:
-        newest = newest.where(t.decisions.c.portfolio == portfolio)
-    d = newest.subquery()
+    d = select(t.decisions).order_by(t.decisions.c.id.desc()).limit(limit).subquery()
+    tr, moved = t.trades.c, t.holding_adjustments.c
     statement = (
         select(
-            d.c.id,
-            d.c.trade_id,
-            d.c.adjustment_id,
-            d.c.portfolio,
-            d.c.action,
-            d.c.reason,
-            d.c.decided_at,
-            func.coalesce(t.trades.c.leader, t.holding_adjustments.c.leader).label("leader"),
-            t.trades.c.side,
-            func.coalesce(t.trades.c.shares_micro, -t.holding_adjustments.c.delta_micro).label("shares_micro"),
-            t.holding_adjustments.c.cause,
-            t.trades.c.usdc_micro,
-            func.coalesce(t.trades.c.traded_at, t.holding_adjustments.c.at).label("traded_at"),
-            t.trades.c.first_source,
-            t.trades.c.first_seen_by_api_at,
-            t.trades.c.first_seen_by_polygon_at,
-            t.trades.c.title,
-            t.trades.c.outcome,
-            t.leaders.c.label,
-            t.markets.c.title.label("market_title"),
+            d, tr.shares_micro, tr.usdc_micro, tr.traded_at, tr.first_source, tr.first_seen_by_api_at,
+            tr.first_seen_by_polygon_at, tr.title, tr.outcome, moved.cause, moved.delta_micro,
+            moved.at.label("moved_at"), t.leaders.c.label, t.markets.c.title.label("market_title"),
             t.markets.c.outcome.label("market_outcome"),
         )
-        .outerjoin(t.trades, t.trades.c.id == d.c.trade_id)
-        .outerjoin(t.holding_adjustments, t.holding_adjustments.c.id == d.c.adjustment_id)
-        .outerjoin(t.leaders, t.leaders.c.wallet == func.coalesce(t.trades.c.leader, t.holding_adjustments.c.leader))
-        .outerjoin(
-            t.markets, t.markets.c.token_id == func.coalesce(t.trades.c.token_id, t.holding_adjustments.c.token_id)
-        )
+        .outerjoin(t.trades, tr.id == d.c.trade_id)
+        .outerjoin(t.holding_adjustments, moved.id == d.c.adjustment_id)
+        .outerjoin(t.leaders, t.leaders.c.wallet == d.c.leader)
+        .outerjoin(t.markets, t.markets.c.token_id == d.c.token_id)
         .order_by(d.c.id.desc())
-    )
+    )  # fmt: skip
     rows = list(c.execute(statement))
-    got = _results(c, [r.id for r in rows if r.action == "copy"])
+    got = _results(c, [r.id for r in rows if r.action in ("copy", "exit")])
     return [_feed_row(r, got.get(r.id)) for r in rows]
 
 
@@ -164,7 +159,9 @@ def _results(c: Connection, decisions: list[int]) -> dict[int, Any]:
             func.sum(t.fills.c.usdc_micro).label("usdc"),
         )
         .outerjoin(t.fills, t.fills.c.intent_id == t.intents.c.id)
-        .where(t.intents.c.decision_id.in_(decisions), t.intents.c.trade_id != 0)
+        .join(t.decisions, t.decisions.c.id == t.intents.c.decision_id)
+        .where(t.intents.c.decision_id.in_(decisions))
+        .where((t.intents.c.trade_id != 0) | t.decisions.c.trade_id.is_(None))
         .group_by(t.intents.c.decision_id)
     )
     return {r.decision_id: r for r in c.execute(statement)}
@@ -172,6 +169,8 @@ def _results(c: Connection, decisions: list[int]) -> dict[int, Any]:
 
 def _feed_row(r: Any, got: Any | None) -> Row:
     seen = [x for x in (r.first_seen_by_api_at, r.first_seen_by_polygon_at) if x is not None]
+    moved = -r.delta_micro if r.delta_micro is not None else None
+    ours = int(got.shares) if got and got.shares is not None else None
     return {
         "id": r.id,
         "trade_id": r.trade_id,
@@ -179,20 +178,20 @@ def _feed_row(r: Any, got: Any | None) -> Row:
         "action": r.action,
         "reason": r.reason,
         "decided_at": iso(r.decided_at),
-        "leader": r.leader,
+        "leader": r.leader or "",
         "label": r.label or "",
         "title": r.title or r.market_title or "",
         "outcome": r.outcome or r.market_outcome or "",
-        "side": r.side or r.cause,
-        "shares_micro": r.shares_micro,
+        "side": r.cause or r.side or "",
+        "shares_micro": r.shares_micro if r.shares_micro is not None else moved if moved is not None else ours,
         "price": decimal(price_of(r.usdc_micro, r.shares_micro)) if r.usdc_micro is not None else None,
-        "traded_at": iso(r.traded_at),
+        "traded_at": iso(r.traded_at if r.traded_at is not None else r.moved_at),
         "first_source": r.first_source or "api",
         "seen_by_both": len(seen) == 2,
         "source_gap_ms": (seen[0] - seen[1]) // 1000 if len(seen) == 2 else None,
         "lag_ms": max(0, (min(seen) - r.traded_at) // 1000) if seen else None,
         "intent_state": got.state if got else None,
-        "our_shares_micro": int(got.shares) if got and got.shares is not None else None,
+        "our_shares_micro": ours,
         "our_price": decimal(price_of(int(got.usdc), int(got.shares))) if got and got.shares else None,
     }
 
@@ -207,12 +206,13 @@ def latency(c: Connection) -> Row:
         .limit(LAG_SAMPLE)
     ).subquery()
     gaps = sorted(int(g) // 1000 for g in c.execute(select(both.c.gap)).scalars())
+    newest = select(t.trades).order_by(t.trades.c.id.desc()).limit(LAG_SAMPLE).subquery()
     missing = c.execute(
         select(
-            func.sum(case((t.trades.c.first_seen_by_api_at.is_(None), 1), else_=0)).label("api"),
-            func.sum(case((t.trades.c.first_seen_by_polygon_at.is_(None), 1), else_=0)).label("polygon"),
-            func.sum(case((t.trades.c.api_lagged, 1), else_=0)).label("lagged"),
-        ).where(t.trades.c["class"] != "backfill")
+            func.sum(case((newest.c.first_seen_by_api_at.is_(None), 1), else_=0)).label("api"),
+            func.sum(case((newest.c.first_seen_by_polygon_at.is_(None), 1), else_=0)).label("polygon"),
+            func.sum(case((newest.c.api_lagged, 1), else_=0)).label("lagged"),
+        ).where(newest.c["class"] != "backfill")
     ).one()
     return {
         "seen_by_both": len(gaps),
@@ -260,3 +260,111 @@ def bad_inputs(c: Connection, limit: int = 50) -> list[Row]:
     """Inputs that could not be used, newest first."""
     rows = c.execute(select(t.bad_inputs).order_by(t.bad_inputs.c.at.desc()).limit(limit))
     return [{"at": iso(r.at), "source": r.source, "error": r.error, "payload": r.payload} for r in rows]
+
+
+def pace(c: Connection, sample: int = 2_000) -> Row:
+    """How long it took, over the newest ``sample`` copies: from the block to the first sighting, from that to the
+    decision, from the decision to the first fill; percentiles in ms."""
+    d, tr, i, f = t.decisions.c, t.trades.c, t.intents.c, t.fills.c
+    newest = (
+        select(d.id, d.trade_id, d.decided_at).where(d.action == "copy", d.trade_id.is_not(None))
+        .order_by(d.id.desc()).limit(sample).subquery()
+    )  # fmt: skip
+    query = (
+        select(newest.c.decided_at, tr.traded_at, tr.first_seen_by_api_at, tr.first_seen_by_polygon_at, tr["class"],
+               func.min(f.filled_at).label("filled_at"))
+        .select_from(newest.join(t.trades, tr.id == newest.c.trade_id)
+                     .outerjoin(t.intents, (i.decision_id == newest.c.id) & (i.trade_id != 0))
+                     .outerjoin(t.fills, f.intent_id == i.id))
+        .group_by(newest.c.id, newest.c.decided_at, tr.id)
+    )  # fmt: skip
+    spans: dict[str, list[int]] = {"seen": [], "decided": [], "filled": [], "whole": []}
+    for r in c.execute(query):
+        if r._mapping["class"] != "live":
+            continue
+        seen = min(x for x in (r.first_seen_by_api_at, r.first_seen_by_polygon_at) if x is not None)
+        spans["seen"].append(max(0, seen - r.traded_at) // 1000)
+        spans["decided"].append(max(0, r.decided_at - seen) // 1000)
+        if r.filled_at is not None:
+            spans["filled"].append(max(0, r.filled_at - r.decided_at) // 1000)
+            spans["whole"].append(max(0, r.filled_at - r.traded_at) // 1000)
+    return {
+        name: {"n": len(values), **{f"p{p}": _percentile(sorted(values), p) for p in (50, 90, 99)}}
+        for name, values in spans.items()
+    }
+
+
+def lag_over_time(c: Connection, points: int = 60, sample: int = 6_000) -> list[Row]:
+    """The API's delay behind the chain over the newest trades, in up to ``points`` groups in the order of time."""
+    tr = t.trades.c
+    query = select(tr.traded_at, tr.first_seen_by_api_at, tr.first_seen_by_polygon_at)
+    both = query.where(tr.first_seen_by_api_at.is_not(None), tr.first_seen_by_polygon_at.is_not(None))
+    rows = sorted(c.execute(both.order_by(tr.id.desc()).limit(sample)), key=lambda r: r.traded_at)
+    size = max(LEAST_IN_A_GROUP, -(-len(rows) // points))
+    groups = [rows[i : i + size] for i in range(0, len(rows), size)]
+    result = []
+    for group in groups:
+        gaps = sorted((r.first_seen_by_api_at - r.first_seen_by_polygon_at) // 1000 for r in group)
+        row = {"at": iso(group[-1].traded_at), "trades": len(group)}
+        result.append({**row, "p50": _percentile(gaps, 50), "p90": _percentile(gaps, 90)})
+    return result
+
+
+def missing(c: Connection, limit: int = 50) -> list[Row]:
+    """The newest trades that only one source has shown for more than a minute."""
+    tr = t.trades.c
+    old = int((time.time() - 60) * 1e6)
+    newest = select(t.trades).order_by(tr.id.desc()).limit(LAG_SAMPLE).subquery()
+    one = newest.c.first_seen_by_api_at.is_(None) | newest.c.first_seen_by_polygon_at.is_(None)
+    query = (
+        select(newest).where(one, newest.c["class"] == "live", newest.c.traded_at < old).order_by(newest.c.id.desc())
+    )
+    return [
+        {
+            "id": r.id, "leader": r.leader, "tx_hash": r.tx_hash, "title": r.title, "traded_at": iso(r.traded_at),
+            "missing": "api" if r.first_seen_by_api_at is None else "polygon",
+        }
+        for r in c.execute(query.limit(limit))
+    ]  # fmt: skip
+
+
+def leaders(c: Connection, portfolio: str, decisions: DecisionCounts | None = None) -> dict[str, Row]:
+    """Wallet -> what a portfolio decided on his trades, and what it made of them."""
+    result: dict[str, Row] = {}
+
+    def of(wallet: str) -> Row:
+        fresh = {
+            "trades": 0, "backfill": 0, "copied": 0, "skipped": {}, "realized_pnl_micro": 0, "unrealized_pnl_micro": 0,
+            "fees_micro": 0, "cost_micro": 0, "value_micro": 0, "open_positions": 0, "last_trade_at": None,
+        }  # fmt: skip
+        return result.setdefault(wallet, fresh)
+
+    for group, n in (decisions or DecisionCounts()).read(c).items():
+        if group.portfolio != portfolio or not group.leader or group.action == "exit":
+            continue
+        row = of(group.leader)
+        if group.kind == "backfill" or group.reason == "SKIP_BACKFILL":
+            row["backfill"] += n
+            continue
+        row["trades"] += n
+        if group.action == "copy":
+            row["copied"] += n
+        elif group.action == "skip":
+            row["skipped"][group.reason] = row["skipped"].get(group.reason, 0) + n
+    p = t.positions.c
+    for r in c.execute(select(t.positions).where(p.portfolio == portfolio)):
+        row = of(r.leader)
+        worth = proceeds_of(r.shares_micro, r.mark_price_micro or 0)
+        row["realized_pnl_micro"] += r.realized_pnl_micro
+        row["fees_micro"] += r.fees_micro
+        row["cost_micro"] += r.cost_micro
+        row["value_micro"] += worth
+        row["unrealized_pnl_micro"] += worth - r.cost_micro
+        row["open_positions"] += r.shares_micro > 0
+    tr = t.trades.c
+    for wallet in c.execute(select(t.leaders.c.wallet)).scalars():
+        last = select(tr.traded_at).where(tr.leader == wallet).order_by(tr.traded_at.desc()).limit(1)
+        of(wallet)["last_trade_at"] = iso(c.execute(last).scalar())
+    for row in result.values():
+        row["skipped"] = dict(sorted(row["skipped"].items(), key=lambda item: -item[1]))
+    return result

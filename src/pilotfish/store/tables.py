@@ -100,6 +100,10 @@ trades = Table(
     UniqueConstraint("tx_hash", "leader", "token_id", "side", "shares_micro", "occurrence", name="uq_trades_identity"),
     Index("ix_trades_leader_traded_at", "leader", "traded_at"),
     Index("ix_trades_traded_at", "traded_at"),
+    Index("ix_trades_leader_id", "leader", "id"),
+    Index("ix_trades_token_id_id", "token_id", "id"),
+    Index("ix_trades_class_id", "class", "id"),
+    Index("ix_trades_first_source_id", "first_source", "id"),
 )  # fmt: skip
 trade_raw = Table(
     "trade_raw", metadata,
@@ -135,6 +139,8 @@ decisions = Table(
     Index("ix_decisions_action", "action"),
     Index("ix_decisions_leader_token_id", "leader", "token_id"),
     Index("ix_decisions_decided_at", "decided_at"),
+    Index("ix_decisions_portfolio_reason_trade_id", "portfolio", "reason", "trade_id"),
+    Index("ix_decisions_portfolio_action_trade_id", "portfolio", "action", "trade_id"),
 )  # fmt: skip
 intents = Table(
     "intents", metadata,

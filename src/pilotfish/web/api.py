@@ -1,193 +1,195 @@
-"""REST under ``/api/v1``: reads are the pages' queries; writes leave rows that the worker takes up, and need the
-admin token."""
+"""REST under ``/api/v1``, reading: the pages' queries. Writing is in ``api_writes``."""
 
 from __future__ import annotations
 
-import time
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeAlias
 
-from fastapi import APIRouter, Body, Depends, HTTPException, Path, Query, Request
-from pydantic import BaseModel
-from sqlalchemy import Engine, select
+import msgspec
+from fastapi import APIRouter, HTTPException, Path, Query
+from fastapi.responses import StreamingResponse
 
-from pilotfish.core import settings as s
-from pilotfish.core.settings import Kind, SettingError, Value
-from pilotfish.store import commands_store, leaders_store, queries, settings_store, summaries
-from pilotfish.store import tables as t
-from pilotfish.web.auth import require_admin
+from pilotfish.core.reasons import Reason
+from pilotfish.core.settings import Kind
+from pilotfish.store import browse, exports, portfolios_store, queries, report, settings_store, summaries
+from pilotfish.web.site import Site
 
-RESET_SECONDS = 5.0
 LARGEST_ID = 2**63 - 1
+MICRO = 1_000_000
 
-
-class NewLeader(BaseModel):
-    """Somebody to follow."""
-
-    wallet: str
-    label: str = ""
-
-
-class Reset(BaseModel):
-    """What to reset; ``portfolio`` null = all."""
-
-    portfolio: str | None = None
-
-
-def _now() -> int:
-    return time.time_ns() // 1000
-
-
-Limit = Annotated[int, Query(ge=1, le=1000, description="Rows a page.")]
-Before = Annotated[
+Limit: TypeAlias = Annotated[int, Query(ge=1, le=1000, description="Rows a page.")]
+Before: TypeAlias = Annotated[
     int | None,
     Query(ge=0, le=LARGEST_ID, description="Only rows with a smaller id: `next_before` of the last page."),
 ]
-Id = Annotated[int, Path(ge=0, le=LARGEST_ID)]
+Id: TypeAlias = Annotated[int, Path(ge=0, le=LARGEST_ID)]
+Name: TypeAlias = Annotated[str | None, Query(max_length=100)]
+Wallet: TypeAlias = Annotated[str | None, Query(max_length=42, description="A leader's wallet.")]
+Action: TypeAlias = Literal["copy", "skip", "wait", "exit"]
+Row: TypeAlias = dict[str, Any]
 
 
-def router(database: Engine, environment: dict[str, Value]) -> APIRouter:
-    """All routes."""
-    api = APIRouter(prefix="/api/v1")
+def router(site: Site) -> APIRouter:
+    """All reading routes."""
+    api = APIRouter(prefix="/api/v1", tags=["reading"])
+    database = site.database
 
     @api.get("/status")
-    def status() -> dict[str, Any]:
-        """What the worker last said of itself, and figures over everything."""
+    def status() -> Row:
+        """Is it working, how are we doing."""
         with database.connect() as c:
             worker, age = summaries.worker(c)
             return {
-                "running": age is not None and age < 5,
+                "running": age is not None and age < summaries.ALIVE_SECONDS,
                 "last_sign_of_life_sec": age,
+                "mode": (worker or {}).get("mode", {}),
                 "worker": worker,
-                "counts": summaries.counts(c),
+                "counts": summaries.counts(c, site.counts),
             }
 
     @api.get("/leaders")
-    def leaders() -> list[dict[str, Any]]:
+    def leaders() -> list[Row]:
         """Who is followed."""
         with database.connect() as c:
             return queries.leaders(c)
 
+    @api.get("/leaders/{wallet}", responses={404: {}})
+    def leader(wallet: Annotated[str, Path(max_length=42)], portfolio: Name = None) -> Row:
+        """One leader: his figures in a portfolio, the shortfall, and what he holds beside what we hold."""
+        name = portfolio or portfolios_store.MAIN
+        with database.connect() as c:
+            found = next((x for x in queries.leaders(c) if x["wallet"] == wallet.lower()), None)
+            if found is None:
+                raise HTTPException(404, f"{wallet} is not followed")
+            figures = summaries.leaders(c, name, site.counts).get(found["wallet"], {})
+            cost = report.report(c, portfolio=name, leader=found["wallet"])
+            held = browse.holdings(c, found["wallet"], name)
+        return {**found, "portfolio": name, **figures, "report": cost[0] if cost else None, "holdings": held}
+
     @api.get("/trades")
     def trades(
-        limit: Limit = 100, before: Before = None, leader: str | None = None, token_id: str | None = None
-    ) -> dict[str, Any]:
-        """Leaders' trades, newest first."""
-        return _page("trades", limit, before, leader=leader.lower() if leader else None, token_id=token_id)
-
-    @api.get("/trades/{trade_id}")
-    def trade(trade_id: Id) -> dict[str, Any]:
-        """One trade with its decisions and the payload that it came in."""
+        limit: Limit = 100, before: Before = None, leader: Wallet = None, token_id: Name = None,
+        portfolio: Name = None, words: Annotated[str | None, Query(max_length=100, alias="q")] = None,
+        side: Literal["BUY", "SELL"] | None = None, source: Literal["api", "polygon"] | None = None,
+        kind: Annotated[Literal["live", "catch-up", "backfill"] | None, Query(alias="class")] = None,
+        action: Action | None = None, reason: Reason | None = None,
+        status: Literal["active", "retracted"] | None = None,
+    ) -> Row:  # fmt: skip
+        """Leaders' trades, newest first, each with one portfolio's decision (`main` unless named)."""
+        wanted = browse.TradeFilter(
+            portfolio=portfolio or portfolios_store.MAIN, leader=leader.lower() if leader else None, token_id=token_id,
+            words=words, side=side, source=source, kind=kind, action=action, reason=reason, status=status,
+        )  # fmt: skip
         with database.connect() as c:
-            row = c.execute(select(t.trades).where(t.trades.c.id == trade_id)).first()
-            if row is None:
-                raise HTTPException(404, f"there is no trade {trade_id}")
-            decisions = c.execute(select(t.decisions).where(t.decisions.c.trade_id == trade_id))
-            raw = c.execute(select(t.trade_raw.c.payload).where(t.trade_raw.c.trade_id == trade_id)).scalar()
-            return {**queries.trade(row), "decisions": [queries.decision(d) for d in decisions], "raw": raw}
+            rows, following = browse.trades(c, wanted, limit=limit, before=before)
+        return {"data": rows, "next_before": following}
+
+    @api.get("/trades/{trade_id}", responses={404: {}})
+    def trade(trade_id: Id) -> Row:
+        """One trade with each portfolio's decision, its trace, intents and fills, and the payload that it came in."""
+        with database.connect() as c:
+            found = queries.trade_with_decisions(c, trade_id)
+        if found is None:
+            raise HTTPException(404, f"there is no trade {trade_id}")
+        return found
 
     @api.get("/decisions")
     def decisions(
-        limit: Limit = 100, before: Before = None, portfolio: str | None = None,
-        action: Literal["copy", "skip", "wait"] | None = None, reason: str | None = None,
-    ) -> dict[str, Any]:  # fmt: skip
+        limit: Limit = 100, before: Before = None, portfolio: Name = None, leader: Wallet = None,
+        action: Action | None = None, reason: Reason | None = None,
+    ) -> Row:  # fmt: skip
         """Decisions with their traces, newest first."""
-        return _page("decisions", limit, before, portfolio=portfolio, action=action, reason=reason)
+        return _page("decisions", limit, before, portfolio=portfolio, leader=leader, action=action, reason=reason)
 
     @api.get("/fills")
-    def fills(limit: Limit = 100, before: Before = None, portfolio: str | None = None) -> dict[str, Any]:
+    def fills(limit: Limit = 100, before: Before = None, portfolio: Name = None, leader: Wallet = None) -> Row:
         """Paper fills, newest first."""
-        return _page("fills", limit, before, portfolio=portfolio)
+        return _page("fills", limit, before, portfolio=portfolio, leader=leader)
 
     @api.get("/positions")
-    def positions(open_only: bool = True, portfolio: str | None = None) -> list[dict[str, Any]]:
-        """Positions."""
+    def positions(
+        open_only: bool = True, portfolio: Name = None, leader: Wallet = None,
+        status: Literal["open", "closed", "resolved"] | None = None,
+        limit: Limit = 1000, offset: Annotated[int, Query(ge=0, le=10**7)] = 0,
+    ) -> list[Row]:  # fmt: skip
+        """Positions, the largest cost first; `status` says more exactly than `open_only`."""
+        wanted = status or ("open" if open_only else None)
         with database.connect() as c:
-            return queries.positions(c, open_only=open_only, portfolio=portfolio)
+            return browse.positions(c, portfolio=portfolio, leader=leader, status=wanted, limit=limit, offset=offset)[0]
 
     @api.get("/portfolios")
-    def portfolios() -> list[dict[str, Any]]:
+    def portfolios() -> list[Row]:
         """Portfolios with their latest valuation."""
         with database.connect() as c:
             return summaries.portfolios(c)
 
     @api.get("/equity")
-    def equity(portfolio: str = "main", points: Annotated[int, Query(ge=2, le=5000)] = 400) -> list[dict[str, Any]]:
+    def equity(portfolio: Name = None, points: Annotated[int, Query(ge=2, le=5000)] = 400) -> list[Row]:
         """A portfolio's equity over time."""
         with database.connect() as c:
-            return summaries.equity(c, portfolio, points)
+            return summaries.equity(c, portfolio or portfolios_store.MAIN, points)
 
     @api.get("/latency")
-    def latency() -> dict[str, Any]:
-        """Chain against API."""
+    def latency() -> Row:
+        """Chain against API; and how long it took from a block to our fill."""
         with database.connect() as c:
-            return summaries.latency(c)
+            return {**summaries.latency(c), "pace_ms": summaries.pace(c)}
+
+    @api.get("/report", responses={400: {}})
+    def shortfall(
+        portfolio: Name = None, leader: Wallet = None,
+        since: Annotated[str | None, Query(max_length=40, description="An ISO 8601 time.")] = None,
+    ) -> list[Row]:  # fmt: skip
+        """Would copying have paid: the leaders' prices at our size against what we got, in parts that add up."""
+        with database.connect() as c:
+            return report.report(c, portfolio=portfolio, leader=leader, since=_instant(since))
 
     @api.get("/settings")
-    def settings(portfolio: str | None = None) -> list[dict[str, Any]]:
+    def settings(portfolio: Name = None, leader: Wallet = None) -> list[Row]:
         """Every setting with its value, where that comes from, and what it overrides."""
         with database.connect() as c:
-            effective = settings_store.effective(environment, settings_store.load(c), portfolio)
+            stored = settings_store.load(c)
+        effective = settings_store.effective(site.environment, stored, portfolio, leader)
         return [settings_store.as_json(e) for e in effective.values() if e.setting.kind is not Kind.SECRET]
 
-    def admin(request: Request) -> None:
-        require_admin(request, str(environment.get("admin_token", "")))
+    @api.get("/settings/audit")
+    def audit(limit: Limit = 100) -> list[Row]:
+        """Who changed which setting, newest first."""
+        with database.connect() as c:
+            return browse.audit(c, limit)
 
-    writing: dict[str, Any] = {
-        "dependencies": [Depends(admin)],
-        "responses": {400: {}, 401: {}, 403: {}},
-    }
+    @api.get("/export/{kind}.{format_}", response_class=StreamingResponse)
+    def export(kind: Literal[exports.KINDS], format_: Literal["csv", "json"]) -> StreamingResponse:  # type: ignore[valid-type]
+        """All rows of a kind, as a file."""
+        name = {"Content-Disposition": f'attachment; filename="pilotfish-{kind}.{format_}"'}
+        media = "text/csv; charset=utf-8" if format_ == "csv" else "application/json"
+        return StreamingResponse(_lines(kind, format_), headers=name, media_type=media)
 
-    @api.patch("/settings", **writing)
-    def change_settings(
-        changes: Annotated[dict[str, bool | int | float | str | None], Body(examples=[{"fixed_usdc": 50}])],
-        portfolio: str = "",
-    ) -> list[dict[str, Any]]:
-        """Change settings, all or none; null takes a change back. A running worker takes them up at once."""
-        try:
-            with database.begin() as c:
-                settings_store.change(c, changes, at=_now(), by="web", portfolio=portfolio)
-                effective = settings_store.effective(environment, settings_store.load(c), portfolio or None)
-        except SettingError as problem:
-            raise HTTPException(400, str(problem)) from None
-        changed = {s.find(name).name for name in changes}
-        return [settings_store.as_json(e) for name, e in effective.items() if name in changed]
+    def _lines(kind: str, format_: str) -> Iterator[str]:
+        with database.connect() as c:
+            rows = exports.rows(c, kind)
+            if format_ == "csv":
+                yield from exports.csv_lines(rows)
+                return
+            yield "["
+            for n, row in enumerate(rows):
+                yield ("," if n else "") + "\n" + msgspec.json.encode(row).decode()
+            yield "\n]\n"
 
-    @api.post("/leaders", status_code=201, **writing)
-    def add_leader(leader: NewLeader) -> dict[str, str]:
-        """Follow a wallet from now on."""
-        try:
-            with database.begin() as c:
-                result = leaders_store.add(c, leader.wallet, leader.label, _now())
-        except leaders_store.LeaderError as problem:
-            raise HTTPException(400, str(problem)) from None
-        return {"wallet": leaders_store.wallet_of(leader.wallet), "result": result}
-
-    @api.delete("/leaders/{wallet}", **writing)
-    def remove_leader(wallet: str) -> dict[str, str]:
-        """Follow a wallet no longer; what was copied stays."""
-        try:
-            with database.begin() as c:
-                leaders_store.set_status(c, wallet, "removed", _now())
-        except leaders_store.LeaderError as problem:
-            raise HTTPException(400, str(problem)) from None
-        return {"wallet": wallet.lower(), "result": "removed"}
-
-    @api.post("/admin/reset", **writing)
-    def reset(what: Annotated[Reset | None, Body()] = None) -> dict[str, Any]:
-        """Wipe the paper state of one portfolio, or of all; trades, leaders and settings stay."""
-        portfolio = what.portfolio if what else None
-        with database.begin() as c:
-            if portfolio is not None and portfolio not in {p["name"] for p in summaries.portfolios(c)}:
-                raise HTTPException(400, f"there is no portfolio {portfolio!r}")
-            number = commands_store.ask(c, "reset", {"portfolio": portfolio}, at=_now(), by="web")
-            _, age = summaries.worker(c)
-        runs = age is not None and age < RESET_SECONDS
-        result = commands_store.wait(database, number, RESET_SECONDS) if runs else None
-        return {"command": number, "status": result or "asked for; a worker does it as soon as it runs"}
-
-    def _page(kind: str, limit: int, before: int | None, **equal: object) -> dict[str, Any]:
+    def _page(kind: str, limit: int, before: int | None, **equal: object) -> Row:
         with database.connect() as c:
             rows, following = queries.newest(c, kind, limit=limit, before_id=before, **equal)
         return {"data": rows, "next_before": following}
 
     return api
+
+
+def _instant(text: str | None) -> int | None:
+    if not text:
+        return None
+    try:
+        when = datetime.fromisoformat(text)
+        return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * MICRO)
+    except (ValueError, OverflowError):
+        raise HTTPException(400, f"since: {text[:40]!r} is not an ISO 8601 time") from None

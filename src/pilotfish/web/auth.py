@@ -1,85 +1,127 @@
-"""The doors: who may read, and what every answer carries. Tokens are compared in constant time."""
+"""The doors: which hosts, who may read, who may write, and what every answer carries."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 from collections.abc import Mapping
+from http import HTTPStatus
+from urllib.parse import quote, urlsplit
 
+import msgspec
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection
-from starlette.responses import Response
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-OPEN_PATHS = ("/healthz",)
+from pilotfish.web.sessions import Caller, Sessions, Throttle
+
+OPEN_PATHS = ("/healthz", "/login", "/static/style.css", "/static/icon.svg")
+CSRF_HEADER = "x-pilotfish"
+"""Must come with every write that a session cookie makes: other sites cannot send it."""
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": (
         "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline';"
-        " img-src 'self' data:; font-src 'self' data:; connect-src 'self' ws: wss:; frame-ancestors 'none';"
-        " base-uri 'none'; form-action 'self'"
+        " img-src 'self' data:; font-src 'self' data:; connect-src 'self'; frame-ancestors 'none';"
+        " base-uri 'none'; form-action 'self'; object-src 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
 }
 
 
-def _given(connection: HTTPConnection) -> str:
-    """The token that came with a request: ``Bearer TOKEN``, or Basic with any name and the token as password."""
-    kind, _, value = connection.headers.get("authorization", "").partition(" ")
-    if kind.lower() == "bearer":
-        return value.strip()
-    if kind.lower() == "basic":
-        try:
-            return base64.b64decode(value, validate=True).decode().partition(":")[2]
-        except (binascii.Error, UnicodeDecodeError):
-            return ""
-    return ""
-
-
 class Doors:
-    """ASGI middleware: reading needs ``view_token`` (or ``admin_token``) where one is set."""
+    """ASGI middleware. Without a view token anybody who reaches the socket may read, by a local name only: a page of
+    another site that points its own name at this machine (DNS rebinding) is refused."""
 
-    def __init__(self, app: ASGIApp, view_token: str, admin_token: str) -> None:
-        self._app = app
-        self._tokens = [token.encode() for token in (view_token, admin_token) if token] if view_token else []
+    def __init__(self, app: ASGIApp, sessions: Sessions, allowed_hosts: tuple[str, ...] = ()) -> None:
+        self.app = app
+        self._sessions = sessions
+        self._hosts = LOOPBACK | frozenset(allowed_hosts)
+        self._throttle = Throttle()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse or pass on, with the security headers."""
+        """Refuse, or say who it is (``scope["caller"]``) and pass on, with the security headers."""
         if scope["type"] not in ("http", "websocket"):
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         connection = HTTPConnection(scope)
-        if self._tokens and scope["path"] not in OPEN_PATHS and not self._allowed(connection):
+        refusal = self._refusal(scope, connection)
+        if refusal is not None:
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 4401})
-                return
-            refusal = Response(
-                "A token is needed: Authorization: Bearer VIEW_TOKEN, or the token as password.\n",
-                401,
-                {"WWW-Authenticate": 'Basic realm="pilotfish", charset="UTF-8"'},
-                "text/plain",
-            )
-            await refusal(scope, receive, _with_headers(send))
+            else:
+                await refusal(scope, receive, _with_headers(send))
             return
-        await self._app(scope, receive, _with_headers(send) if scope["type"] == "http" else send)
+        await self.app(scope, receive, _with_headers(send) if scope["type"] == "http" else send)
 
-    def _allowed(self, connection: HTTPConnection) -> bool:
-        given = _given(connection).encode()
-        return sum(hmac.compare_digest(given, token) for token in self._tokens) > 0
-
-
-def require_admin(connection: HTTPConnection, admin_token: str) -> None:
-    """Raise 403 where writing through the web is off, 401 without the admin token."""
-    if not admin_token:
-        raise HTTPException(403, "writing through the web is off: set ADMIN_TOKEN and start again")
-    if not hmac.compare_digest(_given(connection).encode(), admin_token.encode()):
-        raise HTTPException(
-            401, "the admin token is needed: Authorization: Bearer …", {"WWW-Authenticate": 'Bearer realm="pilotfish"'}
+    def _refusal(self, scope: Scope, connection: HTTPConnection) -> Response | None:
+        host = urlsplit(f"//{connection.headers.get('host', '')}").hostname or ""
+        if not self._sessions.locked and host not in self._hosts:
+            return problem(421, f"{host[:60]!r} is not a name of this dashboard: set VIEW_TOKEN or WEB_ALLOWED_HOSTS")
+        address = client_address(connection)
+        caller = Caller(None)
+        scope["caller"], scope["throttle"] = caller, self._throttle
+        tried = "authorization" in connection.headers
+        wait = self._throttle.wait(address)
+        if tried and wait:
+            return problem(429, "too many wrong tokens; wait", {"Retry-After": str(int(wait) + 1)})
+        caller = scope["caller"] = self._sessions.caller(connection)
+        if caller.tried:
+            (self._throttle.succeeded if caller.role else self._throttle.failed)(address)
+        if scope["path"] in OPEN_PATHS or not self._sessions.locked or caller.role is not None:
+            return None
+        if "text/html" in connection.headers.get("accept", "") and not tried:
+            return RedirectResponse(f"/login?next={quote(scope['path'], safe='/')}", 303)
+        return problem(
+            401,
+            "a token is needed: Authorization: Bearer VIEW_TOKEN, or sign in at /login",
+            {"WWW-Authenticate": 'Bearer realm="pilotfish"'},
         )
+
+
+def require_admin(request: Request, sessions: Sessions) -> None:
+    """Raise 403 where writing through the web is off or forged, 401 without the admin's token or session."""
+    if not sessions.writable:
+        raise HTTPException(403, "writing through the web is off: set ADMIN_TOKEN and start again")
+    caller: Caller = request.scope["caller"]
+    if caller.role != "admin":
+        raise HTTPException(
+            401,
+            "the admin token is needed: Authorization: Bearer ADMIN_TOKEN, or sign in with it at /login",
+            {"WWW-Authenticate": 'Bearer realm="pilotfish"'},
+        )
+    if caller.by_cookie:
+        require_own_page(request)
+
+
+def require_own_page(request: Request) -> None:
+    """Raise 403 for a write that a browser sends for another site."""
+    origin = request.headers.get("origin")
+    own = origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
+    if not own or request.headers.get(CSRF_HEADER) is None:
+        raise HTTPException(403, f"a session's writes need the header {CSRF_HEADER}, from a page of this dashboard")
+
+
+def is_admin(request: Request) -> bool:
+    """True for who may change things."""
+    caller: Caller = request.scope["caller"]
+    return caller.role == "admin"
+
+
+def client_address(connection: HTTPConnection) -> str:
+    """Where a request comes from."""
+    return connection.client.host if connection.client else ""
+
+
+def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """An error as RFC 9457 problem details."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return Response(msgspec.json.encode(body), status, headers, "application/problem+json")
 
 
 def _with_headers(send: Send) -> Send:

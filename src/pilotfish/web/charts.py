@@ -62,3 +62,83 @@ def equity_options(rows: list[dict[str, Any]], bankroll_micro: int) -> dict[str,
             },
         ],
     }
+
+
+_AXIS: dict[str, Any] = {"axisLine": {"show": False}, "axisTick": {"show": False}, "axisLabel": {"color": "#8593a5"}}
+_LINES: dict[str, Any] = {"splitLine": {"lineStyle": {"color": "rgba(128,145,165,.18)"}}}
+COLOURS = ("#2f8fd8", "#c2703d", "#3f9e6e", "#8a63c9", "#c0475f", "#7d8a2f", "#2f9aa0", "#a0742f")
+"""Line colours that tell apart on both backgrounds."""
+
+
+def histogram_options(buckets: list[dict[str, Any]]) -> dict[str, Any]:
+    """How many trades the API was behind by, in buckets; those where it was first have another colour."""
+
+    def name(bucket: dict[str, Any]) -> str:
+        low, high = bucket["from_ms"], bucket["to_ms"]
+        if low is None:
+            return f"< {high / 1000:g} s"
+        return f"≥ {low / 1000:g} s" if high is None else f"{low / 1000:g} to {high / 1000:g}"
+
+    return {
+        "animation": False,
+        "grid": {"left": 48, "right": 16, "top": 12, "bottom": 46},
+        "tooltip": {"trigger": "axis", "confine": True},
+        "xAxis": {"type": "category", "data": [name(b) for b in buckets], **_AXIS,
+                  "axisLabel": {"color": "#8593a5", "rotate": 38, "fontSize": 11}},
+        "yAxis": {"type": "value", "minInterval": 1, **_AXIS, **_LINES},
+        "series": [
+            {
+                "name": "trades",
+                "type": "bar",
+                "barCategoryGap": "18%",
+                "data": [
+                    {"value": b["trades"], "itemStyle": {"color": COLOURS[b["to_ms"] is not None and b["to_ms"] <= 0]}}
+                    for b in buckets
+                ],
+            }
+        ],
+    }  # fmt: skip
+
+
+def lag_options(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The API's delay over time: median and 90th percentile, in seconds."""
+
+    def points(field: str) -> list[list[float]]:
+        return [[datetime.fromisoformat(r["at"]).timestamp() * 1000, r[field] / 1000] for r in rows]
+
+    def line(title: str, field: str, colour: str) -> dict[str, Any]:
+        style = {"lineStyle": {"width": 2, "color": colour}, "itemStyle": {"color": colour}}
+        return {"name": title, "type": "line", "showSymbol": len(rows) < 3, "data": points(field), **style}
+
+    return {
+        "animation": False,
+        "grid": {"left": 48, "right": 16, "top": 32, "bottom": 28},
+        "legend": {"top": 2, "right": 12, "textStyle": {"color": "#8593a5"}},
+        "tooltip": {"trigger": "axis", "confine": True},
+        "xAxis": {"type": "time", "splitNumber": 4, **_AXIS},
+        "yAxis": {"type": "value", "name": "s", "scale": True, **_AXIS, **_LINES},
+        "series": [line("median", "p50", COLOURS[0]), line("90 % within", "p90", COLOURS[1])],
+    }
+
+
+def compare_options(curves: dict[str, list[dict[str, Any]]], bankrolls: dict[str, int]) -> dict[str, Any]:
+    """Each portfolio's profit over time, in percent of its bankroll."""
+    series = []
+    for n, (name, rows) in enumerate(curves.items()):
+        start = bankrolls[name] or 1
+        data = [
+            [datetime.fromisoformat(r["at"]).timestamp() * 1000, round(100 * (r["equity_micro"] - start) / start, 4)]
+            for r in rows
+        ]
+        colour = COLOURS[n % len(COLOURS)]
+        style = {"lineStyle": {"width": 2, "color": colour}, "itemStyle": {"color": colour}}
+        series.append({"name": name, "type": "line", "showSymbol": False, "data": data, **style})
+    return {
+        "animation": False,
+        "grid": {"left": 56, "right": 16, "top": 34, "bottom": 28},
+        "legend": {"top": 4, "left": 56, "type": "scroll", "textStyle": {"color": "#8593a5"}},
+        "tooltip": {"trigger": "axis", "confine": True},
+        "xAxis": {"type": "time", "splitNumber": 5, **_AXIS},
+        "yAxis": {"type": "value", "name": "%", "scale": True, **_AXIS, **_LINES},
+        "series": series,
+    }

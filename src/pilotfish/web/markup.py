@@ -3,8 +3,10 @@ other people's text."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape
 
+from pilotfish.core.reasons import MEANING, Reason
 from pilotfish.core.units import MICRO
 
 
@@ -56,3 +58,66 @@ def lag(ms: int | None) -> str:
 def short(wallet: str) -> str:
     """A wallet, shortened."""
     return f"{wallet[:6]}…{wallet[-4:]}"
+
+
+def leader(wallet: str, name: str) -> str:
+    """A leader, as a link to his page."""
+    return f'<a href="/leaders/{esc(wallet)}" title="{esc(wallet)}">{esc(name or short(wallet))}</a>'
+
+
+def market(title: str | None, under: str) -> str:
+    """A market's title with a line under it (``under`` is HTML)."""
+    return f"{esc(title or 'unknown market')}<small>{under}</small>"
+
+
+def side(name: str) -> str:
+    """BUY or SELL with a sign, so that colour never stands alone; anything else takes shares away, too."""
+    kind, sign = ("up", "▲") if name == "BUY" else ("down", "▼")
+    return f'<span class="side {kind}"><i aria-hidden="true">{sign}</i> {esc(name)}</span>'
+
+
+def words(code: str) -> str:
+    """A reason or state code in words."""
+    return esc(code.split("_", 1)[-1].replace("_", " ").lower())
+
+
+def verdict(action: str, reason: str, extra: str = "") -> str:
+    """What was decided; what it means is on hover. ``extra`` is HTML."""
+    meaning = MEANING.get(Reason(reason), "") if reason in Reason.__members__ else ""
+    sign, kind, text = {
+        "copy": ("✓", "copy", "copied"),
+        "exit": ("↩", "copy", "sold: " + words(reason)),
+        "wait": ("…", "wait", words(reason)),
+    }.get(action, ("–", "", words(reason)))
+    return f'<span class="chip {kind}" title="{esc(reason + ": " + meaning)}">{sign} {text}</span>{extra}'
+
+
+def out(url: str, text: str) -> str:
+    """A link to another site, which learns nothing of this one."""
+    return f'<a href="{esc(url)}" target="_blank" rel="noopener noreferrer">{esc(text)} ↗</a>'
+
+
+def options(choices: Iterable[tuple[str, str]], chosen: str) -> str:
+    """Options of a select: (value, text) pairs."""
+    return "".join(
+        f'<option value="{esc(value)}"{" selected" if value == chosen else ""}>{esc(text)}</option>'
+        for value, text in choices
+    )
+
+
+def figure(name: str, value: str, note: str, extra: str = "") -> str:
+    """One of the large figures; ``value`` and ``note`` are HTML."""
+    return (
+        f'<div class="card figure {extra}"><h2>{name}</h2><div class="value">{value}</div>'
+        f'<div class="note">{note}</div></div>'
+    )
+
+
+def grid(kind: str, columns: Iterable[str], body: str, *, tall: bool = False) -> str:
+    """A table that scrolls in itself. ``columns`` are HTML; one that begins with ``#`` holds numbers."""
+    head = "".join(f'<th class="num">{c[1:]}</th>' if c.startswith("#") else f"<th>{c}</th>" for c in columns)
+    style = ' style="max-height:none"' if tall else ""
+    return (
+        f'<div class="scroll"{style} tabindex="0"><table class="grid {kind}"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )

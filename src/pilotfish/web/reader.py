@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from pilotfish.store import queries, summaries
+from pilotfish.store import browse, queries, summaries
 
 log = structlog.get_logger(__name__)
 
@@ -19,7 +19,8 @@ EVERY = 0.5
 LOOKED_AT_FOR = 5.0
 """Seconds after the last look until reading stops."""
 CURVE_EVERY = 2.0
-FEED_ROWS = 60
+FEED_ROWS, MOST_FEED_ROWS = 60, 600
+POSITION_ROWS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +34,13 @@ class Snapshot:
     positions: list[dict[str, Any]] = field(default_factory=list)
     feed: list[dict[str, Any]] = field(default_factory=list)
     leaders: list[dict[str, Any]] = field(default_factory=list)
-    equity: list[dict[str, Any]] = field(default_factory=list)
+    equity: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     latency: dict[str, Any] = field(default_factory=dict)
     error: str = ""
 
-    @property
-    def main(self) -> dict[str, Any] | None:
-        """The portfolio that the overview is about."""
-        return next(
-            (p for p in self.portfolios if p["name"] == "main"), self.portfolios[0] if self.portfolios else None
-        )
+    def portfolio(self, name: str) -> dict[str, Any] | None:
+        """One active portfolio's figures."""
+        return next((p for p in self.portfolios if p["name"] == name), None)
 
 
 class Reader:
@@ -76,6 +74,7 @@ class Reader:
 
     async def run(self) -> None:
         """Read for ever, while somebody looks."""
+        self._wanted, self._fresh = asyncio.Event(), asyncio.Event()
         while True:
             if time.monotonic() - self._looked_at > LOOKED_AT_FOR:
                 self._wanted.clear()
@@ -95,19 +94,20 @@ class Reader:
         before = self.snapshot
         with self._database.connect() as c:
             worker, age = summaries.worker(c)
-            portfolios = summaries.portfolios(c)
-            name = "main" if any(p["name"] == "main" for p in portfolios) else ""
+            portfolios = [p for p in summaries.portfolios(c) if p["status"] == "active"]
             equity, latency = before.equity, before.latency
             if slow:
-                equity, latency = summaries.equity(c, name or "main"), summaries.latency(c)
+                equity = {p["name"]: summaries.equity(c, p["name"]) for p in portfolios}
+                latency = summaries.latency(c)
                 self._slow_at = time.monotonic()
+            feed = min(MOST_FEED_ROWS, FEED_ROWS * max(1, len(portfolios)))
             return Snapshot(
                 at=time.time(),
                 worker=worker,
                 worker_age=age,
                 portfolios=portfolios,
-                positions=queries.positions(c, open_only=True, portfolio=name or None),
-                feed=summaries.feed(c, FEED_ROWS, name or None),
+                positions=browse.positions(c, limit=POSITION_ROWS)[0],
+                feed=summaries.feed(c, feed),
                 leaders=queries.leaders(c),
                 equity=equity,
                 latency=latency,

@@ -3,76 +3,75 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 from nicegui import app as nicegui_app
 from nicegui import ui
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from pilotfish import __version__
+from pilotfish.app.logs import redact
 from pilotfish.core.settings import Value
-from pilotfish.web import api
-from pilotfish.web.auth import Doors
-from pilotfish.web.pages import overview
+from pilotfish.web import api, api_writes, docs_page, login, probes, stream
+from pilotfish.web.auth import Doors, problem
+from pilotfish.web.pages import latency, leaders, overview, parts, portfolios, positions, settings, trades
+from pilotfish.web.preview import Preview
 from pilotfish.web.reader import Reader
+from pilotfish.web.site import Site
 
 STATIC = Path(__file__).parent / "static"
+PAGES = (overview, leaders, trades, positions, latency, portfolios, settings)
 
 
-def build(database: Engine, environment: dict[str, Value]) -> FastAPI:
-    """The application: REST, health, pages."""
-    reader = Reader(database)
+def build(database: Engine, environment: dict[str, Value]) -> Doors:
+    """The application behind its doors: REST, probes, pages."""
+    site = Site(database, environment)
+    reader, preview = Reader(database), Preview(environment)
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
         task = asyncio.create_task(reader.run(), name="reader")
         yield
         task.cancel()
+        await preview.close()
 
     app = FastAPI(
         title="pilotfish", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
         lifespan=life,
     )  # fmt: skip
 
-    @app.get("/healthz", include_in_schema=False)
-    def healthz() -> dict[str, str]:
-        return {"status": "ok", "version": __version__}
-
     @app.exception_handler(HTTPException)
-    async def refused(_request: Request, problem: HTTPException) -> JSONResponse:
-        return _problem(problem.status_code, str(problem.detail), problem.headers)
+    async def refused(_request: Request, why: HTTPException) -> Response:
+        return problem(why.status_code, str(why.detail), why.headers)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_request: Request, problem: RequestValidationError) -> JSONResponse:
-        wrong = "; ".join(f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in problem.errors())
-        return _problem(422, wrong, None)
+    async def invalid(_request: Request, why: RequestValidationError) -> Response:
+        return problem(422, "; ".join(f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in why.errors()))
 
-    app.include_router(api.router(database, environment))
+    @app.exception_handler(SQLAlchemyError)
+    async def unreadable(_request: Request, why: SQLAlchemyError) -> Response:
+        return problem(503, "the database: " + redact(str(why).splitlines()[0])[:200])
+
+    for router in (
+        api.router(site), stream.router(reader), api_writes.router(site, preview), probes.router(site),
+        login.router(site.sessions), parts.router(site, preview), docs_page.router(app),
+    ):  # fmt: skip
+        app.include_router(router)
     nicegui_app.add_static_files("/static", str(STATIC))
-    overview.register(reader, environment)
+    for page in PAGES:
+        page.register(site, reader)
     ui.run_with(
         app, title="pilotfish", dark=None, tailwind=False, show_welcome_message=False, favicon=STATIC / "icon.svg"
     )
-    app.add_middleware(
-        Doors,
-        view_token=str(environment.get("view_token", "")),
-        admin_token=str(environment.get("admin_token", "")),
-    )
-    return app
-
-
-def _problem(status: int, detail: str, headers: Mapping[str, str] | None) -> JSONResponse:
-    """An error as RFC 9457 problem details."""
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
-    return JSONResponse(body, status, headers, media_type="application/problem+json")
+    return Doors(app, site.sessions, site.allowed_hosts)
 
 
 def serve(database: Engine, environment: dict[str, Value], host: str, port: int) -> None:

@@ -1,38 +1,48 @@
-"""Overview: is it working, how are we doing, what just happened, what do we hold."""
+"""Overview: is it working, how are we doing, what just happened, what do we hold. Without leaders: how to begin."""
 
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
+from fastapi import Request
 from nicegui import ui
 
-from pilotfish.app.config import process_value
-from pilotfish.core.reasons import MEANING, Reason
-from pilotfish.core.settings import Value
+from pilotfish.store.portfolios_store import MAIN
+from pilotfish.web.auth import is_admin
 from pilotfish.web.charts import equity_options
-from pilotfish.web.markup import ago, esc, lag, money, price, shares, short, signed
+from pilotfish.web.frame import ALIVE_SECONDS, REFRESH_SECONDS, frame, portfolio_picker
+from pilotfish.web.markup import (
+    ago,
+    esc,
+    figure,
+    grid,
+    lag,
+    leader,
+    market,
+    money,
+    price,
+    shares,
+    side,
+    signed,
+    verdict,
+)
+from pilotfish.web.pages.leaders import add_form
 from pilotfish.web.reader import Reader, Snapshot
-
-REFRESH_SECONDS = 0.5
-ALIVE_SECONDS = 5.0
+from pilotfish.web.site import Site
 
 
-def register(reader: Reader, environment: dict[str, Value]) -> None:
+def register(site: Site, reader: Reader) -> None:
     """Put the page at ``/``."""
-    venue = urlsplit(process_value(environment, "data_api_url")).netloc
-    simulated = "" if venue.endswith("polymarket.com") else venue
 
     @ui.page("/", title="pilotfish – overview")
-    async def page() -> None:
+    async def page(request: Request, portfolio: str = MAIN) -> None:
         first = await reader.first_look()
-        ui.add_head_html(
-            '<link rel="stylesheet" href="/static/style.css"><script src="/static/page.js" defer></script>'
-        )
-        with ui.element("main").classes("pf"):
-            parts = {"top": ui.html(_top(simulated), sanitize=False)}
-            for name in ("banner", "lights", "figures"):
-                parts[name] = ui.html("", sanitize=False)
+        name = portfolio if first.portfolio(portfolio) else MAIN
+        with frame(site, reader, request, "/"):
+            begin = ui.html("", sanitize=False)
+            if not first.leaders:
+                ui.html(_first_steps(site, request), sanitize=False)
+            parts = {n: ui.html("", sanitize=False) for n in ("picker", "lights", "figures")}
             with ui.element("div").classes("row"):
                 with ui.element("section").classes("card"):
                     parts["curve"] = ui.html("", sanitize=False)
@@ -45,60 +55,71 @@ def register(reader: Reader, environment: dict[str, Value]) -> None:
         drawn: dict[str, Any] = {}
 
         def draw(s: Snapshot) -> None:
-            fresh = {
-                "banner": _banner(s),
-                "lights": _lights(s),
-                "figures": _figures(s),
-                "curve": _curve_head(s),
-                "sources": _sources(s),
-                "feed": _feed(s),
-                "held": _held(s),
-                "foot": _foot(s),
-            }
-            for name, content in fresh.items():
-                if parts[name].content != content:
-                    parts[name].content = content
-            if s.equity and drawn.get("equity") is not s.equity:
-                drawn["equity"] = s.equity
-                options = equity_options(s.equity, s.main["bankroll_micro"] if s.main else 0)
+            fresh = _blocks(s, name)
+            fresh["picker"] = portfolio_picker(s, name, "/")
+            for part, content in fresh.items():
+                if parts[part].content != content:
+                    parts[part].content = content
+            curve = s.equity.get(name)
+            if curve and drawn.get("equity") is not curve:
+                drawn["equity"] = curve
+                mine = s.portfolio(name)
+                options = equity_options(curve, mine["bankroll_micro"] if mine else 0)
                 if chart.options["series"] != options["series"]:
                     chart.options.update(options)
                     chart.update()
+            if not first.leaders and s.leaders and not begin.content:
+                begin.content = '<p class="banner">Somebody is followed now. <a href="/">Show the overview</a></p>'
 
         draw(first)
         ui.timer(REFRESH_SECONDS, lambda: draw(reader.look()))
 
 
-def _top(simulated: str) -> str:
-    banner = (
-        f'<div class="banner" role="note"><b>Simulated venue</b> at {esc(simulated)}: leaders, books and trades are'
-        " made up. To follow real wallets, leave the venue's URLs at their defaults, then"
-        " <code>pilotfish leaders add WALLET</code> and <code>pilotfish run</code>.</div>"
-        if simulated
-        else ""
-    )
+_drawn: dict[str, tuple[Snapshot, dict[str, str]]] = {}
+"""Portfolio -> the newest snapshot with its blocks, drawn once for all tabs."""
+
+
+def _blocks(s: Snapshot, name: str) -> dict[str, str]:
+    kept = _drawn.get(name)
+    if kept is None or kept[0] is not s:
+        kept = _drawn[name] = (
+            s,
+            {
+                "lights": _lights(s),
+                "figures": _figures(s, name),
+                "curve": _curve_head(s, name),
+                "sources": _sources(s),
+                "feed": _feed(s, name),
+                "held": _held(s, name),
+                "foot": _foot(s),
+            },
+        )
+        while len(_drawn) > 60:
+            del _drawn[next(iter(_drawn))]
+    return dict(kept[1])
+
+
+def _first_steps(site: Site, request: Request) -> str:
+    """What to do first."""
+    who = (
+        add_form()
+        if is_admin(request)
+        else "<code>pilotfish leaders add WALLET --label NAME</code>, or "
+        + ('<a href="/login">sign in</a> to add somebody here.' if site.sessions.writable
+           else "set <code>ADMIN_TOKEN</code> and start again to do it here.")
+    )  # fmt: skip
     return (
-        '<header class="top"><img src="/static/icon.svg" alt=""><h1>pilotfish</h1>'
-        '<span class="tag">paper copies of Polymarket leaders</span><span class="space"></span>'
-        '<button type="button" onclick="pilotfishToggle()" aria-label="Switch between dark and light">◐ Theme</button>'
-        f"</header>{banner}"
+        '<section class="card pad" style="margin-bottom:14px"><div class="title"><h1>Whom would you copy?</h1>'
+        "<p>Three steps to an honest answer whether it would have paid.</p></div>"
+        f'<ol class="steps"><li><div><h3>Follow somebody</h3>{who}'
+        '<p class="mini">Nothing from before is copied: a fresh start holds nothing.</p></div></li>'
+        '<li><div><h3>Look at the lights below</h3><p class="mini">The Data API needs no key. With a Polygon WebSocket'
+        " URL (<code>POLYGON_WS_URL</code>, a free plan will do) trades are seen within about two seconds; without one"
+        " it works in mode api, some seconds later. <code>pilotfish doctor</code> checks every service.</p></div></li>"
+        '<li><div><h3>Choose how much</h3><p class="mini">25 USDC for each of his orders, unless the'
+        ' <a href="/settings">settings</a> say otherwise. Then wait: each trade of his appears here, copied or with the'
+        " reason why not.</p></div></li></ol></section>"
     )
-
-
-def _banner(s: Snapshot) -> str:
-    if s.error:
-        return f'<div class="banner bad" role="alert"><b>The database cannot be read.</b> {esc(s.error)}</div>'
-    if s.worker is None:
-        return (
-            '<div class="banner bad" role="alert"><b>No worker has run yet.</b>'
-            " Start one: <code>pilotfish run</code></div>"
-        )
-    if s.worker_age is not None and s.worker_age > ALIVE_SECONDS:
-        return (
-            '<div class="banner bad" role="alert"><b>The worker is not running.</b> What follows is its last state.'
-            " Start it: <code>pilotfish run</code></div>"
-        )
-    return ""
 
 
 def _lights(s: Snapshot) -> str:
@@ -151,19 +172,13 @@ def _database(database: dict[str, Any], now: float) -> str:
     return str(database["detail"]) or f"last commit {_age(database['last_ok_at'], now)}"
 
 
-def _figures(s: Snapshot) -> str:
-    p = s.main
+def _figures(s: Snapshot, name: str) -> str:
+    p = s.portfolio(name)
     if p is None:
         return ""
     gain = p["equity_micro"] - p["bankroll_micro"]
     percent = 100 * gain / p["bankroll_micro"]
     kind = "up" if gain > 0 else "down" if gain < 0 else "flat"
-
-    def figure(name: str, value: str, note: str = "", extra: str = "") -> str:
-        return (
-            f'<div class="card figure {extra}"><h2>{name}</h2><div class="value">{value}</div>'
-            f'<div class="note">{note}</div></div>'
-        )
 
     exposure = 100 * p["exposure_micro"] / max(1, p["equity_micro"])
     return '<div class="figures">' + "".join(
@@ -172,7 +187,7 @@ def _figures(s: Snapshot) -> str:
                    f'{signed(gain)} <span class="{kind}">({percent:+.2f} %)</span> since the start', "first"),
             figure("Cash", money(p["cash_micro"]), f"of {money(p['bankroll_micro'], 0)} at the start"),
             figure("Realised PnL", signed(p["realized_pnl_micro"]), "fees included"),
-            figure("Unrealised PnL", signed(p["unrealized_pnl_micro"]), "at the best bid"),
+            figure("Unrealised PnL", signed(p["unrealized_pnl_micro"]), "at what the bids pay"),
             figure("Fees paid", money(p["fees_micro"]), "by the venue's schedule"),
             figure("Exposure", money(p["exposure_micro"]),
                    f"{exposure:.1f} % in {p['open_positions']} position{'s' if p['open_positions'] != 1 else ''}"),
@@ -180,9 +195,9 @@ def _figures(s: Snapshot) -> str:
     ) + "</div>"  # fmt: skip
 
 
-def _curve_head(s: Snapshot) -> str:
+def _curve_head(s: Snapshot, name: str) -> str:
     worst, best = 0.0, 0
-    for row in s.equity:
+    for row in s.equity.get(name, []):
         best = max(best, row["equity_micro"])
         worst = max(worst, 100 * (best - row["equity_micro"]) / best if best else 0)
     return f'<div class="head"><h2>Equity and drawdown</h2><span class="note">worst drawdown {worst:.2f} %</span></div>'
@@ -213,46 +228,38 @@ def _sources(s: Snapshot) -> str:
     )
 
 
-def _feed(s: Snapshot) -> str:
+def _feed(s: Snapshot, name: str) -> str:
     head = (
         '<div class="head"><h2>Live decisions</h2><span class="note">'
-        f"{len(s.leaders)} leader{'s' if len(s.leaders) != 1 else ''} followed</span></div>"
+        f"{len(s.leaders)} leader{'s' if len(s.leaders) != 1 else ''} followed ·"
+        ' <a href="/trades">all trades</a></span></div>'
     )
     if not s.leaders:
         return (
             f'{head}<div class="empty"><b>Nobody is followed yet</b>Add a leader; copying starts from that moment:'
             " <code>pilotfish leaders add WALLET --label NAME</code></div>"
         )
-    if not s.feed:
+    rows = "".join(_feed_row(r) for r in s.feed if r["portfolio"] == name)
+    if not rows:
         return f'{head}<div class="empty"><b>Nothing happened yet</b>The next trade of a leader appears here.</div>'
-    rows = "".join(_feed_row(r) for r in s.feed)
-    return (
-        f'{head}<div class="scroll" tabindex="0"><table class="grid feed"><thead><tr><th>decided</th><th>leader</th>'
-        '<th>side</th><th>market</th><th class="num">leader\'s fill</th><th>result</th><th class="num">seen after</th>'
-        f"</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
+    return head + grid("feed", ("decided", "leader", "side", "market", "#his fill", "result", "#seen after"), rows)
 
 
 def _feed_row(r: dict[str, Any]) -> str:
-    reason = Reason(r["reason"])
-    meaning = MEANING[reason]
-    if r["action"] == "copy":
+    got = ""
+    if r["action"] in ("copy", "exit"):
         ours = r["our_shares_micro"]
-        state = f"{shares(ours)} at {price(r['our_price'])}" if ours else (r["intent_state"] or "")
-        result = f'<span class="chip copy">✓ copied</span> <small>{esc(state)}</small>'
-    elif r["action"] == "wait":
-        result = f'<span class="chip wait">… {_words(r["reason"])}</span>'
-    else:
-        result = f'<span class="chip">– {_words(r["reason"])}</span>'
-    kind = "up" if r["side"] == "BUY" else "down"
+        got = f" <small>{shares(ours)} at {price(r['our_price'])}</small>" if ours else ""
+        got = got or f" <small>{esc(r['intent_state'] or '')}</small>"
     source = "chain" if r["first_source"] == "polygon" else "API"
+    part = f"/parts/trade/{r['trade_id']}" if r["trade_id"] else f"/parts/decision/{r['id']}"
     return (
         f'<tr><td class="when">{ago(r["decided_at"])}</td>'
-        f'<td class="who-col" title="{esc(r["leader"])}">{esc(r["label"] or short(r["leader"]))}</td>'
-        f'<td class="side {kind}"><i aria-hidden="true">{"▲" if kind == "up" else "▼"}</i> {esc(r["side"])}</td>'
-        f'<td class="market">{esc(r["title"] or "unknown market")}<small>{esc(r["outcome"])}</small></td>'
-        f'<td class="num size">{shares(r["shares_micro"])}<small>{_at(r["price"])}</small></td>'
-        f'<td class="result" title="{esc(r["reason"] + ": " + meaning)}">{result}</td>'
+        f'<td class="who-col">{leader(r["leader"], r["label"])}</td>'
+        f"<td>{side(r['side'])}</td>"
+        f'<td class="market">{market(r["title"], esc(r["outcome"]))}</td>'
+        f'<td class="num size">{shares(r["shares_micro"] or 0)}<small>{_at(r["price"])}</small></td>'
+        f'<td class="result"><a href="#" data-drawer="{part}">{verdict(r["action"], r["reason"])}</a>{got}</td>'
         f'<td class="num lag" title="first seen through {source}">{lag(r["lag_ms"])}<small>{source}</small></td></tr>'
     )
 
@@ -261,34 +268,28 @@ def _at(paid: float | None) -> str:
     return "without a trade" if paid is None else f"at {price(paid)}"
 
 
-def _words(reason: str) -> str:
-    return esc(reason.split("_", 1)[-1].replace("_", " ").lower())
-
-
-def _held(s: Snapshot) -> str:
-    head = f'<div class="head"><h2>Open positions</h2><span class="note">{len(s.positions)}</span></div>'
-    if not s.positions:
+def _held(s: Snapshot, name: str) -> str:
+    mine = [p for p in s.positions if p["portfolio"] == name]
+    head = (
+        f'<div class="head"><h2>Open positions</h2><span class="note">{len(mine)} ·'
+        ' <a href="/positions">all positions</a></span></div>'
+    )
+    if not mine:
         return (
             f'{head}<div class="empty"><b>Nothing is held</b>A fresh start holds nothing until a BUY is copied.</div>'
         )
-    rows = "".join(_held_row(r) for r in s.positions)
-    return (
-        f'{head}<div class="scroll" tabindex="0"><table class="grid held"><thead><tr><th>market</th>'
-        '<th class="num">shares</th><th class="num">cost</th><th class="num">PnL</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
-    )
+    rows = "".join(_held_row(r) for r in mine[:100])
+    return head + grid("held", ("market", "#shares", "#cost", "#PnL"), rows)
 
 
 def _held_row(r: dict[str, Any]) -> str:
-    mark = r["mark_price"] or 0
-    worth = round(r["shares_micro"] * mark)
     average = r["cost_micro"] / r["shares_micro"]
     return (
-        f'<tr><td class="market">{esc(r["title"] or "unknown market")}<small>{esc(r["outcome"])} ·'
-        f" {esc(r['label'] or short(r['leader']))}</small></td>"
+        f'<tr><td class="market">{market(r["title"], esc(r["outcome"]) + " · " + leader(r["leader"], r["label"]))}</td>'
         f'<td class="num size">{shares(r["shares_micro"])}<small>at {price(average)}</small></td>'
         f'<td class="num cost">{money(r["cost_micro"])}</td>'
-        f'<td class="num pnl">{signed(worth - r["cost_micro"])}<small>bid {price(mark)}</small></td></tr>'
+        f'<td class="num pnl">{signed(r["unrealized_pnl_micro"])}<small>bids {price(r["mark_price"] or 0)}</small></td>'
+        "</tr>"
     )
 
 

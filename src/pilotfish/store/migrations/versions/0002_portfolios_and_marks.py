@@ -48,6 +48,18 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("wanted_usdc_micro", sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column("granted_usdc_micro", sa.BigInteger(), nullable=True))
         batch_op.create_index("ix_decisions_leader_token_id", ["leader", "token_id"], unique=False)
+        batch_op.create_index(
+            "ix_decisions_portfolio_reason_trade_id", ["portfolio", "reason", "trade_id"], unique=False
+        )
+        batch_op.create_index(
+            "ix_decisions_portfolio_action_trade_id", ["portfolio", "action", "trade_id"], unique=False
+        )
+
+    with op.batch_alter_table("trades", schema=None) as batch_op:
+        batch_op.create_index("ix_trades_leader_id", ["leader", "id"], unique=False)
+        batch_op.create_index("ix_trades_token_id_id", ["token_id", "id"], unique=False)
+        batch_op.create_index("ix_trades_class_id", ["class", "id"], unique=False)
+        batch_op.create_index("ix_trades_first_source_id", ["first_source", "id"], unique=False)
 
     with op.batch_alter_table("equity_snapshots", schema=None) as batch_op:
         batch_op.add_column(sa.Column("peak_micro", sa.BigInteger(), nullable=True))

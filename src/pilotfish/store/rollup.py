@@ -1,0 +1,51 @@
+"""Counts of decisions by portfolio, leader, action, reason and class, kept up from the last look: what is final is
+counted once, only what still waits is counted again."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from pilotfish.store import tables as t
+
+
+class Group(NamedTuple):
+    """What decisions are counted by."""
+
+    portfolio: str
+    leader: str
+    action: str
+    reason: str
+    kind: str
+
+
+class DecisionCounts:
+    """One for each database that is read from."""
+
+    def __init__(self) -> None:
+        self._final: Counter[Group] = Counter()
+        self._upto = 0
+        self._lock = threading.Lock()
+
+    def read(self, c: Connection) -> Counter[Group]:
+        """All decisions ever, counted."""
+        d = t.decisions.c
+        with self._lock:
+            newest = int(c.execute(select(func.max(d.id))).scalar() or 0)
+            if newest < self._upto:
+                self._final, self._upto = Counter(), 0
+            waiting = c.execute(select(func.min(d.id)).where(d.action == "wait")).scalar()
+            final = newest if waiting is None else int(waiting) - 1
+            if final > self._upto:
+                self._final += self._count(c, self._upto, final)
+                self._upto = final
+            return self._final + self._count(c, self._upto, newest) if newest > self._upto else Counter(self._final)
+
+    def _count(self, c: Connection, above: int, upto: int) -> Counter[Group]:
+        d = t.decisions.c
+        by = (d.portfolio, d.leader, d.action, d.reason, d["class"])
+        query = select(*by, func.count().label("n")).where(d.id > above, d.id <= upto).group_by(*by)
+        return Counter({Group(r[0], r[1] or "", r[2], r[3], r[4] or ""): r.n for r in c.execute(query)})

@@ -1,0 +1,214 @@
+"""REST under ``/api/v1``, writing: each leaves rows that a running worker takes up, and needs the admin's token or
+session."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from fastapi import APIRouter, Body, Depends, HTTPException, Path, Request
+from pydantic import BaseModel, Field
+from sqlalchemy import Connection
+
+from pilotfish.core import settings as s
+from pilotfish.core.problem import Problem
+from pilotfish.core.settings import Kind
+from pilotfish.store import commands_store, leaders_store, portfolios_store, settings_store, summaries
+from pilotfish.web.auth import require_admin
+from pilotfish.web.preview import Preview, PreviewError
+from pilotfish.web.site import Site, now
+
+COMMAND_SECONDS = 5.0
+BY = "web"
+Row: TypeAlias = dict[str, Any]
+Change: TypeAlias = bool | int | float | str | None
+Wallet: TypeAlias = Annotated[str, Path(max_length=42)]
+Name: TypeAlias = Annotated[str, Path(max_length=100)]
+
+
+class NewLeader(BaseModel):
+    """Somebody to follow: a wallet, the URL of a profile, or a user name."""
+
+    wallet: str = Field(max_length=300)
+    label: str = Field("", max_length=200)
+
+
+class LeaderChange(BaseModel):
+    """What to change of a leader."""
+
+    status: Literal["active", "paused"] | None = None
+    label: str | None = Field(None, max_length=200)
+
+
+class NewPortfolio(BaseModel):
+    """A portfolio that starts now with cash; with ``clone_of`` it has that one's settings and leaders."""
+
+    name: str = Field(max_length=100)
+    clone_of: str | None = Field(None, max_length=100)
+    settings: dict[str, Change] = {}
+    leaders: list[str] | None = None
+
+
+class PortfolioChange(BaseModel):
+    """Whom a portfolio copies from now on; null = all."""
+
+    leaders: list[str] | None
+
+
+class Close(BaseModel):
+    """Which positions to sell; what is not named is any."""
+
+    portfolio: str = Field(max_length=100)
+    token_id: str | None = Field(None, max_length=100)
+    leader: str | None = Field(None, max_length=42)
+
+
+class Reset(BaseModel):
+    """What to reset; ``portfolio`` null = all."""
+
+    portfolio: str | None = None
+
+
+def router(site: Site, preview: Preview) -> APIRouter:
+    """All writing routes."""
+
+    def admin(request: Request) -> None:
+        require_admin(request, site.sessions)
+
+    api = APIRouter(
+        prefix="/api/v1", tags=["writing"], dependencies=[Depends(admin)], responses={400: {}, 401: {}, 403: {}}
+    )
+
+    def write(change: Any) -> Any:
+        """Run ``change(connection)`` in one transaction; what is not acceptable becomes a 400 that says why."""
+        try:
+            with site.database.begin() as c:
+                result = change(c)
+        except Problem as problem:
+            raise HTTPException(400, str(problem)) from None
+        site.shared.forget()
+        return result
+
+    @api.patch("/settings")
+    def change_settings(
+        changes: Annotated[dict[str, Change], Body(examples=[{"fixed_usdc": 50}])], portfolio: str = "",
+        leader: str = "",
+    ) -> list[Row]:  # fmt: skip
+        """Change settings, all or none; null takes a change back. A running worker takes them up at once."""
+        if portfolio and leader:
+            raise HTTPException(400, "portfolio or leader, not both")
+
+        def change(c: Connection) -> Any:
+            wallet = leaders_store.wallet_of(leader) if leader else ""
+            if portfolio and portfolio != portfolios_store.MAIN:
+                portfolios_store.find(c, portfolio)
+            settings_store.change(c, changes, at=now(), by=BY, portfolio=portfolio, leader=wallet)
+            return settings_store.effective(site.environment, settings_store.load(c), portfolio or None, wallet or None)
+
+        effective = write(change)
+        changed = {s.find(name).name for name in changes}
+        return [settings_store.as_json(e) for name, e in effective.items() if name in changed]
+
+    @api.post("/leaders", status_code=201)
+    async def add_leader(leader: NewLeader) -> dict[str, str]:
+        """Follow somebody from now on."""
+        wallet = await _wallet(leader.wallet)
+        result = write(lambda c: leaders_store.add(c, wallet, leader.label, now()))
+        return {"wallet": wallet, "result": result}
+
+    @api.post("/leaders/preview")
+    async def look_at(leader: NewLeader) -> Row:
+        """Who that is, his last trades and what he holds, read from the venue now. Nothing is changed."""
+        try:
+            return await preview.look(await _wallet(leader.wallet))
+        except PreviewError as problem:
+            raise HTTPException(400, str(problem)) from None
+
+    async def _wallet(who: str) -> str:
+        try:
+            return await preview.wallet_of(who)
+        except (PreviewError, leaders_store.LeaderError) as problem:
+            raise HTTPException(400, str(problem)) from None
+
+    @api.patch("/leaders/{wallet}")
+    def change_leader(wallet: Wallet, what: LeaderChange) -> Row:
+        """Pause or resume copying somebody, or name him otherwise."""
+
+        def change(c: Connection) -> None:
+            if what.label is not None:
+                leaders_store.rename(c, wallet, what.label, now())
+            if what.status is not None:
+                leaders_store.set_status(c, wallet, what.status, now())
+
+        write(change)
+        return {"wallet": wallet.lower(), **what.model_dump(exclude_none=True)}
+
+    @api.delete("/leaders/{wallet}")
+    def remove_leader(wallet: Wallet) -> dict[str, str]:
+        """Follow a wallet no longer; what was copied stays."""
+        write(lambda c: leaders_store.set_status(c, wallet, "removed", now()))
+        return {"wallet": wallet.lower(), "result": "removed"}
+
+    @api.post("/portfolios", status_code=201)
+    def add_portfolio(new: NewPortfolio) -> Row:
+        """Make a portfolio, new or like another one, to try settings from now on."""
+        own: dict[str, object] = dict(new.settings)
+
+        def change(c: Connection) -> str:
+            env, at = site.environment, now()
+            if new.clone_of:
+                return portfolios_store.clone(c, new.clone_of, new.name, env, at=at, by=BY, changes=own)
+            return portfolios_store.add(c, new.name, env, at=at, by=BY, changes=own, leaders=new.leaders)
+
+        return {"name": write(change)}
+
+    @api.patch("/portfolios/{name}")
+    def change_portfolio(name: Name, what: PortfolioChange) -> Row:
+        """Choose whom a portfolio copies from now on."""
+        write(lambda c: portfolios_store.set_follows(c, name, what.leaders))
+        return {"name": name, "leaders": what.leaders}
+
+    @api.delete("/portfolios/{name}")
+    def archive_portfolio(name: Name) -> Row:
+        """End a portfolio; its books stay as they are."""
+        write(lambda c: portfolios_store.archive(c, name))
+        return {"name": name, "status": "archived"}
+
+    @api.post("/positions/close")
+    def close(what: Close) -> Row:
+        """Sell paper positions at what the book bids."""
+        payload = {**what.model_dump(), "leader": what.leader.lower() if what.leader else None}
+
+        def ask(c: Connection) -> int:
+            portfolios_store.find(c, what.portfolio)
+            return commands_store.ask(c, "close", payload, at=now(), by=BY)
+
+        return _done(write(ask))
+
+    @api.post("/admin/reset")
+    def reset(what: Annotated[Reset | None, Body()] = None) -> Row:
+        """Wipe the paper state of one portfolio, or of all; trades, leaders and settings stay."""
+        portfolio = what.portfolio if what else None
+
+        def ask(c: Connection) -> int:
+            if portfolio is not None:
+                portfolios_store.find(c, portfolio)
+            return commands_store.ask(c, "reset", {"portfolio": portfolio}, at=now(), by=BY)
+
+        return _done(write(ask))
+
+    def _done(number: int) -> Row:
+        with site.database.connect() as c:
+            _, age = summaries.worker(c)
+        runs = age is not None and age < summaries.ALIVE_SECONDS
+        result = commands_store.wait(site.database, number, COMMAND_SECONDS) if runs else None
+        site.shared.forget()
+        return {"command": number, "status": result or "asked for; a worker does it as soon as it runs"}
+
+    @api.get("/settings/secrets")
+    def secrets() -> list[Row]:
+        """Which secrets are set, and where; never what they are."""
+        with site.database.connect() as c:
+            effective = settings_store.effective(site.environment, settings_store.load(c))
+        return [settings_store.as_json(e) for e in effective.values() if e.setting.kind is Kind.SECRET]
+
+    return api

@@ -1,0 +1,134 @@
+"""Latency: chain against API, who was first, what is missing, and how long it took from a block to our fill."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request
+from nicegui import ui
+from sqlalchemy import Connection
+
+from pilotfish.store import summaries
+from pilotfish.web.charts import histogram_options, lag_options
+from pilotfish.web.frame import frame, live
+from pilotfish.web.markup import ago, esc, figure, grid, out, short
+from pilotfish.web.reader import Reader
+from pilotfish.web.site import Site
+
+EVERY = 2.0
+Row = dict[str, Any]
+
+
+def register(site: Site, reader: Reader) -> None:
+    """Put the page at ``/latency``."""
+
+    @ui.page("/latency", title="pilotfish – latency")
+    async def page(request: Request) -> None:
+        await reader.first_look()
+
+        async def read() -> Row:
+            return await site.shared.get("latency", EVERY, _read)
+
+        async def draw() -> dict[str, str]:
+            x = await read()
+            return {"figures": _figures(x), "pace": _pace(x["pace"]), "missing": _missing(x["missing"])}
+
+        with frame(site, reader, request, "/latency"):
+            ui.html(
+                '<div class="title"><h1>Latency</h1><p>Over the newest 20,000 trades.</p><span class="space"></span>'
+                '<a class="button" href="/api/v1/export/latency.csv">CSV</a></div>',
+                sanitize=False,
+            )
+            x = await read()
+            with ui.element("div").classes("half"):
+                with ui.element("section").classes("card"):
+                    ui.html(_head("API behind the chain, by how much"), sanitize=False)
+                    bars = ui.echart(histogram_options(x["sources"]["histogram"])).classes("chart")
+                with ui.element("section").classes("card"):
+                    ui.html(_head("API behind the chain, over time"), sanitize=False)
+                    line = ui.echart(lag_options(x["time"])).classes("chart")
+            with ui.element("div").classes("stack"):
+                await live(EVERY, draw, row={"pace": "card", "missing": "card"})
+
+        async def redraw() -> None:
+            fresh = await read()
+            for chart, options in ((bars, histogram_options(fresh["sources"]["histogram"])),
+                                   (line, lag_options(fresh["time"]))):  # fmt: skip
+                if chart.options["series"] != options["series"]:
+                    chart.options.update(options)
+                    chart.update()
+
+        ui.timer(EVERY, redraw)
+
+
+def _read(c: Connection) -> Row:
+    return {
+        "sources": summaries.latency(c),
+        "pace": summaries.pace(c),
+        "time": summaries.lag_over_time(c),
+        "missing": summaries.missing(c),
+    }
+
+
+def _head(text: str) -> str:
+    return f'<div class="head"><h2>{text}</h2></div>'
+
+
+def _seconds(ms: int | None) -> str:
+    return "–" if ms is None else f"{ms / 1000:+.2f} s"
+
+
+def _figures(x: Row) -> str:
+    s = x["sources"]
+    gaps = s["api_behind_chain_ms"]
+    total = s["chain_first"] + s["api_first"]
+    share = f"{100 * s['chain_first'] / total:.0f} %" if total else "–"
+    rest = f"{100 * s['api_first'] / total:.0f} %" if total else "–"
+
+    return '<div class="figures" style="grid-template-columns:repeat(auto-fit,minmax(150px,1fr));margin:0">' + "".join(
+        (
+            figure("Chain first", share, f"{s['chain_first']:,} of {total:,} seen by both"),
+            figure("API first", rest, f"{s['api_first']:,} trades"),
+            figure("API behind, median", _seconds(gaps["p50"]), "negative = the API was first"),
+            figure("90 % within", _seconds(gaps["p90"]), f"99 % within {_seconds(gaps['p99'])}"),
+            figure("Only the chain so far", f"{s['only_polygon']:,}", "the API has not shown them"),
+            figure("Only the API so far", f"{s['only_api']:,}", "no log came"),
+            figure("Not confirmed in time", f"{s['api_lagged']:,}", "within api_lag_fallback_ms"),
+        )
+    ) + "</div>"  # fmt: skip
+
+
+def _pace(pace: Row) -> str:
+    head = _head("From his trade to our fill")
+    if not pace["seen"]["n"]:
+        return head + '<div class="empty"><b>Nothing copied live yet</b></div>'
+    names = (
+        ("seen", "his block → first seen here"), ("decided", "seen → decided"),
+        ("filled", "decided → filled (with the simulated latency)"), ("whole", "his block → filled"),
+    )  # fmt: skip
+    body = "".join(
+        f'<tr><td class="wide">{text}</td><td class="num" data-l="median">{_plain(pace[name]["p50"])}</td>'
+        f'<td class="num" data-l="90 %">{_plain(pace[name]["p90"])}</td>'
+        f'<td class="num" data-l="99 %">{_plain(pace[name]["p99"])}</td>'
+        f'<td class="num" data-l="of">{pace[name]["n"]:,}</td></tr>'
+        for name, text in names
+    )
+    return head + grid("rows", ("step", "#median", "#90 % within", "#99 % within", "#copies"), body)
+
+
+def _plain(ms: int | None) -> str:
+    return "–" if ms is None else f"{ms:,} ms" if ms < 10_000 else f"{ms / 1000:,.1f} s"
+
+
+def _missing(rows: list[Row]) -> str:
+    head = _head("Seen by one source only, for more than a minute")
+    if not rows:
+        return head + '<div class="empty">None: both sources have shown everything.</div>'
+    body = "".join(
+        f'<tr><td class="when">{ago(r["traded_at"])}</td><td>{esc(short(r["leader"]))}</td>'
+        f'<td class="wide">{esc(r["title"] or "unknown market")}</td>'
+        f"<td>{'the API' if r['missing'] == 'api' else 'the chain'} has not shown it</td>"
+        f"<td>{out('https://polygonscan.com/tx/' + r['tx_hash'], 'transaction')}</td></tr>"
+        for r in rows
+    )
+    return head + grid("rows", ("traded", "leader", "market", "", ""), body)

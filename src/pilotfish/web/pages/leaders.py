@@ -1,0 +1,235 @@
+"""Leaders: worth copying? His trades, what was copied, our profit on him, and where his prices and ours part."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import Request
+from nicegui import ui
+from sqlalchemy import Connection
+
+from pilotfish.store import browse, queries, report, settings_store, summaries
+from pilotfish.store.portfolios_store import MAIN
+from pilotfish.web.auth import is_admin
+from pilotfish.web.frame import frame, live, portfolio_picker
+from pilotfish.web.markup import ago, esc, figure, grid, money, out, price, shares, short, signed, words
+from pilotfish.web.pages.shortfall import parts_html
+from pilotfish.web.reader import Reader
+from pilotfish.web.site import Site
+
+EVERY = 1.0
+REPORT_EVERY = 5.0
+Row = dict[str, Any]
+
+
+def register(site: Site, reader: Reader) -> None:
+    """Put the pages at ``/leaders`` and ``/leaders/{wallet}``."""
+
+    @ui.page("/leaders", title="pilotfish – leaders")
+    async def page(request: Request, portfolio: str = MAIN) -> None:
+        first = await reader.first_look()
+        admin = is_admin(request)
+
+        async def draw() -> dict[str, str]:
+            rows = await site.shared.get(("leaders", portfolio), EVERY, lambda c: _read(site, c, portfolio))
+            costs = await site.shared.get(("report", portfolio), REPORT_EVERY, lambda c: _reports(c, portfolio))
+            return {"table": _table(rows, costs, portfolio, admin=admin)}
+
+        with frame(site, reader, request, "/leaders"):
+            picker = portfolio_picker(first, portfolio, "/leaders")
+            ui.html(
+                f'<div class="title"><h1>Leaders</h1><p>Who is followed, and what copying him came to.</p>'
+                f'<span class="space"></span>{picker}</div>',
+                sanitize=False,
+            )
+            if admin:
+                ui.html(f'<section class="card pad" style="margin-bottom:12px">{add_form()}</section>', sanitize=False)
+            await live(EVERY, draw, row={"table": "card"})
+
+    @ui.page("/leaders/{wallet}", title="pilotfish – leader")
+    async def one(request: Request, wallet: str, portfolio: str = MAIN) -> None:
+        first = await reader.first_look()
+        wallet = wallet.lower()[:42]
+        admin = is_admin(request)
+
+        async def draw() -> dict[str, str]:
+            rows = await site.shared.get(("leaders", portfolio), EVERY, lambda c: _read(site, c, portfolio))
+            costs = await site.shared.get(("report", portfolio), REPORT_EVERY, lambda c: _reports(c, portfolio))
+            row = next((r for r in rows if r["wallet"] == wallet), None)
+            if row is None:
+                return {"who": _nobody(wallet), "figures": "", "cost": "", "skips": "", "held": "", "own": ""}
+            held = await site.shared.get(
+                ("held", wallet, portfolio), 2 * EVERY, lambda c: browse.holdings(c, wallet, portfolio)
+            )
+            own = await site.shared.get(
+                ("own", wallet), EVERY, lambda c: settings_store.load(c).leaders.get(wallet, {})
+            )
+            return {
+                "who": _who(row, admin=admin),
+                "figures": _figures(row),
+                "cost": _cost(costs.get(wallet)),
+                "skips": _skips(row, portfolio),
+                "held": _held(held),
+                "own": _own(wallet, own),
+            }
+
+        with frame(site, reader, request, "/leaders"):
+            picker = portfolio_picker(first, portfolio, f"/leaders/{wallet}")
+            if picker:
+                ui.html(f'<div class="title">{picker}</div>', sanitize=False)
+            grid = {"cost": "card", "skips": "card", "held": "card", "own": "card pad"}
+            with ui.element("div").classes("stack"):
+                await live(EVERY, draw, row=grid)
+
+
+def add_form() -> str:
+    """The form that finds somebody and shows who that is, before he is followed."""
+    return (
+        '<div><form class="addform" data-send="POST /api/v1/leaders/preview" data-show="/parts/preview?wallet=">'
+        '<label class="field">Wallet, profile URL or user name'
+        '<input name="wallet" required maxlength="300" autocomplete="off" spellcheck="false"'
+        ' placeholder="0x…, polymarket.com/profile/…, @name"></label>'
+        '<button class="primary">Look him up</button><p class="wrong" data-wrong hidden role="alert"></p></form>'
+        "<div data-shown></div></div>"
+    )
+
+
+def _read(site: Site, c: Connection, portfolio: str) -> list[Row]:
+    figures = summaries.leaders(c, portfolio, site.counts)
+    return [{**row, **figures.get(row["wallet"], {})} for row in queries.leaders(c)]
+
+
+def _reports(c: Connection, portfolio: str) -> dict[str, Row]:
+    return {row["leader"]: row for row in report.report(c, portfolio=portfolio)}
+
+
+# -- the list --------------------------------------------------------------------------------------------------
+
+
+def _table(rows: list[Row], costs: dict[str, Row], portfolio: str, *, admin: bool) -> str:
+    if not rows:
+        return (
+            '<div class="empty"><b>Nobody is followed yet</b>Add somebody by wallet, profile URL or user name:'
+            " <code>pilotfish leaders add WALLET --label NAME</code></div>"
+        )
+    body = "".join(_line(r, costs.get(r["wallet"]), portfolio, admin=admin) for r in rows)
+    columns = ("leader", "#trades", "#copied", "most skipped for", "#at his prices", "#we made", "#lost on the way")
+    return grid("rows", (*columns, "#open", ""), body)
+
+
+def _line(r: Row, cost: Row | None, portfolio: str, *, admin: bool) -> str:
+    url = f"/leaders/{esc(r['wallet'])}" + (f"?portfolio={quote(portfolio)}" if portfolio != MAIN else "")
+    skips = list(r.get("skipped", {}).items())[:2]
+    told = ", ".join(f"{words(reason)} {n}" for reason, n in skips) or "–"
+    trades, copied = r.get("trades", 0), r.get("copied", 0)
+    share = f"{100 * copied / trades:.0f} %" if trades else "–"
+    ideal = signed(cost["ideal_micro"]) if cost else "–"
+    actual = signed(cost["actual_micro"]) if cost else "–"
+    lost = signed(-cost["difference_micro"]) if cost else "–"
+    name = esc(r["label"] or short(r["wallet"]))
+    paused = ' <span class="chip wait">paused</span>' if r["status"] == "paused" else ""
+    return (
+        f'<tr data-href="{url}"><td class="wide"><a href="{url}"><b>{name}</b></a>{paused}'
+        f'<small class="mini"> {esc(short(r["wallet"]))} · last trade {ago(r.get("last_trade_at"))}</small></td>'
+        f'<td class="num" data-l="trades">{trades}</td>'
+        f'<td class="num" data-l="copied">{copied}<small>{share}</small></td><td class="wide mini">{told}</td>'
+        f'<td class="num" data-l="at his prices">{ideal}</td><td class="num" data-l="we made">{actual}</td>'
+        f'<td class="num" data-l="lost">{lost}</td><td class="num" data-l="open">{r.get("open_positions", 0)}</td>'
+        f'<td class="go">{_buttons(r) if admin else ""}</td></tr>'
+    )
+
+
+def _buttons(r: Row) -> str:
+    url = f"/api/v1/leaders/{esc(r['wallet'])}"
+    name = esc(r["label"] or short(r["wallet"]))
+    paused = r["status"] == "paused"
+    body = esc('{"status":"active"}' if paused else '{"status":"paused"}')
+    return (
+        f'<button type="button" data-post="{url}" data-method="PATCH" data-body="{body}" data-done="{name} is'
+        f' {"copied again" if paused else "paused"}">{"Resume" if paused else "Pause"}</button> '
+        f'<button type="button" data-post="{url}" data-method="DELETE" data-done="{name} is followed no longer"'
+        f' data-confirm="Follow {name} no longer? What was copied from him stays.">Leave</button>'
+    )
+
+
+# -- one leader ------------------------------------------------------------------------------------------------
+
+
+def _nobody(wallet: str) -> str:
+    return (
+        f'<div class="card empty"><b>{esc(short(wallet))} is not followed</b><a href="/leaders">All leaders</a></div>'
+    )
+
+
+def _who(r: Row, *, admin: bool) -> str:
+    wallet = r["wallet"]
+    return (
+        f'<div class="title"><h1>{esc(r["label"] or short(wallet))}</h1>'
+        f"<p>{esc(wallet)} · {out('https://polymarket.com/profile/' + wallet, 'profile')} ·"
+        f" followed since {ago(r['followed_from'] or r['added_at'])}"
+        f'{" · <b>paused</b>" if r["status"] == "paused" else ""}</p><span class="space"></span>'
+        f'<a class="button" href="/trades?leader={esc(wallet)}">His trades</a>{_buttons(r) if admin else ""}</div>'
+    )
+
+
+def _figures(r: Row) -> str:
+    trades, copied = r.get("trades", 0), r.get("copied", 0)
+    share = f"{100 * copied / trades:.0f} % copied" if trades else "none yet"
+
+    return '<div class="figures" style="grid-template-columns:repeat(auto-fit,minmax(150px,1fr))">' + "".join(
+        (
+            figure("Trades seen", f"{trades:,}", f"last {ago(r.get('last_trade_at'))}"),
+            figure("Copied", f"{copied:,}", share),
+            figure("Realised PnL", signed(r.get("realized_pnl_micro", 0)), "on what was copied from him"),
+            figure("Unrealised PnL", signed(r.get("unrealized_pnl_micro", 0)), f"{r.get('open_positions', 0)} open"),
+            figure("Exposure", money(r.get("cost_micro", 0)), "at cost"),
+            figure("Fees", money(r.get("fees_micro", 0)), "paid"),
+        )
+    ) + "</div>"  # fmt: skip
+
+
+def _cost(row: Row | None) -> str:
+    head = '<div class="head"><h2>His prices → ours: where the difference went</h2></div>'
+    if row is None:
+        return head + '<div class="empty"><b>Nothing decided yet</b>It begins with his next trade.</div>'
+    return f'{head}<div class="pad">{parts_html(row)}</div>'
+
+
+def _skips(r: Row, portfolio: str) -> str:
+    head = '<div class="head"><h2>Why trades were not copied</h2></div>'
+    skipped = r.get("skipped", {})
+    if not skipped:
+        return head + '<div class="empty">No trade was skipped.</div>'
+    most = max(skipped.values())
+    lines = "".join(
+        f'<div class="part"><a href="/trades?leader={esc(r["wallet"])}&amp;reason={esc(reason)}&amp;portfolio='
+        f'{quote(portfolio)}">{words(reason)}</a><span class="track"><i style="left:0;width:{100 * n / most:.1f}%;'
+        f'background:var(--accent)"></i></span><span class="num">{n}</span></div>'
+        for reason, n in skipped.items()
+    )
+    return f'{head}<div class="pad parts">{lines}</div>'
+
+
+def _held(rows: list[Row]) -> str:
+    head = f'<div class="head"><h2>What he holds, and we</h2><span class="note">{len(rows)} shown</span></div>'
+    if not rows:
+        return head + '<div class="empty">He holds nothing that we know of.</div>'
+    body = "".join(
+        f'<tr><td class="wide">{esc(r["title"] or "market " + r["token_id"][:12] + "…")}'
+        f'<small class="mini"> {esc(r["outcome"] or "")}</small></td>'
+        f'<td class="num" data-l="he">{shares(r["shares_micro"])}</td>'
+        f'<td class="num" data-l="we">{shares(r["our_shares_micro"]) if r["our_shares_micro"] else "–"}</td>'
+        f'<td class="num" data-l="our cost">{money(r["our_cost_micro"]) if r["our_shares_micro"] else "–"}</td>'
+        f'<td class="num" data-l="bid">{price(r["bid"])}</td></tr>'
+        for r in rows
+    )
+    return head + grid("rows", ("market", "#he", "#we", "#our cost", "#bid"), body)
+
+
+def _own(wallet: str, own: Any) -> str:
+    link = f'<a href="/settings?leader={esc(wallet)}">Settings for his trades</a>'
+    if not own:
+        return f'<p class="mini">His trades are copied by the portfolio\'s settings. {link}</p>'
+    told = ", ".join(f"{esc(name)} = {esc(value)}" for name, value in sorted(own.items()))
+    return f'<p class="mini">Settings of his own: {told}. {link}</p>'

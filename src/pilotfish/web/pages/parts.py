@@ -1,0 +1,193 @@
+"""Fragments that pages open in a drawer or show in place: a trade's trace, an exit's trace, who somebody is."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import HTMLResponse
+from sqlalchemy import select
+
+from pilotfish.core.reasons import MEANING, OUTCOMES, Outcome, Reason
+from pilotfish.core.units import MICRO
+from pilotfish.store import leaders_store, queries
+from pilotfish.store import tables as t
+from pilotfish.web.api import Id
+from pilotfish.web.auth import is_admin
+from pilotfish.web.markup import esc, leader, money, out, price, shares, side, signed, verdict
+from pilotfish.web.preview import Preview, PreviewError
+from pilotfish.web.site import Site
+
+Row = dict[str, Any]
+
+
+def router(site: Site, preview: Preview) -> APIRouter:
+    """``/parts/…``."""
+    parts = APIRouter(prefix="/parts", include_in_schema=False)
+
+    @parts.get("/trade/{trade_id}")
+    def trade(trade_id: Id) -> HTMLResponse:
+        with site.database.connect() as c:
+            found = queries.trade_with_decisions(c, trade_id)
+            if found is None:
+                raise HTTPException(404, f"there is no trade {trade_id}")
+            label = c.execute(select(t.leaders.c.label).where(t.leaders.c.wallet == found["leader"])).scalar()
+            slug = c.execute(select(t.markets.c.slug).where(t.markets.c.token_id == found["token_id"])).scalar()
+        return HTMLResponse(_trade(found, label or "", slug or ""))
+
+    @parts.get("/decision/{decision_id}")
+    def decision(decision_id: Id) -> HTMLResponse:
+        with site.database.connect() as c:
+            row = c.execute(select(t.decisions).where(t.decisions.c.id == decision_id)).first()
+            if row is None:
+                raise HTTPException(404, f"there is no decision {decision_id}")
+            found = queries.with_intents(c, queries.decision(row))
+            title = c.execute(select(t.markets.c.title).where(t.markets.c.token_id == row.token_id)).scalar()
+        head = f'<div class="title"><h1>{esc(title or "unknown market")}</h1><span class="space"></span>{_CLOSE}</div>'
+        return HTMLResponse(f'{head}<div class="body">{_decision(found)}</div>')
+
+    @parts.get("/preview")
+    async def look(request: Request, wallet: str = "") -> HTMLResponse:
+        if not is_admin(request):
+            raise HTTPException(401, "sign in with the admin token")
+        try:
+            return HTMLResponse(_preview(await preview.look(leaders_store.wallet_of(wallet))))
+        except (PreviewError, leaders_store.LeaderError) as problem:
+            raise HTTPException(400, str(problem)) from None
+
+    return parts
+
+
+_CLOSE = '<button type="button" data-close autofocus aria-label="Close the details">✕ Close</button>'
+
+
+def _trade(r: Row, label: str, slug: str) -> str:
+    links = [out("https://polygonscan.com/tx/" + r["tx_hash"], "transaction")]
+    if slug:
+        links.append(out("https://polymarket.com/market/" + quote(slug, safe=""), "market"))
+    links.append(out("https://polymarket.com/profile/" + r["leader"], "profile"))
+    raw = r["raw"] or ""
+    with contextlib.suppress(ValueError):
+        raw = json.dumps(json.loads(raw), indent=1, ensure_ascii=False)
+    decided = "".join(_decision(d) for d in r["decisions"]) or '<p class="mini">No portfolio has decided on it yet.</p>'
+    return (
+        f'<div class="title"><h1>{esc(r["title"] or "unknown market")}</h1><span class="space"></span>{_CLOSE}</div>'
+        f'<div class="body"><section class="card pad"><dl class="facts"><dt>trade</dt><dd>{side(r["side"])}'
+        f" {shares(r['shares_micro'])} {esc(r['outcome'] or '')} at {price(r['price'])} for {money(r['usdc_micro'])}"
+        f" USDC by {leader(r['leader'], label)}{' as ' + esc(r['role']) if r['role'] else ''}</dd>"
+        f"{_times(r)}<dt>class</dt><dd>{esc(r['class'])}{'' if r['status'] == 'active' else ', taken back by a reorg'}"
+        f"{', a second identical fill' if r['occurrence'] > 1 else ''}</dd>"
+        f"{_fact('held before his sell', _shares(r['leader_pre_sell_shares_micro']))}"
+        f"{_fact('token', _code(r['token_id']))}{_fact('order', _code(r['order_hash']))}"
+        f"{_fact('block', esc(r['block_number']) if r['block_number'] else None)}"
+        f"<dt>look up</dt><dd>{' · '.join(links)}</dd></dl></section>{decided}"
+        f"<details><summary>Raw payload, as it came first</summary><pre>{esc(raw)}</pre></details></div>"
+    )
+
+
+def _fact(name: str, value: str | None) -> str:
+    return f"<dt>{name}</dt><dd>{value}</dd>" if value else ""
+
+
+def _code(text: str | None) -> str | None:
+    return f"<code>{esc(text)}</code>" if text else None
+
+
+def _shares(micro: int | None) -> str | None:
+    return None if micro is None else f"{shares(micro)} shares"
+
+
+def _clock(iso: str | None) -> str:
+    return esc(iso[:23].replace("T", " ")) + " UTC" if iso else ""
+
+
+def _times(r: Row) -> str:
+    seen = {"chain": r["first_seen_by_polygon_at"], "API": r["first_seen_by_api_at"]}
+    lines = _fact("his block", _clock(r["traded_at"]))
+    for name, at in sorted(seen.items(), key=lambda item: item[1] or "9"):
+        lines += _fact(f"seen by the {name}", _clock(at) if at else "not yet")
+    return lines
+
+
+def _decision(d: Row) -> str:
+    reason = Reason(d["reason"])
+    checks = "".join(
+        f'<tr><td><code>{esc(x["check"])}</code></td><td class="num">{_value(x["value"])}</td>'
+        f'<td class="num">{_value(x["limit"])}</td>'
+        f'<td class="{"ok" if x["passed"] else "no"}">{"✓ passed" if x["passed"] else "✗ failed"}</td></tr>'
+        for x in d["trace"]
+    )
+    table = (
+        '<table class="grid plain trace"><thead><tr><th>check</th><th class="num">value</th><th class="num">limit</th>'
+        f'<th class="num">result</th></tr></thead><tbody>{checks}</tbody></table>'
+        if checks
+        else ""
+    )
+    return (
+        f'<section class="card"><div class="head"><h2>{esc(d["portfolio"])}</h2><span class="note">'
+        f'{_clock(d["decided_at"])}</span></div><div class="pad" style="padding-top:0">'
+        f"{verdict(d['action'], d['reason'])}"
+        f' <span class="mini"><b>{esc(reason.value)}</b> {esc(MEANING[reason])}</span></div>{table}'
+        f"{''.join(_intent(i) for i in d['intents'])}</section>"
+    )
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return esc(
+        ", ".join(f"{x:,}" if isinstance(x, int) else str(x) for x in value) if isinstance(value, list) else value
+    )
+
+
+def _intent(i: Row) -> str:
+    ended = f": {esc(OUTCOMES[Outcome(i['reason'])])}" if i["reason"] else ""
+    what = f"spend up to {money(i['budget_micro'])} USDC" if i["side"] == "BUY" else f"sell {shares(i['shares_micro'])}"
+    limit = f", at {'most' if i['side'] == 'BUY' else 'least'} {price(i['limit_price'])}"
+    lines = "".join(
+        f"<dt>filled</dt><dd>{shares(f['shares_micro'])} at {price(f['price'])} for {money(f['usdc_micro'])} USDC, fee"
+        f" {money(f['fee_micro'], 4)}, {_clock(f['filled_at'])}{' (orphaned)' if f['status'] != 'ok' else ''}<br>"
+        f'<span class="mini">against his price: delay {signed(-f["delay_cost_micro"])}, spread and impact'
+        f" {signed(-f['spread_cost_micro'])}, fee {signed(-f['fee_micro'])}; levels"
+        f" {_levels(f['levels'])}</span></dd>"
+        for f in i["fills"]
+    )
+    return (
+        f'<div class="pad"><dl class="facts"><dt>order</dt><dd>{what}{limit}; sent {_clock(i["created_at"])}, at the'
+        f" venue {_clock(i['due_at'])}</dd><dt>state</dt><dd>{esc(i['state'])}{ended}</dd>{lines}</dl></div>"
+    )
+
+
+def _levels(levels: list[Row]) -> str:
+    return ", ".join(f"{level['shares_micro'] / MICRO:,.2f} at {price(level['price'])}" for level in levels)
+
+
+def _preview(x: Row) -> str:
+    wallet = x["wallet"]
+    body = "".join(
+        f"<tr><td>{side(f['side'])}</td><td>{esc(f['title'] or 'unknown market')}<small class=mini> {esc(f['outcome'])}"
+        f"</small></td><td class=num>{f['shares']:,.2f}</td><td class=num>{price(f['price'])}</td>"
+        f'<td class="when"><time datetime="{esc(f["traded_at"])}" data-ago></time></td></tr>'
+        for f in x["last_trades"]
+    )
+    trades = (
+        f'<table class="grid plain"><tbody>{body}</tbody></table>' if body
+        else f'<p class="mini">No trade in the last {x["trades_in_days"]} days.</p>'
+    )  # fmt: skip
+    add = esc(json.dumps({"wallet": wallet, "label": x["name"]}))
+    name = esc(x["name"]) if x["name"] else "no public name"
+    return (
+        f'<div class="pad" style="padding:12px 0 0"><h3>{name}</h3><p class="mini"><code>{esc(wallet)}</code> ·'
+        f" {out('https://polymarket.com/profile/' + wallet, 'profile')}</p>"
+        f"<p>{x['trades']:,}{'+' if x['more'] else ''} trades for {x['turnover_usdc']:,.0f} USDC in"
+        f" {x['trades_in_days']} days; holds {x['open_positions']} positions worth {x['positions_value_usdc']:,.0f}"
+        f' USDC.</p>{trades}<p><button type="button" class="primary" data-post="/api/v1/leaders" data-body="{add}"'
+        ' data-done="is followed from now on" data-go="reload">Follow him from now on</button></p></div>'
+    )

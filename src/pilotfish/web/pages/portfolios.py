@@ -1,0 +1,188 @@
+"""Portfolios: policies side by side on the same leaders; duplicate one to try a change from now on."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import Request
+from nicegui import ui
+from sqlalchemy import Connection
+
+from pilotfish.core import settings as s
+from pilotfish.core.settings import Scope
+from pilotfish.store import portfolios_store, report, settings_store, summaries
+from pilotfish.web.auth import is_admin
+from pilotfish.web.charts import compare_options
+from pilotfish.web.frame import frame, live
+from pilotfish.web.markup import ago, esc, grid, money, options, signed
+from pilotfish.web.pages.shortfall import PARTS
+from pilotfish.web.reader import Reader
+from pilotfish.web.site import Site
+
+EVERY = 2.0
+REPORT_EVERY = 5.0
+Row = dict[str, Any]
+
+
+def register(site: Site, reader: Reader) -> None:
+    """Put the page at ``/portfolios``."""
+
+    @ui.page("/portfolios", title="pilotfish – portfolios")
+    async def page(request: Request) -> None:
+        first = await reader.first_look()
+        admin = is_admin(request)
+
+        async def read() -> Row:
+            return await site.shared.get("portfolios", EVERY, lambda c: _read(site, c))
+
+        async def draw() -> dict[str, str]:
+            x = await read()
+            costs = await site.shared.get("costs", REPORT_EVERY, _costs)
+            return {"table": _table(x, costs, admin=admin), "differ": _differ(x)}
+
+        with frame(site, reader, request, "/portfolios"):
+            ui.html(
+                '<div class="title"><h1>Portfolios</h1><p>The same leaders, the same trades, other policies.</p></div>',
+                sanitize=False,
+            )
+            x = await read()
+            with ui.element("section").classes("card").style("margin-bottom:12px"):
+                ui.html('<div class="head"><h2>Profit in percent of the bankroll</h2></div>', sanitize=False)
+                chart = ui.echart(compare_options(x["curves"], x["bankrolls"])).classes("chart")
+            with ui.element("div").classes("stack"):
+                await live(EVERY, draw, row={"table": "card", "differ": "card"})
+                if admin:
+                    ui.html(_new(first.portfolios), sanitize=False).classes("card")
+
+        async def redraw() -> None:
+            fresh = await read()
+            options_ = compare_options(fresh["curves"], fresh["bankrolls"])
+            if chart.options["series"] != options_["series"]:
+                chart.options.update(options_)
+                chart.update()
+
+        ui.timer(EVERY, redraw)
+
+
+def _read(site: Site, c: Connection) -> Row:
+    rows = summaries.portfolios(c)
+    shown = [p for p in rows if p["status"] == "active"]
+    stored = settings_store.load(c)
+    effective = {p["name"]: settings_store.effective(site.environment, stored, p["name"]) for p in shown}
+    differing = [
+        x for x in s.ALL
+        if x.scope is Scope.PORTFOLIO and x.name != "bankroll"
+        and len({str(effective[p["name"]][x.name].value) for p in shown}) > 1
+    ]  # fmt: skip
+    return {
+        "rows": rows,
+        "curves": {p["name"]: summaries.equity(c, p["name"], 300) for p in shown},
+        "bankrolls": {p["name"]: p["bankroll_micro"] for p in shown},
+        "follows": {p["name"]: portfolios_store.follows(c, p["name"]) for p in shown},
+        "differ": [
+            (x, {p["name"]: s.show(x, effective[p["name"]][x.name].value) for p in shown}) for x in differing
+        ],
+    }  # fmt: skip
+
+
+def _costs(c: Connection) -> dict[str, Row]:
+    """Portfolio -> its lines of the report, added up."""
+    found: dict[str, Row] = {}
+    for row in report.report(c):
+        mine = found.setdefault(
+            row["portfolio"], {"ideal_micro": 0, "actual_micro": 0, "parts": dict.fromkeys(row["parts"], 0)}
+        )
+        mine["ideal_micro"] += row["ideal_micro"]
+        mine["actual_micro"] += row["actual_micro"]
+        for name, amount in row["parts"].items():
+            mine["parts"][name] += amount
+    return found
+
+
+def _table(x: Row, costs: dict[str, Row], *, admin: bool) -> str:
+    rows = x["rows"]
+    if not rows:
+        return '<div class="empty"><b>None yet</b>A worker makes the portfolio main when it runs first.</div>'
+    lines: list[tuple[str, list[str]]] = [
+        ("bankroll", [money(p["bankroll_micro"]) for p in rows]),
+        ("equity", [money(p["equity_micro"]) for p in rows]),
+        ("profit", [signed(p["equity_micro"] - p["bankroll_micro"]) for p in rows]),
+        ("realised", [signed(p["realized_pnl_micro"]) for p in rows]),
+        ("unrealised", [signed(p["unrealized_pnl_micro"]) for p in rows]),
+        ("fees", [money(p["fees_micro"]) for p in rows]),
+        ("worst drawdown", [_drawdown(p) for p in rows]),
+        ("exposure", [money(p["exposure_micro"]) for p in rows]),
+        ("open positions", [str(p["open_positions"]) for p in rows]),
+        ("won / lost", [f"{p['won']} / {p['lost']}" for p in rows]),
+        ("copies", [_follows(x["follows"].get(p["name"])) for p in rows]),
+        ("since", [ago(p["reset_at"] or p["created_at"]) for p in rows]),
+        ("at his prices", [signed(costs[p["name"]]["ideal_micro"]) if p["name"] in costs else "–" for p in rows]),
+    ]
+    for name, title, *_ in PARTS:
+        values = [costs[p["name"]]["parts"][name] if p["name"] in costs else 0 for p in rows]
+        if any(values):
+            lines.append((f"&nbsp;&nbsp;{title.lower()}", [signed(-v) for v in values]))
+    columns = [
+        f'#<a href="/?portfolio={quote(p["name"])}">{esc(p["name"])}</a>'
+        + (" (archived)" if p["status"] != "active" else "")
+        for p in rows
+    ]
+    body = "".join(
+        f"<tr><td>{name}</td>{''.join(f'<td class=num>{v}</td>' for v in values)}</tr>" for name, values in lines
+    )
+    if admin:
+        body += f"<tr><td></td>{''.join(f'<td class=num>{_buttons(p)}</td>' for p in rows)}</tr>"
+    return grid("plain", ("", *columns), body, tall=True)
+
+
+def _drawdown(p: Row) -> str:
+    share = 100 * p["drawdown_micro"] / max(1, p["peak_micro"])
+    return f"{money(p['drawdown_micro'])} ({share:.2f} %)"
+
+
+def _follows(chosen: list[str] | None) -> str:
+    return "all leaders" if chosen is None else f"{len(chosen)} leader{'s' if len(chosen) != 1 else ''}"
+
+
+def _buttons(p: Row) -> str:
+    if p["status"] != "active":
+        return ""
+    link = f'<a class="button" href="/settings?portfolio={quote(p["name"])}">Settings</a>'
+    if p["name"] == portfolios_store.MAIN:
+        return link
+    url = f"/api/v1/portfolios/{quote(p['name'], safe='')}"
+    return (
+        f'{link} <button type="button" data-post="{url}" data-method="DELETE" data-done="archived"'
+        f' data-confirm="Archive {esc(p["name"])}? Its books stay as they are.">Archive</button>'
+    )
+
+
+def _differ(x: Row) -> str:
+    head = '<div class="head"><h2>Settings that differ</h2></div>'
+    if not x["differ"]:
+        told = "Only one portfolio." if len(x["curves"]) < 2 else "None: all portfolios do the same."
+        return f'{head}<div class="empty">{told} Duplicate one below to try a change.</div>'
+    names = list(x["curves"])
+    body = "".join(
+        f'<tr><td title="{esc(setting.help)}">{esc(setting.name)}<small class="mini"> {esc(setting.unit)}</small></td>'
+        + "".join(f'<td class="num">{esc(values[n])}</td>' for n in names)
+        + "</tr>"
+        for setting, values in x["differ"]
+    )
+    return head + grid("plain", ("setting", *(f"#{esc(n)}" for n in names)), body)
+
+
+def _new(portfolios: list[Row]) -> str:
+    names = [(p["name"], p["name"]) for p in portfolios] or [("main", "main")]
+    choices = [(x.name, x.name) for x in s.ALL if x.scope is Scope.PORTFOLIO]
+    return (
+        '<div class="head"><h2>Duplicate a portfolio to try a change from now on</h2></div><div class="pad">'
+        '<form class="addform" data-send="POST /api/v1/portfolios" data-done="made" data-go="reload">'
+        f'<label class="field">Like<select name="clone_of">{options(names, "main")}</select></label>'
+        '<label class="field">Its name<input name="name" required maxlength="40" placeholder="careful"></label>'
+        '<button class="primary">Duplicate</button><p class="wrong" data-wrong hidden role="alert"></p></form>'
+        '<p class="mini">It starts with the same bankroll in cash, holds nothing, and is compared from that moment on.'
+        " Then change its settings. There are "
+        f"{len(choices)} that can differ.</p></div>"
+    )

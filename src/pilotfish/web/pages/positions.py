@@ -1,0 +1,144 @@
+"""Positions: open, closed and resolved; cost, mark, profit, leader and the market's end; closing by hand (paper)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import Request
+from nicegui import ui
+
+from pilotfish.store import browse
+from pilotfish.store.portfolios_store import MAIN
+from pilotfish.web.auth import is_admin
+from pilotfish.web.frame import frame, live, portfolio_picker
+from pilotfish.web.markup import ago, esc, leader, market, money, options, price, shares, signed
+from pilotfish.web.reader import Reader
+from pilotfish.web.site import Site
+
+EVERY = 1.0
+PAGE = 100
+STATES = (("open", "Open"), ("closed", "Closed"), ("resolved", "Resolved"), ("", "All"))
+COLUMNS = (("title", "market", ""), ("shares", "shares", "num"), ("cost", "cost", "num"), ("", "worth", "num"),
+           ("", "unrealised", "num"), ("realized", "realised", "num"), ("end", "market ends", ""))  # fmt: skip
+Row = dict[str, Any]
+
+
+def register(site: Site, reader: Reader) -> None:
+    """Put the page at ``/positions``."""
+
+    @ui.page("/positions", title="pilotfish – positions")
+    async def page(
+        request: Request, portfolio: str = MAIN, status: str = "open", leader: str = "", sort: str = "", page: str = "1"
+    ) -> None:  # fmt: skip
+        first = await reader.first_look()
+        admin = is_admin(request)
+        number = max(1, int(page)) if page.isdigit() and len(page) < 7 else 1
+        column, ascending = sort.removeprefix("-"), sort != "" and not sort.startswith("-")
+        column = column if column in browse.POSITION_SORTS else ("cost" if status == "open" else "closed")
+        keep = {"portfolio": portfolio, "status": status, "leader": leader.lower(), "sort": sort}
+
+        async def draw() -> dict[str, str]:
+            key = ("positions", portfolio, status, leader, column, ascending, number)
+            rows, total = await site.shared.get(
+                key, EVERY,
+                lambda c: browse.positions(
+                    c, portfolio=portfolio, leader=leader.lower() or None, status=status or None, sort=column,
+                    descending=not ascending, limit=PAGE, offset=(number - 1) * PAGE,
+                ),
+            )  # fmt: skip
+            return {"table": _table(rows, total, number, keep, (column, ascending), admin=admin)}
+
+        with frame(site, reader, request, "/positions"):
+            picker = portfolio_picker(first, portfolio, "/positions", {"status": status})
+            ui.html(
+                '<div class="title"><h1>Positions</h1><p>What was copied, kept apart by leader.</p>'
+                f'<span class="space"></span>{picker}'
+                '<a class="button" href="/api/v1/export/positions.csv">CSV</a></div>',
+                sanitize=False,
+            )
+            with ui.element("section").classes("card"):
+                ui.html(_filters(first.leaders, keep), sanitize=False)
+                await live(EVERY, draw)
+
+
+def _filters(leaders: list[Row], keep: dict[str, str]) -> str:
+    links = "".join(
+        f'<a href="/positions?{esc(urlencode({**keep, "status": value, "sort": ""}))}"'
+        f"{' aria-current=true' if value == keep['status'] else ''}>{name}</a>"
+        for value, name in STATES
+    )
+    whom = [("", "any"), *((row["wallet"], row["label"] or row["wallet"]) for row in leaders)]
+    hidden = "".join(
+        f'<input type="hidden" name="{name}" value="{esc(keep[name])}">' for name in ("portfolio", "status", "sort")
+    )
+    return (
+        '<form class="filters" method="get" action="/positions" data-auto><nav class="picker" aria-label="State">'
+        f'{links}</nav>{hidden}<label>Leader<select name="leader">{options(whom, keep["leader"])}</select></label>'
+        "<button>Filter</button></form>"
+    )
+
+
+def _table(
+    rows: list[Row], total: int, number: int, keep: dict[str, str], order: tuple[str, bool], *, admin: bool
+) -> str:
+    if not rows:
+        empty = {
+            "open": "<b>Nothing is held</b>A fresh start holds nothing until a BUY is copied.",
+            "closed": "<b>Nothing was sold yet</b>Positions come here when the leader, a rule or you sold them.",
+            "resolved": "<b>No market was resolved yet</b>Positions come here when their market has paid out.",
+        }.get(keep["status"], "<b>There are no positions yet</b>")
+        return f'<div class="empty">{empty}</div>'
+    head = ""
+    for name, text, kind in COLUMNS:
+        if not name:
+            head += f'<th class="{kind}">{text}</th>'
+            continue
+        mine = name == order[0]
+        sort = ("-" if order[1] else "") + name if mine else "-" + name
+        sign = (" ▲" if order[1] else " ▼") if mine else ""
+        here = f' aria-sort="{"ascending" if order[1] else "descending"}"' if mine else ""
+        url = esc(urlencode({**keep, "sort": sort}))
+        head += f'<th class="{kind}"><a href="/positions?{url}"{here}>{text}{sign}</a></th>'
+    body = "".join(_line(r, admin=admin) for r in rows)
+    pages = -(-total // PAGE)
+    links = [
+        f'<a class="button" href="/positions?{esc(urlencode({**keep, "page": str(n)}))}">{text}</a>'
+        for n, text in ((number - 1, "Before"), (number + 1, "Next"))
+        if 1 <= n <= pages
+    ]
+    return (
+        f'<div class="scroll" style="max-height:none" tabindex="0"><table class="grid rows"><thead><tr>{head}<th></th>'
+        f'</tr></thead><tbody>{body}</tbody></table></div><div class="pager">{"".join(links)}'
+        f"<span>{total:,} positions{f', page {number} of {pages}' if pages > 1 else ''}</span></div>"
+    )
+
+
+def _line(r: Row, *, admin: bool) -> str:
+    held = r["shares_micro"] > 0
+    under = f"{esc(r['outcome'])} · {leader(r['leader'], r['label'])}"
+    average = f"<small>at {price(r['cost_micro'] / r['shares_micro'])}</small>" if held else ""
+    bids = f"<small>bids {price(r['mark_price'])}</small>" if held else ""
+    if r["status"] == "resolved":
+        end = f"paid {price(r['payout'])}<small>{ago(r['closed_at'])}</small>"
+    elif held:
+        end = ago(r["market_end"])
+    else:
+        end = f"sold <small>{ago(r['closed_at'])}</small>"
+    body = esc(json.dumps({"portfolio": r["portfolio"], "token_id": r["token_id"], "leader": r["leader"]}))
+    button = (
+        f'<button type="button" data-post="/api/v1/positions/close" data-body="{body}" data-done'
+        f' data-confirm="Sell {shares(r["shares_micro"])} shares at what the book bids?">Close</button>'
+        if held and admin
+        else ""
+    )
+    return (
+        f'<tr><td class="market wide">{market(r["title"], under)}</td>'
+        f'<td class="num" data-l="shares">{shares(r["shares_micro"])}{average}</td>'
+        f'<td class="num" data-l="cost">{money(r["cost_micro"])}</td>'
+        f'<td class="num" data-l="worth">{money(r["value_micro"])}{bids}</td>'
+        f'<td class="num" data-l="unrealised">{signed(r["unrealized_pnl_micro"])}</td>'
+        f'<td class="num" data-l="realised">{signed(r["realized_pnl_micro"])}</td>'
+        f'<td class="when" data-l="ends">{end}</td><td class="go">{button}</td></tr>'
+    )

@@ -1,0 +1,132 @@
+"""Trades: every leader's trade with its decision, filtered by what is in the address; a row opens its trace."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import Request
+from nicegui import ui
+
+from pilotfish.core.reasons import MEANING
+from pilotfish.store import browse
+from pilotfish.store.portfolios_store import MAIN
+from pilotfish.web.frame import frame, live, portfolio_picker
+from pilotfish.web.markup import ago, esc, grid, lag, leader, market, options, price, shares, side, verdict, words
+from pilotfish.web.reader import Reader
+from pilotfish.web.site import Site
+
+EVERY = 1.0
+PAGE = 50
+ANY = ("", "any")
+FIELDS = ("leader", "q", "side", "source", "class", "action", "reason", "status", "token")
+Row = dict[str, Any]
+
+
+def register(site: Site, reader: Reader) -> None:
+    """Put the page at ``/trades``."""
+
+    @ui.page("/trades", title="pilotfish – trades")
+    async def page(request: Request, portfolio: str = MAIN, before: str = "") -> None:
+        first = await reader.first_look()
+        given = {name: request.query_params.get(name, "")[:100] for name in FIELDS}
+        wanted = browse.TradeFilter(
+            portfolio=portfolio, leader=given["leader"].lower() or None, words=given["q"].strip() or None,
+            side=given["side"] or None, source=given["source"] or None, kind=given["class"] or None,
+            action=given["action"] or None, reason=given["reason"] or None, status=given["status"] or None,
+            token_id=given["token"] or None,
+        )  # fmt: skip
+        start = int(before) if before.isdigit() and len(before) < 19 else None
+        keep = {name: value for name, value in given.items() if value}
+
+        async def draw() -> dict[str, str]:
+            rows, following = await site.shared.get(
+                ("trades", wanted, start), EVERY, lambda c: browse.trades(c, wanted, limit=PAGE, before=start)
+            )
+            return {"table": _table(rows, following, {**keep, "portfolio": portfolio}, paged=start is not None)}
+
+        with frame(site, reader, request, "/trades"):
+            picker = portfolio_picker(first, portfolio, "/trades", keep)
+            ui.html(
+                '<div class="title"><h1>Trades</h1><p>Every trade of every leader, copied or with the reason why not.'
+                f'</p><span class="space"></span>{picker}'
+                '<a class="button" href="/api/v1/export/trades.csv">CSV: trades</a>'
+                '<a class="button" href="/api/v1/export/decisions.csv">CSV: decisions</a></div>',
+                sanitize=False,
+            )
+            with ui.element("section").classes("card"):
+                ui.html(_filters(first.leaders, given, portfolio), sanitize=False)
+                await live(EVERY, draw)
+
+
+def _filters(leaders: list[Row], given: dict[str, str], portfolio: str) -> str:
+    whom = [ANY, *((row["wallet"], row["label"] or row["wallet"]) for row in leaders)]
+    if given["leader"] and given["leader"] not in {w for w, _ in whom}:
+        whom.append((given["leader"], given["leader"]))
+    reasons = [ANY, *((r.value, r.value.split("_", 1)[-1].replace("_", " ").lower()) for r in MEANING)]
+
+    def select(name: str, label: str, choices: list[tuple[str, str]]) -> str:
+        return f'<label>{label}<select name="{name}">{options(choices, given[name])}</select></label>'
+
+    token = f'<input type="hidden" name="token" value="{esc(given["token"])}">' if given["token"] else ""
+    clear = (
+        f'<a class="button" href="/trades?{urlencode({"portfolio": portfolio})}">Clear</a>'
+        if any(given.values())
+        else ""
+    )
+    return (
+        '<form class="filters" method="get" action="/trades" data-auto>'
+        f'<input type="hidden" name="portfolio" value="{esc(portfolio)}">{token}'
+        f'<label>Market<input name="q" type="search" value="{esc(given["q"])}" placeholder="words of it"></label>'
+        + select("leader", "Leader", whom)
+        + select("action", "Decision", [ANY, ("copy", "copied"), ("skip", "skipped"), ("wait", "waiting")])
+        + select("reason", "Reason", reasons)
+        + select("side", "Side", [ANY, ("BUY", "BUY"), ("SELL", "SELL")])
+        + select("source", "First seen by", [ANY, ("polygon", "chain"), ("api", "API")])
+        + select("class", "Class", [ANY, ("live", "live"), ("catch-up", "catch-up"), ("backfill", "backfill")])
+        + select("status", "On chain", [ANY, ("active", "stands"), ("retracted", "taken back")])
+        + f"<button>Filter</button>{clear}</form>"
+    )
+
+
+def _table(rows: list[Row], following: int | None, keep: dict[str, str], *, paged: bool) -> str:
+    if not rows:
+        told = "No trade matches." if len(keep) > 1 or paged else "No trade seen yet. Quiet leaders are normal."
+        return f'<div class="empty"><b>{told}</b></div>'
+    body = "".join(_line(r) for r in rows)
+    newer = f'<a class="button" href="/trades?{esc(urlencode(keep))}">Newest</a>' if paged else ""
+    older = (
+        f'<a class="button" href="/trades?{esc(urlencode({**keep, "before": str(following)}))}">Older</a>'
+        if following is not None
+        else "that is all"
+    )
+    columns = ("traded", "leader", "side", "market", "#his fill", "decision", "#seen after")
+    pager = f'<div class="pager">{newer}{older}<span>{len(rows)} shown</span></div>'
+    return grid("feed", columns, body, tall=True) + pager
+
+
+def _line(r: Row) -> str:
+    decided = r["decision"]
+    shown = '<span class="chip">not decided</span>'
+    got = ""
+    if decided is not None:
+        shown = verdict(decided["action"], decided["reason"])
+        if decided["action"] == "copy":
+            ours = decided.get("our_shares_micro")
+            ended = decided.get("intent_reason")
+            state = words(ended) if ended else esc(decided.get("intent_state") or "")
+            got = (
+                f" <small>{shares(ours)} at {price(decided['our_price'])}</small>"
+                if ours
+                else f" <small>{state}</small>"
+            )
+    source = "chain" if r["first_source"] == "polygon" else "API"
+    gone = ' <span class="chip wait" title="A reorg took it back">taken back</span>' if r["status"] != "active" else ""
+    under = esc(r["outcome"] or "") + (f" · {esc(r['class'])}" if r["class"] != "live" else "")
+    return (
+        f'<tr><td class="when">{ago(r["traded_at"])}</td><td class="who-col">{leader(r["leader"], r["label"])}</td>'
+        f'<td>{side(r["side"])}</td><td class="market">{market(r["title"], under)}</td>'
+        f'<td class="num size">{shares(r["shares_micro"])}<small>at {price(r["price"])}</small></td>'
+        f'<td class="result"><a href="#" data-drawer="/parts/trade/{r["id"]}">{shown}</a>{got}{gone}</td>'
+        f'<td class="num lag" title="first seen through {source}">{lag(r["lag_ms"])}<small>{source}</small></td></tr>'
+    )

@@ -1,0 +1,132 @@
+"""Who somebody is before he is followed: his wallet from what a person pasted, his last trades, what he holds."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import aiohttp
+
+from pilotfish.app.config import process_value
+from pilotfish.core.problem import Problem
+from pilotfish.core.settings import Value
+from pilotfish.core.units import MICRO, SECOND, price_of
+from pilotfish.polymarket.contracts import is_wallet
+from pilotfish.polymarket.data_api import DataApi
+from pilotfish.polymarket.gamma import Gamma
+from pilotfish.polymarket.http import Service, VenueError, make_session
+from pilotfish.store.leaders_store import wallet_of
+from pilotfish.store.queries import iso
+
+LOOK_BACK_DAYS = 7
+SHOWN = 10
+FRESH_SECONDS = 30.0
+"""How long an answer is good for."""
+_NAME = re.compile(r"@?[^\s/@]{1,60}")
+
+
+class PreviewError(Problem, ValueError):
+    """Somebody who cannot be found, or a venue that does not answer; the message says what to do."""
+
+
+class Preview:
+    """Asks the venue; one session, opened at the first question."""
+
+    def __init__(self, environment: dict[str, Value]) -> None:
+        self._environment = environment
+        self._session: aiohttp.ClientSession | None = None
+        self._seen: dict[str, tuple[float, dict[str, Any]]] = {}
+
+    def _services(self) -> tuple[DataApi, Gamma]:
+        if self._session is None or self._session.closed:
+            self._session = make_session()
+        data = Service(
+            self._session, "data", process_value(self._environment, "data_api_url"), per_second=5, attempts=1
+        )
+        gamma = Service(
+            self._session, "gamma", process_value(self._environment, "gamma_api_url"), per_second=5, attempts=1
+        )
+        return DataApi(data), Gamma(gamma)
+
+    async def close(self) -> None:
+        """End the session."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def wallet_of(self, who: str) -> str:
+        """The wallet of what a person gave: a wallet, the URL of a profile, or a user name. Raises
+        :class:`PreviewError` or ``LeaderError``."""
+        who = who.strip()
+        if who.lower().startswith("0x") and "/" not in who:
+            return wallet_of(who)
+        name = who
+        if "/" in who:
+            parts = [unquote(p) for p in urlsplit(who if "//" in who else f"https://{who}").path.split("/") if p]
+            wallet = next((p for p in parts if is_wallet(p)), None)
+            if wallet is not None:
+                return wallet_of(wallet)
+            name = next((p for p in parts if p.startswith("@")), parts[-1] if parts[:1] == ["profile"] else "")
+        if not _NAME.fullmatch(name):
+            raise PreviewError(
+                f"{who[:80]!r}: expected a wallet (0x and 40 hex digits), the URL of a profile, or a user name"
+            )
+        return await self._named(name.removeprefix("@"))
+
+    async def _named(self, name: str) -> str:
+        _, gamma = self._services()
+        try:
+            found = await gamma.profiles_named(name)
+        except VenueError as problem:
+            raise PreviewError(f"the venue cannot be asked who {name!r} is ({problem}); paste the wallet") from None
+        exact = [p for p in found if p.name.lower() == name.lower()]
+        if len(exact) == 1:
+            return wallet_of(exact[0].wallet)
+        near = ", ".join(f"{p.name} {p.wallet}" for p in (exact or found)[:3])
+        hint = f"; did you mean {near}?" if near else "; paste the wallet from his profile"
+        raise PreviewError(f"nobody is called exactly {name!r}{hint}" if not exact else f"several are{hint}")
+
+    async def look(self, wallet: str) -> dict[str, Any]:
+        """Who that is, his last trades, and what he holds. Raises :class:`PreviewError`."""
+        then, seen = self._seen.get(wallet, (-1e9, {}))
+        if time.monotonic() - then < FRESH_SECONDS:
+            return seen
+        found = await self._read(wallet)
+        self._seen = {w: x for w, x in self._seen.items() if time.monotonic() - x[0] < FRESH_SECONDS}
+        self._seen[wallet] = (time.monotonic(), found)
+        return found
+
+    async def _read(self, wallet: str) -> dict[str, Any]:
+        data, gamma = self._services()
+        try:
+            window = await data.activity(wallet, int(time.time()) - LOOK_BACK_DAYS * 86_400)
+            held = await data.positions(wallet)
+        except VenueError as problem:
+            raise PreviewError(f"the venue does not answer: {problem}") from None
+        try:
+            profile = await gamma.profile(wallet)
+        except VenueError:
+            profile = None
+        fills = window.fills
+        return {
+            "wallet": wallet,
+            "name": profile.name if profile else "",
+            "trades_in_days": LOOK_BACK_DAYS,
+            "trades": len(fills),
+            "more": not window.complete,
+            "turnover_usdc": round(sum(f.usdc for f in fills) / MICRO, 2),
+            "last_trades": [
+                {
+                    "traded_at": iso((f.traded_at or 0) // SECOND * SECOND),
+                    "side": f.side.value,
+                    "title": f.title or "",
+                    "outcome": f.outcome or "",
+                    "shares": f.shares / MICRO,
+                    "price": price_of(f.usdc, f.shares) / MICRO,
+                }
+                for f in fills[::-1][:SHOWN]
+            ],
+            "open_positions": len(held.shares),
+            "positions_value_usdc": round(held.value / MICRO, 2),
+        }

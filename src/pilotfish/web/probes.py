@@ -1,0 +1,131 @@
+"""What machines look at: ``/healthz`` (this process), ``/readyz`` (the worker's feeds by mode), ``/metrics``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
+
+from pilotfish import __version__
+from pilotfish.store import summaries
+from pilotfish.web.site import Site
+
+
+def router(site: Site) -> APIRouter:
+    """All probes."""
+    probes = APIRouter(include_in_schema=False)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Books(site))
+
+    @probes.get("/healthz")
+    def healthz() -> dict[str, str]:
+        return {"status": "ok", "version": __version__}
+
+    @probes.get("/readyz")
+    def readyz() -> Response:
+        try:
+            with site.database.connect() as c:
+                worker, age = summaries.worker(c)
+        except SQLAlchemyError:
+            return JSONResponse({"ready": False, "why": ["the database cannot be read"]}, 503)
+        why = not_ready(worker, age)
+        return JSONResponse({"ready": not why, "why": why}, 503 if why else 200)
+
+    @probes.get("/metrics")
+    def metrics() -> Response:
+        return PlainTextResponse(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return probes
+
+
+def not_ready(worker: dict[str, Any] | None, age: float | None) -> list[str]:
+    """Why copying cannot go on, in words; empty = it can."""
+    if worker is None or age is None:
+        return ["no worker has run yet"]
+    if age > summaries.ALIVE_SECONDS:
+        return [f"the worker said nothing for {age:.0f} s"]
+    why = []
+    if not worker["database"]["healthy"]:
+        why.append(f"the database: {worker['database']['detail']}")
+    mode = worker["mode"].get("effectiveTriggerMode")
+    api, chain = worker["api"]["healthy"], worker["polygon"]["healthy"]
+    if mode == "api" and not api:
+        why.append(f"the Data API: {worker['api']['detail']}")
+    if mode == "polygon" and not chain:
+        why.append(f"Polygon: {worker['polygon']['detail']}")
+    if mode == "both" and not (api or chain):
+        why.append(f"the Data API: {worker['api']['detail']}; Polygon: {worker['polygon']['detail']}")
+    return why
+
+
+class _Books(Collector):
+    """Reads what the database says when it is scraped."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def collect(self) -> Iterator[Metric]:
+        with self._site.database.connect() as c:
+            worker, age = summaries.worker(c)
+            portfolios = summaries.portfolios(c)
+            counts = self._site.counts.read(c)
+        up = GaugeMetricFamily("pilotfish_worker_up", "1 while the worker runs")
+        up.add_metric([], float(age is not None and age < summaries.ALIVE_SECONDS))
+        yield up
+        if worker is not None:
+            yield from _sources(worker)
+        decisions = CounterMetricFamily(
+            "pilotfish_decisions", "Decisions", labels=["portfolio", "leader", "action", "reason"]
+        )
+        totals: dict[tuple[str, str, str, str], int] = {}
+        for group, n in counts.items():
+            key = (group.portfolio, group.leader, group.action, group.reason)
+            totals[key] = totals.get(key, 0) + n
+        for labels, n in totals.items():
+            decisions.add_metric(list(labels), n)
+        yield decisions
+        for name, meaning in (
+            ("equity_micro", "Equity"), ("cash_micro", "Cash"), ("exposure_micro", "Cost of open positions"),
+            ("realized_pnl_micro", "Realised profit"), ("unrealized_pnl_micro", "Unrealised profit"),
+            ("fees_micro", "Fees paid"), ("drawdown_micro", "Deepest fall below a peak"),
+        ):  # fmt: skip
+            gauge = GaugeMetricFamily(
+                f"pilotfish_{name.removesuffix('_micro')}_usdc", f"{meaning}, USDC", labels=["portfolio"]
+            )
+            for p in portfolios:
+                gauge.add_metric([p["name"]], p[name] / 1e6)
+            yield gauge
+        held = GaugeMetricFamily("pilotfish_open_positions", "Open positions", labels=["portfolio"])
+        for p in portfolios:
+            held.add_metric([p["name"]], p["open_positions"])
+        yield held
+
+
+def _sources(worker: dict[str, Any]) -> Iterator[Metric]:
+    healthy = GaugeMetricFamily("pilotfish_source_healthy", "1 while a source works", labels=["source"])
+    for name in ("api", "polygon", "books", "database"):
+        healthy.add_metric([name], float(worker[name]["healthy"]))
+    yield healthy
+    events = CounterMetricFamily("pilotfish_events", "What the worker has counted since it started", labels=["what"])
+    for name, n in worker["counts"].items():
+        events.add_metric([name], n)
+    yield events
+    for name, value, meaning in (
+        ("pilotfish_logs", worker["polygon"]["logs"], "Logs received"),
+        ("pilotfish_reconnects", worker["polygon"]["reconnects"], "Reconnects to Polygon"),
+        ("pilotfish_api_requests", worker["api"]["requests"], "Requests to the Data API"),
+        ("pilotfish_api_errors", worker["api"]["errors"], "Failed requests to the Data API"),
+        ("pilotfish_commits", worker["database"]["commits"], "Commits"),
+    ):
+        counter = CounterMetricFamily(name, meaning)
+        counter.add_metric([], value)
+        yield counter
+    backlog = GaugeMetricFamily("pilotfish_write_backlog", "Events that are not durable yet")
+    backlog.add_metric([], worker["database"]["backlog"])
+    yield backlog

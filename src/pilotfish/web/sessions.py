@@ -1,0 +1,115 @@
+"""Who somebody is: tokens compared in constant time, signed session cookies, and slowing down who guesses."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from itsdangerous import BadData, URLSafeTimedSerializer
+from starlette.requests import HTTPConnection
+
+Role: TypeAlias = Literal["admin", "view"]
+
+COOKIE = "pilotfish_session"
+SESSION_SECONDS = 7 * 86_400
+FREE_FAILURES = 10
+MAX_PENALTY_SECONDS = 30.0
+REMEMBERED = 1_000
+"""Addresses whose failures are remembered; the oldest go first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """``role`` is ``None`` for who showed no valid token; ``by_cookie``: the browser sent it by itself."""
+
+    role: Role | None
+    by_cookie: bool = False
+    tried: bool = False
+
+
+class Sessions:
+    """The tokens that are set, and what is signed with them: another token ends every session."""
+
+    def __init__(self, admin_token: str, view_token: str) -> None:
+        self._tokens: list[tuple[Role, bytes]] = []
+        if admin_token:
+            self._tokens.append(("admin", admin_token.encode()))
+        if view_token:
+            self._tokens.append(("view", view_token.encode()))
+        self.locked = bool(view_token)
+        """Reading needs a token."""
+        self.writable = bool(admin_token)
+        secret = hashlib.sha256(b"pilotfish session\0" + b"\0".join(token for _, token in self._tokens)).digest()
+        self._signer = URLSafeTimedSerializer(secret, salt="session")
+
+    def role_of(self, token: str) -> Role | None:
+        """What a token allows."""
+        given = token.encode()
+        found: Role | None = None
+        for role, mine in self._tokens:
+            if hmac.compare_digest(given, mine) and found is None:
+                found = role
+        return found
+
+    def sign(self, role: Role) -> str:
+        """A session's cookie."""
+        return str(self._signer.dumps(role))
+
+    def caller(self, connection: HTTPConnection) -> Caller:
+        """Who makes a request: by token in the header, else by session."""
+        token = given_token(connection)
+        if token:
+            return Caller(self.role_of(token), tried=True)
+        cookie = connection.cookies.get(COOKIE)
+        if cookie and self._tokens:
+            try:
+                role = self._signer.loads(cookie, max_age=SESSION_SECONDS)
+            except BadData:
+                return Caller(None)
+            if role in ("admin", "view"):
+                return Caller(role, by_cookie=True)
+        return Caller(None)
+
+
+def given_token(connection: HTTPConnection) -> str:
+    """The token that came with a request: ``Bearer TOKEN``, or Basic with any name and the token as password."""
+    kind, _, value = connection.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        return value.strip()
+    if kind.lower() == "basic":
+        try:
+            return base64.b64decode(value, validate=True).decode().partition(":")[2]
+        except (binascii.Error, UnicodeDecodeError):
+            return ""
+    return ""
+
+
+class Throttle:
+    """After some wrong tokens an address has to wait, twice as long each time; while it waits nothing is looked at."""
+
+    def __init__(self) -> None:
+        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
+
+    def wait(self, address: str) -> float:
+        """Seconds that an address still has to wait."""
+        _, until = self._failures.get(address, (0, 0.0))
+        return max(0.0, until - time.monotonic())
+
+    def failed(self, address: str) -> None:
+        """A wrong token came from there."""
+        count = self._failures.pop(address, (0, 0.0))[0] + 1
+        over = count - FREE_FAILURES
+        pause = min(MAX_PENALTY_SECONDS, 2.0 ** min(over - 1, 10)) if over > 0 else 0.0
+        self._failures[address] = (count, time.monotonic() + pause)
+        while len(self._failures) > REMEMBERED:
+            self._failures.popitem(last=False)
+
+    def succeeded(self, address: str) -> None:
+        """A right token came from there."""
+        self._failures.pop(address, None)

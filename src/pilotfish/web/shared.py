@@ -1,0 +1,67 @@
+"""What all open tabs look at is read once: results are shared, one read at a time for each, on a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Connection, Engine
+
+T = TypeVar("T")
+KEPT = 300
+"""Results kept; the least recently used go first."""
+RESTS = 10.0
+"""An answer that took long is kept for so many times its duration."""
+
+
+@dataclass(slots=True)
+class _Entry(Generic[T]):
+    value: T | None = None
+    read_at: float = -1e9
+    took: float = 0.0
+    task: asyncio.Task[T] | None = None
+
+
+class Shared:
+    """Reads through :meth:`get`; an old answer is given while a new one is being read."""
+
+    def __init__(self, database: Engine) -> None:
+        self._database = database
+        self._entries: OrderedDict[Hashable, _Entry[Any]] = OrderedDict()
+
+    async def get(self, key: Hashable, seconds: float, read: Callable[[Connection], T], *, wait: bool = False) -> T:
+        """What ``read`` gives, at most ``seconds`` old (older for reads that take long). ``wait``: rather wait than
+        take an old answer."""
+        entry: _Entry[T] = self._entries.setdefault(key, _Entry())
+        self._entries.move_to_end(key)
+        while len(self._entries) > KEPT:
+            self._entries.popitem(last=False)
+        age = time.monotonic() - entry.read_at
+        if entry.value is not None and age < max(seconds, RESTS * entry.took):
+            return entry.value
+        if entry.task is None:
+            entry.task = asyncio.create_task(self._read(entry, read))
+            entry.task.add_done_callback(lambda _: setattr(entry, "task", None))
+        if entry.value is not None and not wait:
+            return entry.value
+        return await asyncio.shield(entry.task)
+
+    async def _read(self, entry: _Entry[T], read: Callable[[Connection], T]) -> T:
+        started = time.monotonic()
+        value = await asyncio.to_thread(self._in_transaction, read)
+        entry.value, entry.read_at = value, time.monotonic()
+        entry.took = entry.read_at - started
+        return value
+
+    def _in_transaction(self, read: Callable[[Connection], T]) -> T:
+        with self._database.connect() as c:
+            return read(c)
+
+    def forget(self) -> None:
+        """Somebody changed something: read anew."""
+        for entry in self._entries.values():
+            entry.read_at = -1e9

@@ -1,0 +1,77 @@
+"""``/api/v1/stream``: server-sent events, pushed within a second: ``decision`` for each new one, ``status`` when the
+figures or the lights change."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import StreamingResponse
+
+from pilotfish.store.portfolios_store import MAIN
+from pilotfish.web.reader import Reader, Snapshot
+
+LOOK_SECONDS = 0.25
+KEEP_ALIVE_SECONDS = 15.0
+
+
+def router(reader: Reader) -> APIRouter:
+    """The stream."""
+    api = APIRouter(prefix="/api/v1", tags=["reading"])
+
+    @api.get("/stream", response_class=StreamingResponse)
+    async def stream(
+        request: Request,
+        seconds: Annotated[int, Query(ge=0, le=86_400, description="End after so long; 0 = at once.")] = 86_400,
+        portfolio: Annotated[str | None, Query(max_length=100)] = None,
+    ) -> StreamingResponse:
+        """Events as they happen: `event: decision` and `event: status`, each with JSON data."""
+        return StreamingResponse(
+            _events(request, reader, seconds, portfolio or MAIN),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
+
+    return api
+
+
+async def _events(request: Request, reader: Reader, seconds: int, portfolio: str) -> AsyncIterator[str]:
+    until = time.monotonic() + seconds
+    seen: dict[int, Any] = {}
+    status, spoken = b"", time.monotonic()
+    snapshot = await reader.first_look()
+    while True:
+        for row in reversed([r for r in snapshot.feed if r["portfolio"] == portfolio]):
+            if seen.get(row["id"]) != row:
+                seen[row["id"]] = row
+                spoken = time.monotonic()
+                yield f"event: decision\nid: {row['id']}\ndata: {msgspec.json.encode(row).decode()}\n\n"
+        while len(seen) > 1000:
+            del seen[next(iter(seen))]
+        now = msgspec.json.encode(_status(snapshot))
+        if now != status:
+            status, spoken = now, time.monotonic()
+            yield f"event: status\ndata: {now.decode()}\n\n"
+        if time.monotonic() - spoken > KEEP_ALIVE_SECONDS:
+            spoken = time.monotonic()
+            yield ": still here\n\n"
+        if time.monotonic() >= until or await request.is_disconnected():
+            return
+        await asyncio.sleep(LOOK_SECONDS)
+        snapshot = reader.look()
+
+
+def _status(s: Snapshot) -> dict[str, Any]:
+    worker = s.worker or {}
+    return {
+        "running": s.worker_age is not None and s.worker_age < 5.0,
+        "healthy": {
+            name: worker[name]["healthy"] for name in ("api", "polygon", "books", "database") if name in worker
+        },
+        "mode": worker.get("mode", {}),
+        "portfolios": s.portfolios,
+    }

@@ -1,0 +1,65 @@
+"""Pages in a real Chromium, watched for what they ask of others and what goes wrong in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+
+
+@contextmanager
+def launched(path: str) -> Iterator[Browser]:
+    """A browser."""
+    with sync_playwright() as p:
+        started = p.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+@dataclass
+class Watched:
+    """One window: what it asked elsewhere, and what went wrong in it."""
+
+    page: Page
+    address: str
+    elsewhere: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.set_default_timeout(10_000)
+        self.page.on("request", lambda r: self._asked(r.url))
+        self.page.on("pageerror", lambda e: self.wrong.append(str(e)))
+        self.page.on("console", lambda m: self.wrong.append(m.text) if m.type == "error" else None)
+
+    def _asked(self, url: str) -> None:
+        if not url.startswith((self.address, self.address.replace("http", "ws"), "data:")):
+            self.elsewhere.append(url)
+
+    def open(self, path: str) -> Page:
+        """Go to a page of the dashboard."""
+        self.page.goto(self.address + path)
+        self.page.locator("#main").wait_for()
+        return self.page
+
+    def clean(self) -> None:
+        """Nothing was asked elsewhere, nothing went wrong, and nothing is wider than the window."""
+        assert self.elsewhere == []
+        assert self.wrong == []
+        width = self.page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+        assert width[0] <= width[1], (self.page.url, width)
+
+
+def window(browser: Browser, address: str, width: int = 1440, token: str = "") -> Watched:
+    """A window, signed in if there is a token."""
+    page = browser.new_context(viewport={"width": width, "height": 900}).new_page()
+    watched = Watched(page, address)
+    if token:
+        page.goto(f"{address}/login")
+        page.get_by_label("Token").fill(token)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Sign out").wait_for()
+    return watched

@@ -1,0 +1,280 @@
+"""Every page in a real Chromium, over a running worker: content, actions, hostile text, 360 px."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.rig import WALLET, WALLET_2, Pilot, Stand, rig, until
+from tests.web.chromium import Watched, window
+
+pytestmark = pytest.mark.slow
+TOKEN = "the-admin-token"
+HOSTILE = '<img src=x onerror="window.hacked=1"><b>=cmd</b>'
+MICRO = 1_000_000
+
+
+@dataclass
+class Desk:
+    """A venue, a worker and a dashboard, with some trades in them."""
+
+    stand: Stand
+    pilot: Pilot
+    address: str
+    browser: Browser
+    token: str
+    other: str
+
+    def seen(self, width: int = 1440, *, admin: bool = True) -> Watched:
+        return window(self.browser, self.address, width, TOKEN if admin else "")
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(f"{self.address}/api/v1{path}", timeout=10) as answer:
+            return json.load(answer)
+
+
+@contextmanager
+def traded(folder: Path, browser: Browser) -> Iterator[Desk]:
+    """A desk on which one BUY and one SELL were copied, and one BUY was skipped."""
+    with rig(folder, admin_token=TOKEN, max_spread_bps=1200) as (stand, pilot):
+        token, other = stand.market(question=HOSTILE, fee_rate=0.04), stand.market(question="Will the tide turn?")
+        stand.book(other, bids=[(0.20, 1000)], asks=[(0.60, 1000)])
+        pilot.cli("leaders", "add", WALLET, "--label", HOSTILE)
+        pilot.start()
+        address = pilot.start_web()
+        stand.fill(token, "BUY", 100)
+        pilot.fills(1)
+        stand.fill(other, "BUY", 100)
+        stand.fill(token, "SELL", 40, 0.49)
+        pilot.fills(2)
+        yield Desk(stand, pilot, address, browser, token, other)
+
+
+@pytest.fixture(scope="module")
+def desk(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    with traded(tmp_path_factory.mktemp("pages"), browser) as made:
+        yield made
+
+
+def test_leaders_shows_what_copying_came_to_and_adds_by_name_after_a_look(desk: Desk) -> None:
+    seen = desk.seen()
+    page = seen.open("/leaders")
+    row = page.locator("table.rows tbody tr")
+    expect(row).to_have_count(1)
+    expect(row).to_contain_text(HOSTILE)
+    expect(row).to_contain_text("spread 1")
+    page.get_by_label("Wallet, profile URL or user name").fill("nobody at all")
+    page.get_by_role("button", name="Look him up").click()
+    expect(page.locator("[data-wrong]")).to_contain_text("expected a wallet")
+    name = desk.stand.get("")["leaders"][0]
+    page.get_by_label("Wallet, profile URL or user name").fill(f"https://polymarket.com/@{name['label']}")
+    page.get_by_role("button", name="Look him up").click()
+    page.get_by_role("heading", name=name["label"]).wait_for()
+    page.get_by_role("button", name="Follow him from now on").click()
+    expect(page.locator("table.rows tbody tr")).to_have_count(2)
+    second = page.locator("table.rows tbody tr", has_text=name["label"])
+    second.get_by_role("button", name="Pause").click()
+    expect(second).to_contain_text("paused")
+    second.get_by_role("button", name="Resume").click()
+    expect(second.get_by_role("button", name="Pause")).to_be_visible()
+    second.get_by_role("button", name="Leave").click()
+    page.get_by_role("button", name="Do it").click()
+    expect(page.locator("table.rows tbody tr")).to_have_count(1)
+    assert page.evaluate("window.hacked") is None
+    seen.wrong = [w for w in seen.wrong if "400" not in w]
+    seen.clean()
+
+
+def test_a_leaders_page_splits_his_prices_from_ours(desk: Desk) -> None:
+    seen = desk.seen(admin=False)
+    page = seen.open(f"/leaders/{WALLET}")
+    page.get_by_text("His prices → ours").wait_for()
+    told = page.locator(".parts").first
+    for part in ("At his prices", "Delay", "Spread and impact", "Fees", "Not copied", "We made"):
+        expect(told).to_contain_text(part)
+    (line,) = desk.get("/report")
+    expect(told.locator(".part.sum .num").last).to_contain_text(f"{abs(line['actual_micro']) / MICRO:.2f}")
+    expect(page.locator(".card", has_text="What he holds, and we").last).to_contain_text("market")
+    assert page.get_by_role("button", name="Pause").count() == 0
+    seen.clean()
+
+
+def test_trades_are_filtered_by_the_address_and_a_row_opens_its_trace(desk: Desk) -> None:
+    seen = desk.seen(admin=False)
+    page = seen.open("/trades")
+    rows = page.locator("table.feed tbody tr")
+    expect(rows.nth(2)).to_be_visible()
+    page.get_by_label("Reason").select_option("SKIP_SPREAD")
+    page.wait_for_url("**reason=SKIP_SPREAD**")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("Will the tide turn?")
+    rows.locator("a[data-drawer]").click()
+    trace = page.locator("dialog .trace tbody tr", has_text="spread_bps")
+    expect(trace).to_contain_text("10,000")
+    expect(trace).to_contain_text("1,200")
+    expect(trace).to_contain_text("✗ failed")
+    expect(page.locator("dialog")).to_contain_text("seen by the chain")
+    page.get_by_text("Raw payload").click()
+    expect(page.locator("dialog pre")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_have_count(0)
+    page.goto(f"{desk.address}/trades?q=ONERROR")
+    expect(rows.nth(1)).to_be_visible()
+    expect(page.locator("table.feed")).not_to_contain_text("Will the tide")
+    rows.last.locator("a[data-drawer]").click()
+    expect(page.locator("dialog h1")).to_have_text(HOSTILE)
+    expect(page.locator("dialog")).to_contain_text("against his price")
+    page.keyboard.press("Escape")
+    page.goto(f"{desk.address}/trades?q=nothing+like+it")
+    page.get_by_text("No trade matches.").wait_for()
+    assert page.evaluate("window.hacked") is None
+    seen.clean()
+
+
+def test_settings_explain_take_effect_at_once_and_are_audited(desk: Desk) -> None:
+    seen = desk.seen()
+    page = seen.open("/settings")
+    fixed = page.locator("form[data-setting=fixed_usdc]")
+    fixed.get_by_role("textbox").fill("0.2")
+    fixed.get_by_role("textbox").press("Tab")
+    expect(fixed.locator("[data-wrong]")).to_contain_text("must be between 1 and 1000000 USDC")
+    fixed.get_by_role("textbox").fill("10")
+    fixed.get_by_role("textbox").press("Enter")
+    expect(fixed.locator("[data-source]")).to_have_text("dashboard")
+    spread = page.locator("form[data-setting=max_spread_bps]")
+    expect(spread.locator("[data-source]")).to_have_text("environment")
+    spread.get_by_role("textbox").fill("900")
+    spread.get_by_role("textbox").press("Tab")
+    expect(spread.locator("[data-source]")).to_have_text("dashboard, overrides environment 1200")
+    until("the worker has them", lambda: len(desk.pilot.logged("settings taken up")) >= 1)
+    before = len(desk.pilot.export("fills"))
+    desk.stand.fill(desk.token, "BUY", 100)
+    assert desk.pilot.fills(before + 1)[-1]["usdc_micro"] == 10 * MICRO
+    spread.get_by_role("button", name="Undo").click()
+    expect(spread.locator("[data-source]")).to_have_text("environment")
+    fixed.get_by_role("button", name="Undo").click()
+    expect(fixed.locator("[data-source]")).to_have_text("default")
+    mode = page.locator("form[data-setting=trigger_mode]")
+    mode.get_by_role("combobox").select_option("api")
+    expect(mode.locator("[data-source]")).to_have_text("dashboard")
+    until("the mode has changed", lambda: desk.pilot.logged("trigger mode changed"))
+    mode.get_by_role("button", name="Undo").click()
+    expect(page.locator("table.plain", has_text="fixed_usdc").first).to_contain_text("web")
+    seen.wrong = [w for w in seen.wrong if "400" not in w]
+    seen.clean()
+    until("both again", lambda: desk.pilot.status()["worker"]["polygon"]["healthy"])
+
+
+def test_who_is_not_signed_in_changes_nothing(desk: Desk) -> None:
+    seen = desk.seen(admin=False)
+    page = seen.open("/settings")
+    assert page.locator("form[data-setting]").count() == 0
+    assert page.get_by_role("button", name="Reset paper state").count() == 0
+    expect(page.locator("#Sizing")).to_contain_text("Spent once per leader order")
+    page.get_by_role("link", name="Sign in").first.click()
+    page.get_by_label("Token").fill("guess")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("That token is not right")
+
+
+def test_a_portfolio_is_duplicated_and_compared(desk: Desk) -> None:
+    seen = desk.seen()
+    page = seen.open("/portfolios")
+    page.get_by_label("Its name").fill("careful")
+    page.get_by_role("button", name="Duplicate").click()
+    expect(page.locator("table.plain").first.locator("th", has_text="careful")).to_be_visible()
+    until("taken up", lambda: desk.pilot.logged("portfolio taken up"))
+    page.goto(f"{desk.address}/settings?portfolio=careful")
+    fixed = page.locator("form[data-setting=fixed_usdc]")
+    fixed.get_by_role("textbox").fill("5")
+    fixed.get_by_role("textbox").press("Tab")
+    expect(fixed.locator("[data-source]")).to_have_text("portfolio")
+    page.goto(f"{desk.address}/portfolios")
+    differ = page.locator(".card", has_text="Settings that differ").locator("tbody tr")
+    expect(differ).to_have_count(1)
+    expect(differ).to_contain_text("fixed_usdc")
+    page.goto(f"{desk.address}/?portfolio=careful")
+    page.get_by_text("Nothing is held").wait_for()
+    page.goto(f"{desk.address}/portfolios")
+    page.get_by_role("button", name="Archive").click()
+    page.get_by_role("button", name="Do it").click()
+    page.get_by_text("careful (archived)").or_(page.get_by_text("(archived)")).first.wait_for()
+    seen.clean()
+
+
+def test_a_position_is_closed_by_hand_and_the_state_is_reset(tmp_path: Path, browser: Browser) -> None:
+    with traded(tmp_path, browser) as desk:
+        _close_and_reset(desk)
+
+
+def _close_and_reset(desk: Desk) -> None:
+    seen = desk.seen()
+    page = seen.open("/positions")
+    expect(page.locator("table.rows tbody tr")).to_have_count(1)
+    page.get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="Do it").click()
+    expect(page.locator(".toast")).to_contain_text("1 exits begun")
+    page.get_by_text("Nothing is held").wait_for()
+    page.get_by_role("link", name="Closed").click()
+    expect(page.locator("table.rows tbody tr")).to_contain_text(HOSTILE)
+    page.goto(f"{desk.address}/")
+    expect(page.locator(".feed tbody tr").first).to_contain_text("sold: by hand")
+    page.locator(".feed a[data-drawer]").first.click()
+    expect(page.locator("dialog")).to_contain_text("EXIT_BY_HAND")
+    page.goto(f"{desk.address}/settings")
+    page.get_by_role("button", name="Reset paper state").click()
+    go = page.get_by_role("button", name="Do it")
+    expect(go).to_be_disabled()
+    page.get_by_label("Type RESET to go on").fill("RESET")
+    go.click()
+    expect(page.locator(".toast")).to_contain_text("done")
+    assert desk.pilot.export("fills") == []
+    assert desk.pilot.export("positions") == []
+    desk.pilot.verify()
+    seen.clean()
+
+
+@pytest.mark.parametrize("path", ["/", "/leaders", f"/leaders/{WALLET}", "/trades", "/positions", "/latency",
+                                  "/portfolios", "/settings", f"/leaders/{WALLET_2}"])  # fmt: skip
+def test_every_page_fits_a_phone_can_be_reached_by_keyboard_and_names_its_parts(desk: Desk, path: str) -> None:
+    seen = desk.seen(360)
+    page = seen.open(path)
+    page.wait_for_load_state("networkidle")
+    seen.clean()
+    assert _nameless(page) == []
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.matches('a, button')")
+
+
+def _nameless(page: Page) -> list[str]:
+    """Things to press or fill that have no name for who cannot see them."""
+    found: list[str] = page.evaluate(
+        """[...document.querySelectorAll('a[href], button, input:not([type=hidden]), select')].filter(e =>
+           !(e.getAttribute('aria-label') || e.textContent.trim() || (e.labels && e.labels.length)
+             || e.title || e.placeholder)).map(e => e.outerHTML.slice(0, 120))"""
+    )
+    return found
+
+
+def test_a_lost_connection_shows_and_recovers(desk: Desk) -> None:
+    seen = desk.seen(admin=False)
+    page = seen.open("/")
+    page.locator(".lights").wait_for()
+    assert desk.pilot.web is not None
+    desk.pilot.web.terminate()
+    desk.pilot.web.wait(10)
+    page.get_by_text("Connection lost").wait_for(timeout=20_000)
+    desk.pilot.start_web(int(desk.address.rsplit(":", 1)[1]))
+    page.get_by_text("Connection lost").wait_for(state="hidden", timeout=30_000)
+    page.locator(".lights").wait_for(timeout=20_000)
