@@ -52,6 +52,16 @@ class Health:
             event = HealthChanged(at=self.worker.hub.now(), source=source, healthy=healthy, detail=redact(detail))
             await self.worker.hub.emit(event)
 
+    def sources(self) -> dict[str, tuple[bool, str]]:
+        """What alerts watch: by a person's name for it, whether it works, and the detail (without secrets)."""
+        w = self.worker
+        names = {Source.API: "the Data API"}
+        if w.mode is not None and w.mode.effective != "api" and w.watcher.configured:
+            names[Source.POLYGON] = "Polygon"
+        found = {name: self._last[source] for source, name in names.items() if source in self._last}
+        found["the database"] = (w.writer.failure is None and w.writer.fatal is None, w.writer.failure or "")
+        return {name: (healthy, redact(detail)) for name, (healthy, detail) in found.items()}
+
     def snapshot(self) -> dict[str, Any]:
         """Everything that the status page and ``pilotfish status`` show; times in epoch seconds."""
         w = self.worker
@@ -107,6 +117,7 @@ class Health:
                 "commits": w.writer.commits,
                 "failures": w.writer.failures,
             },
+            "alerts": {**msgspec.to_builtins(w.alerts.status), "error": redact(w.alerts.status.error)},
             "leaders": {
                 c.leader: {"cursor_ts": c.cursor_ts, "last_ok_at": c.last_ok_at, "error": redact(c.error)}
                 for c in w.poller.cursors.values()

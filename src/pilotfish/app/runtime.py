@@ -1,7 +1,7 @@
 """The worker: wires feeds, engine and store together, and keeps their life cycle.
 
 Events come in through one queue, are applied one at a time, and their rows go to the writer. What people change
-(settings, leaders, resets) is found in the database and taken up within a second.
+(settings, leaders, resets) is found in the database by ``control`` and taken up within a second.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from typing import Any
 import aiohttp
 import structlog
 from sqlalchemy import Engine as Database
-from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from pilotfish.app.alerts import Alerts
 from pilotfish.app.config import process_value
+from pilotfish.app.control import Control
 from pilotfish.app.health import Health
 from pilotfish.app.lease import Lease
-from pilotfish.app.modes import EffectiveMode, effective_mode
+from pilotfish.app.modes import EffectiveMode
 from pilotfish.core import effects as fx
 from pilotfish.core import events as ev
 from pilotfish.core.engine import Engine
-from pilotfish.core.settings import Policy, Value
+from pilotfish.core.settings import Value
 from pilotfish.core.units import SECOND
 from pilotfish.feeds.books import Books
 from pilotfish.feeds.hub import Hub
@@ -37,13 +38,10 @@ from pilotfish.polymarket.data_api import DataApi
 from pilotfish.polymarket.gamma import Gamma
 from pilotfish.polymarket.http import Service, make_session
 from pilotfish.polymarket.polygon import PolygonHttp
-from pilotfish.store import portfolios_store, restore, settings_store
-from pilotfish.store import tables as t
 from pilotfish.store.writer import MAX_BACKLOG, Writer
 
 log = structlog.get_logger(__name__)
 
-CONTROL_SECONDS = 0.5
 TICK_SECONDS = 2.0
 FOLLOW_BOOKS_SECONDS = 5.0
 
@@ -62,9 +60,8 @@ class Worker:
         self.mode: EffectiveMode | None = None
         self._timers: list[tuple[int, str]] = []
         self._timer_wake = asyncio.Event()
-        self._leaders: dict[str, str] = {}
-        self._policies: dict[str, Policy] = {}
-        self._follows: dict[str, list[str] | None] = {}
+        self.control = Control(self)
+        self.alerts = Alerts(self)
         self._stop = asyncio.Event()
         self._session: aiohttp.ClientSession | None = None
 
@@ -129,34 +126,13 @@ class Worker:
     # -- start -------------------------------------------------------------------------------------------------
 
     async def _start(self) -> None:
-        now = self.hub.now()
-        with self.database.begin() as c:
-            stored = settings_store.load(c)
-            main = settings_store.policy_of(self.environment, stored, portfolios_store.MAIN)
-            portfolios_store.ensure_main(c, main, now)
-            names = portfolios_store.active(c)
-            self._follows = {n: portfolios_store.follows(c, n) for n in names}
-            self._policies = {n: settings_store.policy_of(self.environment, stored, n) for n in names}
-            first = restore.restored(c, self._policies, now)
-            leaders = restore.leaders(c)
-        self._take_settings(stored)
-        self._apply(first)
-        log.info(
-            "state restored",
-            portfolios=len(names),
-            trades=len(first.trades),
-            open_intents=sum(len(p.intents) for p in first.portfolios),
-            waiting=sum(len(p.pending) for p in first.portfolios),
-        )
-        for leader in leaders:
-            self._take_leader(leader, known=True)
-        if any(p.sizing_mode == "bankroll_ratio" for p in self._policies.values()):
-            self.reconcile.ask_values()
+        self.control.start(self.hub.now())
         self.poller.start()
         for work, name in (
             (self._run_timers(), "timers"),
             (self._tick(), "tick"),
-            (self._control(), "control"),
+            (self.control.run(), "control"),
+            (self.alerts.run(), "alerts"),
             (self.health.run(), "health"),
             (self.books.local.run(), "local-books"),
             (self._follow_books(), "followed-books"),
@@ -194,13 +170,14 @@ class Worker:
             event = await self.hub.queue.get()
             if self.writer.backlog > MAX_BACKLOG:
                 await asyncio.to_thread(self.writer.wait_below, MAX_BACKLOG)
-            self._apply(event)
+            self.apply(event)
 
     def _drain(self) -> None:
         while not self.hub.queue.empty():
-            self._apply(self.hub.queue.get_nowait())
+            self.apply(self.hub.queue.get_nowait())
 
-    def _apply(self, event: ev.Event) -> None:
+    def apply(self, event: ev.Event) -> None:
+        """Apply one event: its rows go to the writer, its questions to the feeds."""
         effects = self.engine.apply(event)
         self.hub.counts["events"] += 1
         for effect in effects:
@@ -222,6 +199,8 @@ class Worker:
                     self._log_decision(row)
                 case _:
                     pass
+        if self.alerts.wanted:
+            self.alerts.see(effects)
         self.writer.submit(effects)
 
     def _log_decision(self, row: dict[str, Any]) -> None:
@@ -247,159 +226,3 @@ class Worker:
         while True:
             await self.hub.emit(ev.Tick(at=self.hub.now()))
             await asyncio.sleep(TICK_SECONDS)
-
-    # -- what people change ------------------------------------------------------------------------------------
-
-    async def _control(self) -> None:
-        """Take up settings, leaders and commands from the database; publish the worker's state there."""
-        while True:
-            try:
-                stored, leaders, follows, commands = await asyncio.to_thread(self._read_control)
-                self._take_settings(stored)
-                self._take_portfolios(stored, follows)
-                await self._take_policies(stored)
-                for leader in leaders:
-                    self._take_leader(leader, known=False)
-                for command in commands:
-                    await self._run_command(command)
-                self.health.publish()
-                if not await asyncio.to_thread(self.lease.renew):
-                    log.critical("another worker took this database over; stopping")
-                    self.request_stop()
-            except SQLAlchemyError as problem:
-                self.hub.counts["control_errors"] += 1
-                log.error("cannot read the database for changes", error=str(problem).splitlines()[0][:200])
-            await asyncio.sleep(CONTROL_SECONDS)
-
-    def _read_control(
-        self,
-    ) -> tuple[settings_store.Stored, list[restore.LeaderRow], dict[str, list[str] | None], list[Any]]:
-        with self.database.connect() as c:
-            commands = list(
-                c.execute(select(t.commands).where(t.commands.c.done_at.is_(None)).order_by(t.commands.c.id))
-            )
-            follows = {name: portfolios_store.follows(c, name) for name in portfolios_store.active(c)}
-            return settings_store.load(c), restore.leaders(c), follows, commands
-
-    def _take_settings(self, stored: settings_store.Stored) -> None:
-        values = settings_store.effective(self.environment, stored)
-        self.hub.settings = {name: e.value for name, e in values.items()}
-        mode = effective_mode(self.environment, stored.dashboard)
-        if mode == self.mode:
-            return
-        changed, self.mode = self.mode is not None, mode
-        log.info("trigger mode changed" if changed else "trigger mode", **mode.log_fields())
-        if mode.env is not None and mode.db is not None and mode.env != mode.db:
-            log.warning("TRIGGER_MODE in the environment is overridden by the dashboard", **mode.log_fields())
-        if mode.effective == "api":
-            self.hub.spawn(self.watcher.stop(), "polygon-stop")
-        else:
-            self.watcher.start()
-            if not process_value(self.environment, "polygon_ws_url"):
-                log.warning("no POLYGON_WS_URL: the chain source stays off, copying relies on the Data API alone")
-
-    def _take_portfolios(self, stored: settings_store.Stored, follows: dict[str, list[str] | None]) -> None:
-        """New portfolios, archived ones, and whom each copies."""
-        now = self.hub.now()
-        for name in [n for n in self._policies if n not in follows]:
-            del self._policies[name], self._follows[name]
-            self._apply(ev.PortfolioArchived(at=now, portfolio=name))
-            log.info("portfolio archived", portfolio=name)
-        for name, leaders in follows.items():
-            if name not in self._policies:
-                policy = self._policies[name] = settings_store.policy_of(self.environment, stored, name)
-                self._follows[name] = leaders
-                with self.database.connect() as c:
-                    state = restore.portfolio(c, name, policy, now)
-                self._apply(ev.PortfolioAdded(at=now, state=state))
-                log.info("portfolio taken up", portfolio=name)
-            elif leaders != self._follows[name]:
-                self._follows[name] = leaders
-                chosen = None if leaders is None else tuple(leaders)
-                self._apply(ev.FollowsChanged(at=now, portfolio=name, leaders=chosen))
-                log.info("portfolio copies others", portfolio=name, leaders="all" if chosen is None else len(chosen))
-
-    async def _take_policies(self, stored: settings_store.Stored) -> None:
-        for name in list(self._policies):
-            policy = settings_store.policy_of(self.environment, stored, name)
-            if policy != self._policies[name]:
-                if policy.sizing_mode == "bankroll_ratio":
-                    self.reconcile.ask_values()
-                self._policies[name] = policy
-                await self.hub.emit(ev.PolicyChanged(at=self.hub.now(), portfolio=name, policy=policy))
-                log.info("settings taken up", portfolio=name)
-
-    def _take_leader(self, leader: restore.LeaderRow, *, known: bool) -> None:
-        before = self._leaders.get(leader.wallet)
-        if leader.status == before:
-            return
-        now = self.hub.now()
-        self._leaders[leader.wallet] = leader.status
-        if leader.status == "removed":
-            if before is not None:
-                self.poller.unfollow(leader.wallet)
-                self.reconcile.unfollow(leader.wallet)
-                self._apply(ev.LeaderRemoved(at=now, leader=leader.wallet))
-                log.info("leader removed", leader=leader.wallet)
-        elif before in ("active", "paused"):
-            self._apply(ev.LeaderPaused(at=now, leader=leader.wallet, paused=leader.status == "paused"))
-            log.info("leader changed", leader=leader.wallet, status=leader.status)
-        else:
-            event = None
-            if known or before is None:
-                with self.database.connect() as c:
-                    event = restore.follow_again(c, leader, now)
-                if event is not None and event.follow_from < leader.added_at - SECOND:
-                    event = None
-            event = event or self._new_follow(leader, now)
-            self.reconcile.follow(leader.wallet, event.follow_from)
-            self._apply(event)
-            self.poller.follow(leader.wallet, event.floor_ts, event.cursor_ts)
-            log.info(
-                "following",
-                leader=leader.wallet,
-                label=leader.label,
-                since=event.follow_from // SECOND,
-                new=event.is_new,
-            )
-        self.watcher.watch(frozenset(w for w, status in self._leaders.items() if status != "removed"))
-
-    def _new_follow(self, leader: restore.LeaderRow, now: int) -> ev.LeaderFollowed:
-        """A flat start reads nothing from before now; a warm start reads some history, as backfill."""
-        follow_from = leader.added_at if leader.added_at >= self.started_at else now
-        floor = follow_from // SECOND
-        if self.hub.text("startup_mode") == "warm":
-            floor -= self.hub.number("warm_start_seconds")
-        return ev.LeaderFollowed(
-            at=now,
-            leader=leader.wallet,
-            follow_from=follow_from,
-            floor_ts=floor,
-            cursor_ts=floor,
-            is_new=True,
-            paused=leader.status == "paused",
-        )
-
-    async def _run_command(self, command: Any) -> None:
-        now = self.hub.now()
-        if command.kind == "reset":
-            portfolio = command.payload.get("portfolio")
-            self._apply(ev.PaperReset(at=now, portfolio=portfolio))
-            result = "done"
-            log.warning("paper state reset", portfolio=portfolio or "all", by=command.by)
-        elif command.kind == "close":
-            what = {key: command.payload.get(key) for key in ("leader", "token_id")}
-            asked = ev.CloseAsked(at=now, portfolio=str(command.payload.get("portfolio")), **what)
-            before = self.engine.state.ids["intent"]
-            self._apply(asked)
-            result = f"{self.engine.state.ids['intent'] - before} exits begun"
-            log.info("closing by hand", by=command.by, result=result, **command.payload)
-        else:
-            result = f"unknown command {command.kind}"
-        done = update(t.commands).where(t.commands.c.id == command.id).values(done_at=now, result=result)
-        await asyncio.to_thread(self._finish_command, done)
-
-    def _finish_command(self, statement: Any) -> None:
-        self.writer.flush()
-        with self.database.begin() as c:
-            c.execute(statement)

@@ -90,7 +90,7 @@ class _Demo:
                     urls = await self._venue(http)
                     progress.update(task, description="starting the worker and the dashboard")
                     database = await self._worker(urls)
-                    await self._ready(database)
+                    await self._ready(http, database)
                     await self._control(http, "resume")
                     self.console.print(f"Dashboard: http://127.0.0.1:{self.port}", highlight=False)
                     self.console.print(f"Token to change things there: {self.token}", highlight=False)
@@ -157,19 +157,28 @@ class _Demo:
         await self._spawn("run", env=self._environment(extra), read=False)
         return database
 
-    async def _ready(self, database: Engine) -> None:
+    async def _ready(self, http: aiohttp.ClientSession, database: Engine) -> None:
         """Until every leader was polled once, the chain is subscribed, and the dashboard answers."""
         until = time.monotonic() + READY_SECONDS
         while time.monotonic() < until and not self.stop.is_set():
             with database.connect() as c:
                 state, _ = summaries.worker(c)
             polled = state and all(p["last_ok_at"] for p in state["leaders"].values())
-            if state and polled and len(state["leaders"]) == len(self.leaders) and state["polygon"]["healthy"]:
+            works = state and polled and len(state["leaders"]) == len(self.leaders) and state["polygon"]["healthy"]
+            if works and await self._answers(http):
                 return
             self._check()
             await self._pause(0.2)
         if not self.stop.is_set():
             raise DemoError(f"the worker was not ready within {READY_SECONDS:.0f} s")
+
+    async def _answers(self, http: aiohttp.ClientSession) -> bool:
+        """True once the dashboard serves pages."""
+        try:
+            async with http.get(f"http://127.0.0.1:{self.port}/healthz") as answer:
+                return answer.status == 200
+        except OSError:
+            return False
 
     def _check(self) -> None:
         for name, child in zip(("the stand-in venue", "the worker"), self.children, strict=False):

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pilotfish.app import alerts
 from pilotfish.cli import session
 from pilotfish.core import settings as s
 from pilotfish.core.settings import Effective
@@ -71,6 +72,7 @@ def unset(name: str, portfolio: str = _PORTFOLIO) -> None:
 
 def _change(name: str, value: str | None, portfolio: str) -> None:
     env = session.begin()
+    alerts.check({name: value})
     with session.database(env).begin() as c:
         settings_store.change(c, {name: value}, at=session.now(), by="terminal", portfolio=portfolio)
         stored = settings_store.load(c)

@@ -85,7 +85,11 @@ def parse(setting: Setting, given: object) -> Value:
         if not isinstance(given, str) or any(ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 for c in given):
             raise SettingError(f"{what}: expected one line of text")
         if setting.kind is Kind.LIST:
-            return ", ".join(words_of(text))
+            words = words_of(text)
+            unknown = [w for w in words if setting.choices and w not in setting.choices]
+            if unknown:
+                raise SettingError(f"{what}: {unknown[0]!r} is none of {', '.join(setting.choices)}")
+            return ", ".join(words)
         if setting.kind is Kind.TIERS:
             return _tiers_text(text, what)
         return text

@@ -207,7 +207,7 @@ ALL: tuple[Setting, ...] = (
     _S("alert_urls", _K.SECRET, "", "Where alerts go: Apprise addresses (Telegram, Discord, ntfy, mail, …), separated"
        " by commas. Empty = nowhere.", "Alerts"),
     _S("alert_on", _K.LIST, "health, exits", "What is told: health (a source is down or back), copies, exits, results"
-       " (a market paid out), bad_input.", "Alerts"),
+       " (a market paid out), bad_input.", "Alerts", choices=("health", "copies", "exits", "results", "bad_input")),
     _S("alert_after_sec", _K.INT, 60, "A source that is down is told of after this time; shorter gaps are not.",
        "Alerts", unit="s", low=0, high=_DAY),
     # Process (environment only)

@@ -91,6 +91,11 @@ class Watcher:
             self.status.state = "connecting"
             self._task = self.hub.spawn(self._run(), "polygon")
 
+    @property
+    def configured(self) -> bool:
+        """False without an URL: the chain source stays off."""
+        return bool(self._ws_url)
+
     async def stop(self) -> None:
         """Disconnect."""
         task, self._task = self._task, None

@@ -85,9 +85,10 @@ def _store(
                 name=setting.name, portfolio=portfolio, leader=leader, value=new, updated_at=at, updated_by=by
             )
         )
+    told = [("[set]" if value and setting.kind is Kind.SECRET else value) for value in (old, new)]
     c.execute(
         insert(t.settings_audit).values(
-            at=at, name=setting.name, portfolio=portfolio, leader=leader, old=old, new=new, by=by
+            at=at, name=setting.name, portfolio=portfolio, leader=leader, old=told[0], new=told[1], by=by
         )
     )
 

@@ -9,6 +9,9 @@ from fastapi import APIRouter, Body, Depends, HTTPException, Path, Request
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
+from pilotfish.app import alerts
+from pilotfish.app.lease import LeaseError
+from pilotfish.app.reset import reset_now
 from pilotfish.core import settings as s
 from pilotfish.core.problem import Problem
 from pilotfish.core.settings import Kind
@@ -101,6 +104,7 @@ def router(site: Site, preview: Preview) -> APIRouter:
             wallet = leaders_store.wallet_of(leader) if leader else ""
             if portfolio and portfolio != portfolios_store.MAIN:
                 portfolios_store.find(c, portfolio)
+            alerts.check(changes)
             settings_store.change(c, changes, at=now(), by=BY, portfolio=portfolio, leader=wallet)
             return settings_store.effective(site.environment, settings_store.load(c), portfolio or None, wallet or None)
 
@@ -189,12 +193,29 @@ def router(site: Site, preview: Preview) -> APIRouter:
         """Wipe the paper state of one portfolio, or of all; trades, leaders and settings stay."""
         portfolio = what.portfolio if what else None
 
-        def ask(c: Connection) -> int:
-            if portfolio is not None:
-                portfolios_store.find(c, portfolio)
-            return commands_store.ask(c, "reset", {"portfolio": portfolio}, at=now(), by=BY)
+        if portfolio is not None:
+            write(lambda c: portfolios_store.find(c, portfolio))
+        try:
+            reset_now(site.database, portfolio, by=BY)
+        except LeaseError:
+            payload = {"portfolio": portfolio}
+            return _done(write(lambda c: commands_store.ask(c, "reset", payload, at=now(), by=BY)))
+        site.shared.forget()
+        return {"command": None, "status": "done"}
 
-        return _done(write(ask))
+    @api.post("/alerts/test")
+    async def test_alert() -> Row:
+        """Send a test message to every address of the setting `alert_urls`."""
+        with site.database.connect() as c:
+            effective = settings_store.effective(site.environment, settings_store.load(c))
+        urls = str(effective["alert_urls"].value)
+        if not urls:
+            raise HTTPException(400, "alert_urls is empty: there is nowhere to send to")
+        try:
+            await alerts.send(urls, ["This is a test: alerts reach you."])
+        except alerts.SendError as problem:
+            raise HTTPException(400, f"the test could not be sent: {problem}") from None
+        return {"status": "sent"}
 
     def _done(number: int) -> Row:
         with site.database.connect() as c:

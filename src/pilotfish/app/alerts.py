@@ -1,0 +1,229 @@
+"""Alerts through Apprise (Telegram, Discord, ntfy, mail, …): gathered for a moment, sent beside the work, never in its
+way. What cannot be sent is tried again a few times, then counted and shown."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import stamina
+import structlog
+
+from pilotfish.app.logs import hide
+from pilotfish.core.effects import Effect, Insert
+from pilotfish.core.setting_values import words_of
+from pilotfish.core.settings import BY_NAME, SettingError, Value
+from pilotfish.core.units import format_micro
+
+if TYPE_CHECKING:
+    from pilotfish.app.runtime import Worker
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 0.5
+GATHER_SECONDS = 2.0
+"""How long after the first line of a message others may join it."""
+MOST_LINES = 20
+"""Lines of one message; what is beyond is counted."""
+MOST_WAITING = 500
+ATTEMPTS = 3
+SEND_SECONDS = 30.0
+_NEXT = re.compile(r"[,\s]+(?=[A-Za-z][A-Za-z0-9+]{0,15}://)")
+
+
+class SendError(Exception):
+    """Apprise could not deliver to every address."""
+
+
+@dataclass(slots=True)
+class AlertStatus:
+    """What a person wants to know (times in epoch seconds)."""
+
+    on: bool = False
+    sent: int = 0
+    failed: int = 0
+    last_sent_at: float | None = None
+    error: str = ""
+
+
+def addresses(text: str) -> list[str]:
+    """The addresses in an ``alert_urls`` value."""
+    return [part for part in _NEXT.split(text.strip().strip(",")) if part]
+
+
+def check(changes: Mapping[str, object]) -> None:
+    """Raise :class:`SettingError` where ``changes`` holds an ``alert_urls`` that Apprise cannot use."""
+    given = next((v for k, v in changes.items() if k.lower() == "alert_urls"), None)
+    if not given or not isinstance(given, str):
+        return
+    apprise = _apprise()
+    for number, address in enumerate(addresses(given), start=1):
+        if apprise.Apprise.instantiate(address) is None:
+            scheme = address.partition("://")[0][:20] if "://" in address else "no scheme"
+            raise SettingError(
+                f"alert_urls: entry {number} ({scheme}) is not an Apprise address; expected something like"
+                " ntfy://topic, tgram://bot-token/chat-id, discord://webhook-id/webhook-token or mailto://…"
+            )
+
+
+async def send(urls: str, lines: list[str]) -> None:
+    """Deliver one message to every address. Raises :class:`SendError`."""
+    apprise = await asyncio.to_thread(_apprise)
+    gate = apprise.Apprise()
+    for address in addresses(urls):
+        gate.add(address)
+    if not len(gate):
+        raise SendError("alert_urls holds no address that can be used")
+    try:
+        async with asyncio.timeout(SEND_SECONDS):
+            told = await gate.async_notify(
+                body="\n".join(_plain(line) for line in lines), title="pilotfish", body_format=apprise.NotifyFormat.TEXT
+            )
+    except TimeoutError:
+        raise SendError(f"no answer within {SEND_SECONDS:.0f} s") from None
+    if not told:
+        raise SendError("an address refused the message or does not answer")
+
+
+class Alerts:
+    """Sees every event's effects and the health of the sources; :meth:`run` sends."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self.status = AlertStatus()
+        self.wanted: frozenset[str] = frozenset()
+        """Kinds of ``alert_on`` that are told; empty while there is nowhere to send to."""
+        self.labels: dict[str, str] = {}
+        """Wallet -> label."""
+        self._urls = ""
+        self._lines: deque[str] = deque()
+        self._first_at = 0.0
+        self._left_out = 0
+        self._down_since: dict[str, float] = {}
+        self._told_down: set[str] = set()
+        self._bad_told = 0
+
+    def take(self, settings: Mapping[str, Value]) -> None:
+        """Settings as they are from now on."""
+        urls = str(settings.get("alert_urls", ""))
+        if urls != self._urls:
+            self._urls = urls
+            hide([urls, *addresses(urls)])
+            self._bad_told = self._bad_inputs()
+        kinds = words_of(str(settings.get("alert_on", BY_NAME["alert_on"].default)))
+        self.wanted = frozenset(kinds) if urls else frozenset()
+        self.status.on = bool(self.wanted)
+
+    def see(self, effects: Iterable[Effect]) -> None:
+        """What an event led to."""
+        for effect in effects:
+            if not isinstance(effect, Insert):
+                continue
+            row = effect.row
+            if effect.table == "fills":
+                buy = row["side"] == "BUY"
+                if ("copies" if buy else "exits") in self.wanted:
+                    self._tell(self._fill(row))
+            elif effect.table == "ledger_entries" and row["kind"] == "settle" and "results" in self.wanted:
+                paid = format_micro(row["amount_micro"], 2)
+                self._tell(f"{row['portfolio']}: {self._market(row['token_id'])} paid {paid} USDC")
+
+    def _fill(self, row: Mapping[str, Any]) -> str:
+        shares, usdc = format_micro(row["shares_micro"], 2), format_micro(row["usdc_micro"], 2)
+        what = "bought" if row["side"] == "BUY" else "sold"
+        who = self.labels.get(row["leader"]) or row["leader"]
+        price = format_micro(row["price_micro"], 4)
+        return (
+            f"{row['portfolio']}: {what} {shares} of {self._market(row['token_id'])} at {price} ({usdc} USDC) – {who}"
+        )
+
+    def _market(self, token_id: str) -> str:
+        market = self.worker.engine.state.markets.get(token_id)
+        if market is None:
+            return f"token {token_id[:12]}…"
+        return f"{market.title[:120]} / {market.outcome[:40]}"
+
+    def _tell(self, line: str) -> None:
+        if not self._lines:
+            self._first_at = time.monotonic()
+        if len(self._lines) < MOST_WAITING:
+            self._lines.append(line)
+        else:
+            self._left_out += 1
+
+    # -- health ------------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        if "health" in self.wanted:
+            patience = self.worker.hub.number("alert_after_sec")
+            for name, (healthy, detail) in self.worker.health.sources().items():
+                self._source(name, now, patience, healthy=healthy, detail=detail)
+        bad = self._bad_inputs()
+        if "bad_input" in self.wanted and bad > self._bad_told:
+            self._tell(f"{bad - self._bad_told} inputs could not be used: pilotfish status names them")
+        self._bad_told = bad
+
+    def _source(self, name: str, now: float, patience: int, *, healthy: bool, detail: str) -> None:
+        if healthy:
+            self._down_since.pop(name, None)
+            if name in self._told_down:
+                self._told_down.discard(name)
+                self._tell(f"{name} is back")
+        else:
+            since = self._down_since.setdefault(name, now)
+            if now - since >= patience and name not in self._told_down:
+                self._told_down.add(name)
+                self._tell(f"{name} is down: {detail}")
+
+    def _bad_inputs(self) -> int:
+        return sum(n for name, n in self.worker.hub.counts.items() if name.startswith("bad_"))
+
+    # -- sending -----------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Send what gathers; never ends."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if self.wanted:
+                self._look()
+            if self._lines and time.monotonic() - self._first_at >= GATHER_SECONDS:
+                await self._send()
+
+    async def _send(self) -> None:
+        lines = [self._lines.popleft() for _ in range(min(MOST_LINES, len(self._lines)))]
+        rest = len(self._lines) + self._left_out
+        if rest:
+            lines.append(f"and {rest} more")
+            self._lines.clear()
+            self._left_out = 0
+        try:
+            async for attempt in stamina.retry_context(on=SendError, attempts=ATTEMPTS, wait_initial=1.0, timeout=None):
+                with attempt:
+                    await send(self._urls, lines)
+        except SendError as problem:
+            self.status.failed += 1
+            self.status.error = str(problem)
+            log.error("an alert could not be sent; copying goes on", error=str(problem), lines=len(lines))
+        else:
+            self.status.sent += 1
+            self.status.last_sent_at, self.status.error = time.time(), ""
+
+
+def _plain(text: str) -> str:
+    """One line that no service takes for a mention: titles are other people's text."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split()).replace("@", "@\u200b")
+
+
+def _apprise() -> Any:
+    """The library; slow to import, and needed by few."""
+    import apprise
+
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
+    return apprise
