@@ -166,6 +166,48 @@ def test_a_changed_row_is_named(tmp_path: Path) -> None:
     database.dispose()
 
 
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["BUY", "BUY", "SELL", "close", "reorg", "wait"]), st.sampled_from(["1", "2"]),
+                  st.integers(1, 300), st.integers(20, 60), st.sampled_from([1, 1, 30, 4000])),
+        min_size=1, max_size=14,
+    )
+)  # fmt: skip
+def test_a_report_kept_up_from_look_to_look_is_the_one_that_goes_through_everything(
+    tmp_path_factory: Any, steps: list[tuple[str, str, int, int, int]]
+) -> None:
+    """Whatever happens between two looks, hours later or at once, also where books, decisions and trades come late."""
+    desk = Desk({**NO_SLIPPAGE_CAP, "sell_retry_sec": 20}, fee=FeeSchedule(40_000))
+    database = stored(desk, tmp_path_factory.mktemp("books"))
+    reports, written = report.Reports(), len(desk.effects)
+    for n, (what, token, shares, cents, pause) in enumerate(steps, start=1):
+        desk.bids, desk.asks = [(cents / 100, 40.0)], [((cents + 2) / 100, 60.0)]
+        fill = chain_fill(n, "SELL" if what == "SELL" else "BUY", shares, cents / 100, traded_at=desk.at,
+                          token_id=token, order_hash=f"0x{n:x}")  # fmt: skip
+        desk.answer_books = what != "wait"
+        if what == "close":
+            desk.send(ev.CloseAsked(at=desk.at, portfolio="main"))
+        else:
+            desk.chain(fill)
+        desk.advance(pause)
+        if what == "reorg":
+            desk.chain(fill, removed=True)
+        desk.answer_books = True
+        with database.begin() as c:
+            write(c, [e for e in desk.effects[written:] if isinstance(e, (Insert, Update, Upsert))])
+            written = len(desk.effects)
+        with database.connect() as c:
+            assert reports.report(c) == report.report(c)
+    desk.advance(8000)
+    with database.begin() as c:
+        write(c, [e for e in desk.effects[written:] if isinstance(e, (Insert, Update, Upsert))])
+    with database.connect() as c:
+        assert reports.report(c) == report.report(c)
+        assert verify(c) == []
+    database.dispose()
+
+
 CENTS = st.integers(5, 95)
 STEP = st.tuples(
     st.sampled_from(["BUY", "BUY", "SELL"]),

@@ -12,7 +12,7 @@ from pilotfish.core.fees import FeeSchedule
 from pilotfish.core.settings import BY_NAME, Value, parse, policy_from
 from pilotfish.core.sizing import latency_ms
 from pilotfish.core.units import MICRO, SECOND
-from tests.desk import LEADER, OTHER, START, TOKEN, Desk, usd
+from tests.desk import LEADER, OTHER, START, TOKEN, Desk, chain_fill, usd
 
 DAY = 86_400
 
@@ -311,3 +311,47 @@ def test_a_reset_of_one_portfolio_leaves_the_other() -> None:
     assert state["main"].cash == usd(9_975)
     assert desk.at > START
     assert desk.held() == 50 * MICRO
+
+
+def test_positions_that_pending_buys_will_open_count_as_open() -> None:
+    """Three BUYs within one latency: a limit of one must hold although nothing is filled yet."""
+    for given in ({"max_open_positions": 1}, {"max_positions_per_leader": 1}):
+        desk = Desk(policy(**given))
+        for n, token in ((1, TOKEN), (2, TOKEN), (3, "2002")):
+            desk.chain(chain_fill(n, "BUY", 100, 0.50, traded_at=desk.at, order_hash=f"0x0{n}", token_id=token))
+        desk.advance(2)
+        assert desk.reasons == ["COPY", "COPY", "SKIP_CAP_POSITIONS"], given
+        trace = desk.rows("decisions")[-1]["trace"][-1]
+        assert trace[1:] == [1, 1, False]
+
+
+def test_a_limit_of_positions_per_leader_leaves_other_leaders_alone() -> None:
+    desk = Desk(policy(max_positions_per_leader=1))
+    desk.follow_leader(OTHER)
+    desk.buy(1, order_hash="0x01")
+    desk.buy(2, order_hash="0x02", token_id="2002")
+    desk.buy(3, order_hash="0x03", token_id="2002", leader=OTHER)
+    assert desk.reasons == ["COPY", "SKIP_CAP_POSITIONS", "COPY"]
+
+
+def test_markets_that_end_too_late_are_left_alone() -> None:
+    desk = Desk(policy(max_time_to_end_sec=3600))
+    for n, seconds, reason in ((1, 3599, "COPY"), (2, 3601, "SKIP_END_DATE")):
+        token = str(3000 + n)
+        desk.send(ev.MarketSeen(at=desk.at, market=desk.market(token, end_at=desk.at + seconds * SECOND)))
+        desk.chain(chain_fill(n, "BUY", 100, 0.50, traded_at=desk.at, order_hash=f"0x0{n}", token_id=token))
+        assert desk.reasons[-1] == reason
+
+
+def test_what_was_not_spent_in_the_end_counts_towards_no_daily_cap() -> None:
+    """25 + 25 fit into 50 a day. The first finds nothing on offer when it arrives, so a third fits, too."""
+    desk = Desk(policy(daily_cap_usdc=50, cap_mode="skip"))
+    desk.chain(chain_fill(1, "BUY", 100, 0.50, traded_at=desk.at, order_hash="0x01"))
+    desk.asks = [(0.70, 1000)]
+    desk.advance(1)
+    assert desk.rows("intents")[0]["reason"] == "UNFILLED_PRICE"
+    desk.asks = [(0.50, 1000)]
+    desk.advance(5)
+    for n in (2, 3, 4):
+        desk.buy(n, order_hash=f"0x0{n}")
+    assert desk.reasons == ["COPY", "COPY", "COPY", "SKIP_CAP_DAILY"]

@@ -53,7 +53,7 @@ def env_example() -> str:
             group = setting.group
             lines += [f"# --- {group} " + "-" * max(3, 60 - len(group)), ""]
         facts = [
-            f"one of {', '.join(setting.choices)}" if setting.choices else "",
+            f"one of {', '.join(setting.choices)}" if setting.kind is Kind.CHOICE else "",
             f"unit {setting.unit}" if setting.unit else "",
             "true or false" if setting.kind is Kind.BOOL else "",
         ]

@@ -7,6 +7,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from rich.table import Table
 from sqlalchemy import Engine as Database
 from sqlalchemy import insert
 
-from pilotfish.cli import session
+from pilotfish.cli import bench_pages, session
 from pilotfish.core import events as ev
 from pilotfish.core.book import make_book
 from pilotfish.core.effects import Effect
@@ -52,16 +53,23 @@ _ABI_EVENT: dict[str, Any] = {
 
 
 def bench(
-    names: list[str] = typer.Argument(None, metavar="[NAME]...", help="decode, ingest, marks; all without a name."),
+    names: list[str] = typer.Argument(
+        None,
+        metavar="[NAME]...",
+        help="decode, ingest, marks, pages; the first three without a name. pages fills a database first, which"
+        " takes minutes for a million trades.",
+    ),
+    trades: int = typer.Option(bench_pages.MANY, "--trades", help="So many trades for pages.", min=bench_pages.FEW),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Measure the hot paths against the alternatives, side by side in one run."""
     session.begin()
-    wanted = names or list(BENCHES)
+    wanted = names or ["decode", "ingest", "marks"]
     unknown = [n for n in wanted if n not in BENCHES]
     if unknown:
         raise typer.BadParameter(f"no bench {unknown[0]!r}; there are: {', '.join(BENCHES)}")
-    figures = [figure for name in wanted for figure in BENCHES[name]()]
+    benches: dict[str, Callable[[], list[Figure]]] = {**BENCHES, "pages": partial(pages, trades)}
+    figures = [figure for name in wanted for figure in benches[name]()]
     if as_json:
         session.print_json(figures)
         return
@@ -333,4 +341,17 @@ def marks() -> list[Figure]:
     ]
 
 
-BENCHES: dict[str, Callable[[], list[Figure]]] = {"decode": decode, "ingest": ingest, "marks": marks}
+# -- pages -----------------------------------------------------------------------------------------------------
+
+
+def pages(trades: int = bench_pages.MANY) -> list[Figure]:
+    """What each page asks, in many trades against few: a ratio near 1 means that it costs the same."""
+    many, few = dict(bench_pages.measure(trades)), dict(bench_pages.measure(bench_pages.FEW))
+    return [
+        _figure(name, "answers/s", 1 / seconds, f"{bench_pages.FEW:,} trades", 1 / few[name],
+                f"{1000 * seconds:.1f} ms in {trades:,} trades")
+        for name, seconds in many.items()
+    ]  # fmt: skip
+
+
+BENCHES: dict[str, Callable[[], list[Figure]]] = {"decode": decode, "ingest": ingest, "marks": marks, "pages": pages}

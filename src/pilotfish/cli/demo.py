@@ -25,7 +25,7 @@ from pilotfish.core.settings import ALL
 from pilotfish.core.units import format_micro
 from pilotfish.store import leaders_store, summaries
 from pilotfish.store import tables as t
-from pilotfish.store.database import open_database
+from pilotfish.store.database import open_database, snapshot
 from pilotfish.store.verify import verify
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ class _Demo:
         """Until every leader was polled once, the chain is subscribed, and the dashboard answers."""
         until = time.monotonic() + READY_SECONDS
         while time.monotonic() < until and not self.stop.is_set():
-            with database.connect() as c:
+            with snapshot(database) as c:
                 state, _ = summaries.worker(c)
             polled = state and all(p["last_ok_at"] for p in state["leaders"].values())
             works = state and polled and len(state["leaders"]) == len(self.leaders) and state["polygon"]["healthy"]
@@ -229,7 +229,7 @@ class _Demo:
                     await child.wait()
 
     def _result(self, database: Engine, truth: dict[str, Any]) -> dict[str, Any]:
-        with database.connect() as c:
+        with snapshot(database) as c:
             counts = summaries.counts(c)
             equity = sum(p["equity_micro"] for p in summaries.portfolios(c))
             found = verify(c)
@@ -247,7 +247,7 @@ class _Demo:
 def _worked_off(database: Engine, trades: int) -> bool:
     """True when every trade is stored and seen by both, and decided; exits may go on in retries."""
     both = t.trades.c.first_seen_by_api_at.is_not(None) & t.trades.c.first_seen_by_polygon_at.is_not(None)
-    with database.connect() as c:
+    with snapshot(database) as c:
         seen = c.execute(select(func.count()).where(both)).scalar_one()
         waiting = c.execute(select(func.count()).where(t.decisions.c.action == "wait")).scalar_one()
         pending = c.execute(select(func.count()).where(t.intents.c.state == "pending")).scalar_one()

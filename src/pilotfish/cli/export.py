@@ -10,6 +10,7 @@ import typer
 
 from pilotfish.cli import session
 from pilotfish.store import exports
+from pilotfish.store.database import snapshot
 
 Kind = StrEnum("Kind", {k.upper(): k for k in exports.KINDS})  # type: ignore[misc]
 
@@ -26,7 +27,7 @@ def export(
     format_: Format = typer.Option(Format.JSON, "--format", help="json (one array) or csv."),
 ) -> None:
     """Write all rows of a kind to standard output. Works while a worker runs."""
-    with session.database(session.begin()).connect() as c:
+    with snapshot(session.database(session.begin())) as c:
         rows = exports.rows(c, kind.value)
         if format_ is Format.CSV:
             sys.stdout.writelines(exports.csv_lines(rows))

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from pilotfish.cli import session
 from pilotfish.store import leaders_store, queries
+from pilotfish.store.database import snapshot
 
 app = typer.Typer(help="Follow, list, pause and leave wallets.", no_args_is_help=True)
 
@@ -28,7 +29,7 @@ def add(
 @app.command("list")
 def list_(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
     """Who is followed."""
-    with session.database(session.begin()).connect() as c:
+    with snapshot(session.database(session.begin())) as c:
         rows = queries.leaders(c)
     if as_json:
         session.print_json(rows)

@@ -11,6 +11,7 @@ from pilotfish.cli import session
 from pilotfish.cli.status import reset_paper
 from pilotfish.core.units import format_micro
 from pilotfish.store import portfolios_store, settings_store, summaries
+from pilotfish.store.database import snapshot
 
 app = typer.Typer(help="Try policies side by side on the same leaders.", no_args_is_help=True)
 _SET = typer.Option([], "--set", metavar="NAME=VALUE", help="A setting of its own; may be given several times.")
@@ -19,7 +20,7 @@ _SET = typer.Option([], "--set", metavar="NAME=VALUE", help="A setting of its ow
 @app.command("list")
 def list_(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
     """All portfolios with their figures."""
-    with session.database(session.begin()).connect() as c:
+    with snapshot(session.database(session.begin())) as c:
         rows = summaries.portfolios(c)
     if as_json:
         session.print_json(rows)

@@ -18,6 +18,7 @@ from pilotfish.core.units import MICRO, SECOND
 from pilotfish.store import commands_store, portfolios_store, queries
 from pilotfish.store import report as shortfall
 from pilotfish.store import tables as t
+from pilotfish.store.database import snapshot
 
 CLOSE_SECONDS = 5.0
 _UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
@@ -48,7 +49,7 @@ def report(
 ) -> None:
     """Would copying have paid: the leaders' prices at our size against what we got, and where the difference went."""
     begin = since_of(since, session.now())
-    with session.database(session.begin()).connect() as c:
+    with snapshot(session.database(session.begin())) as c:
         rows = shortfall.report(c, portfolio=portfolio or None, leader=leader.lower() or None, since=begin)
     if as_json:
         session.print_json(rows)
@@ -106,7 +107,7 @@ def trades(
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Leaders' trades with what was decided on each; --why ID shows every check of one."""
-    with session.database(session.begin()).connect() as c:
+    with snapshot(session.database(session.begin())) as c:
         if not why:
             rows, _ = queries.newest(c, "trades", limit=limit, leader=leader.lower() or None)
             decided = queries.decisions_of(c, [r["id"] for r in rows])
@@ -167,7 +168,7 @@ def positions(
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Positions, the largest first."""
-    with session.database(session.begin()).connect() as c:
+    with snapshot(session.database(session.begin())) as c:
         rows = queries.positions(c, open_only=not everything, portfolio=portfolio or None)
     if as_json:
         session.print_json(rows)
@@ -192,7 +193,7 @@ def close(
 ) -> None:
     """Sell paper positions at what the book bids. Needs a running worker."""
     database = session.database(session.begin())
-    with database.connect() as c:
+    with snapshot(database) as c:
         portfolios_store.find(c, portfolio)
         held = t.positions.c.shares_micro > 0
         wanted = [held, t.positions.c.portfolio == portfolio]

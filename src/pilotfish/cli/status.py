@@ -15,6 +15,7 @@ from pilotfish.app.reset import reset_now
 from pilotfish.cli import session
 from pilotfish.core.units import format_micro
 from pilotfish.store import commands_store, portfolios_store, queries, summaries
+from pilotfish.store.database import snapshot
 from pilotfish.store.verify import verify as recompute
 
 ALIVE_SECONDS = 5.0
@@ -23,7 +24,7 @@ RESET_SECONDS = 15.0
 
 def collect(database: Engine) -> dict[str, Any]:
     """Everything that ``status`` shows."""
-    with database.connect() as c:
+    with snapshot(database) as c:
         worker, age = summaries.worker(c)
         return {
             "running": age is not None and age < ALIVE_SECONDS,
@@ -95,7 +96,7 @@ def _print(state: dict[str, Any]) -> None:
 def verify(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
     """Recompute the books from what only grows, and name every difference."""
     database = session.database(session.begin())
-    with database.connect() as c:
+    with snapshot(database) as c:
         found = recompute(c)
     if as_json:
         session.print_json({"verify": found or "ok"})
@@ -119,7 +120,7 @@ def reset_paper(portfolio: str, *, yes: bool) -> None:
     database = session.database(session.begin())
     name = portfolio or None
     if name is not None:
-        with database.connect() as c:
+        with snapshot(database) as c:
             portfolios_store.find(c, name)
     try:
         reset_now(database, name, by="terminal")
@@ -138,7 +139,7 @@ def _ask_worker(database: Engine, portfolio: str | None) -> None:
 
 def latency(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
     """Chain against API: who sees trades first, and how late the other is."""
-    with session.database(session.begin()).connect() as c:
+    with snapshot(session.database(session.begin())) as c:
         figures = summaries.latency(c)
     if as_json:
         session.print_json(figures)

@@ -154,6 +154,7 @@ class Copying:
         if book is not None and at - book.requested_at > policy.book_max_age_ms * 1000:
             book = None
         position = desk.positions.get(key)
+        has_position = position is not None and position.shares > 0
         day_spent = desk.spent_today if desk.spent_day == at // DAY else 0
         buy = trade.side is Side.BUY
         condition = market.condition_id if market else None
@@ -176,8 +177,10 @@ class Copying:
                 leader_cost=desk.cost_where(leader=trade.leader) if buy and policy.per_leader_cap_usdc else 0,
                 total_cost=desk.cost_where() if buy and policy.total_cap_usdc else 0,
                 spent_today=day_spent,
-                open_positions=desk.sums.open,
-                has_position=position is not None and position.shares > 0,
+                open_positions=desk.positions_to_be() if policy.max_open_positions else desk.sums.open,
+                leader_positions=desk.positions_to_be(trade.leader) if policy.max_positions_per_leader else 0,
+                has_position=has_position,
+                opens_new=not (has_position or desk.open_intents(key, "BUY")),
                 buys_of_outcome=desk.buys.get(trade.token_id, 0),
                 same_order=buy and self._spent_order(desk, trade) is not None,
                 leader_value=leader.value if leader else None,
@@ -241,6 +244,7 @@ class Copying:
         for intent in desk.open_intents(key, "BUY"):
             budget = sizing.shrink(intent.budget, trade.shares, before)
             verdict.trace.append(rules.Check("pending_buy_left_micro", budget, intent.budget, True))
+            desk.unspend(intent.created_at, intent.budget - budget)
             intent.budget = budget
             intent.shares = sizing.shrink(intent.shares, trade.shares, before)
             if intent.share_cap:

@@ -68,6 +68,8 @@ class Desk:
         self._counted: dict[DeskKey, tuple[int, int, int, int]] = {}
         self._cost_by: dict[str, int] = {}
         """Cost of open positions by condition and by leader (their texts cannot be mistaken for each other)."""
+        self._open_by: dict[str, int] = {}
+        """Open positions by leader."""
         for position in state.positions:
             self.by_token.setdefault(position.token_id, []).append(position)
             self.count(position)
@@ -77,7 +79,7 @@ class Desk:
         self.bankroll = self.policy.bankroll
         self.cash = self.bankroll
         for table in (self.positions, self.by_token, self.intents, self.spent, self.buys, self.saved, self.missed,
-                      self._counted, self._cost_by):  # fmt: skip
+                      self._counted, self._cost_by, self._open_by):  # fmt: skip
             table.clear()
         self.sums = Sums()
         self.spent_today = 0
@@ -101,7 +103,10 @@ class Desk:
         sums.cost += position.cost - cost
         sums.realized += position.realized_pnl - realized
         sums.fees += position.fees - fees
-        sums.open += (position.shares > 0) - was_open
+        opened = (position.shares > 0) - was_open
+        sums.open += opened
+        if opened:
+            self._open_by[position.leader] = self._open_by.get(position.leader, 0) + opened
         if position.cost != cost:
             for what in (position.condition_id, position.leader):
                 self._cost_by[what] = self._cost_by.get(what, 0) + position.cost - cost
@@ -155,6 +160,14 @@ class Desk:
         promised = sum(i.budget for i in self.intents.values() if i.side == "BUY")
         return self.cash - promised - promised * 70_000 // PPM
 
+    def positions_to_be(self, leader: str | None = None) -> int:
+        """Open positions and those that pending BUYs will open, of one leader if named."""
+        pending = {
+            (i.leader, i.token_id) for i in self.intents.values() if i.side == "BUY" and leader in (None, i.leader)
+        }
+        held = self.sums.open if leader is None else self._open_by.get(leader, 0)
+        return held + sum(1 for key in pending if key not in self.positions or not self.positions[key].shares)
+
     def cost_where(self, *, condition_id: str | None = None, leader: str | None = None) -> int:
         """Cost of open positions, of one market or one leader if named, with pending BUYs."""
         what = condition_id if condition_id is not None else leader
@@ -171,6 +184,11 @@ class Desk:
         if day != self.spent_day:
             self.spent_day, self.spent_today = day, 0
         self.spent_today += amount
+
+    def unspend(self, created_at: int, amount: int) -> None:
+        """Give back what a BUY intent of ``created_at`` did not spend in the end, while its UTC day lasts."""
+        if created_at // DAY == self.spent_day:
+            self.spent_today = max(0, self.spent_today - amount)
 
     def begin_day(self, at: int) -> None:
         """Note the equity at which a UTC day begins."""

@@ -141,6 +141,7 @@ class Execution:
         entries = ledger.buy(position, fill.shares, fill.usdc, fill.fee, at)
         self._book_fill(desk, intent, book, fill, position, entries, at, schedule)
         whole = intent.budget - fill.usdc < MICRO // 100 or fill.shares == intent.share_cap
+        desk.unspend(intent.created_at, intent.budget - fill.usdc)
         return self._end(desk, intent, "filled" if whole else "partial", None)
 
     def _sell(self, desk: Desk, intent: IntentState, book: Book, schedule: FeeSchedule, at: int) -> None:
@@ -214,6 +215,8 @@ class Execution:
     def _end(self, desk: Desk, intent: IntentState, state: str, reason: Outcome | None) -> None:
         intent.state, intent.reason = state, reason.value if reason else None
         desk.intents.pop(intent.id, None)
+        if intent.side == "BUY" and not intent.filled_shares:
+            desk.unspend(intent.created_at, intent.budget)
         self.state.out.append(intent_update(intent))
 
     def _later(self, desk: Desk, intent: IntentState, at: int) -> None:

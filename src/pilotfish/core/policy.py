@@ -38,7 +38,9 @@ class Facts:
     total_cost: int
     spent_today: int
     open_positions: int
+    leader_positions: int
     has_position: bool
+    opens_new: bool
     buys_of_outcome: int
     same_order: bool
     leader_value: int | None = None
@@ -220,9 +222,13 @@ def _filters(f: Facts, market: Market, t: _Trace) -> None:
         if wanted:
             passed = bool(found) == name.startswith("only")
             t.require(passed, Reason.SKIP_FILTERED, name, sorted(found) or sorted(labels), list(wanted))
-    if policy.min_time_to_end_sec and market.end_at is not None:
-        left, least = (market.end_at - f.at) // SECOND, policy.min_time_to_end_sec
-        t.require(left >= least, Reason.SKIP_END_DATE, "time_to_end_sec", left, least)
+    if market.end_at is not None:
+        left = (market.end_at - f.at) // SECOND
+        least, most = policy.min_time_to_end_sec, policy.max_time_to_end_sec
+        if least:
+            t.require(left >= least, Reason.SKIP_END_DATE, "time_to_end_sec", left, least)
+        if most:
+            t.require(left <= most, Reason.SKIP_END_DATE, "time_to_end_max_sec", left, most)
     if policy.max_buys_per_outcome:
         n, most = f.buys_of_outcome, policy.max_buys_per_outcome
         t.require(n < most, Reason.SKIP_BUYS_PER_OUTCOME, "buys_of_outcome", n, most)
@@ -262,9 +268,12 @@ def _size(f: Facts, market: Market, t: _Trace, v: Verdict) -> None:
         enough = left >= (least if policy.cap_mode == "cut" else budget)
         t.require(enough, reason, name, left, budget)
         budget = min(budget, left)
-    if policy.max_open_positions and not f.has_position:
+    if policy.max_open_positions and f.opens_new:
         n, most = f.open_positions, policy.max_open_positions
         t.require(n < most, Reason.SKIP_CAP_POSITIONS, "open_positions", n, most)
+    if policy.max_positions_per_leader and f.opens_new:
+        n, most = f.leader_positions, policy.max_positions_per_leader
+        t.require(n < most, Reason.SKIP_CAP_POSITIONS, "leader_positions", n, most)
     v.budget, v.granted = budget, min(budget, size)
 
 

@@ -145,6 +145,8 @@ ALL: tuple[Setting, ...] = (
        Scope.PORTFOLIO, unit="USDC", low=0, high=_usdc("1000000000")),
     _S("min_time_to_end_sec", _K.INT, 0, "BUY only in markets that end no sooner than this.", "Guardrails",
        Scope.PORTFOLIO, unit="s", low=0, high=365 * _DAY),
+    _S("max_time_to_end_sec", _K.INT, 0, "BUY only in markets that end within this time; 0 = no limit.", "Guardrails",
+       Scope.PORTFOLIO, unit="s", low=0, high=3650 * _DAY),
     _S("only_categories", _K.LIST, "", "BUY only in markets with one of these categories or tags; empty = all.",
        "Guardrails", Scope.PORTFOLIO),
     _S("skip_categories", _K.LIST, "", "Never BUY in markets with one of these categories or tags.", "Guardrails",
@@ -169,6 +171,8 @@ ALL: tuple[Setting, ...] = (
        unit="USDC", low=0, high=_usdc("1000000000")),
     _S("max_open_positions", _K.INT, 0, "Most open positions; 0 = no limit.", "Guardrails", Scope.PORTFOLIO, low=0,
        high=100_000),
+    _S("max_positions_per_leader", _K.INT, 0, "Most open positions copied from one leader; 0 = no limit.", "Guardrails",
+       Scope.PORTFOLIO, low=0, high=100_000),
     _S("daily_loss_stop_usdc", _K.USDC, 0, "No more BUYs until the next UTC day once equity is this much below where"
        " the day began; 0 = off.", "Guardrails", Scope.PORTFOLIO, unit="USDC", low=0, high=_usdc("1000000000")),
     _S("take_profit_bps", _K.INT, 0, "Sell a position whose value is this far above its cost; 0 = off.", "Guardrails",
@@ -315,6 +319,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     max_price: int
     min_leader_usdc: int
     min_time_to_end_sec: int
+    max_time_to_end_sec: int
     only_categories: tuple[str, ...]
     skip_categories: tuple[str, ...]
     only_keywords: tuple[str, ...]
@@ -327,6 +332,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     total_cap_usdc: int
     daily_cap_usdc: int
     max_open_positions: int
+    max_positions_per_leader: int
     daily_loss_stop_usdc: int
     take_profit_bps: int
     stop_loss_bps: int

@@ -54,6 +54,10 @@ class Parts:
         """All parts together."""
         return self.delay + self.spread + self.fees + self.catch_up + sum(self.missed.values())
 
+    def copy(self) -> Parts:
+        """One that can go on without this one."""
+        return Parts(self.delay, self.spread, self.fees, self.catch_up, dict(self.missed))
+
     def add(self, other: Parts) -> None:
         """Take in another's figures."""
         self.delay += other.delay
@@ -132,15 +136,21 @@ class Tally:
             self._earn(cause, -value)
             self.ideal -= value
 
-    def close_at(self, mark: int, missing_mark: int) -> None:
-        """End the period: value both holdings, at a payout or at what bids would pay."""
+    def valued(self, mark: int, missing_mark: int) -> tuple[int, int, Parts]:
+        """``(ideal, actual, parts)`` with both holdings valued, at a payout or at what bids would pay."""
         worth = proceeds_of(self.held, mark)
-        self.actual += worth
-        self.ideal += worth
+        ideal, actual = self.ideal + worth, self.actual + worth
+        parts = self.parts.copy()
         for cause, shares in self.missing.items():
             value = proceeds_of(shares, missing_mark)
-            self._earn(cause, value)
-            self.ideal += value
+            if value:
+                parts.missed[cause] = parts.missed.get(cause, 0) + value
+            ideal += value
+        return ideal, actual, parts
+
+    def copy(self) -> Tally:
+        """One that can go on without this one."""
+        return Tally(self.ideal, self.actual, self.held, dict(self.missing), self.parts.copy(), self.last_price)
 
     def _take(self, fills: Sequence[FillCost], *, late: bool) -> int:
         for fill in fills:

@@ -34,10 +34,11 @@ def trades(c: Connection, f: TradeFilter, *, limit: int, before: int | None = No
     the id to continue before (``None`` = that was all)."""
     tr, d = t.trades.c, t.decisions.c
     by_decision = bool(f.action or f.reason)
+    of_leader = d.leader if by_decision else tr.leader
     wanted = [
         column == value
         for column, value in (
-            (tr.leader, f.leader), (tr.token_id, f.token_id), (tr.side, f.side), (tr.first_source, f.source),
+            (of_leader, f.leader), (tr.token_id, f.token_id), (tr.side, f.side), (tr.first_source, f.source),
             (tr["class"], f.kind), (d.action, f.action), (d.reason, f.reason),
         )
         if value

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, func, select
 
 from pilotfish.core.shortfall import CLIPPED, FEWER_SHARES, MADE_UP, ORPHANED, PENDING, FillCost, Parts, Tally
-from pilotfish.core.units import MICRO, price_of
+from pilotfish.core.units import MICRO, SECOND, price_of
 from pilotfish.store import tables as t
 from pilotfish.store.queries import Row, iso
 
 NOT_OURS = ("SKIP_BACKFILL", "SKIP_SAME_ORDER", "SKIP_UNSUPPORTED", "SKIP_RESET", "SKIP_RETRACTED")
 """Decisions on what a whole copy would not contain: history, further fills of an order, combos, what was undone."""
+STRETCH = 20_000
+"""Decisions gone through at a time."""
+SETTLED_AFTER = 3_600 * SECOND
+"""A decision that is so much older than the newest one is out of a reorg's reach."""
+Key: TypeAlias = tuple[str, str, str]
+"""(portfolio, leader, token)"""
 _SKIPS, _EXITS = ("SKIP_", "WAIT_"), "EXIT_"
 
 
@@ -32,6 +39,27 @@ class Line:
     turnover: int = 0
     open: int = 0
 
+    def count(self, other: Line) -> None:
+        """Add another's numbers of things."""
+        self.trades += other.trades
+        self.copied += other.copied
+        self.fills += other.fills
+        self.turnover += other.turnover
+
+
+@dataclass(slots=True)
+class _Account:
+    """One portfolio, leader and token: the tally, what was counted, and whether the period has begun."""
+
+    tally: Tally = field(default_factory=Tally)
+    line: Line = field(default_factory=Line)
+    begun: bool = True
+
+    def copy(self) -> _Account:
+        line = Line()
+        line.count(self.line)
+        return _Account(self.tally.copy(), line, self.begun)
+
 
 @dataclass(slots=True)
 class _Books:
@@ -39,91 +67,194 @@ class _Books:
 
     intents: dict[int, list[Any]] = field(default_factory=lambda: defaultdict(list))
     fills: dict[int, list[Any]] = field(default_factory=lambda: defaultdict(list))
-    marks: dict[tuple[str, str, str], int] = field(default_factory=dict)
-    bids: dict[str, int] = field(default_factory=dict)
-    payouts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True, frozen=True)
+class Scope:
+    """Which decisions: of a portfolio or leader if named; ``since`` (µs) begins later: what was held then is taken
+    over at its last traded price."""
+
+    portfolio: str | None = None
+    leader: str | None = None
+    since: int | None = None
 
 
 def lines(
     c: Connection, *, portfolio: str | None = None, leader: str | None = None, since: int | None = None
 ) -> dict[tuple[str, str], Line]:
-    """(portfolio, leader) -> what his prices would have earned, what we earned, and the parts between.
+    """(portfolio, leader) -> what his prices would have earned, what we earned, and the parts between. All decisions
+    are gone through; :class:`Reports` goes on from where it was."""
+    scope = Scope(portfolio, leader, since)
+    accounts: dict[Key, _Account] = {}
+    _advance(c, accounts, scope, 0, _newest(c), _resets(c))
+    return _summed(c, accounts, scope)
 
-    ``since`` (µs) begins later: what was held then is taken over at its last traded price.
+
+class Reports:
+    """:func:`lines` of everything, kept up from the last look. One for each database that is read from.
+
+    A decision is taken in for good once nothing of it can change any more: it and what was decided before it are
+    final, their intents have ended, and it is out of a reorg's reach. What is younger is gone through at each look.
     """
-    books = _read(c, portfolio, leader)
+
+    def __init__(self) -> None:
+        self._accounts: dict[Key, _Account] = {}
+        self._upto = 0
+        self._resets: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self.ready = False
+        """False until everything was gone through once, which takes its time in a large database."""
+
+    def lines(self, c: Connection) -> dict[tuple[str, str], Line]:
+        """The lines as of now."""
+        scope = Scope()
+        with self._lock:
+            newest, resets = _newest(c), _resets(c)
+            if newest < self._upto or any(resets.get(name) != at for name, at in self._resets.items()):
+                self._accounts, self._upto = {}, 0
+            self._resets = resets
+            final = _final(c, newest)
+            if final > self._upto:
+                _advance(c, self._accounts, scope, self._upto, final, resets)
+                self._upto = final
+            young = _Young(self._accounts)
+            _advance(c, young, scope, self._upto, newest, resets)
+            self.ready = True
+            return _summed(c, {**self._accounts, **young}, scope)
+
+    def report(self, c: Connection, *, portfolio: str | None = None, leader: str | None = None) -> list[Row]:
+        """:func:`report` as of now."""
+        found = self.lines(c)
+        mine = {k: line for k, line in found.items() if portfolio in (None, k[0]) and leader in (None, k[1])}
+        return _rows(c, mine, None)
+
+
+class _Young(dict[Key, _Account]):
+    """Accounts that go on from others without changing them."""
+
+    def __init__(self, settled: dict[Key, _Account]) -> None:
+        super().__init__()
+        self._settled = settled
+
+    def __missing__(self, key: Key) -> _Account:
+        known = self._settled.get(key)
+        if known is None:
+            raise KeyError(key)
+        self[key] = known.copy()
+        return self[key]
+
+
+def _newest(c: Connection) -> int:
+    return int(c.execute(select(func.max(t.decisions.c.id))).scalar() or 0)
+
+
+def _resets(c: Connection) -> dict[str, int]:
+    return {r.name: r.reset_at or 0 for r in c.execute(select(t.portfolios.c.name, t.portfolios.c.reset_at))}
+
+
+def _final(c: Connection, newest: int) -> int:
+    """The highest decision up to which nothing can change any more."""
+    d, i = t.decisions.c, t.intents.c
+    last = int(c.execute(select(func.max(d.decided_at))).scalar() or 0)
+    moving = (
+        select(func.min(d.id)).where(d.action == "wait"),
+        select(func.min(i.decision_id)).where(i.state.in_(("pending", "working"))),
+        select(func.min(d.id)).where(d.decided_at >= last - SETTLED_AFTER),
+    )
+    found = [int(first) - 1 for query in moving if (first := c.execute(query).scalar()) is not None]
+    return min([newest, *found])
+
+
+def _advance(
+    c: Connection, accounts: dict[Key, _Account], scope: Scope, above: int, upto: int, resets: dict[str, int]
+) -> None:
+    """Take decisions in, in their order, a stretch at a time."""
+    while above < upto:
+        end = min(upto, above + STRETCH)
+        books = _read(c, above, end)
+        for r in c.execute(_decisions(scope, above, end)).all():
+            if r.decided_at <= resets.get(r.portfolio, 2**63):
+                continue
+            key = (r.portfolio, r.leader or "", r.token_id or "")
+            try:
+                account = accounts[key]
+            except KeyError:
+                account = accounts[key] = _Account(begun=scope.since is None)
+            if not account.begun and scope.since is not None and r.decided_at >= scope.since:
+                account.tally.open_at(account.tally.last_price)
+                account.begun = True
+            _step(account.tally, r, books, account.line if account.begun else Line())
+        above = end
+
+
+def _decisions(scope: Scope, above: int, upto: int) -> Any:
+    d, trade, moved = t.decisions.c, t.trades.c, t.holding_adjustments.c
+    statement = (
+        select(d.id, d.trade_id, d.portfolio, d.leader, d.token_id, d.side, d.action, d.reason, d.rule, d.decided_at,
+               d["class"].label("kind"), d.wanted_usdc_micro, d.granted_usdc_micro, trade.shares_micro,
+               trade.usdc_micro, trade.leader_pre_sell_shares_micro, trade.retracted_at, moved.before_micro,
+               moved.delta_micro)
+        .outerjoin(t.trades, trade.id == d.trade_id)
+        .outerjoin(t.holding_adjustments, moved.id == d.adjustment_id)
+        .where(d.id > above, d.id <= upto, d.reason.not_in(NOT_OURS))
+        .order_by(d.id)
+    )  # fmt: skip
+    if scope.portfolio is not None:
+        statement = statement.where(d.portfolio == scope.portfolio)
+    return statement.where(d.leader == scope.leader) if scope.leader is not None else statement
+
+
+def _read(c: Connection, above: int, upto: int) -> _Books:
+    books = _Books()
+    i, f = t.intents.c, t.fills.c
+    mine = (i.decision_id > above, i.decision_id <= upto)
+    wanted = select(i.id, i.decision_id, i.trade_id, i.leader_price_micro, i.state, i.reason)
+    for intent in c.execute(wanted.where(*mine).order_by(i.id)):
+        books.intents[intent.decision_id].append(intent)
+    got = select(f.intent_id, f.shares_micro, f.usdc_micro, f.fee_micro, f.delay_cost_micro, f.spread_cost_micro)
+    if books.intents:
+        for fill in c.execute(got.join(t.intents, i.id == f.intent_id).where(*mine).order_by(f.id)):
+            books.fills[fill.intent_id].append(fill)
+    return books
+
+
+def _summed(c: Connection, accounts: dict[Key, _Account], scope: Scope) -> dict[tuple[str, str], Line]:
+    """All accounts valued: what is resolved at its payout, the rest at what bids would pay."""
+    p, m = t.positions.c, t.markets.c
+    held = select(p.portfolio, p.leader, p.token_id, p.mark_price_micro).where(p.mark_price_micro.is_not(None))
+    marks = {(name, wallet, token): mark for name, wallet, token, mark in c.execute(held).all()}
+    bids = {token: bid or 0 for token, bid in c.execute(select(t.marks.c.token_id, t.marks.c.bid_micro)).all()}
+    settled = select(m.token_id, m.payout_micro).where(m.payout_micro.is_not(None))
+    payouts = {r.token_id: r.payout_micro for r in c.execute(settled).all()}
     result: dict[tuple[str, str], Line] = defaultdict(Line)
-    for key, rows in groupby(_decisions(c, portfolio, leader), key=lambda r: (r.portfolio, r.leader, r.token_id)):
-        tally, begun = Tally(), since is None
-        line = result[key[:2]]
-        for r in rows:
-            if since is not None and not begun and r.decided_at >= since:
-                tally.open_at(tally.last_price)
-                begun = True
-            _step(tally, r, books, line if begun else Line())
-        if not begun:
+    for key in sorted(accounts):
+        account, line = accounts[key], result[key[:2]]
+        tally = account.tally
+        if not account.begun:
             tally.open_at(tally.last_price)
-        bid = books.bids.get(key[2], books.marks.get(key, tally.last_price))
-        payout = books.payouts.get(key[2])
-        tally.close_at(*((payout, payout) if payout is not None else (books.marks.get(key, bid), bid)))
-        line.ideal += tally.ideal
-        line.actual += tally.actual
-        line.parts.add(tally.parts)
+        bid = bids.get(key[2], marks.get(key, tally.last_price))
+        payout = payouts.get(key[2])
+        ideal, actual, parts = tally.valued(*((payout, payout) if payout is not None else (marks.get(key, bid), bid)))
+        line.ideal += ideal
+        line.actual += actual
+        line.parts.add(parts)
+        line.count(account.line)
         line.open += tally.held > 0 and payout is None
     return dict(result)
 
 
-def _decisions(c: Connection, portfolio: str | None, leader: str | None) -> Any:
-    d, trade, moved = t.decisions, t.trades, t.holding_adjustments
-    statement = (
-        select(d, trade.c.shares_micro, trade.c.usdc_micro, trade.c.leader_pre_sell_shares_micro, trade.c.retracted_at,
-               moved.c.before_micro, moved.c.delta_micro)
-        .join(t.portfolios, t.portfolios.c.name == d.c.portfolio)
-        .outerjoin(trade, trade.c.id == d.c.trade_id)
-        .outerjoin(moved, moved.c.id == d.c.adjustment_id)
-        .where(d.c.reason.not_in(NOT_OURS), d.c.decided_at > func.coalesce(t.portfolios.c.reset_at, 0))
-        .order_by(d.c.portfolio, d.c.leader, d.c.token_id, d.c.id)
-    )  # fmt: skip
-    if portfolio is not None:
-        statement = statement.where(d.c.portfolio == portfolio)
-    if leader is not None:
-        statement = statement.where(d.c.leader == leader)
-    return c.execution_options(yield_per=1000).execute(statement)
-
-
-def _read(c: Connection, portfolio: str | None, leader: str | None) -> _Books:
-    books = _Books()
-
-    def mine(table: Any) -> Any:
-        statement = select(table)
-        if portfolio is not None:
-            statement = statement.where(table.c.portfolio == portfolio)
-        return statement.where(table.c.leader == leader) if leader is not None else statement
-
-    for intent in c.execute(mine(t.intents).order_by(t.intents.c.id)):
-        books.intents[intent.decision_id].append(intent)
-    for fill in c.execute(mine(t.fills).order_by(t.fills.c.id)):
-        books.fills[fill.intent_id].append(fill)
-    for p in c.execute(mine(t.positions)):
-        if p.mark_price_micro is not None:
-            books.marks[(p.portfolio, p.leader, p.token_id)] = p.mark_price_micro
-    for m in c.execute(select(t.marks.c.token_id, t.marks.c.bid_micro)):
-        books.bids[m.token_id] = m.bid_micro or 0
-    settled = select(t.markets.c.token_id, t.markets.c.payout_micro).where(t.markets.c.payout_micro.is_not(None))
-    for m in c.execute(settled):
-        books.payouts[m.token_id] = m.payout_micro
-    return books
-
-
 def _step(tally: Tally, r: Any, books: _Books, line: Line) -> None:
-    intents = [i for i in books.intents.get(r.id, ()) if r.trade_id is None or i.trade_id]
-    fills = [f for i in intents for f in books.fills.get(i.id, ())]
-    costs = [_cost(f) for f in fills]
+    every: Sequence[Any] = books.intents.get(r.id, ())
+    intents: Sequence[Any] = ()
+    costs: Sequence[FillCost] = ()
+    if every:
+        intents = [i for i in every if r.trade_id is None or i.trade_id]
+        costs = [_cost(f) for i in intents for f in books.fills.get(i.id, ())]
+        line.fills += len(costs)
+        line.turnover += sum(f.usdc for f in costs)
     line.trades += r.rule is None
     line.copied += r.action == "copy"
-    line.fills += len(fills)
-    line.turnover += sum(f.usdc_micro for f in fills)
-    late = r._mapping["class"] == "catch-up"
+    late = r.kind == "catch-up"
     price = intents[0].leader_price_micro if intents else price_of(r.usdc_micro or 0, r.shares_micro or 0)
     if r.rule is not None:
         tally.own_exit(price, costs, r.reason)
@@ -137,7 +268,7 @@ def _step(tally: Tally, r: Any, books: _Books, line: Line) -> None:
             tally.own_exit(price, costs, ORPHANED)
         else:
             tally.sell(price, sold, before, costs, _cause(r, intents), late=late)
-    for i in books.intents.get(r.id, ()):
+    for i in every:
         if r.trade_id is not None and not i.trade_id:
             way_out = [_cost(f) for f in books.fills.get(i.id, ())]
             tally.own_exit(i.leader_price_micro, way_out, ORPHANED)
@@ -149,7 +280,7 @@ def _sold(r: Any) -> tuple[int, int | None]:
     return r.shares_micro, r.leader_pre_sell_shares_micro
 
 
-def _why(r: Any, intents: list[Any], wanted: int, gone: bool) -> tuple[dict[str, int], str]:
+def _why(r: Any, intents: Sequence[Any], wanted: int, gone: bool) -> tuple[dict[str, int], str]:
     """Why a BUY's shares are missing: shares by cause, and the cause of what those leave."""
     if gone:
         return {}, ORPHANED
@@ -160,7 +291,7 @@ def _why(r: Any, intents: list[Any], wanted: int, gone: bool) -> tuple[dict[str,
     return {CLIPPED: clipped}, MADE_UP if granted > asked else _cause(r, intents)
 
 
-def _cause(r: Any, intents: list[Any]) -> str:
+def _cause(r: Any, intents: Sequence[Any]) -> str:
     if not intents:
         return str(r.reason)
     last = intents[-1]
@@ -183,8 +314,11 @@ def report(
     c: Connection, *, portfolio: str | None = None, leader: str | None = None, since: int | None = None
 ) -> list[Row]:
     """The lines as pages, REST and commands show them, the largest turnover first."""
+    return _rows(c, lines(c, portfolio=portfolio, leader=leader, since=since), since)
+
+
+def _rows(c: Connection, found: dict[tuple[str, str], Line], since: int | None) -> list[Row]:
     labels = {r.wallet: r.label for r in c.execute(select(t.leaders.c.wallet, t.leaders.c.label))}
-    found = lines(c, portfolio=portfolio, leader=leader, since=since)
     rows = [
         {"portfolio": p, "leader": w, "label": labels.get(w, ""), "since": iso(since), **figures(line)}
         for (p, w), line in found.items()

@@ -114,9 +114,10 @@ def portfolio(c: Connection, name: str, policy: Policy, at: int) -> PortfolioSta
     day = at // DAY
     mine = t.intents.c.portfolio == name
     buys = and_(mine, t.intents.c.side == "BUY")
-    spent = c.execute(
-        select(func.sum(t.intents.c.budget_micro)).where(buys, t.intents.c.created_at >= day * DAY)
-    ).scalar()
+    today = and_(buys, t.intents.c.created_at >= day * DAY)
+    filled = select(func.sum(t.fills.c.usdc_micro)).join(t.intents, t.intents.c.id == t.fills.c.intent_id).where(today)
+    promised = select(func.sum(t.intents.c.budget_micro)).where(today, t.intents.c.state.in_(("pending", "working")))
+    spent = sum(int(c.execute(part).scalar() or 0) for part in (filled, promised))
     counted = c.execute(select(t.intents.c.token_id, func.count()).where(buys).group_by(t.intents.c.token_id))
     spent_on = c.execute(
         select(t.trades.c.id)
@@ -146,7 +147,7 @@ def portfolio(c: Connection, name: str, policy: Policy, at: int) -> PortfolioSta
         recent=_recent(c, name, at - REORG_REACH),
         spent_on=tuple(r.id for r in spent_on),
         spent_day=day,
-        spent_today=int(spent or 0),
+        spent_today=spent,
         buys=tuple((r[0], r[1]) for r in counted),
         follows=_follows(c, name),
         saved=tuple(

@@ -1,5 +1,5 @@
-"""Counts of decisions by portfolio, leader, action, reason and class, kept up from the last look: what is final is
-counted once, only what still waits is counted again."""
+"""Counts kept up from the last look: decisions by portfolio, leader, action, reason and class, of which what is final
+is counted once and only what still waits is counted again; and trades by who saw them first."""
 
 from __future__ import annotations
 
@@ -49,3 +49,24 @@ class DecisionCounts:
         by = (d.portfolio, d.leader, d.action, d.reason, d["class"])
         query = select(*by, func.count().label("n")).where(d.id > above, d.id <= upto).group_by(*by)
         return Counter({Group(r[0], r[1] or "", r[2], r[3], r[4] or ""): r.n for r in c.execute(query)})
+
+
+class TradeCounts:
+    """Trades by who saw them first. One for each database that is read from."""
+
+    def __init__(self) -> None:
+        self._first: Counter[str] = Counter()
+        self._upto = 0
+        self._lock = threading.Lock()
+
+    def read(self, c: Connection) -> Counter[str]:
+        """All trades ever, by first source."""
+        tr = t.trades.c
+        with self._lock:
+            newest = int(c.execute(select(func.max(tr.id))).scalar() or 0)
+            if newest < self._upto:
+                self._first, self._upto = Counter(), 0
+            query = select(tr.first_source, func.count()).where(tr.id > self._upto, tr.id <= newest)
+            self._first += Counter({r[0]: r[1] for r in c.execute(query.group_by(tr.first_source))})
+            self._upto = newest
+            return Counter(self._first)

@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Connection, case, func, literal, select
 from pilotfish.core.units import price_of, proceeds_of
 from pilotfish.store import tables as t
 from pilotfish.store.queries import Row, decimal, iso
-from pilotfish.store.rollup import DecisionCounts
+from pilotfish.store.rollup import DecisionCounts, TradeCounts
 
 ALIVE_SECONDS = 5.0
 """A worker that said nothing for so long does not run."""
@@ -22,24 +22,17 @@ LEAST_IN_A_GROUP = 5
 """Trades in a point of the delay over time."""
 
 
-def counts(c: Connection, decisions: DecisionCounts | None = None) -> Row:
+def counts(c: Connection, decisions: DecisionCounts | None = None, trades: TradeCounts | None = None) -> Row:
     """Trades by who saw them first, decisions by reason, fills and open positions."""
-    first = {
-        r.first_source: r.n
-        for r in c.execute(select(t.trades.c.first_source, func.count().label("n")).group_by(t.trades.c.first_source))
-    }
-    both = c.execute(
-        select(func.count()).where(
-            t.trades.c.first_seen_by_api_at.is_not(None), t.trades.c.first_seen_by_polygon_at.is_not(None)
-        )
-    ).scalar_one()
+    first = (trades or TradeCounts()).read(c)
+    once = c.execute(select(func.count()).select_from(t.trades).where(t.SEEN_ONCE)).scalar_one()
     decided: dict[str, Counter[str]] = {name: Counter() for name in ("copy", "skip", "wait", "exit")}
     for group, n in (decisions or DecisionCounts()).read(c).items():
         decided[group.action][group.reason] += n
     return {
         "trades": sum(first.values()),
         "trades_by_first_source": {"api": first.get("api", 0), "polygon": first.get("polygon", 0)},
-        "seen_by_both": both,
+        "seen_by_both": sum(first.values()) - once,
         "decisions": {
             "copied": sum(decided["copy"].values()),
             "skipped": dict(sorted(decided["skip"].items())),

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
     true,
 )
 
@@ -86,6 +87,9 @@ commands = Table(
     _big("done_at", null=True), Column("result", Text),
     Index("ix_commands_done_at", "done_at"),
 )  # fmt: skip
+_RETRACTED = text("retracted_at IS NOT NULL")
+SEEN_ONCE = text("first_seen_by_api_at IS NULL OR first_seen_by_polygon_at IS NULL")
+"""Trades that one source only has seen so far; as text, so that a query says it as its index does."""
 trades = Table(
     "trades", metadata,
     _id(), _str("leader", 42), _str("tx_hash", 66), _str("token_id", 78), _str("side", 4), _big("shares_micro"),
@@ -104,6 +108,8 @@ trades = Table(
     Index("ix_trades_token_id_id", "token_id", "id"),
     Index("ix_trades_class_id", "class", "id"),
     Index("ix_trades_first_source_id", "first_source", "id"),
+    Index("ix_trades_retracted", "id", sqlite_where=_RETRACTED, postgresql_where=_RETRACTED),
+    Index("ix_trades_seen_once", "id", sqlite_where=SEEN_ONCE, postgresql_where=SEEN_ONCE),
 )  # fmt: skip
 trade_raw = Table(
     "trade_raw", metadata,
@@ -141,6 +147,8 @@ decisions = Table(
     Index("ix_decisions_decided_at", "decided_at"),
     Index("ix_decisions_portfolio_reason_trade_id", "portfolio", "reason", "trade_id"),
     Index("ix_decisions_portfolio_action_trade_id", "portfolio", "action", "trade_id"),
+    Index("ix_decisions_portfolio_leader_reason_trade_id", "portfolio", "leader", "reason", "trade_id"),
+    Index("ix_decisions_portfolio_leader_action_trade_id", "portfolio", "leader", "action", "trade_id"),
 )  # fmt: skip
 intents = Table(
     "intents", metadata,

@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 from pilotfish.core.reasons import Reason
 from pilotfish.core.settings import Kind
 from pilotfish.store import browse, exports, portfolios_store, queries, report, settings_store, summaries
+from pilotfish.store.database import snapshot
 from pilotfish.web.site import Site
 
 LARGEST_ID = 2**63 - 1
@@ -38,32 +39,32 @@ def router(site: Site) -> APIRouter:
     @api.get("/status")
     def status() -> Row:
         """Is it working, how are we doing."""
-        with database.connect() as c:
+        with snapshot(database) as c:
             worker, age = summaries.worker(c)
             return {
                 "running": age is not None and age < summaries.ALIVE_SECONDS,
                 "last_sign_of_life_sec": age,
                 "mode": (worker or {}).get("mode", {}),
                 "worker": worker,
-                "counts": summaries.counts(c, site.counts),
+                "counts": summaries.counts(c, site.counts, site.trade_counts),
             }
 
     @api.get("/leaders")
     def leaders() -> list[Row]:
         """Who is followed."""
-        with database.connect() as c:
+        with snapshot(database) as c:
             return queries.leaders(c)
 
     @api.get("/leaders/{wallet}", responses={404: {}})
     def leader(wallet: Annotated[str, Path(max_length=42)], portfolio: Name = None) -> Row:
         """One leader: his figures in a portfolio, the shortfall, and what he holds beside what we hold."""
         name = portfolio or portfolios_store.MAIN
-        with database.connect() as c:
+        with snapshot(database) as c:
             found = next((x for x in queries.leaders(c) if x["wallet"] == wallet.lower()), None)
             if found is None:
                 raise HTTPException(404, f"{wallet} is not followed")
             figures = summaries.leaders(c, name, site.counts).get(found["wallet"], {})
-            cost = report.report(c, portfolio=name, leader=found["wallet"])
+            cost = site.reports.report(c, portfolio=name, leader=found["wallet"])
             held = browse.holdings(c, found["wallet"], name)
         return {**found, "portfolio": name, **figures, "report": cost[0] if cost else None, "holdings": held}
 
@@ -81,14 +82,14 @@ def router(site: Site) -> APIRouter:
             portfolio=portfolio or portfolios_store.MAIN, leader=leader.lower() if leader else None, token_id=token_id,
             words=words, side=side, source=source, kind=kind, action=action, reason=reason, status=status,
         )  # fmt: skip
-        with database.connect() as c:
+        with snapshot(database) as c:
             rows, following = browse.trades(c, wanted, limit=limit, before=before)
         return {"data": rows, "next_before": following}
 
     @api.get("/trades/{trade_id}", responses={404: {}})
     def trade(trade_id: Id) -> Row:
         """One trade with each portfolio's decision, its trace, intents and fills, and the payload that it came in."""
-        with database.connect() as c:
+        with snapshot(database) as c:
             found = queries.trade_with_decisions(c, trade_id)
         if found is None:
             raise HTTPException(404, f"there is no trade {trade_id}")
@@ -115,25 +116,25 @@ def router(site: Site) -> APIRouter:
     ) -> list[Row]:  # fmt: skip
         """Positions, the largest cost first; `status` says more exactly than `open_only`."""
         wanted = status or ("open" if open_only else None)
-        with database.connect() as c:
+        with snapshot(database) as c:
             return browse.positions(c, portfolio=portfolio, leader=leader, status=wanted, limit=limit, offset=offset)[0]
 
     @api.get("/portfolios")
     def portfolios() -> list[Row]:
         """Portfolios with their latest valuation."""
-        with database.connect() as c:
+        with snapshot(database) as c:
             return summaries.portfolios(c)
 
     @api.get("/equity")
     def equity(portfolio: Name = None, points: Annotated[int, Query(ge=2, le=5000)] = 400) -> list[Row]:
         """A portfolio's equity over time."""
-        with database.connect() as c:
+        with snapshot(database) as c:
             return summaries.equity(c, portfolio or portfolios_store.MAIN, points)
 
     @api.get("/latency")
     def latency() -> Row:
         """Chain against API; and how long it took from a block to our fill."""
-        with database.connect() as c:
+        with snapshot(database) as c:
             return {**summaries.latency(c), "pace_ms": summaries.pace(c)}
 
     @api.get("/report", responses={400: {}})
@@ -142,13 +143,16 @@ def router(site: Site) -> APIRouter:
         since: Annotated[str | None, Query(max_length=40, description="An ISO 8601 time.")] = None,
     ) -> list[Row]:  # fmt: skip
         """Would copying have paid: the leaders' prices at our size against what we got, in parts that add up."""
-        with database.connect() as c:
-            return report.report(c, portfolio=portfolio, leader=leader, since=_instant(since))
+        with snapshot(database) as c:
+            begin = _instant(since)
+            if begin is None:
+                return site.reports.report(c, portfolio=portfolio, leader=leader.lower() if leader else None)
+            return report.report(c, portfolio=portfolio, leader=leader.lower() if leader else None, since=begin)
 
     @api.get("/settings")
     def settings(portfolio: Name = None, leader: Wallet = None) -> list[Row]:
         """Every setting with its value, where that comes from, and what it overrides."""
-        with database.connect() as c:
+        with snapshot(database) as c:
             stored = settings_store.load(c)
         effective = settings_store.effective(site.environment, stored, portfolio, leader)
         return [settings_store.as_json(e) for e in effective.values() if e.setting.kind is not Kind.SECRET]
@@ -156,7 +160,7 @@ def router(site: Site) -> APIRouter:
     @api.get("/settings/audit")
     def audit(limit: Limit = 100) -> list[Row]:
         """Who changed which setting, newest first."""
-        with database.connect() as c:
+        with snapshot(database) as c:
             return browse.audit(c, limit)
 
     @api.get("/export/{kind}.{format_}", response_class=StreamingResponse)
@@ -167,7 +171,7 @@ def router(site: Site) -> APIRouter:
         return StreamingResponse(_lines(kind, format_), headers=name, media_type=media)
 
     def _lines(kind: str, format_: str) -> Iterator[str]:
-        with database.connect() as c:
+        with snapshot(database) as c:
             rows = exports.rows(c, kind)
             if format_ == "csv":
                 yield from exports.csv_lines(rows)
@@ -178,7 +182,7 @@ def router(site: Site) -> APIRouter:
             yield "\n]\n"
 
     def _page(kind: str, limit: int, before: int | None, **equal: object) -> Row:
-        with database.connect() as c:
+        with snapshot(database) as c:
             rows, following = queries.newest(c, kind, limit=limit, before_id=before, **equal)
         return {"data": rows, "next_before": following}
 

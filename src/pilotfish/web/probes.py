@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish import __version__
 from pilotfish.store import summaries
+from pilotfish.store.database import snapshot
 from pilotfish.web.site import Site
 
 
@@ -30,7 +31,7 @@ def router(site: Site) -> APIRouter:
     @probes.get("/readyz")
     def readyz() -> Response:
         try:
-            with site.database.connect() as c:
+            with snapshot(site.database) as c:
                 worker, age = summaries.worker(c)
         except SQLAlchemyError:
             return JSONResponse({"ready": False, "why": ["the database cannot be read"]}, 503)
@@ -71,7 +72,7 @@ class _Books(Collector):
         self._site = site
 
     def collect(self) -> Iterator[Metric]:
-        with self._site.database.connect() as c:
+        with snapshot(self._site.database) as c:
             worker, age = summaries.worker(c)
             portfolios = summaries.portfolios(c)
             counts = self._site.counts.read(c)

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish.store import browse, queries, summaries
+from pilotfish.store.database import snapshot
 
 log = structlog.get_logger(__name__)
 
@@ -92,7 +93,7 @@ class Reader:
     def _read(self) -> Snapshot:
         slow = time.monotonic() - self._slow_at > CURVE_EVERY
         before = self.snapshot
-        with self._database.connect() as c:
+        with snapshot(self._database) as c:
             worker, age = summaries.worker(c)
             portfolios = [p for p in summaries.portfolios(c) if p["status"] == "active"]
             equity, latency = before.equity, before.latency

@@ -38,9 +38,13 @@ def build(database: Engine, environment: dict[str, Value]) -> Doors:
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
-        task = asyncio.create_task(reader.run(), name="reader")
+        tasks = [
+            asyncio.create_task(reader.run(), name="reader"),
+            asyncio.create_task(site.warm_up(), name="warm-up"),
+        ]
         yield
-        task.cancel()
+        for task in tasks:
+            task.cancel()
         await preview.close()
 
     app = FastAPI(

@@ -11,6 +11,8 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine
 
+from pilotfish.store.database import snapshot
+
 T = TypeVar("T")
 KEPT = 300
 """Results kept; the least recently used go first."""
@@ -58,7 +60,7 @@ class Shared:
         return value
 
     def _in_transaction(self, read: Callable[[Connection], T]) -> T:
-        with self._database.connect() as c:
+        with snapshot(self._database) as c:
             return read(c)
 
     def forget(self) -> None:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+import structlog
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish.app.config import process_value
 from pilotfish.core.setting_values import Value, words_of
-from pilotfish.store.rollup import DecisionCounts
+from pilotfish.store.database import snapshot
+from pilotfish.store.report import Reports
+from pilotfish.store.rollup import DecisionCounts, TradeCounts
 from pilotfish.web.sessions import Sessions
 from pilotfish.web.shared import Shared
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -24,11 +31,24 @@ class Site:
     sessions: Sessions = field(init=False)
     shared: Shared = field(init=False)
     counts: DecisionCounts = field(default_factory=DecisionCounts)
+    trade_counts: TradeCounts = field(default_factory=TradeCounts)
+    reports: Reports = field(default_factory=Reports)
 
     def __post_init__(self) -> None:
         tokens = [str(self.environment.get(name, "")) for name in ("admin_token", "view_token")]
         self.sessions = Sessions(*tokens)
         self.shared = Shared(self.database)
+
+    async def warm_up(self) -> None:
+        """Go through all decisions once, so that the report is at hand when a page asks for it."""
+        try:
+            await asyncio.to_thread(self._warm_up)
+        except SQLAlchemyError as problem:
+            log.warning("the report is worked out when it is asked for", error=str(problem).splitlines()[0][:200])
+
+    def _warm_up(self) -> None:
+        with snapshot(self.database) as c:
+            self.reports.lines(c)
 
     @property
     def simulated(self) -> str:

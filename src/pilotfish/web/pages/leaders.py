@@ -9,7 +9,7 @@ from fastapi import Request
 from nicegui import ui
 from sqlalchemy import Connection
 
-from pilotfish.store import browse, queries, report, settings_store, summaries
+from pilotfish.store import browse, queries, settings_store, summaries
 from pilotfish.store.portfolios_store import MAIN
 from pilotfish.web.auth import is_admin
 from pilotfish.web.frame import frame, live, portfolio_picker
@@ -19,7 +19,6 @@ from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
 
 EVERY = 1.0
-REPORT_EVERY = 5.0
 Row = dict[str, Any]
 
 
@@ -32,8 +31,7 @@ def register(site: Site, reader: Reader) -> None:
         admin = is_admin(request)
 
         async def draw() -> dict[str, str]:
-            rows = await site.shared.get(("leaders", portfolio), EVERY, lambda c: _read(site, c, portfolio))
-            costs = await site.shared.get(("report", portfolio), REPORT_EVERY, lambda c: _reports(c, portfolio))
+            rows, costs = await site.shared.get(("leaders", portfolio), EVERY, lambda c: _read(site, c, portfolio))
             return {"table": _table(rows, costs, portfolio, admin=admin)}
 
         with frame(site, reader, request, "/leaders"):
@@ -54,8 +52,7 @@ def register(site: Site, reader: Reader) -> None:
         admin = is_admin(request)
 
         async def draw() -> dict[str, str]:
-            rows = await site.shared.get(("leaders", portfolio), EVERY, lambda c: _read(site, c, portfolio))
-            costs = await site.shared.get(("report", portfolio), REPORT_EVERY, lambda c: _reports(c, portfolio))
+            rows, costs = await site.shared.get(("leaders", portfolio), EVERY, lambda c: _read(site, c, portfolio))
             row = next((r for r in rows if r["wallet"] == wallet), None)
             if row is None:
                 return {"who": _nobody(wallet), "figures": "", "cost": "", "skips": "", "held": "", "own": ""}
@@ -68,7 +65,7 @@ def register(site: Site, reader: Reader) -> None:
             return {
                 "who": _who(row, admin=admin),
                 "figures": _figures(row),
-                "cost": _cost(costs.get(wallet)),
+                "cost": _cost(costs.get(wallet), ready=site.reports.ready),
                 "skips": _skips(row, portfolio),
                 "held": _held(held),
                 "own": _own(wallet, own),
@@ -95,13 +92,12 @@ def add_form() -> str:
     )
 
 
-def _read(site: Site, c: Connection, portfolio: str) -> list[Row]:
+def _read(site: Site, c: Connection, portfolio: str) -> tuple[list[Row], dict[str, Row]]:
+    """Leaders with their figures, and his line of the report by wallet; of one instant, so that they agree."""
     figures = summaries.leaders(c, portfolio, site.counts)
-    return [{**row, **figures.get(row["wallet"], {})} for row in queries.leaders(c)]
-
-
-def _reports(c: Connection, portfolio: str) -> dict[str, Row]:
-    return {row["leader"]: row for row in report.report(c, portfolio=portfolio)}
+    rows = [{**row, **figures.get(row["wallet"], {})} for row in queries.leaders(c)]
+    costs = site.reports.report(c, portfolio=portfolio) if site.reports.ready else []
+    return rows, {row["leader"]: row for row in costs}
 
 
 # -- the list --------------------------------------------------------------------------------------------------
@@ -189,8 +185,10 @@ def _figures(r: Row) -> str:
     ) + "</div>"  # fmt: skip
 
 
-def _cost(row: Row | None) -> str:
+def _cost(row: Row | None, *, ready: bool) -> str:
     head = '<div class="head"><h2>His prices → ours: where the difference went</h2></div>'
+    if not ready:
+        return head + '<div class="empty"><b>Being added up</b>All decisions are gone through once.</div>'
     if row is None:
         return head + '<div class="empty"><b>Nothing decided yet</b>It begins with his next trade.</div>'
     return f'{head}<div class="pad">{parts_html(row)}</div>'

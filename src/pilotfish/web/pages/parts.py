@@ -15,6 +15,7 @@ from pilotfish.core.reasons import MEANING, OUTCOMES, Outcome, Reason
 from pilotfish.core.units import MICRO
 from pilotfish.store import leaders_store, queries
 from pilotfish.store import tables as t
+from pilotfish.store.database import snapshot
 from pilotfish.web.api import Id
 from pilotfish.web.auth import is_admin
 from pilotfish.web.markup import esc, leader, money, out, price, shares, side, signed, verdict
@@ -30,7 +31,7 @@ def router(site: Site, preview: Preview) -> APIRouter:
 
     @parts.get("/trade/{trade_id}")
     def trade(trade_id: Id) -> HTMLResponse:
-        with site.database.connect() as c:
+        with snapshot(site.database) as c:
             found = queries.trade_with_decisions(c, trade_id)
             if found is None:
                 raise HTTPException(404, f"there is no trade {trade_id}")
@@ -40,7 +41,7 @@ def router(site: Site, preview: Preview) -> APIRouter:
 
     @parts.get("/decision/{decision_id}")
     def decision(decision_id: Id) -> HTMLResponse:
-        with site.database.connect() as c:
+        with snapshot(site.database) as c:
             row = c.execute(select(t.decisions).where(t.decisions.c.id == decision_id)).first()
             if row is None:
                 raise HTTPException(404, f"there is no decision {decision_id}")

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from pilotfish.core import settings as s
 from pilotfish.core.settings import Scope
-from pilotfish.store import portfolios_store, report, settings_store, summaries
+from pilotfish.store import portfolios_store, settings_store, summaries
 from pilotfish.web.auth import is_admin
 from pilotfish.web.charts import compare_options
 from pilotfish.web.frame import frame, live
@@ -21,7 +21,6 @@ from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
 
 EVERY = 2.0
-REPORT_EVERY = 5.0
 Row = dict[str, Any]
 
 
@@ -38,8 +37,7 @@ def register(site: Site, reader: Reader) -> None:
 
         async def draw() -> dict[str, str]:
             x = await read()
-            costs = await site.shared.get("costs", REPORT_EVERY, _costs)
-            return {"table": _table(x, costs, admin=admin), "differ": _differ(x)}
+            return {"table": _table(x, x["costs"], admin=admin), "differ": _differ(x)}
 
         with frame(site, reader, request, "/portfolios"):
             ui.html(
@@ -77,6 +75,7 @@ def _read(site: Site, c: Connection) -> Row:
     ]  # fmt: skip
     return {
         "rows": rows,
+        "costs": _costs(site.reports.report(c)) if site.reports.ready else {},
         "curves": {p["name"]: summaries.equity(c, p["name"], 300) for p in shown},
         "bankrolls": {p["name"]: p["bankroll_micro"] for p in shown},
         "follows": {p["name"]: portfolios_store.follows(c, p["name"]) for p in shown},
@@ -86,10 +85,10 @@ def _read(site: Site, c: Connection) -> Row:
     }  # fmt: skip
 
 
-def _costs(c: Connection) -> dict[str, Row]:
+def _costs(lines: list[Row]) -> dict[str, Row]:
     """Portfolio -> its lines of the report, added up."""
     found: dict[str, Row] = {}
-    for row in report.report(c):
+    for row in lines:
         mine = found.setdefault(
             row["portfolio"], {"ideal_micro": 0, "actual_micro": 0, "parts": dict.fromkeys(row["parts"], 0)}
         )

@@ -1,0 +1,177 @@
+"""What pages and REST ask, in many trades against few: a page should cost the same in a million rows."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, insert
+from sqlalchemy import Engine as Database
+
+from pilotfish.core.units import MICRO, SECOND
+from pilotfish.store import browse, queries, report, summaries
+from pilotfish.store import tables as t
+from pilotfish.store.database import open_database
+from pilotfish.store.rollup import DecisionCounts, TradeCounts
+
+MANY, FEW = 1_000_000, 10_000
+CHUNK = 20_000
+LEADERS, MARKETS = 20, 2_000
+_AT = 1_800_000_000 * SECOND
+_SKIPS = ("SKIP_SAME_ORDER", "SKIP_SLIPPAGE", "SKIP_SPREAD", "SKIP_CAP_MARKET", "SKIP_NO_POSITION")
+Row = dict[str, Any]
+
+
+def _wallet(i: int) -> str:
+    return f"0x{i % LEADERS + 1:040x}"
+
+
+def _token(i: int) -> str:
+    return str(10**20 + i * 7 % MARKETS)
+
+
+def fill_database(database: Database, trades: int) -> None:
+    """A database with so many trades, each decided; every fifth is copied and filled."""
+    with database.begin() as c:
+        c.execute(insert(t.portfolios).values(name="main", bankroll_micro=10**10, created_at=_AT))
+        c.execute(
+            insert(t.leaders),
+            [{"wallet": _wallet(i), "label": f"Leader {i}", "status": "active", "added_at": _AT, "updated_at": _AT}
+             for i in range(LEADERS)],
+        )  # fmt: skip
+        c.execute(insert(t.markets), [_market(i) for i in range(MARKETS)])
+        c.execute(insert(t.positions), [_position(i) for i in range(min(trades // 10, 10_000))])
+        c.execute(insert(t.equity_snapshots), [_snapshot(i) for i in range(trades // 10)])
+    for begin in range(1, trades + 1, CHUNK):
+        numbers = range(begin, min(begin + CHUNK, trades + 1))
+        with database.begin() as c:
+            c.execute(insert(t.trades), [_trade(i) for i in numbers])
+            c.execute(insert(t.trade_raw), [{"trade_id": i, "source": "polygon", "payload": "{}"} for i in numbers])
+            c.execute(insert(t.decisions), [_decision(i) for i in numbers])
+            copied = [i for i in numbers if i % 5 == 0]
+            c.execute(insert(t.intents), [_intent(i) for i in copied])
+            c.execute(insert(t.fills), [_fill(i) for i in copied])
+
+
+def _market(i: int) -> Row:
+    return {
+        "token_id": _token(i), "condition_id": f"0x{i:064x}", "outcome": "Yes", "title": f"Will number {i} come up?",
+        "slug": f"number-{i}", "category": "other", "closed": False, "accepting_orders": True, "tick_micro": 10_000,
+        "fee_rate_ppm": 0, "delay_ms": 0, "end_at": _AT + i * SECOND, "fetched_at": _AT,
+    }  # fmt: skip
+
+
+def _position(i: int) -> Row:
+    return {
+        "portfolio": "main", "leader": _wallet(i), "token_id": str(10**20 + i), "condition_id": "", "outcome": "Yes",
+        "shares_micro": 50 * MICRO if i % 2 else 0, "cost_micro": 25 * MICRO if i % 2 else 0, "realized_pnl_micro": i,
+        "fees_micro": 0, "mark_price_micro": 500_000, "status": "open" if i % 2 else "closed", "opened_at": _AT,
+        "closed_at": None if i % 2 else _AT,
+    }  # fmt: skip
+
+
+def _snapshot(i: int) -> Row:
+    return {
+        "portfolio": "main", "at": _AT + i * SECOND, "equity_micro": 10**10 + i, "cash_micro": 10**10,
+        "positions_value_micro": i, "cost_micro": 0, "realized_pnl_micro": 0, "unrealized_pnl_micro": i,
+        "fees_micro": 0, "open_positions": 1, "peak_micro": 10**10 + i, "drawdown_micro": 0,
+    }  # fmt: skip
+
+
+def _trade(i: int) -> Row:
+    at = _AT + i * SECOND
+    return {
+        "id": i, "leader": _wallet(i), "tx_hash": f"0x{i:064x}", "token_id": _token(i),
+        "side": "BUY" if i % 3 else "SELL", "shares_micro": 100 * MICRO, "occurrence": 1,
+        "first_source": "polygon" if i % 7 else "api", "class": "live" if i % 11 else "catch-up",
+        "moves_holding": True, "usdc_micro": 50 * MICRO, "traded_at": at, "traded_at_estimated": False,
+        "first_seen_by_api_at": at + 6 * SECOND, "first_seen_by_polygon_at": at + 2 * SECOND, "is_combo": False,
+        "condition_id": None, "outcome": None, "title": None, "slug": None,
+        "leader_pre_sell_shares_micro": 1000 * MICRO, "api_lagged": False,
+    }  # fmt: skip
+
+
+def _decision(i: int) -> Row:
+    copied = i % 5 == 0
+    return {
+        "id": i, "trade_id": i, "adjustment_id": None, "portfolio": "main", "action": "copy" if copied else "skip",
+        "reason": "COPY" if copied else _SKIPS[i % len(_SKIPS)], "decided_at": _AT + i * SECOND + 2_100_000,
+        "trace": [["age_ms", 2100, 15_000, True]] * 12, "rule": None, "leader": _wallet(i), "token_id": _token(i),
+        "side": "BUY" if i % 3 else "SELL", "class": "live", "wanted_usdc_micro": 25 * MICRO,
+        "granted_usdc_micro": 25 * MICRO if copied else 0,
+    }  # fmt: skip
+
+
+def _intent(i: int) -> Row:
+    at = _AT + i * SECOND
+    return {
+        "id": i, "decision_id": i, "trade_id": i, "portfolio": "main", "leader": _wallet(i), "token_id": _token(i),
+        "condition_id": "", "side": "BUY" if i % 3 else "SELL", "shares_micro": 50 * MICRO, "budget_micro": 25 * MICRO,
+        "limit_price_micro": 510_000, "leader_price_micro": 500_000, "traded_at": at, "created_at": at, "due_at": at,
+        "give_up_at": at, "state": "filled", "reason": None, "filled_shares_micro": 50 * MICRO, "attempts": 0,
+        "share_cap_micro": 0,
+    }  # fmt: skip
+
+
+def _fill(i: int) -> Row:
+    return {
+        "id": i, "intent_id": i, "portfolio": "main", "leader": _wallet(i), "token_id": _token(i),
+        "side": "BUY" if i % 3 else "SELL", "shares_micro": 50 * MICRO, "usdc_micro": 25 * MICRO,
+        "price_micro": 500_000, "fee_micro": 0, "filled_at": _AT + i * SECOND + 2_500_000, "levels": [[500_000, 1]],
+        "delay_cost_micro": 10, "spread_cost_micro": 20, "status": "ok", "leader_price_micro": 500_000,
+        "mid2_micro": 1_000_000,
+    }  # fmt: skip
+
+
+def questions(
+    counts: DecisionCounts, trade_counts: TradeCounts, reports: report.Reports
+) -> dict[str, Callable[[Connection], Any]]:
+    """By page: what it asks of the database."""
+    f, rare = browse.TradeFilter, browse.TradeFilter(reason="SKIP_RESET")
+    return {
+        "trades, newest page": lambda c: browse.trades(c, f(), limit=50),
+        "trades, far back": lambda c: browse.trades(c, f(), limit=50, before=FEW // 2),
+        "trades of a leader": lambda c: browse.trades(c, f(leader=_wallet(3)), limit=50),
+        "trades by a reason": lambda c: browse.trades(c, f(reason="SKIP_SPREAD"), limit=50),
+        "trades by a reason nobody has": lambda c: browse.trades(c, rare, limit=50),
+        "trades by words": lambda c: browse.trades(c, f(words="number 77"), limit=50),
+        "trades of a leader by reason": lambda c: browse.trades(
+            c, f(leader=_wallet(3), reason="SKIP_SLIPPAGE"), limit=50
+        ),
+        "trades taken back": lambda c: browse.trades(c, f(status="retracted"), limit=50),
+        "one trade with its trace": lambda c: queries.trade_with_decisions(c, 1234),
+        "overview: decisions": lambda c: summaries.feed(c, 60),
+        "overview: portfolios": summaries.portfolios,
+        "overview: equity curve": lambda c: summaries.equity(c, "main"),
+        "overview: sources": summaries.latency,
+        "status: counts": lambda c: summaries.counts(c, counts, trade_counts),
+        "leaders: figures": lambda c: summaries.leaders(c, "main", counts),
+        "leaders: report": reports.report,
+        "positions, open": lambda c: browse.positions(c, portfolio="main", limit=100),
+        "positions, closed": lambda c: browse.positions(c, portfolio="main", status="closed", sort="closed", limit=100),
+        "latency: pace": summaries.pace,
+        "latency: over time": summaries.lag_over_time,
+        "latency: missing": summaries.missing,
+        "REST: fills": lambda c: queries.newest(c, "fills", limit=100, before_id=None),
+        "REST: decisions": lambda c: queries.newest(c, "decisions", limit=100, before_id=None),
+    }  # fmt: skip
+
+
+def measure(trades: int, rounds: int = 5) -> Iterator[tuple[str, float]]:
+    """Question -> median seconds, in a database with so many trades."""
+    with tempfile.TemporaryDirectory(prefix="pilotfish-bench-") as folder:
+        database = open_database(f"sqlite:///{Path(folder) / 'bench.db'}")
+        fill_database(database, trades)
+        for name, ask in questions(DecisionCounts(), TradeCounts(), report.Reports()).items():
+            spent = []
+            for _ in range(rounds):
+                with database.connect() as c:
+                    started = time.perf_counter()
+                    ask(c)
+                    spent.append(time.perf_counter() - started)
+            yield name, statistics.median(spent)
+        database.dispose()

@@ -1,0 +1,105 @@
+"""A page costs the same in ten times as many trades. Counted in steps of SQLite's virtual machine, not timed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, Engine
+
+from pilotfish.cli import bench_pages
+from pilotfish.store import browse
+from pilotfish.store.database import open_database, snapshot
+from pilotfish.store.report import Reports
+from pilotfish.store.rollup import DecisionCounts, TradeCounts
+
+FEW, MANY = 1_500, 15_000
+STEP = 50
+GROWS = {
+    "overview: sources": "samples the newest 20,000 trades",
+    "latency: pace": "samples the newest 2,000 copies",
+    "latency: over time": "samples the newest 6,000 trades",
+    "latency: missing": "looks at the newest 20,000 trades",
+    "leaders: figures": "adds up all positions",
+    "leaders: report": "values every position, and goes through the last hour",
+    "overview: portfolios": "counts closed positions",
+    "positions, open": "sorts the open positions",
+    "positions, closed": "sorts the closed positions",
+    "overview: equity curve": "one look-up for each of 400 points",
+    "status: counts": "counts fills and open positions",
+    "trades by words": "finds the markets first",
+}
+"""What may grow with something other than the number of trades, or up to a bound."""
+
+
+@pytest.fixture(scope="module")
+def sizes(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Engine]:
+    made = {}
+    for trades in (FEW, MANY):
+        made[trades] = open_database(f"sqlite:///{tmp_path_factory.mktemp('size') / 'x.db'}")
+        bench_pages.fill_database(made[trades], trades)
+    return made
+
+
+def steps(c: Connection, ask: object) -> int:
+    """Virtual machine steps of a question, in units of :data:`STEP`; asked twice, since the first look may learn."""
+    raw = c.connection.dbapi_connection
+    assert raw is not None
+    count = 0
+
+    def counting() -> int:
+        nonlocal count
+        count += 1
+        return 0
+
+    assert callable(ask)
+    ask(c)
+    raw.set_progress_handler(counting, STEP)
+    ask(c)
+    raw.set_progress_handler(None, STEP)
+    return count
+
+
+def test_what_pages_ask_costs_the_same_in_ten_times_as_many_trades(sizes: dict[int, Engine]) -> None:
+    costs: dict[str, dict[int, int]] = {}
+    for trades, database in sizes.items():
+        with snapshot(database) as c:
+            for name, ask in bench_pages.questions(DecisionCounts(), TradeCounts(), Reports()).items():
+                costs.setdefault(name, {})[trades] = steps(c, ask)
+    assert set(GROWS) < set(costs)
+    for name, cost in costs.items():
+        if name not in GROWS:
+            assert cost[MANY] <= 1.5 * cost[FEW] + 20, (name, cost)
+
+
+def test_no_filter_of_a_leader_goes_through_everybody_elses_trades(sizes: dict[int, Engine]) -> None:
+    """The dearest case: a filter that nothing matches."""
+    nobody = "0x" + "f" * 40
+    rare = [
+        browse.TradeFilter(leader=nobody),
+        browse.TradeFilter(leader=nobody, reason="SKIP_SPREAD"),
+        browse.TradeFilter(leader=nobody, action="skip"),
+        browse.TradeFilter(reason="SKIP_RESET"),
+        browse.TradeFilter(action="wait"),
+        browse.TradeFilter(status="retracted"),
+        browse.TradeFilter(kind="backfill"),
+        browse.TradeFilter(token_id="5"),
+        browse.TradeFilter(portfolio="another", action="copy"),
+    ]
+    for wanted in rare:
+        with snapshot(sizes[MANY]) as c:
+            assert browse.trades(c, wanted, limit=50) == ([], None)
+            cost = steps(c, lambda c, wanted=wanted: browse.trades(c, wanted, limit=50))
+            assert cost < 60, (wanted, cost)
+
+
+def test_the_report_is_kept_up_to_the_same_figures(sizes: dict[int, Engine], tmp_path: Path) -> None:
+    with snapshot(sizes[MANY]) as c:
+        reports = Reports()
+        readiness = [reports.ready]
+        first = reports.report(c)
+        assert [*readiness, reports.ready] == [False, True]
+        assert reports.report(c) == first == Reports().report(c)
+        again = steps(c, reports.report)
+        whole = steps(c, lambda c: Reports().report(c))
+        assert again < whole / 2, "what is settled is not gone through again"
