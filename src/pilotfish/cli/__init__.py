@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish import __version__
 from pilotfish.app.logs import redact
-from pilotfish.cli import bench, demo, export, leaders, portfolio, report, run, settings, sim, status
+from pilotfish.cli import bench, demo, export, leaders, portfolio, report, run, settings, setup, sim, status
 from pilotfish.core.problem import Problem
 
 app = typer.Typer(
@@ -21,6 +21,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 _START, _LOOK, _CHANGE, _TOOLS = "Start", "Look", "Change", "Tools"
+app.command("init", rich_help_panel=_START)(setup.init)
+app.command("doctor", rich_help_panel=_START)(setup.doctor)
 app.command("run", rich_help_panel=_START)(run.run)
 app.command("web", rich_help_panel=_START)(run.web)
 app.command("demo", rich_help_panel=_START)(demo.demo)
