@@ -25,10 +25,12 @@ class Format(StrEnum):
 def export(
     kind: Kind = typer.Argument(help="What to export."),
     format_: Format = typer.Option(Format.JSON, "--format", help="json (one array) or csv."),
+    portfolio: str = typer.Option("", "--portfolio", help="Only of this portfolio."),
+    leader: str = typer.Option("", "--leader", help="Only of this leader's wallet."),
 ) -> None:
     """Write all rows of a kind to standard output. Works while a worker runs."""
     with snapshot(session.database(session.begin())) as c:
-        rows = exports.rows(c, kind.value)
+        rows = exports.rows(c, kind.value, portfolio=portfolio or None, leader=leader.lower() or None)
         if format_ is Format.CSV:
             sys.stdout.writelines(exports.csv_lines(rows))
             return

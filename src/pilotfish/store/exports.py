@@ -19,16 +19,19 @@ KINDS = (*queries.KINDS, "report", "equity")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def rows(c: Connection, kind: str) -> Iterator[Row]:
-    """All rows of a kind, oldest first; large kinds are read in pieces."""
+def rows(c: Connection, kind: str, *, portfolio: str | None = None, leader: str | None = None) -> Iterator[Row]:
+    """All rows of a kind, of a portfolio or leader if named, oldest first; large kinds are read in pieces."""
     if kind == "report":
-        yield from report.report(c)
+        yield from report.report(c, portfolio=portfolio, leader=leader)
     elif kind == "equity":
         e = t.equity_snapshots
-        for r in c.execution_options(yield_per=queries.STREAMED).execute(select(e).order_by(e.c.id)):
+        statement = select(e).order_by(e.c.id)
+        if portfolio is not None:
+            statement = statement.where(e.c.portfolio == portfolio)
+        for r in c.execution_options(yield_per=queries.STREAMED).execute(statement):
             yield {**{k: v for k, v in r._mapping.items() if k not in ("id", "at")}, "at": iso(r.at)}
     else:
-        yield from queries.export(c, kind)
+        yield from queries.export(c, kind, portfolio=portfolio, leader=leader)
 
 
 def csv_lines(found: Iterable[Row]) -> Iterator[str]:

@@ -221,10 +221,14 @@ KINDS: dict[str, tuple[Table, Callable[[Any], Row], tuple[str, ...]]] = {
 """What can be exported: the table, the shape of a row, the order."""
 
 
-def export(c: Connection, kind: str) -> Iterator[Row]:
-    """All rows of a kind, oldest first, read in pieces so that any number fits in memory."""
+def export(c: Connection, kind: str, **equal: object) -> Iterator[Row]:
+    """All rows of a kind, oldest first, read in pieces so that any number fits in memory. ``equal``: columns and what
+    they must be; ``None`` = any, and a column that the kind does not have is passed over."""
     table, shape, order = KINDS[kind]
     statement = select(table).order_by(*(table.c[name] for name in order))
+    for name, value in equal.items():
+        if value is not None and name in table.c:
+            statement = statement.where(table.c[name] == value)
     if kind == "holdings":
         statement = statement.where(table.c.shares_micro > 0)
     for row in c.execution_options(yield_per=STREAMED).execute(statement):

@@ -28,6 +28,7 @@ Id: TypeAlias = Annotated[int, Path(ge=0, le=LARGEST_ID)]
 Name: TypeAlias = Annotated[str | None, Query(max_length=100)]
 Wallet: TypeAlias = Annotated[str | None, Query(max_length=42, description="A leader's wallet.")]
 Action: TypeAlias = Literal["copy", "skip", "wait", "exit"]
+ExportKind: TypeAlias = Literal[exports.KINDS]  # type: ignore[valid-type]
 Row: TypeAlias = dict[str, Any]
 
 
@@ -164,15 +165,18 @@ def router(site: Site) -> APIRouter:
             return browse.audit(c, limit)
 
     @api.get("/export/{kind}.{format_}", response_class=StreamingResponse)
-    def export(kind: Literal[exports.KINDS], format_: Literal["csv", "json"]) -> StreamingResponse:  # type: ignore[valid-type]
-        """All rows of a kind, as a file."""
+    def export(
+        kind: ExportKind, format_: Literal["csv", "json"], portfolio: Name = None, leader: Wallet = None
+    ) -> StreamingResponse:
+        """All rows of a kind, of a portfolio or leader if named, as a file."""
         name = {"Content-Disposition": f'attachment; filename="pilotfish-{kind}.{format_}"'}
         media = "text/csv; charset=utf-8" if format_ == "csv" else "application/json"
-        return StreamingResponse(_lines(kind, format_), headers=name, media_type=media)
+        of = {"portfolio": portfolio, "leader": leader.lower() if leader else None}
+        return StreamingResponse(_lines(kind, format_, of), headers=name, media_type=media)
 
-    def _lines(kind: str, format_: str) -> Iterator[str]:
+    def _lines(kind: str, format_: str, of: dict[str, str | None]) -> Iterator[str]:
         with snapshot(database) as c:
-            rows = exports.rows(c, kind)
+            rows = exports.rows(c, kind, **of)
             if format_ == "csv":
                 yield from exports.csv_lines(rows)
                 return

@@ -1,4 +1,4 @@
-"""ECharts options."""
+"""ECharts options. Colours of text come from the page: it knows whether it is dark or light (``page.js``)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def equity_options(rows: list[dict[str, Any]], bankroll_micro: int) -> dict[str,
         best = max(best, row["equity_micro"])
         points.append([at, round(row["equity_micro"] / 1e6, 2)])
         falls.append([at, -round(100 * (best - row["equity_micro"]) / best, 3) if best else 0])
-    axis = {"axisLine": {"show": False}, "axisTick": {"show": False}, "axisLabel": {"color": "#8593a5"}}
+    axis = {"axisLine": {"show": False}, "axisTick": {"show": False}}
     lines = {"splitLine": {"lineStyle": {"color": "rgba(128,145,165,.18)"}}}
     return {
         "animation": False,
@@ -64,7 +64,7 @@ def equity_options(rows: list[dict[str, Any]], bankroll_micro: int) -> dict[str,
     }
 
 
-_AXIS: dict[str, Any] = {"axisLine": {"show": False}, "axisTick": {"show": False}, "axisLabel": {"color": "#8593a5"}}
+_AXIS: dict[str, Any] = {"axisLine": {"show": False}, "axisTick": {"show": False}}
 _LINES: dict[str, Any] = {"splitLine": {"lineStyle": {"color": "rgba(128,145,165,.18)"}}}
 COLOURS = ("#2f8fd8", "#c2703d", "#3f9e6e", "#8a63c9", "#c0475f", "#7d8a2f", "#2f9aa0", "#a0742f")
 """Line colours that tell apart on both backgrounds."""
@@ -84,7 +84,7 @@ def histogram_options(buckets: list[dict[str, Any]]) -> dict[str, Any]:
         "grid": {"left": 48, "right": 16, "top": 12, "bottom": 46},
         "tooltip": {"trigger": "axis", "confine": True},
         "xAxis": {"type": "category", "data": [name(b) for b in buckets], **_AXIS,
-                  "axisLabel": {"color": "#8593a5", "rotate": 38, "fontSize": 11}},
+                  "axisLabel": {"rotate": 38, "fontSize": 11}},
         "yAxis": {"type": "value", "minInterval": 1, **_AXIS, **_LINES},
         "series": [
             {
@@ -113,7 +113,7 @@ def lag_options(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "animation": False,
         "grid": {"left": 48, "right": 16, "top": 32, "bottom": 28},
-        "legend": {"top": 2, "right": 12, "textStyle": {"color": "#8593a5"}},
+        "legend": {"top": 2, "right": 12},
         "tooltip": {"trigger": "axis", "confine": True},
         "xAxis": {"type": "time", "splitNumber": 4, **_AXIS},
         "yAxis": {"type": "value", "name": "s", "scale": True, **_AXIS, **_LINES},
@@ -136,7 +136,7 @@ def compare_options(curves: dict[str, list[dict[str, Any]]], bankrolls: dict[str
     return {
         "animation": False,
         "grid": {"left": 56, "right": 16, "top": 34, "bottom": 28},
-        "legend": {"top": 4, "left": 56, "type": "scroll", "textStyle": {"color": "#8593a5"}},
+        "legend": {"top": 4, "left": 56, "type": "scroll"},
         "tooltip": {"trigger": "axis", "confine": True},
         "xAxis": {"type": "time", "splitNumber": 5, **_AXIS},
         "yAxis": {"type": "value", "name": "%", "scale": True, **_AXIS, **_LINES},

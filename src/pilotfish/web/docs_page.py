@@ -43,7 +43,7 @@ def _page(schema: dict[str, Any]) -> str:
 
 def _operation(schema: dict[str, Any], method: str, path: str, operation: dict[str, Any]) -> str:
     rows = "".join(_parameter(p) for p in operation.get("parameters", []))
-    table = f'<table class="grid"><thead><tr><th>parameter</th><th>kind</th><th></th></tr></thead>{rows}</table>'
+    table = f'<table class="grid"><thead><tr><th>parameter</th><th>kind</th><th>meaning</th></tr></thead>{rows}</table>'
     content = operation.get("requestBody", {}).get("content", {}).get("application/json")
     body = ""
     if content:

@@ -3,8 +3,9 @@ other people's text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
+from urllib.parse import urlencode
 
 from pilotfish.core.reasons import MEANING, Reason
 from pilotfish.core.units import MICRO
@@ -77,8 +78,9 @@ def side(name: str) -> str:
 
 
 def words(code: str) -> str:
-    """A reason or state code in words."""
-    return esc(code.split("_", 1)[-1].replace("_", " ").lower())
+    """A reason or state code in words, without the SKIP, WAIT or EXIT before it."""
+    prefix, _, rest = code.partition("_")
+    return esc((rest if prefix in ("SKIP", "WAIT", "EXIT") else code).replace("_", " ").lower())
 
 
 def verdict(action: str, reason: str, extra: str = "") -> str:
@@ -105,17 +107,47 @@ def options(choices: Iterable[tuple[str, str]], chosen: str) -> str:
     )
 
 
-def figure(name: str, value: str, note: str, extra: str = "") -> str:
+def figure(name: str, value: str, note: str, extra: str = "", title: str = "") -> str:
     """One of the large figures; ``value`` and ``note`` are HTML."""
     return (
-        f'<div class="card figure {extra}"><h2>{name}</h2><div class="value">{value}</div>'
+        f'<div class="card figure {extra}" title="{esc(title)}"><h2>{name}</h2><div class="value">{value}</div>'
         f'<div class="note">{note}</div></div>'
     )
 
 
+def th(text: str) -> str:
+    """A column's head; over buttons there is none."""
+    return f"<th>{text}</th>" if text else "<td></td>"
+
+
+def sortable(columns: Iterable[tuple[str, str, str]], path: str, keep: Mapping[str, str], by: str, *, up: bool) -> str:
+    """Column heads as links that sort: (name, text, class) each; without a name it does not sort."""
+    head = ""
+    for name, text, kind in columns:
+        if not name:
+            head += f'<th class="{kind}">{text}</th>' if text else "<td></td>"
+            continue
+        mine = name == by
+        sort = ("-" if up else "") + name if mine else "-" + name
+        sign = (" ▲" if up else " ▼") if mine else ""
+        here = f' aria-sort="{"ascending" if up else "descending"}"' if mine else ""
+        url = esc(f"{path}?{urlencode({**keep, 'sort': sort})}")
+        head += f'<th class="{kind}"{here}><a href="{url}">{text}{sign}</a></th>'
+    return head
+
+
+def copied_share(trades: int, copied: int, skipped: Mapping[str, int]) -> tuple[str, str]:
+    """How much of what could be copied was, and what that leaves out: of an order that is eaten in many fills a fixed
+    size is spent at the first."""
+    further = skipped.get("SKIP_SAME_ORDER", 0)
+    rest = trades - further
+    told = f"{further:,} further fills of orders already copied are left out" if further else ""
+    return (f"{100 * copied / rest:.0f} %" if rest > 0 else "–"), told
+
+
 def grid(kind: str, columns: Iterable[str], body: str, *, tall: bool = False) -> str:
     """A table that scrolls in itself. ``columns`` are HTML; one that begins with ``#`` holds numbers."""
-    head = "".join(f'<th class="num">{c[1:]}</th>' if c.startswith("#") else f"<th>{c}</th>" for c in columns)
+    head = "".join(f'<th class="num">{c[1:]}</th>' if c.startswith("#") else th(c) for c in columns)
     style = ' style="max-height:none"' if tall else ""
     return (
         f'<div class="scroll"{style} tabindex="0"><table class="grid {kind}"><thead><tr>{head}</tr></thead>'

@@ -73,7 +73,13 @@ def build(database: Engine, environment: dict[str, Value]) -> Doors:
     for page in PAGES:
         page.register(site, reader)
     ui.run_with(
-        app, title="pilotfish", dark=None, tailwind=False, show_welcome_message=False, favicon=STATIC / "icon.svg"
+        app,
+        title="pilotfish",
+        dark=None,
+        tailwind=False,
+        show_welcome_message=False,
+        favicon=STATIC / "icon.svg",
+        language="en-US",
     )
     return Doors(app, site.sessions, site.allowed_hosts)
 

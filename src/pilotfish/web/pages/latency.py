@@ -127,8 +127,8 @@ def _missing(rows: list[Row]) -> str:
     body = "".join(
         f'<tr><td class="when">{ago(r["traded_at"])}</td><td>{esc(short(r["leader"]))}</td>'
         f'<td class="wide">{esc(r["title"] or "unknown market")}</td>'
-        f"<td>{'the API' if r['missing'] == 'api' else 'the chain'} has not shown it</td>"
+        f"<td>{'the API' if r['missing'] == 'api' else 'the chain'}</td>"
         f"<td>{out('https://polygonscan.com/tx/' + r['tx_hash'], 'transaction')}</td></tr>"
         for r in rows
     )
-    return head + grid("rows", ("traded", "leader", "market", "", ""), body)
+    return head + grid("rows", ("traded", "leader", "market", "not shown by", "transaction"), body)

@@ -13,7 +13,21 @@ from pilotfish.store import browse, queries, settings_store, summaries
 from pilotfish.store.portfolios_store import MAIN
 from pilotfish.web.auth import is_admin
 from pilotfish.web.frame import frame, live, portfolio_picker
-from pilotfish.web.markup import ago, esc, figure, grid, money, out, price, shares, short, signed, words
+from pilotfish.web.markup import (
+    ago,
+    copied_share,
+    esc,
+    figure,
+    grid,
+    money,
+    out,
+    price,
+    shares,
+    short,
+    signed,
+    sortable,
+    words,
+)
 from pilotfish.web.pages.shortfall import parts_html
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
@@ -26,13 +40,13 @@ def register(site: Site, reader: Reader) -> None:
     """Put the pages at ``/leaders`` and ``/leaders/{wallet}``."""
 
     @ui.page("/leaders", title="pilotfish – leaders")
-    async def page(request: Request, portfolio: str = MAIN) -> None:
+    async def page(request: Request, portfolio: str = MAIN, sort: str = "") -> None:
         first = await reader.first_look()
         admin = is_admin(request)
 
         async def draw() -> dict[str, str]:
             rows, costs = await site.shared.get(("leaders", portfolio), EVERY, lambda c: _read(site, c, portfolio))
-            return {"table": _table(rows, costs, portfolio, admin=admin)}
+            return {"table": _table(rows, costs, portfolio, sort, admin=admin)}
 
         with frame(site, reader, request, "/leaders"):
             picker = portfolio_picker(first, portfolio, "/leaders")
@@ -103,15 +117,36 @@ def _read(site: Site, c: Connection, portfolio: str) -> tuple[list[Row], dict[st
 # -- the list --------------------------------------------------------------------------------------------------
 
 
-def _table(rows: list[Row], costs: dict[str, Row], portfolio: str, *, admin: bool) -> str:
+COLUMNS = (("leader", "leader", ""), ("trades", "trades", "num"), ("copied", "copied", "num"),
+           ("", "most skipped for", ""), ("ideal", "at his prices", "num"), ("actual", "we made", "num"),
+           ("lost", "lost on the way", "num"), ("open", "open", "num"), ("", "", ""))  # fmt: skip
+
+
+def _order(row: Row, cost: Row | None, by: str) -> Any:
+    """What a column sorts by."""
+    figures = {
+        "trades": row.get("trades", 0), "copied": row.get("copied", 0), "open": row.get("open_positions", 0),
+        "ideal": cost["ideal_micro"] if cost else 0, "actual": cost["actual_micro"] if cost else 0,
+        "lost": cost["difference_micro"] if cost else 0,
+    }  # fmt: skip
+    return figures[by] if by in figures else (row["label"] or row["wallet"]).lower()
+
+
+def _table(rows: list[Row], costs: dict[str, Row], portfolio: str, sort: str, *, admin: bool) -> str:
     if not rows:
         return (
             '<div class="empty"><b>Nobody is followed yet</b>Add somebody by wallet, profile URL or user name:'
             " <code>pilotfish leaders add WALLET --label NAME</code></div>"
         )
+    by, up = sort.removeprefix("-"), not sort.startswith("-")
+    if by in {name for name, *_ in COLUMNS if name}:
+        rows = sorted(rows, key=lambda r: _order(r, costs.get(r["wallet"]), by), reverse=not up)
     body = "".join(_line(r, costs.get(r["wallet"]), portfolio, admin=admin) for r in rows)
-    columns = ("leader", "#trades", "#copied", "most skipped for", "#at his prices", "#we made", "#lost on the way")
-    return grid("rows", (*columns, "#open", ""), body)
+    head = sortable(COLUMNS, "/leaders", {"portfolio": portfolio}, by, up=up)
+    return (
+        f'<div class="scroll" style="max-height:none" tabindex="0"><table class="grid rows"><thead><tr>{head}</tr>'
+        f"</thead><tbody>{body}</tbody></table></div>"
+    )
 
 
 def _line(r: Row, cost: Row | None, portfolio: str, *, admin: bool) -> str:
@@ -119,7 +154,7 @@ def _line(r: Row, cost: Row | None, portfolio: str, *, admin: bool) -> str:
     skips = list(r.get("skipped", {}).items())[:2]
     told = ", ".join(f"{words(reason)} {n}" for reason, n in skips) or "–"
     trades, copied = r.get("trades", 0), r.get("copied", 0)
-    share = f"{100 * copied / trades:.0f} %" if trades else "–"
+    share, left_out = copied_share(trades, copied, r.get("skipped", {}))
     ideal = signed(cost["ideal_micro"]) if cost else "–"
     actual = signed(cost["actual_micro"]) if cost else "–"
     lost = signed(-cost["difference_micro"]) if cost else "–"
@@ -129,7 +164,8 @@ def _line(r: Row, cost: Row | None, portfolio: str, *, admin: bool) -> str:
         f'<tr data-href="{url}"><td class="wide"><a href="{url}"><b>{name}</b></a>{paused}'
         f'<small class="mini"> {esc(short(r["wallet"]))} · last trade {ago(r.get("last_trade_at"))}</small></td>'
         f'<td class="num" data-l="trades">{trades}</td>'
-        f'<td class="num" data-l="copied">{copied}<small>{share}</small></td><td class="wide mini">{told}</td>'
+        f'<td class="num" data-l="copied" title="{left_out}">{copied}<small>{share}</small></td>'
+        f'<td class="wide mini">{told}</td>'
         f'<td class="num" data-l="at his prices">{ideal}</td><td class="num" data-l="we made">{actual}</td>'
         f'<td class="num" data-l="lost">{lost}</td><td class="num" data-l="open">{r.get("open_positions", 0)}</td>'
         f'<td class="go">{_buttons(r) if admin else ""}</td></tr>'
@@ -171,12 +207,11 @@ def _who(r: Row, *, admin: bool) -> str:
 
 def _figures(r: Row) -> str:
     trades, copied = r.get("trades", 0), r.get("copied", 0)
-    share = f"{100 * copied / trades:.0f} % copied" if trades else "none yet"
-
+    share, left_out = copied_share(trades, copied, r.get("skipped", {}))
     return '<div class="figures" style="grid-template-columns:repeat(auto-fit,minmax(150px,1fr))">' + "".join(
         (
             figure("Trades seen", f"{trades:,}", f"last {ago(r.get('last_trade_at'))}"),
-            figure("Copied", f"{copied:,}", share),
+            figure("Copied", f"{copied:,}", f"{share} of what could be" if trades else "none yet", title=left_out),
             figure("Realised PnL", signed(r.get("realized_pnl_micro", 0)), "on what was copied from him"),
             figure("Unrealised PnL", signed(r.get("unrealized_pnl_micro", 0)), f"{r.get('open_positions', 0)} open"),
             figure("Exposure", money(r.get("cost_micro", 0)), "at cost"),

@@ -39,6 +39,7 @@ def register(site: Site, reader: Reader) -> None:
         first = await reader.first_look()
         name = portfolio if first.portfolio(portfolio) else MAIN
         with frame(site, reader, request, "/"):
+            ui.html('<h1 class="vh">Overview</h1>', sanitize=False)
             begin = ui.html("", sanitize=False)
             if not first.leaders:
                 ui.html(_first_steps(site, request), sanitize=False)

@@ -13,7 +13,7 @@ from pilotfish.store import browse
 from pilotfish.store.portfolios_store import MAIN
 from pilotfish.web.auth import is_admin
 from pilotfish.web.frame import frame, live, portfolio_picker
-from pilotfish.web.markup import ago, esc, leader, market, money, options, price, shares, signed
+from pilotfish.web.markup import ago, esc, leader, market, money, options, price, shares, signed, sortable
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
 
@@ -21,7 +21,8 @@ EVERY = 1.0
 PAGE = 100
 STATES = (("open", "Open"), ("closed", "Closed"), ("resolved", "Resolved"), ("", "All"))
 COLUMNS = (("title", "market", ""), ("shares", "shares", "num"), ("cost", "cost", "num"), ("", "worth", "num"),
-           ("", "unrealised", "num"), ("realized", "realised", "num"), ("end", "market ends", ""))  # fmt: skip
+           ("", "unrealised", "num"), ("realized", "realised", "num"), ("end", "ends, or ended", ""),
+           ("", "", ""))  # fmt: skip
 Row = dict[str, Any]
 
 
@@ -52,10 +53,11 @@ def register(site: Site, reader: Reader) -> None:
 
         with frame(site, reader, request, "/positions"):
             picker = portfolio_picker(first, portfolio, "/positions", {"status": status})
+            of = esc(urlencode({"portfolio": portfolio, **({"leader": leader.lower()} if leader else {})}))
             ui.html(
                 '<div class="title"><h1>Positions</h1><p>What was copied, kept apart by leader.</p>'
                 f'<span class="space"></span>{picker}'
-                '<a class="button" href="/api/v1/export/positions.csv">CSV</a></div>',
+                f'<a class="button" href="/api/v1/export/positions.csv?{of}">CSV</a></div>',
                 sanitize=False,
             )
             with ui.element("section").classes("card"):
@@ -90,17 +92,7 @@ def _table(
             "resolved": "<b>No market was resolved yet</b>Positions come here when their market has paid out.",
         }.get(keep["status"], "<b>There are no positions yet</b>")
         return f'<div class="empty">{empty}</div>'
-    head = ""
-    for name, text, kind in COLUMNS:
-        if not name:
-            head += f'<th class="{kind}">{text}</th>'
-            continue
-        mine = name == order[0]
-        sort = ("-" if order[1] else "") + name if mine else "-" + name
-        sign = (" ▲" if order[1] else " ▼") if mine else ""
-        here = f' aria-sort="{"ascending" if order[1] else "descending"}"' if mine else ""
-        url = esc(urlencode({**keep, "sort": sort}))
-        head += f'<th class="{kind}"><a href="/positions?{url}"{here}>{text}{sign}</a></th>'
+    head = sortable(COLUMNS, "/positions", keep, order[0], up=order[1])
     body = "".join(_line(r, admin=admin) for r in rows)
     pages = -(-total // PAGE)
     links = [
@@ -109,7 +101,7 @@ def _table(
         if 1 <= n <= pages
     ]
     return (
-        f'<div class="scroll" style="max-height:none" tabindex="0"><table class="grid rows"><thead><tr>{head}<th></th>'
+        f'<div class="scroll" style="max-height:none" tabindex="0"><table class="grid rows"><thead><tr>{head}'
         f'</tr></thead><tbody>{body}</tbody></table></div><div class="pager">{"".join(links)}'
         f"<span>{total:,} positions{f', page {number} of {pages}' if pages > 1 else ''}</span></div>"
     )
@@ -121,11 +113,11 @@ def _line(r: Row, *, admin: bool) -> str:
     average = f"<small>at {price(r['cost_micro'] / r['shares_micro'])}</small>" if held else ""
     bids = f"<small>bids {price(r['mark_price'])}</small>" if held else ""
     if r["status"] == "resolved":
-        end = f"paid {price(r['payout'])}<small>{ago(r['closed_at'])}</small>"
+        name, end = "paid", f"{price(r['payout'])} a share<small>{ago(r['closed_at'])}</small>"
     elif held:
-        end = ago(r["market_end"])
+        name, end = "ends", ago(r["market_end"])
     else:
-        end = f"sold <small>{ago(r['closed_at'])}</small>"
+        name, end = "sold", f"<small>{ago(r['closed_at'])}</small>"
     body = esc(json.dumps({"portfolio": r["portfolio"], "token_id": r["token_id"], "leader": r["leader"]}))
     button = (
         f'<button type="button" data-post="/api/v1/positions/close" data-body="{body}" data-done'
@@ -140,5 +132,5 @@ def _line(r: Row, *, admin: bool) -> str:
         f'<td class="num" data-l="worth">{money(r["value_micro"])}{bids}</td>'
         f'<td class="num" data-l="unrealised">{signed(r["unrealized_pnl_micro"])}</td>'
         f'<td class="num" data-l="realised">{signed(r["realized_pnl_micro"])}</td>'
-        f'<td class="when" data-l="ends">{end}</td><td class="go">{button}</td></tr>'
+        f'<td class="when" data-l="{name}">{end}</td><td class="go">{button}</td></tr>'
     )

@@ -88,11 +88,21 @@ def _settings(effective: dict[str, Effective], portfolio: str, leader: str, *, a
     for name, rows in groups.items():
         lines = "".join(_setting(e, query, level, admin=admin) for e in rows)
         note = '<span class="note">read from the environment at start</span>' if name == "Process" else ""
+        if name == "Alerts" and admin:
+            note = (
+                '<span class="note"><button type="button" data-post="/api/v1/alerts/test" data-done="A test was sent">'
+                "Send a test</button></span>"
+            )
         body += (
             f'<section class="card group" id="{quote(name)}"><div class="head"><h2>{esc(name)}</h2>{note}</div>'
             f"{lines}</section>"
         )
-    return f'<nav class="groups" aria-label="Groups">{links}</nav>{body}'
+    find = (
+        '<input type="search" data-filter placeholder="find a setting" aria-label="Find a setting" autocomplete="off">'
+        '<label class="check"><input type="checkbox" data-changed> changed only</label>'
+    )
+    none = '<p class="card empty" data-none hidden>No setting is called so.</p>'
+    return f'<nav class="groups" aria-label="Groups">{links}{find}</nav>{body}{none}'
 
 
 def _setting(e: Effective, query: str, level: str, *, admin: bool) -> str:

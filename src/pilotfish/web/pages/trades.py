@@ -47,11 +47,12 @@ def register(site: Site, reader: Reader) -> None:
 
         with frame(site, reader, request, "/trades"):
             picker = portfolio_picker(first, portfolio, "/trades", keep)
+            of = esc(urlencode({"portfolio": portfolio, **({"leader": given["leader"]} if given["leader"] else {})}))
             ui.html(
                 '<div class="title"><h1>Trades</h1><p>Every trade of every leader, copied or with the reason why not.'
                 f'</p><span class="space"></span>{picker}'
-                '<a class="button" href="/api/v1/export/trades.csv">CSV: trades</a>'
-                '<a class="button" href="/api/v1/export/decisions.csv">CSV: decisions</a></div>',
+                f'<a class="button" href="/api/v1/export/trades.csv?{of}">CSV: trades</a>'
+                f'<a class="button" href="/api/v1/export/decisions.csv?{of}">CSV: decisions</a></div>',
                 sanitize=False,
             )
             with ui.element("section").classes("card"):
@@ -74,10 +75,12 @@ def _filters(leaders: list[Row], given: dict[str, str], portfolio: str) -> str:
         if any(given.values())
         else ""
     )
+    told = f" ({chosen})" if (chosen := sum(1 for name, value in given.items() if value and name != "q")) else ""
     return (
-        '<form class="filters" method="get" action="/trades" data-auto>'
+        '<form class="filters folding" method="get" action="/trades" data-auto>'
         f'<input type="hidden" name="portfolio" value="{esc(portfolio)}">{token}'
         f'<label>Market<input name="q" type="search" value="{esc(given["q"])}" placeholder="words of it"></label>'
+        + f'<button type="button" class="unfold" data-unfold aria-expanded="false">More filters{told}</button>'
         + select("leader", "Leader", whom)
         + select("action", "Decision", [ANY, ("copy", "copied"), ("skip", "skipped"), ("wait", "waiting")])
         + select("reason", "Reason", reasons)

@@ -8,6 +8,25 @@
   };
   restore();
 
+  // -- charts take their text colours from the page
+  const painted = new WeakMap();
+  const paint = () => {
+    const style = getComputedStyle(document.body);
+    const soft = style.getPropertyValue("--soft").trim(), text = style.getPropertyValue("--text").trim();
+    const card = style.getPropertyValue("--card").trim(), line = style.getPropertyValue("--line").trim();
+    const axis = { axisLabel: { color: soft }, nameTextStyle: { color: soft } };
+    for (const element of document.querySelectorAll(".chart")) {
+      const chart = window.getElement && getElement(element.id.slice(1)) && getElement(element.id.slice(1)).chart;
+      if (!chart || painted.get(chart) === soft) continue;
+      painted.set(chart, soft);
+      chart.setTheme({
+        categoryAxis: axis, valueAxis: axis, timeAxis: axis, legend: { textStyle: { color: soft } },
+        tooltip: { backgroundColor: card, borderColor: line, textStyle: { color: text } },
+      });
+    }
+  };
+  setInterval(paint, 250);
+
   // -- relative times
   const ago = (then) => {
     const s = Math.round((Date.now() - then) / 1000);
@@ -141,6 +160,31 @@
       dialog(content, "Details", "drawer");
     } catch (problem) { toast("The details cannot be read: " + problem.message, true); }
   };
+
+  // Settings by a word of theirs, or only what is changed.
+  const sift = () => {
+    const word = (document.querySelector("[data-filter]").value || "").trim().toLowerCase();
+    const changed = document.querySelector("[data-changed]").checked;
+    let found = 0;
+    for (const group of document.querySelectorAll(".group")) {
+      let some = 0;
+      for (const one of group.querySelectorAll(".setting")) {
+        const text = one.firstElementChild.textContent.toLowerCase();
+        one.hidden = !text.includes(word) || (changed && !one.classList.contains("changed"));
+        some += one.hidden ? 0 : 1;
+      }
+      group.hidden = some === 0;
+      found += some;
+    }
+    document.querySelector("[data-none]").hidden = found > 0;
+  };
+  document.addEventListener("input", (e) => { if (e.target.matches("[data-filter],[data-changed]")) sift(); });
+  document.addEventListener("click", (e) => {
+    const button = e.target.closest && e.target.closest("[data-unfold]");
+    if (!button) return;
+    const open = button.closest("form").classList.toggle("unfolded");
+    button.setAttribute("aria-expanded", open ? "true" : "false");
+  });
 
   // Forms that write. Fields are collected by name; data-wrap puts the marked ones under one key.
   const collect = (form) => {
