@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -53,9 +54,11 @@ class Watched:
         assert width[0] <= width[1], (self.page.url, width)
 
 
-def window(browser: Browser, address: str, width: int = 1440, token: str = "") -> Watched:
+def window(
+    browser: Browser, address: str, width: int = 1440, token: str = "", theme: Literal["light", "dark"] = "light"
+) -> Watched:
     """A window, signed in if there is a token."""
-    page = browser.new_context(viewport={"width": width, "height": 900}).new_page()
+    page = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme).new_page()
     watched = Watched(page, address)
     if token:
         page.goto(f"{address}/login")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from tests.rig import WALLET, WALLET_2, Pilot, Stand, rig, until
@@ -265,6 +266,79 @@ def _nameless(page: Page) -> list[str]:
              || e.title || e.placeholder)).map(e => e.outerHTML.slice(0, 120))"""
     )
     return found
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_is_readable_for_everybody(desk: Desk, theme: Any) -> None:
+    """axe-core: contrast AA, names, roles, order of headings, for who looks, listens or uses keys only."""
+    seen = window(desk.browser, desk.address, token=TOKEN, theme=theme)
+    paths = ("/", "/leaders", f"/leaders/{WALLET}", "/trades", "/positions", "/positions?status=closed", "/latency",
+             "/portfolios", "/settings", "/login", "/api/docs")  # fmt: skip
+    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"]}
+    for path in paths:
+        seen.page.goto(desk.address + path)
+        seen.page.wait_for_load_state("networkidle")
+        if path == "/trades":
+            seen.page.locator("[data-drawer]").first.click()
+            seen.page.locator("dialog .trace").first.wait_for()
+        found = Axe().run(seen.page, options=rules).response["violations"]
+        assert [(v["id"], n["html"][:120]) for v in found for n in v["nodes"]] == [], (theme, path)
+
+
+def test_a_setting_is_found_by_a_word_and_what_is_changed_is_shown_alone(desk: Desk) -> None:
+    seen = desk.seen()
+    page = seen.open("/settings")
+    page.get_by_label("Find a setting").fill("stale")
+    expect(page.locator(".setting:visible b")).to_have_text(
+        ["api_health_stale_ms", "polygon_health_stale_ms", "local_book_stale_ms"]
+    )
+    page.get_by_label("Find a setting").fill("no such thing")
+    page.get_by_text("No setting is called so.").wait_for()
+    page.get_by_label("Find a setting").fill("spread")
+    page.get_by_label("changed only").check()
+    expect(page.locator(".setting:visible b")).to_have_text(["max_spread_bps"])
+    page.get_by_label("Find a setting").fill("")
+    page.get_by_label("changed only").uncheck()
+    page.get_by_role("button", name="Send a test").click()
+    expect(page.locator(".toast")).to_contain_text("alert_urls is empty")
+    seen.wrong = [w for w in seen.wrong if "400" not in w]
+    seen.clean()
+
+
+def test_leaders_are_sorted_by_any_figure(desk: Desk) -> None:
+    seen = desk.seen(admin=False)
+    desk.pilot.cli("leaders", "add", WALLET_2, "--label", "zz quiet")
+    page = seen.open("/leaders")
+    rows = page.locator("table.rows tbody tr")
+    expect(rows).to_have_count(2)
+    page.get_by_role("link", name="trades", exact=True).click()
+    page.wait_for_url("**sort=-trades**")
+    expect(rows.first).to_contain_text(HOSTILE)
+    expect(page.locator("th[aria-sort=descending]")).to_contain_text("trades")
+    page.get_by_role("link", name="trades ▼").click()
+    page.wait_for_url("**sort=trades**")
+    expect(rows.first).to_contain_text("zz quiet")
+    desk.pilot.cli("leaders", "remove", WALLET_2)
+    expect(rows).to_have_count(1)
+    seen.clean()
+
+
+def test_ten_tabs_all_show_what_happens(desk: Desk) -> None:
+    """Each open tab shows a new decision; ``test_shared`` shows that all tabs together read once."""
+    tabs = [desk.seen(admin=False) for _ in range(10)]
+    for tab in tabs:
+        tab.open("/").locator(".feed tbody tr").first.wait_for()
+    before = desk.get("/trades?limit=1")["data"][0]["id"]
+    trade = desk.stand.fill(desk.token, "BUY", 77)
+    for tab in tabs:
+        tab.page.locator(".feed tbody tr", has_text="77.00").first.wait_for(timeout=5_000)
+        tab.clean()
+    (newest,) = desk.get("/trades?limit=1")["data"]
+    assert newest["id"] > before
+    assert newest["tx_hash"] == trade["tx_hash"]
+    assert newest["decision"]["action"] in ("copy", "skip")
+    for tab in tabs:
+        tab.page.context.close()
 
 
 def test_a_lost_connection_shows_and_recovers(desk: Desk) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import csv
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,13 +15,17 @@ from fastapi.testclient import TestClient
 from hypothesis import given, settings
 from sqlalchemy import Engine
 
+from pilotfish.cli.run import ListenError, check_host
 from pilotfish.core.effects import Insert, Update, Upsert, WipePaper
 from pilotfish.store import leaders_store
+from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
 from pilotfish.store.writer import write
-from pilotfish.web import server
+from pilotfish.web import probes, server
 from pilotfish.web.auth import Doors
+from pilotfish.web.reader import Reader
 from pilotfish.web.sessions import Sessions
+from pilotfish.web.site import Site
 from tests.desk import LEADER, OTHER, START, TOKEN, Desk, api_fill
 
 ADMIN = "the-admin-token"
@@ -51,6 +57,12 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 def application(database: Engine) -> Any:
     nowhere = dict.fromkeys(("data_api_url", "gamma_api_url"), "http://127.0.0.1:9")
     return server.build(database, {"admin_token": ADMIN, **nowhere})
+
+
+def alone(database: Engine) -> Doors:
+    """REST behind its doors, without pages."""
+    site = Site(database, {"admin_token": ADMIN})
+    return Doors(server.application(site, Reader(database)), site.sessions)
 
 
 @pytest.fixture
@@ -221,3 +233,100 @@ def _exercise(operation: Any, seen: list[str], client: TestClient) -> None:
         seen.append(case.path)
 
     check()
+
+
+HOSTILE = ('=cmd|"/c calc"!A0', "+1+1", "-2+3", "@SUM(A1)", "\t=1", "<script>alert(1)</script>", 'a"b,c\nd')
+
+
+def test_a_spreadsheet_takes_nothing_in_a_csv_for_a_formula_and_json_stays_as_it_is(tmp_path: Path) -> None:
+    database = filled(tmp_path)
+    with database.begin() as c:
+        for number, title in enumerate(HOSTILE, start=1):
+            c.execute(t.trades.update().where(t.trades.c.id == number).values(title=title))
+        c.execute(t.leaders.update().values(label="=HYPERLINK(1)"))
+    with TestClient(alone(database), base_url=LOCAL) as client:
+        trades = list(csv.DictReader(io.StringIO(client.get("/api/v1/export/trades.csv").text, newline="")))
+        assert len(trades) == 6
+        for row, title in zip(trades, HOSTILE, strict=False):
+            assert row["title"].removeprefix("'") == title
+            assert row["title"][0] not in "=+-@\t\r\n"
+        for row in csv.DictReader(io.StringIO(client.get("/api/v1/export/report.csv").text, newline="")):
+            assert row["label"] == "'=HYPERLINK(1)"
+        assert [r["title"] for r in client.get("/api/v1/export/trades.json").json()] == list(HOSTILE[:6])
+        for path in ("/parts/trade/6", "/api/docs"):
+            assert "<script>alert" not in client.get(path).text
+    database.dispose()
+
+
+def test_exports_of_one_portfolio_or_leader(rest: TestClient) -> None:
+    everything = rest.get("/api/v1/export/decisions.json").json()
+    assert rest.get("/api/v1/export/decisions.json", params={"portfolio": "main"}).json() == everything
+    assert rest.get("/api/v1/export/decisions.json", params={"portfolio": "another"}).json() == []
+    assert rest.get("/api/v1/export/trades.json", params={"leader": OTHER}).json() == []
+    assert len(rest.get("/api/v1/export/trades.json", params={"leader": LEADER.upper()}).json()) == 6
+
+
+def test_secrets_are_in_no_answer_and_not_in_the_audit_trail(rest: TestClient) -> None:
+    address = "ntfys://my-very-secret-topic"
+    answer = rest.patch("/api/v1/settings", json={"alert_urls": address}, headers=AS_ADMIN)
+    assert answer.json()[0]["value"] == "[set]"
+    nonsense = rest.patch("/api/v1/settings", json={"alert_urls": "what://ever"}, headers=AS_ADMIN)
+    assert nonsense.status_code == 400
+    assert "entry 1 (what) is not an Apprise address" in nonsense.json()["detail"]
+    assert rest.patch("/api/v1/settings", json={"alert_on": "weather"}, headers=AS_ADMIN).status_code == 400
+    for path in ("/api/v1/settings", "/api/v1/settings/audit", "/settings", "/metrics", "/api/v1/status"):
+        assert "my-very-secret-topic" not in rest.get(path).text, path
+    assert rest.get("/api/v1/settings/secrets", headers=AS_ADMIN).status_code == 200
+    assert rest.get("/api/v1/settings/audit").json()[0]["new"] == "[set]"
+    assert rest.patch("/api/v1/settings", json={"alert_urls": None}, headers=AS_ADMIN).status_code == 200
+    assert rest.post("/api/v1/alerts/test", headers=AS_ADMIN).status_code == 400
+
+
+def test_a_reset_without_a_worker_is_done_at_once(tmp_path: Path) -> None:
+    database = filled(tmp_path)
+    with TestClient(alone(database), base_url=LOCAL) as client:
+        assert client.post("/api/v1/admin/reset", json={"portfolio": "nobody"}, headers=AS_ADMIN).status_code == 400
+        assert len(client.get("/api/v1/fills").json()["data"]) == 6
+        answer = client.post("/api/v1/admin/reset", json={"portfolio": "main"}, headers=AS_ADMIN)
+        assert answer.json() == {"command": None, "status": "done"}
+        assert client.get("/api/v1/fills").json()["data"] == []
+        assert client.get("/api/v1/positions", params={"open_only": False}).json() == []
+        assert client.get("/api/v1/portfolios").json()[0]["cash_micro"] == 10**10
+        assert len(client.get("/api/v1/trades").json()["data"]) == 6
+        assert all(line["fills"] == 0 for line in client.get("/api/v1/report").json())
+    database.dispose()
+
+
+def test_probes_tell_machines_what_is_wrong(rest: TestClient, database: Engine) -> None:
+    assert rest.get("/healthz").json()["status"] == "ok"
+    ready = rest.get("/readyz")
+    assert (ready.status_code, ready.json()["why"]) == (503, ["no worker has run yet"])
+    metrics = rest.get("/metrics").text
+    assert "pilotfish_worker_up 0.0" in metrics
+    assert 'pilotfish_decisions_total{action="copy"' in metrics
+    healthy = {"healthy": True, "detail": "", "logs": 1, "reconnects": 0, "requests": 1, "errors": 0, "commits": 1,
+               "backlog": 0}  # fmt: skip
+    worker: dict[str, Any] = {name: dict(healthy) for name in ("api", "polygon", "books", "database")}
+    worker |= {"mode": {"effectiveTriggerMode": "both"}, "counts": {}}
+    for ill, mode, why in (
+        ((), "both", []),
+        (("polygon",), "both", []),
+        (("polygon",), "polygon", ["Polygon"]),
+        (("api",), "api", ["the Data API"]),
+        (("api", "polygon"), "both", ["the Data API"]),
+        (("database",), "both", ["the database"]),
+    ):
+        state = {**worker, "mode": {"effectiveTriggerMode": mode}, **{n: {**healthy, "healthy": False} for n in ill}}
+        told = probes.not_ready(state, 0.1)
+        assert [x.partition(":")[0] for x in told] == why, (ill, mode)
+    assert probes.not_ready(worker, 60.0) == ["the worker said nothing for 60 s"]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
+def test_a_public_bind_without_both_tokens_is_refused(host: str) -> None:
+    for env in ({}, {"admin_token": "a"}, {"view_token": "b"}):
+        with pytest.raises(ListenError, match="ADMIN_TOKEN and VIEW_TOKEN"):
+            check_host(dict(env), host)
+    check_host({"admin_token": "a", "view_token": "b"}, host)
+    for local in ("127.0.0.1", "::1", "localhost"):
+        check_host({}, local)

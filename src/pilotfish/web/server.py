@@ -31,10 +31,9 @@ STATIC = Path(__file__).parent / "static"
 PAGES = (overview, leaders, trades, positions, latency, portfolios, settings)
 
 
-def build(database: Engine, environment: dict[str, Value]) -> Doors:
-    """The application behind its doors: REST, probes, pages."""
-    site = Site(database, environment)
-    reader, preview = Reader(database), Preview(environment)
+def application(site: Site, reader: Reader) -> FastAPI:
+    """REST, probes and fragments, without doors and pages."""
+    preview = Preview(site.environment)
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
@@ -69,18 +68,20 @@ def build(database: Engine, environment: dict[str, Value]) -> Doors:
         login.router(site.sessions), parts.router(site, preview), docs_page.router(app),
     ):  # fmt: skip
         app.include_router(router)
+    return app
+
+
+def build(database: Engine, environment: dict[str, Value]) -> Doors:
+    """The whole dashboard behind its doors. Once a process: the pages' framework has one application."""
+    site, reader = Site(database, environment), Reader(database)
+    app = application(site, reader)
     nicegui_app.add_static_files("/static", str(STATIC))
     for page in PAGES:
         page.register(site, reader)
     ui.run_with(
-        app,
-        title="pilotfish",
-        dark=None,
-        tailwind=False,
-        show_welcome_message=False,
-        favicon=STATIC / "icon.svg",
+        app, title="pilotfish", dark=None, tailwind=False, show_welcome_message=False, favicon=STATIC / "icon.svg",
         language="en-US",
-    )
+    )  # fmt: skip
     return Doors(app, site.sessions, site.allowed_hosts)
 
 

@@ -1,0 +1,184 @@
+"""The same numbers everywhere: pages, REST, commands, exports, metrics and the stream, on one seeded run."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import urllib.request
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.rig import Pilot, Stand, rig, until
+from tests.web.chromium import window
+
+pytestmark = pytest.mark.slow
+MICRO = 1_000_000
+TRADES = 60
+
+
+def settled(stand: Stand, pilot: Pilot) -> bool:
+    """All that the venue made has been seen by both sources, decided and worked off, and valued since."""
+    truth = stand.get("/truth")
+    counts = pilot.status()["counts"]
+    working = [i for i in pilot.export("intents") if i["state"] in ("pending", "working")]
+    done = counts["seen_by_both"] == truth["trades"] and not counts["decisions"]["waiting"] and not working
+    return bool(truth["settled"] and done and valued(pilot))
+
+
+def valued(pilot: Pilot) -> bool:
+    """The newest valuation is that of the positions as they are."""
+    worth: Counter[str] = Counter()
+    for p in pilot.export("positions"):
+        worth[p["portfolio"]] += p["value_micro"]
+    return all(p["positions_value_micro"] == worth[p["name"]] for p in pilot.status()["portfolios"])
+
+
+def money(micro: int) -> str:
+    """As pages show it, without sign."""
+    return f"{abs(micro) / MICRO:,.2f}"
+
+
+def figures(page: Page) -> dict[str, str]:
+    """The large figures of a page."""
+    found: dict[str, str] = page.evaluate(
+        "Object.fromEntries([...document.querySelectorAll('.figure')].map(e =>"
+        " [e.querySelector('h2').textContent, e.querySelector('.value').textContent.trim()]))"
+    )
+    return found
+
+
+def test_pages_rest_commands_and_exports_show_the_same_numbers(tmp_path: Path, browser: Browser) -> None:
+    with rig(tmp_path, "--seed", "11", "--speed", "4", "--paused", mark_interval_ms=500) as (stand, pilot):
+        leaders = stand.get("")["leaders"]
+        for leader in leaders:
+            pilot.cli("leaders", "add", leader["wallet"], "--label", leader["label"])
+        pilot.start()
+        pilot.cli("portfolio", "clone", "main", "half", "--set", "fixed_usdc=12.5")
+        until("both portfolios", lambda: pilot.logged("portfolio taken up"))
+        address = pilot.start_web()
+
+        def get(path: str) -> Any:
+            with urllib.request.urlopen(f"{address}/api/v1{path}", timeout=10) as answer:
+                return json.load(answer)
+
+        stand.post("/resume")
+        until("enough trades", lambda: stand.get("/truth")["trades"] >= TRADES, 60)
+        stand.post("/pause")
+        until("settled", lambda: settled(stand, pilot), 60)
+
+        kinds = ("trades", "decisions", "intents", "fills", "positions", "ledger")
+        rows = {kind: pilot.export(kind) for kind in kinds}
+        status, report = pilot.status(), json.loads(pilot.cli("report", "--json"))
+        assert json.loads(pilot.cli("verify", "--json")) == {"verify": "ok"}
+        assert len(rows["trades"]) >= TRADES
+        assert len(rows["fills"]) > 10
+
+        # exports: JSON and CSV, command and REST
+        for kind in kinds:
+            with urllib.request.urlopen(f"{address}/api/v1/export/{kind}.json", timeout=10) as answer:
+                assert json.load(answer) == rows[kind], kind
+            with urllib.request.urlopen(f"{address}/api/v1/export/{kind}.csv", timeout=10) as answer:
+                read = list(csv.DictReader(io.StringIO(answer.read().decode())))
+            for field in ("shares_micro", "usdc_micro", "amount_micro", "fee_micro"):
+                if rows[kind] and field in rows[kind][0]:
+                    want = [r[field] for r in rows[kind]]
+                    assert [int(r[field].lstrip("'")) if r[field] else None for r in read] == want, (kind, field)
+
+        # REST against exports
+        for kind in ("trades", "decisions", "fills"):
+            assert [r["id"] for r in get(f"/{kind}?limit=1000")["data"]] == [r["id"] for r in rows[kind]][::-1]
+        held = {(p["portfolio"], p["leader"], p["token_id"]): p for p in rows["positions"] if p["shares_micro"]}
+        told = {(p["portfolio"], p["leader"], p["token_id"]): p for p in get("/positions")}
+        assert {k: v["shares_micro"] for k, v in told.items()} == {k: v["shares_micro"] for k, v in held.items()}
+        listed = json.loads(pilot.cli("positions", "list", "--json"))
+        assert {(p["portfolio"], p["leader"], p["token_id"]): p["cost_micro"] for p in listed} == {
+            k: v["cost_micro"] for k, v in held.items()
+        }
+
+        # counts
+        counts = get("/status")["counts"]
+        assert counts == status["counts"]
+        assert counts["trades"] == len(rows["trades"]) == stand.get("/truth")["trades"]
+        assert counts["fills"] == len(rows["fills"])
+        by_reason = Counter(d["reason"] for d in rows["decisions"])
+        assert counts["decisions"]["copied"] == by_reason["COPY"] > 0
+        assert counts["decisions"]["skipped"] == {r: n for r, n in sorted(by_reason.items()) if r.startswith("SKIP")}
+        assert (
+            get("/latency")["api_behind_chain_ms"] == json.loads(pilot.cli("latency", "--json"))["api_behind_chain_ms"]
+        )
+
+        # portfolios
+        portfolios = {p["name"]: p for p in get("/portfolios")}
+        assert list(portfolios.values()) == json.loads(pilot.cli("portfolio", "list", "--json")) == status["portfolios"]
+        for name, p in portfolios.items():
+            cash = sum(e["amount_micro"] for e in rows["ledger"] if e["portfolio"] == name)
+            mine = [x for x in rows["positions"] if x["portfolio"] == name]
+            assert p["cash_micro"] == p["bankroll_micro"] + cash
+            assert p["realized_pnl_micro"] == sum(x["realized_pnl_micro"] for x in mine)
+            assert p["unrealized_pnl_micro"] == sum(x["unrealized_pnl_micro"] for x in mine)
+            assert p["fees_micro"] == sum(f["fee_micro"] for f in rows["fills"] if f["portfolio"] == name)
+            assert p["exposure_micro"] == sum(x["cost_micro"] for x in mine)
+            assert p["open_positions"] == sum(1 for x in mine if x["shares_micro"])
+            assert get(f"/equity?portfolio={name}")[-1]["equity_micro"] == p["equity_micro"]
+            earned = sum(r["actual_micro"] for r in report if r["portfolio"] == name)
+            assert p["equity_micro"] - p["bankroll_micro"] == earned
+        assert get("/report") == report
+
+        # machines
+        with urllib.request.urlopen(f"{address}/metrics", timeout=10) as answer:
+            metrics = answer.read().decode()
+        for name, p in portfolios.items():
+            equity = re.search(rf'pilotfish_equity_usdc{{portfolio="{name}"}} (\S+)', metrics)
+            assert equity is not None
+            assert round(float(equity[1]) * MICRO) == p["equity_micro"]
+        with urllib.request.urlopen(f"{address}/api/v1/stream?seconds=0", timeout=10) as answer:
+            events = answer.read().decode().split("\n\n")
+        spoken = json.loads(next(e for e in events if e.startswith("event: status")).split("data: ", 1)[1])
+        assert {p["name"]: p["equity_micro"] for p in spoken["portfolios"]} == {
+            n: p["equity_micro"] for n, p in portfolios.items()
+        }
+
+        # pages
+        seen = window(browser, address)
+        for name, p in portfolios.items():
+            page = seen.open(f"/?portfolio={name}")
+            page.locator(".figure.first").wait_for()
+            shown = figures(page)
+            assert shown["Equity, USDC"] == money(p["equity_micro"])
+            assert shown["Cash"] == money(p["cash_micro"])
+            assert money(p["realized_pnl_micro"]) in shown["Realised PnL"]
+            assert money(p["unrealized_pnl_micro"]) in shown["Unrealised PnL"]
+            assert shown["Fees paid"] == money(p["fees_micro"])
+            assert shown["Exposure"] == money(p["exposure_micro"])
+            assert page.locator(".held tbody tr").count() == p["open_positions"]
+        page = seen.open("/leaders")
+        for line in [r for r in report if r["portfolio"] == "main"]:
+            row = page.locator("table.rows tbody tr", has_text=line["label"]).locator("td").all_inner_texts()
+            assert money(line["ideal_micro"]) in row[4]
+            assert money(line["actual_micro"]) in row[5]
+            assert money(line["difference_micro"]) in row[6]
+        for leader in leaders:
+            figure = get(f"/leaders/{leader['wallet']}")
+            page = seen.open(f"/leaders/{leader['wallet']}")
+            page.locator(".figure").first.wait_for()
+            shown = figures(page)
+            mine = [d for d in rows["decisions"] if (d["portfolio"], d["leader"]) == ("main", leader["wallet"])]
+            assert shown["Trades seen"] == f"{len(mine):,}" == f"{figure['trades']:,}"
+            assert shown["Copied"] == str(sum(d["action"] == "copy" for d in mine)) == str(figure["copied"])
+            assert money(figure["realized_pnl_micro"]) in shown["Realised PnL"]
+            assert shown["Fees"] == money(figure["fees_micro"])
+        page = seen.open("/portfolios")
+        page.get_by_text("at his prices").wait_for()
+        table = page.locator("table.plain").first.locator("tbody tr").all_inner_texts()
+        equity_row = next(line for line in table if line.startswith("equity"))
+        assert [money(p["equity_micro"]) for p in portfolios.values()] == equity_row.split("\t")[1:]
+        page = seen.open("/positions")
+        expected = sum(1 for k in held if k[0] == "main")
+        page.get_by_text(f"{expected} positions").wait_for()
+        seen.clean()

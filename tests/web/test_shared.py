@@ -1,0 +1,85 @@
+"""However many tabs are open, what they show is read once, and while nobody looks nothing is read."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, event, text
+
+from pilotfish.store.database import open_database
+from pilotfish.web import reader as reading
+from pilotfish.web.reader import Reader
+from pilotfish.web.shared import Shared
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Engine:
+    return open_database(f"sqlite:///{tmp_path / 'x.db'}")
+
+
+async def test_ten_tabs_that_ask_at_once_share_one_read(database: Engine) -> None:
+    shared, reads = Shared(database), Counter[str]()
+    gate = threading.Event()
+
+    def read(c: Connection) -> int:
+        reads["a"] += 1
+        gate.wait(10)
+        return int(c.execute(text("SELECT 7")).scalar_one())
+
+    asked = [asyncio.create_task(shared.get("a", 60, read)) for _ in range(10)]
+    await asyncio.sleep(0)
+    gate.set()
+    assert await asyncio.gather(*asked) == [7] * 10
+    assert await shared.get("a", 60, read) == 7
+    assert reads["a"] == 1
+    shared.forget()
+    assert await shared.get("a", 60, read, wait=True) == 7
+    assert reads["a"] == 2, "somebody changed something: read anew"
+
+
+async def test_a_read_that_fails_is_told_and_tried_again(database: Engine) -> None:
+    shared, reads = Shared(database), Counter[str]()
+
+    def read(c: Connection) -> int:
+        reads["a"] += 1
+        if reads["a"] == 1:
+            c.execute(text("SELECT * FROM nowhere"))
+        return 1
+
+    with pytest.raises(Exception, match="nowhere"):
+        await shared.get("a", 60, read)
+    assert await shared.get("a", 60, read) == 1
+
+
+async def test_the_overview_is_read_for_all_tabs_together_and_only_while_somebody_looks(
+    database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements: list[str] = []
+    event.listen(database, "before_cursor_execute", lambda *a: statements.append(a[2]))
+    monkeypatch.setattr(reading, "EVERY", 0.01)
+    monkeypatch.setattr(reading, "LOOKED_AT_FOR", 0.2)
+
+    async def rounds(tabs: int, reader: Reader) -> float:
+        """Statements a round of reading, with so many tabs that look all the time."""
+        statements.clear()
+        seen: set[float] = set()
+        while len(seen) < 8:
+            for _ in range(tabs):
+                seen.add(reader.look().at)
+            await asyncio.sleep(0.005)
+        return len(statements) / len(seen)
+
+    reader = Reader(database)
+    task = asyncio.create_task(reader.run())
+    one, ten = await rounds(1, reader), await rounds(10, reader)
+    assert ten < 1.5 * one
+    quiet: list[Any] = []
+    while len(quiet) < 3:
+        await asyncio.sleep(0.3)
+        quiet = [*quiet, reader.snapshot.at] if not quiet or quiet[-1] == reader.snapshot.at else [reader.snapshot.at]
+    task.cancel()
