@@ -1,12 +1,13 @@
 # make demo   the main job on the built-in stand-in venue, dashboard at 127.0.0.1:8080
 # make test   lint, types, import rules and all tests with real parts
 # make scenarios   the promises of docs/behaviour.md, over real sockets, with a table of what was seen
+# make screenshots   the README's pictures, from the demo in Chromium (ARGS="--all --out DIR": every page and theme)
 # make install, make quick, make lint, make fmt, make lock
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: install demo test quick scenarios lint fmt lock
+.PHONY: install demo test quick scenarios screenshots lint fmt lock
 .DEFAULT_GOAL := install
 
 install: $(VENV)/.runtime
@@ -33,16 +34,20 @@ quick: $(VENV)/.dev
 scenarios: $(VENV)/.dev
 	@$(BIN)/python -m pytest -n 3 --dist worksteal -m scenario $(ARGS)
 
+screenshots: $(VENV)/.dev
+	@sh tools/install-test-parts.sh
+	@$(BIN)/python tools/screenshots.py $(ARGS)
+
 lint: $(VENV)/.dev
 	@echo "== format and lint"
-	@$(BIN)/ruff format --check src tests && $(BIN)/ruff check src tests
+	@$(BIN)/ruff format --check src tests tools && $(BIN)/ruff check src tests tools
 	@echo "== types"
 	@$(BIN)/mypy
 	@echo "== import rules"
 	@$(BIN)/lint-imports --no-cache
 
 fmt: $(VENV)/.dev
-	@$(BIN)/ruff check --fix src tests && $(BIN)/ruff format src tests
+	@$(BIN)/ruff check --fix src tests tools && $(BIN)/ruff format src tests tools
 
 lock: $(VENV)/.dev
 	@$(BIN)/uv pip compile pyproject.toml --extra build --extra dev --universal --python-version 3.11 \

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 import typer
-from click.exceptions import ClickException
 from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish import __version__
@@ -55,16 +54,9 @@ def _root(
 
 
 def main() -> None:
-    """The program's entry."""
+    """The program's entry. Mistakes in the words of a command end with exit code 2, other problems with 1."""
     try:
-        app(standalone_mode=False)
-    except typer.Exit as done:
-        sys.exit(done.exit_code)
-    except typer.Abort:
-        sys.exit(130)
-    except ClickException as problem:
-        problem.show()
-        sys.exit(problem.exit_code)
+        app()
     except Problem as problem:
         print(f"Error: {redact(str(problem))}", file=sys.stderr)
         sys.exit(1)

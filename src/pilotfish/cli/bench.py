@@ -17,7 +17,7 @@ from rich.table import Table
 from sqlalchemy import Engine as Database
 from sqlalchemy import insert
 
-from pilotfish.cli import bench_pages, session
+from pilotfish.cli import bench_pages, bench_tabs, session
 from pilotfish.core import events as ev
 from pilotfish.core.book import make_book
 from pilotfish.core.effects import Effect
@@ -56,7 +56,7 @@ def bench(
     names: list[str] = typer.Argument(
         None,
         metavar="[NAME]...",
-        help="decode, ingest, marks, pages; the first three without a name. pages fills a database first, which"
+        help="decode, ingest, marks, pages, tabs; the first three without a name. pages fills a database first, which"
         " takes minutes for a million trades.",
     ),
     trades: int = typer.Option(bench_pages.MANY, "--trades", help="So many trades for pages.", min=bench_pages.FEW),
@@ -354,4 +354,17 @@ def pages(trades: int = bench_pages.MANY) -> list[Figure]:
     ]  # fmt: skip
 
 
-BENCHES: dict[str, Callable[[], list[Figure]]] = {"decode": decode, "ingest": ingest, "marks": marks, "pages": pages}
+# -- tabs ------------------------------------------------------------------------------------------------------
+
+
+def tabs() -> list[Figure]:
+    """How late orders are filled after they are due while ten people look at everything, against nobody looking."""
+    told = bench_tabs.measure()
+    note = f"{told['pages']:.0f} pages served meanwhile, {bench_tabs.TABS} streams open"
+    ours, theirs = 1000 / told["with tabs"], 1000 / told["alone"]
+    return [_figure("orders filled when due, ten tabs open", "per s of lateness", ours, "nobody looks", theirs, note)]
+
+
+BENCHES: dict[str, Callable[[], list[Figure]]] = {
+    "decode": decode, "ingest": ingest, "marks": marks, "pages": pages, "tabs": tabs,
+}  # fmt: skip

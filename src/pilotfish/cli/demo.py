@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import signal
 import sys
@@ -21,7 +20,6 @@ from sqlalchemy import Engine, func, select
 from pilotfish.cli import session
 from pilotfish.cli.run import check_port
 from pilotfish.core.problem import Problem
-from pilotfish.core.settings import ALL
 from pilotfish.core.units import format_micro
 from pilotfish.store import leaders_store, summaries
 from pilotfish.store import tables as t
@@ -109,9 +107,13 @@ class _Demo:
 
     def _environment(self, extra: dict[str, str]) -> dict[str, str]:
         """The user's environment without any setting of his: the demo is the same everywhere."""
-        ours = {s.env_name for s in ALL}
-        kept = {k: v for k, v in os.environ.items() if k not in ours}
-        return {**kept, "LOG_LEVEL": "WARNING", **SETTINGS, **extra, "DATABASE_URL": self.database_url}
+        return {
+            **session.clean_environment(),
+            "LOG_LEVEL": "WARNING",
+            **SETTINGS,
+            **extra,
+            "DATABASE_URL": self.database_url,
+        }
 
     async def _spawn(self, *arguments: str, env: dict[str, str], read: bool) -> asyncio.subprocess.Process:
         process = await asyncio.create_subprocess_exec(

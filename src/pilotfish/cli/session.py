@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import Any
@@ -29,6 +30,12 @@ def _secret_part(name: str, value: str) -> str:
     if name != "database_url":
         return value
     return urlsplit(value).password or ""
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without any setting: what a demonstration or a measurement begins with."""
+    ours = {s.env_name for s in ALL}
+    return {k: v for k, v in os.environ.items() if k not in ours}
 
 
 def database(env: dict[str, Value]) -> Engine:

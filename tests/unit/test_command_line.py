@@ -1,0 +1,50 @@
+"""Mistakes on the command line are told in a line, with an exit code that scripts can use."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.rig import clean_environment
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The program as a person starts it."""
+    env = {**clean_environment(), "DATABASE_URL": f"sqlite:///{folder / 'x.db'}"}
+    return subprocess.run(
+        [sys.executable, "-m", "pilotfish", *arguments], capture_output=True, text=True, env=env, cwd=folder, timeout=60
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("nonsense",), 2, "No such command"),
+        (("export", "nothing"), 2, "'trades'"),
+        (("export", "trades", "--format", "xls"), 2, "xls"),
+        (("bench", "nothing"), 2, "there are: decode"),
+        (("leaders", "add", "0x12"), 1, "expected 0x and 40 hex digits"),
+        (("settings", "set", "fixed_usdc", "lots"), 1, "expected a number"),
+        (("settings", "set", "fixed_usd", "5"), 1, "did you mean fixed_usdc"),
+        (("report", "--since", "yesterday"), 2, "expected 7d"),
+    ],
+)
+def test_a_mistake_is_told_in_a_line_without_a_traceback(
+    tmp_path: Path, arguments: tuple[str, ...], code: int, told: str
+) -> None:
+    done = run(tmp_path, *arguments)
+    assert done.returncode == code, done.stderr
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_without_words_it_shows_what_there_is(tmp_path: Path) -> None:
+    done = run(tmp_path)
+    shown = done.stdout + done.stderr
+    for command in ("init", "doctor", "run", "demo", "status", "report", "leaders", "settings", "export"):
+        assert command in shown
+    assert "Traceback" not in shown
