@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from pilotfish.core.book import Take
+from pilotfish.core.events import Market
 from pilotfish.core.fees import FeeSchedule, taker_fee
 from pilotfish.core.units import MICRO, SECOND, micro_from_decimal, price_of
 from pilotfish.polymarket import market_ws
@@ -258,3 +259,19 @@ def test_clob_market_names_its_tokens(real: Path) -> None:
     market = json.loads((real / "clob_market_closed_binary_accepting_true.json").read_text())
     assert {t["winner"] for t in market["tokens"]} <= {True, False}
     assert market["condition_id"].startswith("0x")
+
+
+def test_recorded_markets_can_be_filtered_by_kind_and_have_their_delay(real: Path) -> None:
+    """No recorded market carries a category or tags; the kind of its fees and its series tell what it is."""
+
+    def first(name: str) -> Market:
+        found = read(real, name)
+        market = found[0] if isinstance(found, list) else found
+        return parse_market(market, string_list(market["clobTokenIds"], "")[0], 5)
+
+    crypto, sports = first("gamma_market.json"), first("gamma_market_sports_market_money_line.json")
+    assert (crypto.category, crypto.tags, crypto.delay_ms) == ("crypto", ("crypto", "btc-up-or-down-5m"), 150)
+    assert (sports.category, sports.tags, sports.delay_ms) == ("sports", ("sports", "counter-strike"), 3000)
+    assert first("gamma_markets_crypto_resolved.json").tags == ("crypto",)
+    plain = first("gamma_market_open.json")
+    assert (plain.category, plain.tags, plain.delay_ms) == ("", (), 0)

@@ -1,4 +1,5 @@
-"""One browser for all page tests of a process."""
+"""A browser for the page tests of a module. Not longer: its driver keeps an event loop in this thread, in which no
+asynchronous test of another module could run."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from playwright.sync_api import Browser
 from tests.web.chromium import launched
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
     with launched(chromium) as started:
         yield started

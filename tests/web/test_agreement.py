@@ -159,7 +159,9 @@ def test_pages_rest_commands_and_exports_show_the_same_numbers(tmp_path: Path, b
             assert page.locator(".held tbody tr").count() == p["open_positions"]
         page = seen.open("/leaders")
         for line in [r for r in report if r["portfolio"] == "main"]:
-            row = page.locator("table.rows tbody tr", has_text=line["label"]).locator("td").all_inner_texts()
+            cells = page.locator("table.rows tbody tr", has_text=line["label"]).locator("td")
+            cells.first.wait_for()
+            row = cells.all_inner_texts()
             assert money(line["ideal_micro"]) in row[4]
             assert money(line["actual_micro"]) in row[5]
             assert money(line["difference_micro"]) in row[6]

@@ -14,6 +14,7 @@ import schemathesis
 from fastapi.testclient import TestClient
 from hypothesis import given, settings
 from sqlalchemy import Engine
+from starlette.websockets import WebSocketDisconnect
 
 from pilotfish.cli.run import ListenError, check_host
 from pilotfish.core.effects import Insert, Update, Upsert, WipePaper
@@ -330,3 +331,23 @@ def test_a_public_bind_without_both_tokens_is_refused(host: str) -> None:
     check_host({"admin_token": "a", "view_token": "b"}, host)
     for local in ("127.0.0.1", "::1", "localhost"):
         check_host({}, local)
+
+
+def test_a_password_that_a_browser_sends_by_itself_needs_the_header_of_our_pages_too(application: Any) -> None:
+    client = TestClient(Doors(application.app, Sessions(admin_token=ADMIN, view_token="")), base_url=LOCAL)
+    basic = {"Authorization": "Basic " + base64.b64encode(f"me:{ADMIN}".encode()).decode()}
+    change = {"poll_overlap_sec": 60}
+    assert client.patch("/api/v1/settings", json=change, headers=basic).status_code == 403
+    assert client.patch("/api/v1/settings", json=change, headers={**basic, "X-Pilotfish": "1"}).status_code == 200
+
+
+def test_a_page_of_another_site_opens_no_socket(application: Any) -> None:
+    door = Doors(application.app, Sessions(admin_token=ADMIN, view_token=""), allowed_hosts=("desk.example",))
+    client = TestClient(door, base_url=LOCAL)
+    path = "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
+    with (
+        pytest.raises(WebSocketDisconnect) as refused,
+        client.websocket_connect(path, headers={"Host": "127.0.0.1:8080", "Origin": "http://evil.example"}),
+    ):
+        pass
+    assert refused.value.code == 4401

@@ -4,7 +4,6 @@ and streams being read all the time, against nobody looking."""
 from __future__ import annotations
 
 import asyncio
-import socket
 import statistics
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from sqlalchemy import Engine as Database
 from sqlalchemy import select
 
 from pilotfish.cli import session
+from pilotfish.cli.run import free_port
 from pilotfish.core.problem import Problem
 from pilotfish.store import leaders_store, queries, summaries
 from pilotfish.store import tables as t
@@ -46,9 +46,7 @@ def measure() -> dict[str, float]:
 async def _measure(folder: Path) -> dict[str, float]:
     import aiohttp
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     url = f"sqlite:///{folder / 'bench.db'}"
     database = await asyncio.to_thread(open_database, url)
     with database.begin() as c:

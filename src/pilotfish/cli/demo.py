@@ -18,7 +18,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from sqlalchemy import Engine, func, select
 
 from pilotfish.cli import session
-from pilotfish.cli.run import check_port
+from pilotfish.cli.run import check_port, free_port
 from pilotfish.core.problem import Problem
 from pilotfish.core.units import format_micro
 from pilotfish.store import leaders_store, summaries
@@ -43,12 +43,13 @@ class DemoError(Problem):
 def demo(
     for_: float = typer.Option(0.0, "--for", help="End by itself after so many seconds.", min=0.0),
     seed: int = typer.Option(7, "--seed", help="The same seed tells the same story."),
-    port: int = typer.Option(8080, "--port", help="Port of the dashboard."),
+    port: int = typer.Option(8080, "--port", help="Port of the dashboard; 0 = any free one."),
     as_json: bool = typer.Option(False, "--json", help="Print the result as one JSON object."),
 ) -> None:
     """Watch leaders trade on a stand-in venue: no account, no key, nothing leaves this machine."""
     session.begin()
     check_port("127.0.0.1", port)
+    port = port or free_port()
     with tempfile.TemporaryDirectory(prefix="pilotfish-demo-") as folder:
         result = asyncio.run(_Demo(Path(folder), for_, seed, port).run())
     if as_json:

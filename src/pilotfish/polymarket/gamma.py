@@ -20,6 +20,8 @@ DOCUMENTED_RATES = {"crypto": 70_000, "sports": 50_000, "politics": 40_000, "fin
                     "economics": 50_000, "culture": 50_000, "weather": 50_000, "geopolitics": 0}  # fmt: skip
 """Taker rates in ppm, used where fees are on but the market carries no schedule."""
 OTHER_RATE = 50_000
+CRYPTO_DELAY_MS = 150
+"""Delay before matching in crypto markets (PROTOCOL.md section 5); sports markets say theirs in ``secondsDelay``."""
 
 
 class MarketError(ValueError):
@@ -46,8 +48,7 @@ def parse_fee(market: Mapping[str, Any]) -> FeeSchedule:
         return FeeSchedule()
     schedule = market.get("feeSchedule")
     if not isinstance(schedule, Mapping):
-        kind = str(market.get("feeType") or "").split("_")[0]
-        return FeeSchedule(rate_ppm=DOCUMENTED_RATES.get(kind, OTHER_RATE))
+        return FeeSchedule(rate_ppm=DOCUMENTED_RATES.get(_fee_kind(market), OTHER_RATE))
     try:
         rate = micro_from_decimal(schedule.get("rate"))
         halves = Decimal(str(schedule.get("exponent", 1))) * 2
@@ -85,28 +86,55 @@ def parse_market(market: Mapping[str, Any], token_id: str, fetched_at: int) -> M
         tick = micro_from_decimal(market.get("orderPriceMinTickSize") or "0.01")
     except ValueError:
         tick = 10_000
-    tags = market.get("tags")
-    tags = tags if isinstance(tags, list) else []
-    labels = [str(t.get("label") or "") if isinstance(t, Mapping) else str(t) for t in tags]
-    delay = market.get("secondsDelay")
+    labels = _labels(market)
     return Market(
         token_id=token_id,
         condition_id=pad_condition(str(market.get("conditionId") or market.get("condition") or "")),
         outcome=outcomes[index][:100] if index < len(outcomes) else "",
         title=str(market.get("question") or "")[:500],
         slug=str(market.get("slug") or "")[:300],
-        category=str(market.get("category") or (labels[0] if labels else ""))[:100],
-        tags=tuple(dict.fromkeys(" ".join(label.lower().split())[:100] for label in labels if label.strip())),
+        category=labels[0] if labels else "",
+        tags=labels,
         index=index,
         closed=market.get("closed") is True,
         accepting_orders=market.get("acceptingOrders") is not False,
         tick=tick if 0 < tick < MICRO else 10_000,
         fee=parse_fee(market),
-        delay_ms=int(delay) * 1000 if isinstance(delay, int) and 0 <= delay <= 60 else 0,
+        delay_ms=_delay_ms(market),
         end_at=parse_time(market.get("endDate")),
         payout=_payout(market, index),
         fetched_at=fetched_at,
     )
+
+
+def _labels(market: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a market can be filtered by, lower case, the best first: its category and tags, those of its events, their
+    series, and the kind of its fees (``crypto_fees_v2`` is crypto), which is often all that there is."""
+    found: list[object] = [market.get("category"), *_tags(market.get("tags"))]
+    events = market.get("events")
+    for event in events if isinstance(events, list) else ():
+        if isinstance(event, Mapping):
+            found += [event.get("category"), *_tags(event.get("tags")), event.get("seriesSlug")]
+    found.insert(1 if found[0] else 0, _fee_kind(market))
+    texts = (" ".join(str(label).lower().split())[:100] for label in found if label)
+    return tuple(dict.fromkeys(text for text in texts if text))
+
+
+def _tags(tags: object) -> list[object]:
+    every = tags if isinstance(tags, list) else []
+    return [(t.get("label") or t.get("slug")) if isinstance(t, Mapping) else t for t in every]
+
+
+def _fee_kind(market: Mapping[str, Any]) -> str:
+    return str(market.get("feeType") or "").split("_")[0].lower()
+
+
+def _delay_ms(market: Mapping[str, Any]) -> int:
+    """The market's own delay before an order is matched."""
+    delay = market.get("secondsDelay")
+    if isinstance(delay, int) and 0 < delay <= 60:
+        return delay * 1000
+    return CRYPTO_DELAY_MS if _fee_kind(market) == "crypto" else 0
 
 
 def _payout(market: Mapping[str, Any], index: int) -> int | None:

@@ -16,7 +16,7 @@ from pilotfish.web.sessions import Caller, Sessions, Throttle
 
 OPEN_PATHS = ("/healthz", "/login", "/static/style.css", "/static/icon.svg")
 CSRF_HEADER = "x-pilotfish"
-"""Must come with every write that a session cookie makes: other sites cannot send it."""
+"""Must come with every write that a browser authenticates by itself: other sites cannot send it."""
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 HEADERS: Mapping[str, str] = {
@@ -63,6 +63,8 @@ class Doors:
         host = urlsplit(f"//{connection.headers.get('host', '')}").hostname or ""
         if not self._sessions.locked and host not in self._hosts:
             return problem(421, f"{host[:60]!r} is not a name of this dashboard: set VIEW_TOKEN or WEB_ALLOWED_HOSTS")
+        if scope["type"] == "websocket" and not self._sessions.locked and self._foreign(connection, host):
+            return problem(403, "this connection comes from a page of another site")
         address = client_address(connection)
         caller = Caller(None)
         scope["caller"], scope["throttle"] = caller, self._throttle
@@ -83,6 +85,12 @@ class Doors:
             {"WWW-Authenticate": 'Bearer realm="pilotfish"'},
         )
 
+    def _foreign(self, connection: HTTPConnection, host: str) -> bool:
+        """True for a socket that a page of another site opens: browsers let it, whatever the site."""
+        origin = connection.headers.get("origin")
+        name = urlsplit(origin).hostname if origin else host
+        return name != host and name not in self._hosts
+
 
 def require_admin(request: Request, sessions: Sessions) -> None:
     """Raise 403 where writing through the web is off or forged, 401 without the admin's token or session."""
@@ -95,7 +103,7 @@ def require_admin(request: Request, sessions: Sessions) -> None:
             "the admin token is needed: Authorization: Bearer ADMIN_TOKEN, or sign in with it at /login",
             {"WWW-Authenticate": 'Bearer realm="pilotfish"'},
         )
-    if caller.by_cookie:
+    if caller.ambient:
         require_own_page(request)
 
 

@@ -26,10 +26,10 @@ REMEMBERED = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """``role`` is ``None`` for who showed no valid token; ``by_cookie``: the browser sent it by itself."""
+    """``role`` is ``None`` for who showed no valid token; ``ambient``: a browser sends it by itself (cookie, Basic)."""
 
     role: Role | None
-    by_cookie: bool = False
+    ambient: bool = False
     tried: bool = False
 
 
@@ -65,7 +65,8 @@ class Sessions:
         """Who makes a request: by token in the header, else by session."""
         token = given_token(connection)
         if token:
-            return Caller(self.role_of(token), tried=True)
+            basic = connection.headers["authorization"][:5].lower() == "basic"
+            return Caller(self.role_of(token), ambient=basic, tried=True)
         cookie = connection.cookies.get(COOKIE)
         if cookie and self._tokens:
             try:
@@ -73,7 +74,7 @@ class Sessions:
             except BadData:
                 return Caller(None)
             if role in ("admin", "view"):
-                return Caller(role, by_cookie=True)
+                return Caller(role, ambient=True)
         return Caller(None)
 
 
