@@ -23,7 +23,7 @@ PAGES = ("/", "/leaders", "/leaders/{leader}", "/trades", "/positions", "/positi
 README = (
     ("overview", "/", "light", ""),
     ("leader", "/leaders/{leader}", "light", ""),
-    ("trace", "/trades", "dark", ".feed tbody tr:nth-child(3) [data-drawer]"),
+    ("trace", "/trades?reason=SKIP_SLIPPAGE", "dark", ".feed [data-drawer]"),
     ("portfolios", "/portfolios", "dark", ""),
 )
 
@@ -103,7 +103,7 @@ def _readme(browser: Browser, base: str, token: str, leader: str, out: Path) -> 
         _settle(page, base + path.format(leader=leader))
         if opened:
             page.locator(opened).first.click()
-            page.locator("dialog .trace").first.wait_for()
+            page.locator("dialog .trace .no").first.scroll_into_view_if_needed()
             page.wait_for_timeout(300)
         page.screenshot(path=out / f"{name}.png")
         print(f"{out / name}.png")

@@ -1,14 +1,25 @@
-"""The same worker on PostgreSQL."""
+"""The same worker on PostgreSQL, and the same answers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.engine import make_url
 
+from pilotfish.cli import bench_pages
+from pilotfish.store import exports, report
+from pilotfish.store.database import open_database, snapshot
+from pilotfish.store.report import Reports
+from pilotfish.store.rollup import DecisionCounts, TradeCounts
+from pilotfish.store.verify import verify
 from tests.conftest import need
 from tests.rig import rig
+
+TRADES = 2_500
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +54,39 @@ def test_the_main_job_on_postgresql_survives_a_kill(tmp_path: Path, postgres: st
         assert pilot.held() == {}
         pilot.stop()
         pilot.verify()
+
+
+def answers(database: Engine) -> dict[str, Any]:
+    """Everything that a page, a command or an export reads."""
+    bench_pages.fill_database(database, TRADES)
+    found: dict[str, Any] = {}
+    with snapshot(database) as c:
+        for name, ask in bench_pages.questions(DecisionCounts(), TradeCounts(), Reports()).items():
+            found[name] = ask(c)
+        found["since"] = report.report(c, since=1_800_001_000 * 1_000_000)
+        found["verify"] = sorted(verify(c))
+    for kind in exports.KINDS:
+        with snapshot(database) as c:
+            found[f"export {kind}"] = list(exports.rows(c, kind))
+    return found
+
+
+@pytest.mark.slow
+def test_sqlite_and_postgresql_answer_alike(tmp_path: Path, postgres: str) -> None:
+    admin = create_engine(make_url(postgres).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as c:
+        c.execute(text("CREATE DATABASE alike"))
+    admin.dispose()
+    lite = open_database(f"sqlite:///{tmp_path / 'x.db'}")
+    real = open_database(make_url(postgres).set(database="alike").render_as_string(hide_password=False))
+    try:
+        one, other = answers(lite), answers(real)
+        assert set(one) == set(other)
+        for name, answer in one.items():
+            assert other[name] == answer, name
+        assert len(one["trades, newest page"][0]) == 50
+        assert one["leaders: report"]
+        assert one["since"] != one["leaders: report"]
+    finally:
+        lite.dispose()
+        real.dispose()

@@ -167,6 +167,7 @@ def test_pages_rest_commands_and_exports_show_the_same_numbers(tmp_path: Path, b
             assert money(line["difference_micro"]) in row[6]
         for leader in leaders:
             figure = get(f"/leaders/{leader['wallet']}")
+            assert json.loads(pilot.cli("leaders", "show", leader["wallet"], "--json")) == figure
             page = seen.open(f"/leaders/{leader['wallet']}")
             page.locator(".figure").first.wait_for()
             shown = figures(page)

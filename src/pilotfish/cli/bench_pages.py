@@ -123,7 +123,7 @@ def _fill(i: int) -> Row:
         "side": "BUY" if i % 3 else "SELL", "shares_micro": 50 * MICRO, "usdc_micro": 25 * MICRO,
         "price_micro": 500_000, "fee_micro": 0, "filled_at": _AT + i * SECOND + 2_500_000, "levels": [[500_000, 1]],
         "delay_cost_micro": 10, "spread_cost_micro": 20, "status": "ok", "leader_price_micro": 500_000,
-        "mid2_micro": 1_000_000,
+        "mid2_micro": 1_000_000, "fee_rate_ppm": 0, "fee_half_exponent": 2,
     }  # fmt: skip
 
 

@@ -8,7 +8,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from pilotfish.cli import session
-from pilotfish.store import leaders_store, queries
+from pilotfish.core.units import format_micro
+from pilotfish.store import browse, leaders_store, portfolios_store, queries
 from pilotfish.store.database import snapshot
 
 app = typer.Typer(help="Follow, list, pause and leave wallets.", no_args_is_help=True)
@@ -41,6 +42,45 @@ def list_(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
     for row in rows:
         table.add_row(row["wallet"], escape(row["label"]), row["status"], row["followed_from"] or "when a worker runs")
     Console().print(table)
+
+
+@app.command("show")
+def show(
+    wallet: str = typer.Argument(help="The leader's wallet."),
+    portfolio: str = typer.Option(portfolios_store.MAIN, "--portfolio", help="In this portfolio."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Worth copying? His trades, what was copied, what it came to, and what he holds beside us."""
+    with snapshot(session.database(session.begin())) as c:
+        found = browse.leader(c, leaders_store.wallet_of(wallet), portfolio)
+    if found is None:
+        raise leaders_store.LeaderError(f"{wallet} is not followed; `pilotfish leaders list` shows who is")
+    if as_json:
+        session.print_json(found)
+        return
+    console = Console()
+    skipped = ", ".join(f"{n} {reason}" for reason, n in found.get("skipped", {}).items()) or "none"
+    console.print(f"{escape(found['label'] or found['wallet'])} ({found['status']}), in portfolio {escape(portfolio)}")
+    console.print(f"{found.get('trades', 0)} trades, {found.get('copied', 0)} copied, skipped: {skipped}")
+    console.print(
+        f"realised {format_micro(found.get('realized_pnl_micro', 0), 2)},"
+        f" unrealised {format_micro(found.get('unrealized_pnl_micro', 0), 2)},"
+        f" fees {format_micro(found.get('fees_micro', 0), 2)}, {found.get('open_positions', 0)} open positions"
+    )
+    if found["report"]:
+        line = found["report"]
+        parts = ", ".join(f"{k.removesuffix('_micro')} {format_micro(-v, 2)}" for k, v in line["parts"].items() if v)
+        console.print(
+            f"at his prices {format_micro(line['ideal_micro'], 2)}, ours {format_micro(line['actual_micro'], 2)}"
+            f" ({parts or 'no difference'})"
+        )
+    table = Table("market", "outcome", "he holds", "we hold", "our cost", "bid")
+    for h in found["holdings"][:20]:
+        table.add_row(
+            escape(h["title"] or h["token_id"][:16]), escape(h["outcome"] or ""), format_micro(h["shares_micro"], 2),
+            format_micro(h["our_shares_micro"], 2), format_micro(h["our_cost_micro"], 2), str(h["bid"] or "–"),
+        )  # fmt: skip
+    console.print(table)
 
 
 @app.command("remove")

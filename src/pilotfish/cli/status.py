@@ -1,13 +1,16 @@
-"""``status``, ``verify`` and ``reset``."""
+"""``status``, ``verify``, ``latency`` and ``reset``."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 from sqlalchemy import Engine
 
 from pilotfish.app.lease import LeaseError
@@ -20,6 +23,7 @@ from pilotfish.store.verify import verify as recompute
 
 ALIVE_SECONDS = 5.0
 RESET_SECONDS = 15.0
+WATCH_SECONDS = 2.0
 
 
 def collect(database: Engine) -> dict[str, Any]:
@@ -49,21 +53,35 @@ def good(state: dict[str, Any]) -> bool:
     return bool({"api": api, "polygon": chain}.get(mode, api or chain))
 
 
-def status(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
+def status(
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    watch: bool = typer.Option(False, "--watch", help="Show it again every two seconds, until Ctrl-C."),
+) -> None:
     """Is it working, how are we doing. Exit code 0 while a worker runs and copying can go on."""
-    state = collect(session.database(session.begin()))
+    database = session.database(session.begin())
+    if watch and not as_json:
+        _watch(database)
+    state = collect(database)
     if as_json:
         session.print_json(state)
     else:
-        _print(state)
+        Console().print(_screen(state))
     raise typer.Exit(0 if good(state) else 1)
 
 
-def _print(state: dict[str, Any]) -> None:
-    console, worker = Console(), state["worker"]
+def _watch(database: Engine) -> None:
+    with Live(_screen(collect(database)), auto_refresh=False) as live:
+        while True:
+            time.sleep(WATCH_SECONDS)  # between two looks
+            live.update(_screen(collect(database)), refresh=True)
+
+
+def _screen(state: dict[str, Any]) -> Group:
+    """One screen."""
+    console, worker = _Lines(), state["worker"]
     if worker is None:
         console.print("No worker has run on this database yet: pilotfish run")
-        return
+        return Group(*console.lines)
     age = state["last_sign_of_life_sec"]
     mode = state["mode"]
     console.print(
@@ -91,6 +109,15 @@ def _print(state: dict[str, Any]) -> None:
         f" {counts['decisions']['copied']} copied, {sum(counts['decisions']['skipped'].values())} skipped,"
         f" {counts['fills']} fills"
     )
+    return Group(*console.lines)
+
+
+class _Lines:
+    def __init__(self) -> None:
+        self.lines: list[Any] = []
+
+    def print(self, line: Any) -> None:
+        self.lines.append(Text.from_markup(line) if isinstance(line, str) else line)
 
 
 def verify(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:

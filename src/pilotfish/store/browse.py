@@ -7,8 +7,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Select, and_, func, select
 
+from pilotfish.store import queries, summaries
 from pilotfish.store import tables as t
 from pilotfish.store.queries import Row, decimal, decision, iso, position, trade
+from pilotfish.store.report import Reports
+from pilotfish.store.rollup import DecisionCounts
 
 TITLES = 300
 """Tokens that a search for words of a market's title takes in."""
@@ -181,6 +184,21 @@ def holdings(c: Connection, leader: str, portfolio: str, limit: int = 100) -> li
         }
         for r in c.execute(statement)
     ]
+
+
+def leader(
+    c: Connection, wallet: str, portfolio: str, counts: DecisionCounts | None = None, reports: Reports | None = None
+) -> Row | None:
+    """One leader: his figures in a portfolio, the shortfall, and what he holds beside what we hold; ``None`` = he is
+    not followed."""
+    found = next((x for x in queries.leaders(c) if x["wallet"] == wallet), None)
+    if found is None:
+        return None
+    figures = summaries.leaders(c, portfolio, counts).get(wallet, {})
+    kept_up = reports.report if reports is not None else Reports().report
+    cost = kept_up(c, portfolio=portfolio, leader=wallet)
+    held = holdings(c, wallet, portfolio)
+    return {**found, "portfolio": portfolio, **figures, "report": cost[0] if cost else None, "holdings": held}
 
 
 def decisions_without_trade(c: Connection, portfolio: str, limit: int = 50) -> list[Row]:

@@ -59,15 +59,12 @@ def router(site: Site) -> APIRouter:
     @api.get("/leaders/{wallet}", responses={404: {}})
     def leader(wallet: Annotated[str, Path(max_length=42)], portfolio: Name = None) -> Row:
         """One leader: his figures in a portfolio, the shortfall, and what he holds beside what we hold."""
-        name = portfolio or portfolios_store.MAIN
         with snapshot(database) as c:
-            found = next((x for x in queries.leaders(c) if x["wallet"] == wallet.lower()), None)
-            if found is None:
-                raise HTTPException(404, f"{wallet} is not followed")
-            figures = summaries.leaders(c, name, site.counts).get(found["wallet"], {})
-            cost = site.reports.report(c, portfolio=name, leader=found["wallet"])
-            held = browse.holdings(c, found["wallet"], name)
-        return {**found, "portfolio": name, **figures, "report": cost[0] if cost else None, "holdings": held}
+            name = portfolio or portfolios_store.MAIN
+            found = browse.leader(c, wallet.lower(), name, site.counts, site.reports)
+        if found is None:
+            raise HTTPException(404, f"{wallet} is not followed")
+        return found
 
     @api.get("/trades")
     def trades(

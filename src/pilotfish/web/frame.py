@@ -20,7 +20,7 @@ PAGES = (
     ("/latency", "Latency"), ("/portfolios", "Portfolios"), ("/settings", "Settings"),
 )  # fmt: skip
 ALIVE_SECONDS = 5.0
-REFRESH_SECONDS = 0.5
+REFRESH_SECONDS = 0.3
 
 Blocks = Mapping[str, str]
 

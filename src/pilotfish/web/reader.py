@@ -16,7 +16,7 @@ from pilotfish.store.database import snapshot
 
 log = structlog.get_logger(__name__)
 
-EVERY = 0.5
+EVERY = 0.3
 LOOKED_AT_FOR = 5.0
 """Seconds after the last look until reading stops."""
 CURVE_EVERY = 2.0

@@ -32,7 +32,7 @@ from pilotfish.web.pages.shortfall import parts_html
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
 
-EVERY = 1.0
+EVERY = 0.4
 Row = dict[str, Any]
 
 
@@ -71,7 +71,7 @@ def register(site: Site, reader: Reader) -> None:
             if row is None:
                 return {"who": _nobody(wallet), "figures": "", "cost": "", "skips": "", "held": "", "own": ""}
             held = await site.shared.get(
-                ("held", wallet, portfolio), 2 * EVERY, lambda c: browse.holdings(c, wallet, portfolio)
+                ("held", wallet, portfolio), EVERY, lambda c: browse.holdings(c, wallet, portfolio)
             )
             own = await site.shared.get(
                 ("own", wallet), EVERY, lambda c: settings_store.load(c).leaders.get(wallet, {})

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 from sqlalchemy import select
 
 from pilotfish.core.reasons import MEANING, OUTCOMES, Outcome, Reason
-from pilotfish.core.units import MICRO
+from pilotfish.core.units import MICRO, format_micro
 from pilotfish.store import leaders_store, queries
 from pilotfish.store import tables as t
 from pilotfish.store.database import snapshot
@@ -115,12 +115,7 @@ def _times(r: Row) -> str:
 
 def _decision(d: Row) -> str:
     reason = Reason(d["reason"])
-    checks = "".join(
-        f'<tr><td><code>{esc(x["check"])}</code></td><td class="num">{_value(x["value"])}</td>'
-        f'<td class="num">{_value(x["limit"])}</td>'
-        f'<td class="{"ok" if x["passed"] else "no"}">{"✓ passed" if x["passed"] else "✗ failed"}</td></tr>'
-        for x in d["trace"]
-    )
+    checks = "".join(_check(x) for x in d["trace"])
     table = (
         '<table class="grid plain trace"><thead><tr><th>check</th><th class="num">value</th><th class="num">limit</th>'
         f'<th class="num">result</th></tr></thead><tbody>{checks}</tbody></table>'
@@ -136,16 +131,29 @@ def _decision(d: Row) -> str:
     )
 
 
-def _value(value: object) -> str:
+def _check(x: Row) -> str:
+    """One line of a trace. Amounts in millionths are shown as decimals, under the name without ``_micro``."""
+    name, micro = x["check"].removesuffix("_micro"), x["check"].endswith("_micro")
+    state = '<td class="ok">✓ passed</td>' if x["passed"] else '<td class="no">✗ failed</td>'
+    return (
+        f'<tr><td><code>{esc(name)}</code></td><td class="num">{_value(x["value"], micro=micro)}</td>'
+        f'<td class="num">{_value(x["limit"], micro=micro)}</td>{state}</tr>'
+    )
+
+
+def _value(value: object, *, micro: bool) -> str:
     if value is None:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
-        return f"{value:,}"
-    return esc(
-        ", ".join(f"{x:,}" if isinstance(x, int) else str(x) for x in value) if isinstance(value, list) else value
-    )
+        if not micro:
+            return f"{value:,}"
+        whole, _, rest = format_micro(abs(value)).partition(".")
+        return f"{'−' if value < 0 else ''}{int(whole):,}.{rest:0<2}"
+    if isinstance(value, list):
+        return " … ".join(_value(x, micro=micro) for x in value) if micro else esc(", ".join(str(x) for x in value))
+    return esc(value)
 
 
 def _intent(i: Row) -> str:

@@ -124,7 +124,8 @@ def _table(x: Row, costs: dict[str, Row], *, admin: bool) -> str:
             lines.append((f"&nbsp;&nbsp;{title.lower()}", [signed(-v) for v in values]))
     columns = [
         f'#<a href="/?portfolio={quote(p["name"])}">{esc(p["name"])}</a>'
-        + (" (archived)" if p["status"] != "active" else "")
+        if p["status"] == "active"
+        else f'#<a href="/positions?portfolio={quote(p["name"])}&amp;status=">{esc(p["name"])}</a> (archived)'
         for p in rows
     ]
     body = "".join(

@@ -17,7 +17,7 @@ from pilotfish.web.markup import ago, esc, leader, market, money, options, price
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
 
-EVERY = 1.0
+EVERY = 0.4
 PAGE = 100
 STATES = (("open", "Open"), ("closed", "Closed"), ("resolved", "Resolved"), ("", "All"))
 COLUMNS = (("title", "market", ""), ("shares", "shares", "num"), ("cost", "cost", "num"), ("", "worth", "num"),

@@ -16,7 +16,7 @@ from pilotfish.web.markup import ago, esc, grid, lag, leader, market, options, p
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
 
-EVERY = 1.0
+EVERY = 0.4
 PAGE = 50
 ANY = ("", "any")
 FIELDS = ("leader", "q", "side", "source", "class", "action", "reason", "status", "token")
