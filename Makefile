@@ -26,7 +26,7 @@ demo: install
 test: $(VENV)/.dev lint
 	@sh tools/install-test-parts.sh
 	@echo "== tests"
-	@PATH="$(CURDIR)/.cache/npm/node_modules/.bin:$$PATH" $(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
+	@PATH="$(CURDIR)/.cache/npm/node_modules/.bin:$$PATH" $(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 quick: $(VENV)/.dev
 	@PATH="$(CURDIR)/.cache/npm/node_modules/.bin:$$PATH" $(BIN)/python -m pytest -n 3 -m "not slow" $(ARGS)

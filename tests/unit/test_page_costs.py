@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from sqlalchemy import Connection, Engine
 
 from pilotfish.cli import bench_pages
-from pilotfish.store import browse
+from pilotfish.store import browse, report
 from pilotfish.store.database import open_database, snapshot
 from pilotfish.store.report import Reports
 from pilotfish.store.rollup import DecisionCounts, TradeCounts
@@ -93,7 +91,10 @@ def test_no_filter_of_a_leader_goes_through_everybody_elses_trades(sizes: dict[i
             assert cost < 60, (wanted, cost)
 
 
-def test_the_report_is_kept_up_to_the_same_figures(sizes: dict[int, Engine], tmp_path: Path) -> None:
+def test_the_report_is_kept_up_to_the_same_figures(sizes: dict[int, Engine]) -> None:
+    """A decision a second: what is older than an hour is settled, so 3,600 are gone through again, of few all 1,500."""
+    with snapshot(sizes[FEW]) as c:
+        few = steps(c, Reports().report)
     with snapshot(sizes[MANY]) as c:
         reports = Reports()
         readiness = [reports.ready]
@@ -103,3 +104,5 @@ def test_the_report_is_kept_up_to_the_same_figures(sizes: dict[int, Engine], tmp
         again = steps(c, reports.report)
         whole = steps(c, lambda c: Reports().report(c))
         assert again < whole / 2, "what is settled is not gone through again"
+        assert again < few * 3600 / FEW * 1.2
+        assert steps(c, lambda c: report._final(c, MANY)) < 500, "looks at the last hour only"

@@ -156,10 +156,11 @@ def _final(c: Connection, newest: int) -> int:
     """The highest decision up to which nothing can change any more."""
     d, i = t.decisions.c, t.intents.c
     last = int(c.execute(select(func.max(d.decided_at))).scalar() or 0)
+    # + 0: SQLite would look for the lowest id from the first row on, instead of among the few that the index names
     moving = (
         select(func.min(d.id)).where(d.action == "wait"),
         select(func.min(i.decision_id)).where(i.state.in_(("pending", "working"))),
-        select(func.min(d.id)).where(d.decided_at >= last - SETTLED_AFTER),
+        select(func.min(d.id + 0)).where(d.decided_at >= last - SETTLED_AFTER),
     )
     found = [int(first) - 1 for query in moving if (first := c.execute(query).scalar()) is not None]
     return min([newest, *found])
