@@ -323,6 +323,25 @@ def test_leaders_are_sorted_by_any_figure(desk: Desk) -> None:
     seen.clean()
 
 
+def test_what_could_not_be_used_and_when_a_source_was_down_are_shown(desk: Desk) -> None:
+    seen = desk.seen(admin=False)
+    desk.stand.post("/rpc", action="raw", value='{"<b>cut off')
+    page = seen.open("/")
+    page.get_by_role("link", name="1 input could not be used").click()
+    expect(page.locator("dialog")).to_contain_text("frame is not JSON")
+    page.get_by_text("what came", exact=True).click()
+    expect(page.locator("dialog pre")).to_have_text('{"<b>cut off')
+    assert desk.get("/bad-inputs")[0]["source"] == "polygon"
+    assert "frame is not JSON" in desk.pilot.cli("status", code=None)
+    desk.stand.post("/rpc", action="refuse", seconds=1)
+    until("it is down and back", lambda: [o for o in desk.get("/outages") if o["to"]])
+    page = seen.open("/latency")
+    row = page.locator(".card", has_text="When a source was down").last.locator("tbody tr").first
+    expect(row).to_contain_text("Polygon")
+    expect(row).to_contain_text("s")
+    seen.clean()
+
+
 def test_ten_tabs_all_show_what_happens(desk: Desk) -> None:
     """Each open tab shows a new decision; ``test_shared`` shows that all tabs together read once."""
     tabs = [desk.seen(admin=False) for _ in range(10)]

@@ -39,7 +39,8 @@ def collect(database: Engine) -> dict[str, Any]:
             "portfolios": summaries.portfolios(c),
             "counts": summaries.counts(c),
             "latency": summaries.latency(c),
-            "bad_inputs": len(summaries.bad_inputs(c)),
+            "bad_inputs": len(bad := summaries.bad_inputs(c)),
+            "newest_bad_inputs": [{k: row[k] for k in ("at", "source", "error")} for row in bad[:5]],
         }
 
 
@@ -109,6 +110,10 @@ def _screen(state: dict[str, Any]) -> Group:
         f" {counts['decisions']['copied']} copied, {sum(counts['decisions']['skipped'].values())} skipped,"
         f" {counts['fills']} fills"
     )
+    for bad in state["newest_bad_inputs"]:
+        console.print(f"[yellow]▲[/] {bad['at'][:19]} {escape(bad['source'])}: {escape(bad['error'][:160])}")
+    if worker.get("alerts", {}).get("error"):
+        console.print(f"[yellow]▲[/] alerts cannot be sent: {escape(worker['alerts']['error'])}")
     return Group(*console.lines)
 
 

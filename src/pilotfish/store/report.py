@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -17,7 +17,7 @@ from pilotfish.store.queries import Row, iso
 
 NOT_OURS = ("SKIP_BACKFILL", "SKIP_SAME_ORDER", "SKIP_UNSUPPORTED", "SKIP_RESET", "SKIP_RETRACTED")
 """Decisions on what a whole copy would not contain: history, further fills of an order, combos, what was undone."""
-STRETCH = 20_000
+STRETCH = 5_000
 """Decisions gone through at a time."""
 SETTLED_AFTER = 3_600 * SECOND
 """A decision that is so much older than the newest one is out of a reorg's reach."""
@@ -105,8 +105,9 @@ class Reports:
         self.ready = False
         """False until everything was gone through once, which takes its time in a large database."""
 
-    def lines(self, c: Connection) -> dict[tuple[str, str], Line]:
-        """The lines as of now."""
+    def lines(self, c: Connection, between: Callable[[], None] | None = None) -> dict[tuple[str, str], Line]:
+        """The lines as of now. ``between`` is called after each :data:`STRETCH`: whoever warms up can let others go
+        first."""
         scope = Scope()
         with self._lock:
             newest, resets = _newest(c), _resets(c)
@@ -115,7 +116,7 @@ class Reports:
             self._resets = resets
             final = _final(c, newest)
             if final > self._upto:
-                _advance(c, self._accounts, scope, self._upto, final, resets)
+                _advance(c, self._accounts, scope, self._upto, final, resets, between)
                 self._upto = final
             young = _Young(self._accounts)
             _advance(c, young, scope, self._upto, newest, resets)
@@ -124,6 +125,8 @@ class Reports:
 
     def report(self, c: Connection, *, portfolio: str | None = None, leader: str | None = None) -> list[Row]:
         """:func:`report` as of now."""
+        if leader is not None and not self.ready:
+            return report(c, portfolio=portfolio, leader=leader)
         found = self.lines(c)
         mine = {k: line for k, line in found.items() if portfolio in (None, k[0]) and leader in (None, k[1])}
         return _rows(c, mine, None)
@@ -167,12 +170,13 @@ def _final(c: Connection, newest: int) -> int:
 
 
 def _advance(
-    c: Connection, accounts: dict[Key, _Account], scope: Scope, above: int, upto: int, resets: dict[str, int]
-) -> None:
-    """Take decisions in, in their order, a stretch at a time."""
+    c: Connection, accounts: dict[Key, _Account], scope: Scope, above: int, upto: int, resets: dict[str, int],
+    between: Callable[[], None] | None = None,
+) -> None:  # fmt: skip
+    """Take decisions in, in their order, a stretch at a time; those of one leader at once: an index finds them."""
     while above < upto:
-        end = min(upto, above + STRETCH)
-        books = _read(c, above, end)
+        end = min(upto, above + STRETCH) if scope.leader is None else upto
+        books = _read(c, scope, above, end)
         for r in c.execute(_decisions(scope, above, end)).all():
             if r.decided_at <= resets.get(r.portfolio, 2**63):
                 continue
@@ -186,6 +190,8 @@ def _advance(
                 account.begun = True
             _step(account.tally, r, books, account.line if account.begun else Line())
         above = end
+        if between is not None:
+            between()
 
 
 def _decisions(scope: Scope, above: int, upto: int) -> Any:
@@ -205,10 +211,12 @@ def _decisions(scope: Scope, above: int, upto: int) -> Any:
     return statement.where(d.leader == scope.leader) if scope.leader is not None else statement
 
 
-def _read(c: Connection, above: int, upto: int) -> _Books:
+def _read(c: Connection, scope: Scope, above: int, upto: int) -> _Books:
     books = _Books()
     i, f = t.intents.c, t.fills.c
-    mine = (i.decision_id > above, i.decision_id <= upto)
+    mine = [i.decision_id > above, i.decision_id <= upto]
+    mine += [i.portfolio == scope.portfolio] if scope.portfolio is not None else []
+    mine += [i.leader == scope.leader] if scope.leader is not None else []
     wanted = select(i.id, i.decision_id, i.trade_id, i.leader_price_micro, i.state, i.reason)
     for intent in c.execute(wanted.where(*mine).order_by(i.id)):
         books.intents[intent.decision_id].append(intent)

@@ -252,7 +252,26 @@ def worker(c: Connection) -> tuple[Row | None, float | None]:
 def bad_inputs(c: Connection, limit: int = 50) -> list[Row]:
     """Inputs that could not be used, newest first."""
     rows = c.execute(select(t.bad_inputs).order_by(t.bad_inputs.c.at.desc()).limit(limit))
-    return [{"at": iso(r.at), "source": r.source, "error": r.error, "payload": r.payload} for r in rows]
+    return [
+        {"at": iso(r.at), "source": r.source, "error": r.error, "payload": r.payload, "count": r.count} for r in rows
+    ]
+
+
+def outages(c: Connection, limit: int = 50) -> list[Row]:
+    """When a source was down, newest first: from when to when (``None`` = it still is), and why."""
+    h = t.health_events.c
+    found: list[Row] = []
+    began: dict[str, tuple[int, Row]] = {}
+    newest = select(t.health_events).order_by(h.id.desc()).limit(4 * limit)
+    for r in reversed(list(c.execute(newest))):
+        if not r.healthy:
+            row: Row = {"source": r.source, "from": iso(r.at), "to": None, "seconds": None, "why": r.detail or ""}
+            began[r.source] = (r.at, row)
+            found.append(row)
+        elif r.source in began:
+            start, row = began.pop(r.source)
+            row["to"], row["seconds"] = iso(r.at), round((r.at - start) / 1e6, 1)
+    return found[::-1][:limit]
 
 
 def pace(c: Connection, sample: int = 2_000) -> Row:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -36,6 +37,7 @@ def router(site: Site) -> APIRouter:
     """All reading routes."""
     api = APIRouter(prefix="/api/v1", tags=["reading"])
     database = site.database
+    whole_passes = Lock()
 
     @api.get("/status")
     def status() -> Row:
@@ -135,17 +137,31 @@ def router(site: Site) -> APIRouter:
         with snapshot(database) as c:
             return {**summaries.latency(c), "pace_ms": summaries.pace(c)}
 
+    @api.get("/outages")
+    def outages(limit: Annotated[int, Query(ge=1, le=500)] = 50) -> list[Row]:
+        """When a source was down, newest first."""
+        with snapshot(database) as c:
+            return summaries.outages(c, limit)
+
+    @api.get("/bad-inputs")
+    def bad_inputs(limit: Annotated[int, Query(ge=1, le=500)] = 50) -> list[Row]:
+        """What could not be used, with the payload and what is wrong with it, newest first."""
+        with snapshot(database) as c:
+            return summaries.bad_inputs(c, limit)
+
     @api.get("/report", responses={400: {}})
     def shortfall(
         portfolio: Name = None, leader: Wallet = None,
         since: Annotated[str | None, Query(max_length=40, description="An ISO 8601 time.")] = None,
     ) -> list[Row]:  # fmt: skip
-        """Would copying have paid: the leaders' prices at our size against what we got, in parts that add up."""
+        """Would copying have paid: the leaders' prices at our size against what we got, in parts that add up. With
+        `since` all decisions are gone through, which takes its time where there are very many; one such at a time."""
         with snapshot(database) as c:
             begin = _instant(since)
             if begin is None:
                 return site.reports.report(c, portfolio=portfolio, leader=leader.lower() if leader else None)
-            return report.report(c, portfolio=portfolio, leader=leader.lower() if leader else None, since=begin)
+            with whole_passes:
+                return report.report(c, portfolio=portfolio, leader=leader.lower() if leader else None, since=begin)
 
     @api.get("/settings")
     def settings(portfolio: Name = None, leader: Wallet = None) -> list[Row]:

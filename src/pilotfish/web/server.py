@@ -37,6 +37,7 @@ def application(site: Site, reader: Reader) -> FastAPI:
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(site.count_up)
         tasks = [
             asyncio.create_task(reader.run(), name="reader"),
             asyncio.create_task(site.warm_up(), name="warm-up"),

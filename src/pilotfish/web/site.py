@@ -21,6 +21,9 @@ from pilotfish.web.shared import Shared
 
 log = structlog.get_logger(__name__)
 
+WARM_UP_PAUSE = 0.1
+"""Seconds between two stretches of decisions: about as long as one takes."""
+
 
 @dataclass(slots=True)
 class Site:
@@ -39,8 +42,18 @@ class Site:
         self.sessions = Sessions(*tokens)
         self.shared = Shared(self.database)
 
+    def count_up(self) -> None:
+        """Count what there is once, so that no page has to."""
+        try:
+            with snapshot(self.database) as c:
+                self.counts.read(c)
+                self.trade_counts.read(c)
+        except SQLAlchemyError as problem:
+            log.warning("the database cannot be read yet", error=str(problem).splitlines()[0][:200])
+
     async def warm_up(self) -> None:
-        """Go through all decisions once, so that the report is at hand when a page asks for it."""
+        """Go through all decisions once, so that the report is at hand when a page asks for it; in no hurry, since
+        pages are served meanwhile."""
         try:
             await asyncio.to_thread(self._warm_up)
         except SQLAlchemyError as problem:
@@ -48,7 +61,7 @@ class Site:
 
     def _warm_up(self) -> None:
         with snapshot(self.database) as c:
-            self.reports.lines(c)
+            self.reports.lines(c, between=lambda: time.sleep(WARM_UP_PAUSE))
 
     @property
     def simulated(self) -> str:

@@ -31,7 +31,12 @@ def register(site: Site, reader: Reader) -> None:
 
         async def draw() -> dict[str, str]:
             x = await read()
-            return {"figures": _figures(x), "pace": _pace(x["pace"]), "missing": _missing(x["missing"])}
+            return {
+                "figures": _figures(x),
+                "pace": _pace(x["pace"]),
+                "outages": _outages(x["outages"]),
+                "missing": _missing(x["missing"]),
+            }
 
         with frame(site, reader, request, "/latency"):
             ui.html(
@@ -48,7 +53,7 @@ def register(site: Site, reader: Reader) -> None:
                     ui.html(_head("API behind the chain, over time"), sanitize=False)
                     line = ui.echart(lag_options(x["time"])).classes("chart")
             with ui.element("div").classes("stack"):
-                await live(EVERY, draw, row={"pace": "card", "missing": "card"})
+                await live(EVERY, draw, row={"pace": "card", "outages": "card", "missing": "card"})
 
         async def redraw() -> None:
             fresh = await read()
@@ -67,6 +72,7 @@ def _read(c: Connection) -> Row:
         "pace": summaries.pace(c),
         "time": summaries.lag_over_time(c),
         "missing": summaries.missing(c),
+        "outages": summaries.outages(c, 20),
     }
 
 
@@ -118,6 +124,20 @@ def _pace(pace: Row) -> str:
 
 def _plain(ms: int | None) -> str:
     return "–" if ms is None else f"{ms:,} ms" if ms < 10_000 else f"{ms / 1000:,.1f} s"
+
+
+def _outages(rows: list[Row]) -> str:
+    head = _head("When a source was down")
+    if not rows:
+        return head + '<div class="empty">Never so far.</div>'
+    names = {"api": "Data API", "polygon": "Polygon"}
+    body = "".join(
+        f'<tr><td class="when">{ago(r["from"])}</td><td>{esc(names.get(r["source"], r["source"]))}</td>'
+        f'<td class="num" data-l="for">{"still is" if r["to"] is None else _plain(round(1000 * r["seconds"]))}</td>'
+        f'<td class="wide">{esc(r["why"])}</td></tr>'
+        for r in rows
+    )
+    return head + grid("rows", ("since", "source", "#for", "why"), body)
 
 
 def _missing(rows: list[Row]) -> str:

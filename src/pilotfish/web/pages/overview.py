@@ -298,5 +298,12 @@ def _foot(s: Snapshot) -> str:
     if s.worker is None:
         return ""
     bad = sum(n for name, n in s.worker["counts"].items() if name.startswith("bad_"))
-    told = f" · <b>{bad} inputs could not be used</b>: <code>pilotfish status</code>" if bad else ""
+    told = (
+        f' · <a href="#" data-drawer="/parts/bad-inputs">{bad} input{"s" if bad != 1 else ""} could not be used</a>'
+        if bad
+        else ""
+    )
+    alerts = s.worker.get("alerts", {})
+    if alerts.get("error"):
+        told += f" · <b>alerts cannot be sent</b>: {esc(alerts['error'])}"
     return f'<p class="foot">{s.worker["polygon"]["logs"]} logs, {s.worker["counts"].get("polls", 0)} polls{told}</p>'

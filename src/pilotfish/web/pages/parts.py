@@ -13,12 +13,12 @@ from sqlalchemy import select
 
 from pilotfish.core.reasons import MEANING, OUTCOMES, Outcome, Reason
 from pilotfish.core.units import MICRO, format_micro
-from pilotfish.store import leaders_store, queries
+from pilotfish.store import leaders_store, queries, summaries
 from pilotfish.store import tables as t
 from pilotfish.store.database import snapshot
 from pilotfish.web.api import Id
 from pilotfish.web.auth import is_admin
-from pilotfish.web.markup import esc, leader, money, out, price, shares, side, signed, verdict
+from pilotfish.web.markup import ago, esc, leader, money, out, price, shares, side, signed, verdict
 from pilotfish.web.preview import Preview, PreviewError
 from pilotfish.web.site import Site
 
@@ -49,6 +49,19 @@ def router(site: Site, preview: Preview) -> APIRouter:
             title = c.execute(select(t.markets.c.title).where(t.markets.c.token_id == row.token_id)).scalar()
         head = f'<div class="title"><h1>{esc(title or "unknown market")}</h1><span class="space"></span>{_CLOSE}</div>'
         return HTMLResponse(f'{head}<div class="body">{_decision(found)}</div>')
+
+    @parts.get("/bad-inputs")
+    def bad_inputs() -> HTMLResponse:
+        with snapshot(site.database) as c:
+            rows = summaries.bad_inputs(c)
+        told = "".join(
+            f'<section class="card pad"><p><b>{esc(r["source"])}</b> {ago(r["at"])}</p><p>{esc(r["error"])}</p>'
+            f"<details><summary>what came</summary><pre>{esc(r['payload'])}</pre></details></section>"
+            for r in rows
+        )
+        head = f'<div class="title"><h1>What could not be used</h1><span class="space"></span>{_CLOSE}</div>'
+        why = '<p class="mini">The newest 50. Nothing else stops for them; what came beside them was taken in.</p>'
+        return HTMLResponse(f'{head}<div class="body">{why}{told or "<p>Nothing.</p>"}</div>')
 
     @parts.get("/preview")
     async def look(request: Request, wallet: str = "") -> HTMLResponse:
