@@ -38,7 +38,7 @@ async def test_ten_tabs_that_ask_at_once_share_one_read(database: Engine) -> Non
     assert await shared.get("a", 60, read) == 7
     assert reads["a"] == 1
     shared.forget()
-    assert await shared.get("a", 60, read, wait=True) == 7
+    assert await shared.get("a", 60, read) == 7
     assert reads["a"] == 2, "somebody changed something: read anew"
 
 

@@ -16,6 +16,10 @@ from pilotfish.store.database import snapshot
 T = TypeVar("T")
 KEPT = 300
 """Results kept; the least recently used go first."""
+SLOW = 0.3
+"""Seconds that a read may take before an old answer is given meanwhile."""
+OLD = 60.0
+"""Seconds after which even a slow read is waited for."""
 RESTS = 10.0
 """An answer that took long is kept for so many times its duration."""
 
@@ -29,15 +33,14 @@ class _Entry(Generic[T]):
 
 
 class Shared:
-    """Reads through :meth:`get`; an old answer is given while a new one is being read."""
+    """Reads through :meth:`get`."""
 
     def __init__(self, database: Engine) -> None:
         self._database = database
         self._entries: OrderedDict[Hashable, _Entry[Any]] = OrderedDict()
 
-    async def get(self, key: Hashable, seconds: float, read: Callable[[Connection], T], *, wait: bool = False) -> T:
-        """What ``read`` gives, at most ``seconds`` old (older for reads that take long). ``wait``: rather wait than
-        take an old answer."""
+    async def get(self, key: Hashable, seconds: float, read: Callable[[Connection], T]) -> T:
+        """What ``read`` gives, at most ``seconds`` old; of reads that take long rather an older answer than a wait."""
         entry: _Entry[T] = self._entries.setdefault(key, _Entry())
         self._entries.move_to_end(key)
         while len(self._entries) > KEPT:
@@ -48,7 +51,7 @@ class Shared:
         if entry.task is None:
             entry.task = asyncio.create_task(self._read(entry, read))
             entry.task.add_done_callback(lambda _: setattr(entry, "task", None))
-        if entry.value is not None and not wait:
+        if entry.value is not None and entry.took > SLOW and age < OLD:
             return entry.value
         return await asyncio.shield(entry.task)
 

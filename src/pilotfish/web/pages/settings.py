@@ -36,7 +36,7 @@ def register(site: Site, reader: Reader) -> None:
             stored = settings_store.load(c)
             return settings_store.effective(site.environment, stored, portfolio or None, leader or None)
 
-        effective = await site.shared.get(("settings", portfolio, leader), 0.0, read, wait=True)
+        effective = await site.shared.get(("settings", portfolio, leader), 0.0, read)
 
         async def draw() -> dict[str, str]:
             rows = await site.shared.get("audit", EVERY, lambda c: browse.audit(c, 50))
