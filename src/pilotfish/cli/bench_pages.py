@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert
 from sqlalchemy import Engine as Database
 
 from pilotfish.core.units import MICRO, SECOND
-from pilotfish.store import browse, queries, report, summaries
+from pilotfish.store import browse, latencies, queries, report, summaries
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
 from pilotfish.store.rollup import DecisionCounts, TradeCounts
@@ -147,15 +147,15 @@ def questions(
         "overview: decisions": lambda c: summaries.feed(c, 60),
         "overview: portfolios": summaries.portfolios,
         "overview: equity curve": lambda c: summaries.equity(c, "main"),
-        "overview: sources": summaries.latency,
+        "overview: sources": latencies.latency,
         "status: counts": lambda c: summaries.counts(c, counts, trade_counts),
         "leaders: figures": lambda c: summaries.leaders(c, "main", counts),
         "leaders: report": reports.report,
         "positions, open": lambda c: browse.positions(c, portfolio="main", limit=100),
         "positions, closed": lambda c: browse.positions(c, portfolio="main", status="closed", sort="closed", limit=100),
-        "latency: pace": summaries.pace,
-        "latency: over time": summaries.lag_over_time,
-        "latency: missing": summaries.missing,
+        "latency: pace": latencies.pace,
+        "latency: over time": latencies.lag_over_time,
+        "latency: missing": latencies.missing,
         "REST: fills": lambda c: queries.newest(c, "fills", limit=100, before_id=None),
         "REST: decisions": lambda c: queries.newest(c, "decisions", limit=100, before_id=None),
     }  # fmt: skip

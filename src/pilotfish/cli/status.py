@@ -17,7 +17,7 @@ from pilotfish.app.lease import LeaseError
 from pilotfish.app.reset import reset_now
 from pilotfish.cli import session
 from pilotfish.core.units import format_micro
-from pilotfish.store import commands_store, portfolios_store, queries, summaries
+from pilotfish.store import commands_store, latencies, portfolios_store, queries, summaries
 from pilotfish.store.database import snapshot
 from pilotfish.store.verify import verify as recompute
 
@@ -38,7 +38,7 @@ def collect(database: Engine) -> dict[str, Any]:
             "leaders": queries.leaders(c),
             "portfolios": summaries.portfolios(c),
             "counts": summaries.counts(c),
-            "latency": summaries.latency(c),
+            "latency": latencies.latency(c),
             "bad_inputs": len(bad := summaries.bad_inputs(c)),
             "newest_bad_inputs": [{k: row[k] for k in ("at", "source", "error")} for row in bad[:5]],
         }
@@ -172,7 +172,7 @@ def _ask_worker(database: Engine, portfolio: str | None) -> None:
 def latency(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
     """Chain against API: who sees trades first, and how late the other is."""
     with snapshot(session.database(session.begin())) as c:
-        figures = summaries.latency(c)
+        figures = latencies.latency(c)
     if as_json:
         session.print_json(figures)
         return

@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 
 from pilotfish.core.reasons import Reason
 from pilotfish.core.settings import Kind
-from pilotfish.store import browse, exports, portfolios_store, queries, report, settings_store, summaries
+from pilotfish.store import browse, exports, latencies, portfolios_store, queries, report, settings_store, summaries
 from pilotfish.store.database import snapshot
 from pilotfish.web.site import Site
 
@@ -135,13 +135,13 @@ def router(site: Site) -> APIRouter:
     def latency() -> Row:
         """Chain against API; and how long it took from a block to our fill."""
         with snapshot(database) as c:
-            return {**summaries.latency(c), "pace_ms": summaries.pace(c)}
+            return {**latencies.latency(c), "pace_ms": latencies.pace(c)}
 
     @api.get("/outages")
     def outages(limit: Annotated[int, Query(ge=1, le=500)] = 50) -> list[Row]:
         """When a source was down, newest first."""
         with snapshot(database) as c:
-            return summaries.outages(c, limit)
+            return latencies.outages(c, limit)
 
     @api.get("/bad-inputs")
     def bad_inputs(limit: Annotated[int, Query(ge=1, le=500)] = 50) -> list[Row]:

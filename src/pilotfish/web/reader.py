@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from pilotfish.store import browse, queries, summaries
+from pilotfish.store import browse, latencies, queries, summaries
 from pilotfish.store.database import snapshot
 
 log = structlog.get_logger(__name__)
@@ -99,7 +99,7 @@ class Reader:
             equity, latency = before.equity, before.latency
             if slow:
                 equity = {p["name"]: summaries.equity(c, p["name"]) for p in portfolios}
-                latency = summaries.latency(c)
+                latency = latencies.latency(c)
                 self._slow_at = time.monotonic()
             feed = min(MOST_FEED_ROWS, FEED_ROWS * max(1, len(portfolios)))
             return Snapshot(

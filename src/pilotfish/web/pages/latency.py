@@ -8,7 +8,7 @@ from fastapi import Request
 from nicegui import ui
 from sqlalchemy import Connection
 
-from pilotfish.store import summaries
+from pilotfish.store import latencies
 from pilotfish.web.charts import histogram_options, lag_options
 from pilotfish.web.frame import frame, live
 from pilotfish.web.markup import ago, esc, figure, grid, out, short
@@ -68,11 +68,11 @@ def register(site: Site, reader: Reader) -> None:
 
 def _read(c: Connection) -> Row:
     return {
-        "sources": summaries.latency(c),
-        "pace": summaries.pace(c),
-        "time": summaries.lag_over_time(c),
-        "missing": summaries.missing(c),
-        "outages": summaries.outages(c, 20),
+        "sources": latencies.latency(c),
+        "pace": latencies.pace(c),
+        "time": latencies.lag_over_time(c),
+        "missing": latencies.missing(c),
+        "outages": latencies.outages(c, 20),
     }
 
 

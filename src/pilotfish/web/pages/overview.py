@@ -43,7 +43,7 @@ def register(site: Site, reader: Reader) -> None:
             begin = ui.html("", sanitize=False)
             if not first.leaders:
                 ui.html(_first_steps(site, request), sanitize=False)
-            parts = {n: ui.html("", sanitize=False) for n in ("picker", "lights", "figures")}
+            parts = {n: ui.html("", sanitize=False).classes(f"row-{n}") for n in ("picker", "lights", "figures")}
             with ui.element("div").classes("row"):
                 with ui.element("section").classes("card"):
                     parts["curve"] = ui.html("", sanitize=False)
@@ -142,7 +142,7 @@ def _lights(s: Snapshot) -> str:
             _light("Mode: " + mode_name, "ill" if told.startswith("degraded") else "ok", told, sign="⇄"),
             _light("Polygon", _state(chain["healthy"], stale, off=not chain["enabled"]), chain["detail"]),
             _light("Data API", _state(api["healthy"], stale), api["detail"].replace("last answer ", "") + lag_text),
-            _light("Order books", _state(books["healthy"] or books["idle"], stale), _books(books, s.at)),
+            _light("Order books", _state(_books_work(books), stale), _books(books, s.at)),
             _light("Database", _state(database["healthy"], stale), _database(database, s.at)),
         )
     ) + "</div>"  # fmt: skip
@@ -165,7 +165,19 @@ def _age(then: float | None, now: float) -> str:
     return "nothing yet" if then is None else f"{max(0, now - then):.0f} s ago"
 
 
+def _books_work(books: dict[str, Any]) -> bool:
+    """Over HTTP it goes on without the market channel, but slower: a lost channel is a problem to look at."""
+    channel = books["local"]
+    lost = channel["kept"] and not channel["connected"] and channel["error"]
+    return bool((books["healthy"] or books["idle"]) and not lost)
+
+
 def _books(books: dict[str, Any], now: float) -> str:
+    channel = books["local"]
+    if channel["connected"]:
+        return f"channel heard {_age(channel['last_frame_at'], now)}, {channel['kept']} books"
+    if channel["kept"] and channel["error"]:
+        return f"channel lost, read over HTTP {_age(books['last_ok_at'], now)}: {channel['error']}"
     return str(books["detail"]) or ("not needed yet" if books["idle"] else f"read {_age(books['last_ok_at'], now)}")
 
 
