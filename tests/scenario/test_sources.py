@@ -84,8 +84,8 @@ def test_a_lost_connection_comes_back_and_the_gap_is_filled_through_the_api(
             stand.post("/faults", service="rpc:eth_subscribe", mode="status", seconds=3)
         action = "drop" if fault == "subscribe_error" else fault
         stand.post("/rpc", action=action, seconds=3)
-        until("it is noticed", lambda: not chain(pilot)["healthy"] or chain(pilot)["reconnects"], 10)
         stand.fill(token, "BUY", 100, chain_delay=0)
+        until("it is noticed", lambda: not chain(pilot)["healthy"] or chain(pilot)["reconnects"], 10)
         missed = pilot.trades(1)[0]
         until("connected again", lambda: chain(pilot)["healthy"] and chain(pilot)["watched"] == 1)
         stand.fill(token, "BUY", 50, api_delay=NEVER)

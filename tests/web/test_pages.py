@@ -202,6 +202,17 @@ def test_a_portfolio_is_duplicated_and_compared(desk: Desk) -> None:
     differ = page.locator(".card", has_text="Settings that differ").locator("tbody tr")
     expect(differ).to_have_count(1)
     expect(differ).to_contain_text("fixed_usdc")
+    page.get_by_text("careful copies all leaders").click()
+    whom = page.locator("form[data-send$='/careful']")
+    whom.get_by_label("all, also those to come").uncheck()
+    whom.get_by_label(HOSTILE).uncheck()
+    whom.get_by_role("button", name="Save").click()
+    page.get_by_text("careful copies 0 leaders").wait_for()
+    until("nobody is copied", lambda: desk.pilot.logged("portfolio copies others"))
+    before = len(desk.pilot.export("decisions"))
+    desk.stand.fill(desk.token, "BUY", 61)
+    until("main alone has decided", lambda: len(desk.pilot.export("decisions")) > before)
+    assert [d["portfolio"] for d in desk.pilot.export("decisions")[before:]] == ["main"]
     page.goto(f"{desk.address}/?portfolio=careful")
     page.get_by_text("Nothing is held").wait_for()
     page.goto(f"{desk.address}/portfolios")
@@ -216,11 +227,27 @@ def test_a_position_is_closed_by_hand_and_the_state_is_reset(tmp_path: Path, bro
         _close_and_reset(desk)
 
 
+def test_a_leader_is_renamed_and_all_that_was_copied_from_him_sold(tmp_path: Path, browser: Browser) -> None:
+    with traded(tmp_path, browser) as desk:
+        seen = desk.seen()
+        page = seen.open(f"/leaders/{WALLET}")
+        page.get_by_label("His name here").fill("The tide")
+        page.get_by_role("button", name="Rename").click()
+        expect(page.locator(".title h1")).to_have_text("The tide")
+        page = seen.open(f"/positions?leader={WALLET}")
+        page.get_by_role("button", name="Close all").click()
+        page.get_by_label("Type SELL to go on").fill("SELL")
+        page.get_by_role("button", name="Do it").click()
+        page.get_by_text("Nothing is held").wait_for()
+        desk.pilot.verify()
+        seen.clean()
+
+
 def _close_and_reset(desk: Desk) -> None:
     seen = desk.seen()
     page = seen.open("/positions")
     expect(page.locator("table.rows tbody tr")).to_have_count(1)
-    page.get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="Close", exact=True).click()
     page.get_by_role("button", name="Do it").click()
     expect(page.locator(".toast")).to_contain_text("1 exits begun")
     page.get_by_text("Nothing is held").wait_for()

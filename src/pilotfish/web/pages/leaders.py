@@ -65,6 +65,8 @@ def register(site: Site, reader: Reader) -> None:
         wallet = wallet.lower()[:42]
         admin = is_admin(request)
 
+        label = next((row["label"] for row in first.leaders if row["wallet"] == wallet), None)
+
         async def draw() -> dict[str, str]:
             rows, costs = await site.shared.get(("leaders", portfolio), EVERY, lambda c: _read(site, c, portfolio))
             row = next((r for r in rows if r["wallet"] == wallet), None)
@@ -92,6 +94,16 @@ def register(site: Site, reader: Reader) -> None:
             grid = {"cost": "card", "skips": "card", "held": "card", "own": "card pad"}
             with ui.element("div").classes("stack"):
                 await live(EVERY, draw, row=grid)
+                if admin and label is not None:
+                    ui.html(_rename(wallet, label), sanitize=False).classes("card pad")
+
+
+def _rename(wallet: str, label: str) -> str:
+    return (
+        f'<form class="addform" data-send="PATCH /api/v1/leaders/{esc(wallet)}" data-done="is called so now">'
+        f'<label class="field">His name here<input name="label" maxlength="200" value="{esc(label)}"></label>'
+        '<button>Rename</button><p class="wrong" data-wrong hidden role="alert"></p></form>'
+    )
 
 
 def add_form() -> str:

@@ -15,7 +15,7 @@ from pilotfish.store import portfolios_store, settings_store, summaries
 from pilotfish.web.auth import is_admin
 from pilotfish.web.charts import compare_options
 from pilotfish.web.frame import frame, live
-from pilotfish.web.markup import ago, esc, grid, money, options, signed
+from pilotfish.web.markup import ago, esc, grid, money, options, short, signed
 from pilotfish.web.pages.shortfall import PARTS
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
@@ -51,6 +51,7 @@ def register(site: Site, reader: Reader) -> None:
             with ui.element("div").classes("stack"):
                 await live(EVERY, draw, row={"table": "card", "differ": "card"})
                 if admin:
+                    ui.html(_whom(first.portfolios, x["follows"], first.leaders), sanitize=False).classes("card")
                     ui.html(_new(first.portfolios), sanitize=False).classes("card")
 
         async def redraw() -> None:
@@ -171,6 +172,27 @@ def _differ(x: Row) -> str:
         for setting, values in x["differ"]
     )
     return head + grid("plain", ("setting", *(f"#{esc(n)}" for n in names)), body)
+
+
+def _whom(portfolios: list[Row], follows: dict[str, list[str] | None], leaders: list[Row]) -> str:
+    """A form for each portfolio: whom it copies."""
+    forms = ""
+    for p in portfolios:
+        chosen = follows.get(p["name"])
+        boxes = "".join(
+            f'<label class="check"><input type="checkbox" name="leaders" data-list value="{esc(row["wallet"])}"'
+            f"{' checked' if chosen is None or row['wallet'] in chosen else ''}>"
+            f" {esc(row['label'] or short(row['wallet']))}</label>"
+            for row in leaders
+        )
+        forms += (
+            f'<details><summary>{esc(p["name"])} copies {_follows(chosen)}</summary><form class="checks"'
+            f' data-send="PATCH /api/v1/portfolios/{quote(p["name"], safe="")}" data-done="saved" data-go="reload">'
+            f'<label class="check"><input type="checkbox" name="leaders" data-all{" checked" * (chosen is None)}>'
+            f" <b>all, also those to come</b></label>{boxes}"
+            '<button class="primary">Save</button><p class="wrong" data-wrong hidden role="alert"></p></form></details>'
+        )
+    return f'<div class="head"><h2>Whom each portfolio copies</h2></div><div class="pad">{forms}</div>'
 
 
 def _new(portfolios: list[Row]) -> str:

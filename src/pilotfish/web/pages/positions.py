@@ -53,16 +53,26 @@ def register(site: Site, reader: Reader) -> None:
 
         with frame(site, reader, request, "/positions"):
             picker = portfolio_picker(first, portfolio, "/positions", {"status": status})
-            of = esc(urlencode({"portfolio": portfolio, **({"leader": leader.lower()} if leader else {})}))
+            chosen = {"portfolio": portfolio, **({"leader": leader.lower()} if leader else {})}
+            of = esc(urlencode(chosen))
             ui.html(
                 '<div class="title"><h1>Positions</h1><p>What was copied, kept apart by leader.</p>'
-                f'<span class="space"></span>{picker}'
+                f'<span class="space"></span>{picker}{_close_all(chosen) if admin and status == "open" else ""}'
                 f'<a class="button" href="/api/v1/export/positions.csv?{of}">CSV</a></div>',
                 sanitize=False,
             )
             with ui.element("section").classes("card"):
                 ui.html(_filters(first.leaders, keep), sanitize=False)
                 await live(EVERY, draw)
+
+
+def _close_all(chosen: dict[str, str]) -> str:
+    whose = "all open positions" + (" copied from this leader" if "leader" in chosen else "")
+    return (
+        f'<button type="button" data-post="/api/v1/positions/close" data-body="{esc(json.dumps(chosen))}" data-done'
+        f' data-typed="SELL" data-confirm="Sell {whose} of {esc(chosen["portfolio"])} at what the books bid?">'
+        "Close all</button>"
+    )
 
 
 def _filters(leaders: list[Row], keep: dict[str, str]) -> str:

@@ -186,17 +186,26 @@
     button.setAttribute("aria-expanded", open ? "true" : "false");
   });
 
-  // Forms that write. Fields are collected by name; data-wrap puts the marked ones under one key.
+  // Forms that write. Fields are collected by name; boxes with data-list make a list of what is ticked, and one with
+  // data-all makes it null, which means everything.
   const collect = (form) => {
     const body = {};
+    let all = null;
     for (const field of form.elements) {
       if (!field.name || field.disabled) continue;
       if (field.type === "radio" && !field.checked) continue;
+      if (field.dataset.all !== undefined) { if (field.checked) all = field.name; continue; }
+      if (field.dataset.list !== undefined) {
+        body[field.name] ||= [];
+        if (field.checked) body[field.name].push(field.value);
+        continue;
+      }
       const value = field.type === "checkbox" ? field.checked : field.value;
       if (value === "" && field.dataset.optional !== undefined) continue;
       if (field.dataset.into) (body[field.dataset.into] ||= {})[field.name] = value;
       else body[field.name] = value;
     }
+    if (all) body[all] = null;
     return body;
   };
   document.addEventListener("submit", async (e) => {
