@@ -237,6 +237,13 @@
     form.classList.toggle("changed", setting.source !== "default");
   };
   document.addEventListener("change", (e) => {
+    const box = e.target;
+    if (box.matches && box.matches("[data-list]") && !box.checked) {
+      const all = box.form.querySelector("[data-all]");
+      if (all) all.checked = false;
+    } else if (box.matches && box.matches("[data-all]") && box.checked) {
+      for (const one of box.form.querySelectorAll("[data-list]")) one.checked = true;
+    }
     const form = e.target.closest && e.target.closest("form[data-setting]");
     if (form) form.requestSubmit();
     const pick = e.target.closest && e.target.closest("form[data-auto]");
