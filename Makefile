@@ -2,12 +2,13 @@
 # make test   lint, types, import rules and all tests with real parts
 # make scenarios   the promises of docs/behaviour.md, over real sockets, with a table of what was seen
 # make screenshots   the README's pictures, from the demo in Chromium (ARGS="--all --out DIR": every page and theme)
+# make page-times   how long each page takes in Chromium, in a database with a million trades
 # make install, make quick, make lint, make fmt, make lock
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: install demo test quick scenarios screenshots lint fmt lock
+.PHONY: install demo test quick scenarios screenshots page-times lint fmt lock
 .DEFAULT_GOAL := install
 
 install: $(VENV)/.runtime
@@ -37,6 +38,10 @@ scenarios: $(VENV)/.dev
 screenshots: $(VENV)/.dev
 	@sh tools/install-test-parts.sh
 	@$(BIN)/python tools/screenshots.py $(ARGS)
+
+page-times: $(VENV)/.dev
+	@sh tools/install-test-parts.sh
+	@$(BIN)/python tools/page_times.py $(ARGS)
 
 lint: $(VENV)/.dev
 	@echo "== format and lint"

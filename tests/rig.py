@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,18 +17,14 @@ from typing import Any, TypeVar
 from typer.testing import CliRunner
 
 from pilotfish.cli import app
+from pilotfish.cli.session import clean_environment
+from pilotfish.cli.stand import free_port
 from pilotfish.core.settings import ALL, find
 
 T = TypeVar("T")
 PATIENCE = 20.0
 WALLET = "0x" + "a1" * 20
 WALLET_2 = "0x" + "b2" * 20
-
-
-def clean_environment() -> dict[str, str]:
-    """This process's environment without any setting of pilotfish."""
-    ours = {s.env_name for s in ALL}
-    return {k: v for k, v in os.environ.items() if k not in ours}
 
 
 def until(what: str, condition: Callable[[], T], seconds: float = PATIENCE) -> T:
@@ -182,10 +177,7 @@ class Pilot:
 
     def start_web(self, port: int = 0) -> str:
         """Start the dashboard's process, on a free port unless one is given; gives its address."""
-        if not port:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port = probe.getsockname()[1]
+        port = port or free_port()
         self.web = subprocess.Popen(
             [sys.executable, "-m", "pilotfish", "web"],
             stderr=(self.folder / "web.log").open("w"),

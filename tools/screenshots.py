@@ -7,20 +7,22 @@ import argparse
 import json
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
 from time import sleep
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from pilotfish.cli.stand import free_port
+
+Theme: TypeAlias = Literal["light", "dark"]
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 PAGES = ("/", "/leaders", "/leaders/{leader}", "/trades", "/positions", "/positions?status=closed", "/latency",
          "/portfolios", "/settings", "/login", "/api/docs")  # fmt: skip
-README = (
+README: tuple[tuple[str, str, Theme, str], ...] = (
     ("overview", "/", "light", ""),
     ("leader", "/leaders/{leader}", "light", ""),
     ("trace", "/trades?reason=SKIP_SLIPPAGE", "dark", ".feed [data-drawer]"),
@@ -35,9 +37,7 @@ def main() -> None:
     options.add_argument("--seconds", type=int, default=75, help="how long the leaders trade before the pictures")
     options.add_argument("--all", action="store_true", help="every page, theme and width")
     given = options.parse_args()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "pilotfish", "demo", "--port", str(port)]
     demo = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     try:
@@ -80,9 +80,9 @@ def _clone(base: str, token: str) -> None:
     urllib.request.urlopen(request, timeout=10).close()
 
 
-def _window(browser: Browser, base: str, token: str, theme: str, width: int) -> Page:
+def _window(browser: Browser, base: str, token: str, theme: Theme, width: int) -> Page:
     height = 900 if width > 640 else 780
-    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme)  # type: ignore[arg-type]
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
     page = context.new_page()
     page.goto(f"{base}/login")
     page.get_by_label("Token").fill(token)
@@ -111,7 +111,8 @@ def _readme(browser: Browser, base: str, token: str, leader: str, out: Path) -> 
 
 
 def _every(browser: Browser, base: str, token: str, leader: str, out: Path) -> None:
-    for theme in ("light", "dark"):
+    themes: tuple[Theme, ...] = ("light", "dark")
+    for theme in themes:
         for width in (1440, 360):
             page = _window(browser, base, token, theme, width)
             for path in PAGES:

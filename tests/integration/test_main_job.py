@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from pilotfish.cli.session import clean_environment
 from pilotfish.core.units import micro_from_decimal
-from tests.rig import WALLET, Pilot, Stand, clean_environment, rig, until
+from tests.rig import WALLET, Pilot, Stand, rig, until
 
 WHALE = "0x09b428f7c2b469786286214aa5c90dd9015f7320"
 

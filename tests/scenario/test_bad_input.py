@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.rig import WALLET, Pilot, clean_environment, rig, until
+from pilotfish.cli.session import clean_environment
+from tests.rig import WALLET, Pilot, rig, until
 
 pytestmark = [pytest.mark.scenario, pytest.mark.slow]
 Saw = Callable[[str], None]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig import clean_environment
+from pilotfish.cli.session import clean_environment
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -139,6 +139,9 @@ def test_pages_rest_commands_and_exports_show_the_same_numbers(tmp_path: Path, b
             assert round(float(equity[1]) * MICRO) == p["equity_micro"]
         with urllib.request.urlopen(f"{address}/api/v1/stream?seconds=0", timeout=10) as answer:
             events = answer.read().decode().split("\n\n")
+        newest = [json.loads(e.split("data: ", 1)[1])["id"] for e in events if e.startswith("event: decision")]
+        assert newest
+        assert newest == [d["id"] for d in rows["decisions"] if d["portfolio"] == "main"][-len(newest) :]
         spoken = json.loads(next(e for e in events if e.startswith("event: status")).split("data: ", 1)[1])
         assert {p["name"]: p["equity_micro"] for p in spoken["portfolios"]} == {
             n: p["equity_micro"] for n, p in portfolios.items()

@@ -16,13 +16,14 @@ from hypothesis import given, settings
 from sqlalchemy import Engine
 from starlette.websockets import WebSocketDisconnect
 
+from pilotfish.app.health import not_ready
 from pilotfish.cli.run import ListenError, check_host
 from pilotfish.core.effects import Insert, Update, Upsert, WipePaper
 from pilotfish.store import leaders_store
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
 from pilotfish.store.writer import write
-from pilotfish.web import probes, server
+from pilotfish.web import server
 from pilotfish.web.auth import Doors
 from pilotfish.web.reader import Reader
 from pilotfish.web.sessions import Sessions
@@ -318,9 +319,9 @@ def test_probes_tell_machines_what_is_wrong(rest: TestClient, database: Engine) 
         (("database",), "both", ["the database"]),
     ):
         state = {**worker, "mode": {"effectiveTriggerMode": mode}, **{n: {**healthy, "healthy": False} for n in ill}}
-        told = probes.not_ready(state, 0.1)
+        told = not_ready(state, 0.1)
         assert [x.partition(":")[0] for x in told] == why, (ill, mode)
-    assert probes.not_ready(worker, 60.0) == ["the worker said nothing for 60 s"]
+    assert not_ready(worker, 60.0) == ["the worker said nothing for 60 s"]
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])

@@ -6,13 +6,11 @@ import asyncio
 import threading
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, event, text
 
 from pilotfish.store.database import open_database
-from pilotfish.web import reader as reading
 from pilotfish.web.reader import Reader
 from pilotfish.web.shared import Shared
 
@@ -56,30 +54,32 @@ async def test_a_read_that_fails_is_told_and_tried_again(database: Engine) -> No
     assert await shared.get("a", 60, read) == 1
 
 
-async def test_the_overview_is_read_for_all_tabs_together_and_only_while_somebody_looks(
-    database: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_overview_is_read_for_all_tabs_together_and_only_while_somebody_looks(database: Engine) -> None:
     statements: list[str] = []
     event.listen(database, "before_cursor_execute", lambda *a: statements.append(a[2]))
-    monkeypatch.setattr(reading, "EVERY", 0.01)
-    monkeypatch.setattr(reading, "LOOKED_AT_FOR", 0.2)
+    reader = Reader(database, every=0.01, looked_at_for=0.2)
 
-    async def rounds(tabs: int, reader: Reader) -> float:
-        """Statements a round of reading, with so many tabs that look all the time."""
+    async def rounds(tabs: int) -> float:
+        """Statements a round of reading, while so many tabs look all the time."""
         statements.clear()
         seen: set[float] = set()
-        while len(seen) < 8:
-            for _ in range(tabs):
-                seen.add(reader.look().at)
-            await asyncio.sleep(0.005)
+        async with asyncio.timeout(20):
+            while len(seen) < 8:
+                for _ in range(tabs):
+                    seen.add(reader.look().at)
+                await asyncio.sleep(0.005)  # between two looks
         return len(statements) / len(seen)
 
-    reader = Reader(database)
+    async def reads_on() -> bool:
+        """True if the reader read something within three times as long as it goes on after the last look."""
+        before = len(statements)
+        await asyncio.sleep(0.6)  # what is waited for is that nothing happens
+        return len(statements) > before
+
     task = asyncio.create_task(reader.run())
-    one, ten = await rounds(1, reader), await rounds(10, reader)
+    one, ten = await rounds(1), await rounds(10)
     assert ten < 1.5 * one
-    quiet: list[Any] = []
-    while len(quiet) < 3:
-        await asyncio.sleep(0.3)
-        quiet = [*quiet, reader.snapshot.at] if not quiet or quiet[-1] == reader.snapshot.at else [reader.snapshot.at]
+    assert await reads_on(), "for a while after the last look"
+    assert not await reads_on(), "nobody looks: nothing is read"
+    assert (await rounds(1)) > 0, "somebody looks again"
     task.cancel()

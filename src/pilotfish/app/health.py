@@ -14,6 +14,7 @@ from pilotfish.app.logs import redact
 from pilotfish.core.effects import Insert, Upsert
 from pilotfish.core.events import HealthChanged
 from pilotfish.core.trade import Source
+from pilotfish.store import summaries
 
 if TYPE_CHECKING:
     from pilotfish.app.runtime import Worker
@@ -147,6 +148,26 @@ class Health:
                 )
             )
         self.worker.writer.submit(rows)
+
+
+def not_ready(worker: dict[str, Any] | None, age: float | None) -> list[str]:
+    """Why copying cannot go on, in words; empty = it can."""
+    if worker is None or age is None:
+        return ["no worker has run yet"]
+    if age > summaries.ALIVE_SECONDS:
+        return [f"the worker said nothing for {age:.0f} s"]
+    why = []
+    if not worker["database"]["healthy"]:
+        why.append(f"the database: {worker['database']['detail']}")
+    mode = worker["mode"].get("effectiveTriggerMode")
+    api, chain = worker["api"]["healthy"], worker["polygon"]["healthy"]
+    if mode == "api" and not api:
+        why.append(f"the Data API: {worker['api']['detail']}")
+    if mode == "polygon" and not chain:
+        why.append(f"Polygon: {worker['polygon']['detail']}")
+    if mode == "both" and not (api or chain):
+        why.append(f"the Data API: {worker['api']['detail']}; Polygon: {worker['polygon']['detail']}")
+    return why
 
 
 def _fingerprint(text: str) -> str:

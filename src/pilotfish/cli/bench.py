@@ -358,11 +358,16 @@ def pages(trades: int = bench_pages.MANY) -> list[Figure]:
 
 
 def tabs() -> list[Figure]:
-    """How late orders are filled after they are due while ten people look at everything, against nobody looking."""
+    """How late orders are filled after they are due while ten people look at everything, against nobody looking; and
+    how soon the stream tells of a decision."""
     told = bench_tabs.measure()
     note = f"{told['pages']:.0f} pages served meanwhile, {bench_tabs.TABS} streams open"
     ours, theirs = 1000 / told["with tabs"], 1000 / told["alone"]
-    return [_figure("orders filled when due, ten tabs open", "per s of lateness", ours, "nobody looks", theirs, note)]
+    pushed = f"slowest {told['slowest push']:.2f} s"
+    return [
+        _figure("orders filled when due, ten tabs open", "per s of lateness", ours, "nobody looks", theirs, note),
+        _figure("decisions told of by the stream", "per s of lateness", 1 / told["push"], "a second", 1.0, pushed),
+    ]
 
 
 BENCHES: dict[str, Callable[[], list[Figure]]] = {

@@ -5,18 +5,18 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import sys
 import tempfile
-from asyncio.subprocess import DEVNULL, PIPE, Process
+import time
+from asyncio.subprocess import Process
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import msgspec
 from sqlalchemy import Engine as Database
 from sqlalchemy import select
 
-from pilotfish.cli import session
-from pilotfish.cli.run import free_port
-from pilotfish.core.problem import Problem
+from pilotfish.cli import session, stand
 from pilotfish.store import leaders_store, queries, summaries
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database, snapshot
@@ -27,18 +27,13 @@ if TYPE_CHECKING:
 TABS = 10
 FILLS = 60
 PAUSE = 0.15
-READY_SECONDS = 30.0
 WALLET = "0x" + "a1" * 20
 PAGES = ("/", "/leaders", "/trades", "/positions", "/portfolios")
 
 
-class BenchError(Problem):
-    """Something that the measurement needs did not come up."""
-
-
 def measure() -> dict[str, float]:
-    """Milliseconds from an order being due to its fill, means: ``alone`` and ``with tabs``; and pages served
-    meanwhile."""
+    """Milliseconds from an order being due to its fill, means: ``alone`` and ``with tabs``; pages served meanwhile;
+    and seconds from a decision to the stream telling of it (``push``, ``slowest push``)."""
     with tempfile.TemporaryDirectory(prefix="pilotfish-bench-") as folder:
         return asyncio.run(_measure(Path(folder)))
 
@@ -46,7 +41,7 @@ def measure() -> dict[str, float]:
 async def _measure(folder: Path) -> dict[str, float]:
     import aiohttp
 
-    port = free_port()
+    port = stand.free_port()
     url = f"sqlite:///{folder / 'bench.db'}"
     database = await asyncio.to_thread(open_database, url)
     with database.begin() as c:
@@ -54,9 +49,8 @@ async def _measure(folder: Path) -> dict[str, float]:
     children: list[Process] = []
     base = session.clean_environment()
     try:
-        venue = await _spawn(folder, base, "sim", "--port", "0", "--scenario", "quiet")
-        children.append(venue)
-        urls = await _urls(venue)
+        children.append(await stand.spawn(folder, base, "sim", "--port", "0", "--scenario", "quiet"))
+        urls = await stand.venue_urls(children[0])
         settings = {
             **urls,
             "DATABASE_URL": url,
@@ -65,68 +59,40 @@ async def _measure(folder: Path) -> dict[str, float]:
             "LOG_LEVEL": "ERROR",
             "POLL_INTERVAL_MS": "1000",
         }
-        children.append(await _spawn(folder, {**base, **settings}, "run"))
+        children.append(await stand.spawn(folder, {**base, **settings}, "run"))
         async with aiohttp.ClientSession() as http:
-            controls = urls["DATA_API_URL"].removesuffix("/data") + "/_sim"
+            controls = stand.controls_of(urls)
             await _ready(http, database, port)
             async with http.post(f"{controls}/markets", json={}) as answer:
                 token = (await answer.json())["tokens"][0]
             alone = await _trade(http, controls, token, database)
             asked = [0]
             tabs = [asyncio.create_task(_look(http, port, asked)) for _ in range(TABS)]
-            tabs += [asyncio.create_task(_listen(http, port)) for _ in range(TABS)]
+            pushes: list[float] = []
+            tabs += [asyncio.create_task(_listen(http, port, pushes)) for _ in range(TABS)]
             watched = await _trade(http, controls, token, database)
             for tab in tabs:
                 tab.cancel()
             await asyncio.gather(*tabs, return_exceptions=True)
     finally:
-        for child in reversed(children):
-            child.terminate()
-            await child.wait()
+        await stand.end(children)
         database.dispose()
-    return {"alone": alone, "with tabs": watched, "pages": asked[0]}
-
-
-async def _spawn(folder: Path, env: dict[str, str], *arguments: str) -> Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "pilotfish", *arguments, cwd=folder, env=env, stdin=DEVNULL,
-        stdout=PIPE if arguments[0] == "sim" else DEVNULL, start_new_session=True,
-    )  # fmt: skip
-
-
-async def _urls(venue: Process) -> dict[str, str]:
-    assert venue.stdout is not None
-    urls: dict[str, str] = {}
-    async with asyncio.timeout(READY_SECONDS):
-        while line := (await venue.stdout.readline()).decode().strip():
-            if line == "# ready":
-                return urls
-            name, _, url = line.partition("=")
-            if url and not name.startswith("#"):
-                urls[name] = url
-    raise BenchError("the stand-in venue did not start")
+    told = {"push": statistics.median(pushes), "slowest push": max(pushes)}
+    return {"alone": alone, "with tabs": watched, "pages": asked[0], **told}
 
 
 async def _ready(http: aiohttp.ClientSession, database: Database, port: int) -> None:
-    for _ in range(int(READY_SECONDS / 0.2)):
-        if _hears(database) and await _answers(http, port):
+    for _ in range(int(stand.READY_SECONDS / 0.2)):
+        if _hears(database) and await stand.answers(http, port):
             return
         await asyncio.sleep(0.2)
-    raise BenchError(f"worker and dashboard were not ready within {READY_SECONDS:.0f} s")
+    raise stand.StandError(f"worker and dashboard were not ready within {stand.READY_SECONDS:.0f} s")
 
 
 def _hears(database: Database) -> bool:
     with snapshot(database) as c:
         state, _ = summaries.worker(c)
     return bool(state and state["polygon"]["healthy"] and state["polygon"]["watched"])
-
-
-async def _answers(http: aiohttp.ClientSession, port: int) -> bool:
-    try:
-        async with http.get(f"http://127.0.0.1:{port}/healthz") as answer:
-            return answer.status == 200
-    except OSError:
-        return False
 
 
 async def _trade(http: aiohttp.ClientSession, controls: str, token: str, database: Database) -> float:
@@ -139,7 +105,7 @@ async def _trade(http: aiohttp.ClientSession, controls: str, token: str, databas
         async with http.post(f"{controls}/fills", json=body) as answer:
             answer.raise_for_status()
         await asyncio.sleep(PAUSE)
-    async with asyncio.timeout(READY_SECONDS):
+    async with asyncio.timeout(stand.READY_SECONDS):
         while True:
             spans = await asyncio.to_thread(_spans, database, before)
             if len(spans) >= FILLS:
@@ -164,7 +130,12 @@ async def _look(http: aiohttp.ClientSession, port: int, asked: list[int]) -> Non
             await asyncio.sleep(0.5)
 
 
-async def _listen(http: aiohttp.ClientSession, port: int) -> Any:
+async def _listen(http: aiohttp.ClientSession, port: int, pushes: list[float]) -> None:
+    """One stream, and how many seconds after each decision it told of it. What it begins with is no news."""
+    began = time.time()
     async with http.get(f"http://127.0.0.1:{port}/api/v1/stream", timeout=None) as answer:
-        async for _ in answer.content:
-            pass
+        async for line in answer.content:
+            if line.startswith(b"data: ") and b'"decided_at"' in line:
+                decided = datetime.fromisoformat(msgspec.json.decode(line[6:])["decided_at"]).timestamp()
+                if decided > began:
+                    pushes.append(time.time() - decided)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 import signal
-import sys
 import tempfile
 import time
+from asyncio.subprocess import Process
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,8 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from sqlalchemy import Engine, func, select
 
-from pilotfish.cli import session
-from pilotfish.cli.run import check_port, free_port
-from pilotfish.core.problem import Problem
+from pilotfish.cli import session, stand
+from pilotfish.cli.run import check_port
 from pilotfish.core.units import format_micro
 from pilotfish.store import leaders_store, summaries
 from pilotfish.store import tables as t
@@ -29,15 +28,9 @@ from pilotfish.store.verify import verify
 if TYPE_CHECKING:
     import aiohttp
 
-READY_SECONDS = 30.0
 DRAIN_SECONDS = 40.0
-STOP_SECONDS = 8.0
 SETTINGS = {"POLL_INTERVAL_MS": "2000", "MARK_INTERVAL_MS": "2000", "LEADER_STAGGER_MS": "200"}
 """A demonstration is looked at for a minute, so it polls more often than the real thing."""
-
-
-class DemoError(Problem):
-    """The demo could not be brought up; the message says which part."""
 
 
 def demo(
@@ -49,7 +42,7 @@ def demo(
     """Watch leaders trade on a stand-in venue: no account, no key, nothing leaves this machine."""
     session.begin()
     check_port("127.0.0.1", port)
-    port = port or free_port()
+    port = port or stand.free_port()
     with tempfile.TemporaryDirectory(prefix="pilotfish-demo-") as folder:
         result = asyncio.run(_Demo(Path(folder), for_, seed, port).run())
     if as_json:
@@ -70,7 +63,7 @@ class _Demo:
         self.console = Console(stderr=True)
         self.token = secrets.token_hex(8)
         self.stop = asyncio.Event()
-        self.children: list[asyncio.subprocess.Process] = []
+        self.children: list[Process] = []
         self.controls = ""
 
     async def run(self) -> dict[str, Any]:
@@ -99,9 +92,9 @@ class _Demo:
                     progress.update(task, description="the venue is paused; waiting until everything has arrived")
                     truth = await self._drain(http, database)
                     progress.update(task, description="stopping")
-                    await self._end()
+                    await stand.end(self.children)
             finally:
-                await self._end()
+                await stand.end(self.children)
         return self._result(database, truth)
 
     # -- parts -------------------------------------------------------------------------------------------------
@@ -116,37 +109,15 @@ class _Demo:
             "DATABASE_URL": self.database_url,
         }
 
-    async def _spawn(self, *arguments: str, env: dict[str, str], read: bool) -> asyncio.subprocess.Process:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "pilotfish",
-            *arguments,
-            cwd=self.folder,
-            env=env,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE if read else asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-        )
+    async def _spawn(self, env: dict[str, str], *arguments: str) -> Process:
+        process = await stand.spawn(self.folder, env, *arguments)
         self.children.append(process)
         return process
 
     async def _venue(self, http: aiohttp.ClientSession) -> dict[str, str]:
-        sim = await self._spawn(
-            "sim", "--port", "0", "--seed", str(self.seed), "--paused", env=self._environment({}), read=True
-        )
-        assert sim.stdout is not None
-        urls: dict[str, str] = {}
-        async with asyncio.timeout(READY_SECONDS):
-            while line := (await sim.stdout.readline()).decode().strip():
-                if line == "# ready":
-                    break
-                name, _, url = line.partition("=")
-                if url and not name.startswith("#"):
-                    urls[name] = url
-        if "DATA_API_URL" not in urls:
-            raise DemoError("the stand-in venue did not start")
-        self.controls = urls["DATA_API_URL"].removesuffix("/data") + "/_sim"
+        sim = await self._spawn(self._environment({}), "sim", "--port", "0", "--seed", str(self.seed), "--paused")
+        urls = await stand.venue_urls(sim)
+        self.controls = stand.controls_of(urls)
         async with http.get(self.controls) as answer:
             self.leaders = (await answer.json())["leaders"]
         return urls
@@ -157,36 +128,28 @@ class _Demo:
             for leader in self.leaders:
                 leaders_store.add(c, leader["wallet"], leader["label"], session.now())
         extra = {**urls, "WEB_PORT": str(self.port), "ADMIN_TOKEN": self.token}
-        await self._spawn("run", env=self._environment(extra), read=False)
+        await self._spawn(self._environment(extra), "run")
         return database
 
     async def _ready(self, http: aiohttp.ClientSession, database: Engine) -> None:
         """Until every leader was polled once, the chain is subscribed, and the dashboard answers."""
-        until = time.monotonic() + READY_SECONDS
+        until = time.monotonic() + stand.READY_SECONDS
         while time.monotonic() < until and not self.stop.is_set():
             with snapshot(database) as c:
                 state, _ = summaries.worker(c)
             polled = state and all(p["last_ok_at"] for p in state["leaders"].values())
             works = state and polled and len(state["leaders"]) == len(self.leaders) and state["polygon"]["healthy"]
-            if works and await self._answers(http):
+            if works and await stand.answers(http, self.port):
                 return
             self._check()
             await self._pause(0.2)
         if not self.stop.is_set():
-            raise DemoError(f"the worker was not ready within {READY_SECONDS:.0f} s")
-
-    async def _answers(self, http: aiohttp.ClientSession) -> bool:
-        """True once the dashboard serves pages."""
-        try:
-            async with http.get(f"http://127.0.0.1:{self.port}/healthz") as answer:
-                return answer.status == 200
-        except OSError:
-            return False
+            raise stand.StandError(f"the worker was not ready within {stand.READY_SECONDS:.0f} s")
 
     def _check(self) -> None:
         for name, child in zip(("the stand-in venue", "the worker"), self.children, strict=False):
             if child.returncode is not None:
-                raise DemoError(f"{name} ended by itself (exit code {child.returncode})")
+                raise stand.StandError(f"{name} ended by itself (exit code {child.returncode})")
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -218,18 +181,6 @@ class _Demo:
                 return truth
             self._check()
             await asyncio.sleep(0.25)
-
-    async def _end(self) -> None:
-        """Worker first, so that it never sees the venue go away."""
-        for child in reversed(self.children):
-            if child.returncode is None:
-                child.terminate()
-                try:
-                    async with asyncio.timeout(STOP_SECONDS):
-                        await child.wait()
-                except TimeoutError:
-                    child.kill()
-                    await child.wait()
 
     def _result(self, database: Engine, truth: dict[str, Any]) -> dict[str, Any]:
         with snapshot(database) as c:

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from pilotfish.cli import session
 from pilotfish.core.reasons import MEANING, OUTCOMES, Outcome, Reason
 from pilotfish.core.units import MICRO, SECOND
-from pilotfish.store import commands_store, portfolios_store, queries
+from pilotfish.store import browse, commands_store, portfolios_store, queries
 from pilotfish.store import report as shortfall
 from pilotfish.store import tables as t
 from pilotfish.store.database import snapshot
@@ -169,7 +169,8 @@ def positions(
 ) -> None:
     """Positions, the largest first."""
     with snapshot(session.database(session.begin())) as c:
-        rows = queries.positions(c, open_only=not everything, portfolio=portfolio or None)
+        wanted = None if everything else "open"
+        rows, _ = browse.positions(c, portfolio=portfolio or None, status=wanted, limit=None)
     if as_json:
         session.print_json(rows)
         return

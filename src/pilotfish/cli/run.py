@@ -119,13 +119,6 @@ def check_port(host: str, port: int) -> None:
             ) from None
 
 
-def free_port() -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def check_host(env: dict[str, Value], host: str) -> None:
     """Refuse to listen beyond this machine without a token for reading."""
     local = host in ("127.0.0.1", "::1", "localhost")

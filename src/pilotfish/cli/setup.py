@@ -34,13 +34,13 @@ def doctor(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) ->
         env = session.begin()
     except ConfigError as problem:
         found = [{"name": "settings", "state": "fail", "detail": str(problem), "fix": "correct it", "ms": None}]
+        if not as_json:
+            _line(console, found[0])
     else:
         found = asyncio.run(_examine(env, None if as_json else console))
     good = all(f["state"] != "fail" for f in found)
     if as_json:
         session.print_json({"ok": good, "checks": found})
-    elif len(found) == 1:
-        _line(console, found[0])
     raise typer.Exit(0 if good else 1)
 
 
@@ -114,7 +114,7 @@ def _write(path: Path, polygon_ws_url: str, token: str) -> None:
         "# Written by `pilotfish init`. .env.example names every setting; what the dashboard sets wins over this file.",
         f"ADMIN_TOKEN={token}",
         f"TRIGGER_MODE={'both' if polygon_ws_url else 'api'}",
-        *([f"POLYGON_WS_URL={polygon_ws_url}"] if polygon_ws_url else ["# POLYGON_WS_URL=wss://…"]),
+        f"POLYGON_WS_URL={polygon_ws_url}" if polygon_ws_url else "# POLYGON_WS_URL=wss://…   (then TRIGGER_MODE=both)",
     ]
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w") as file:

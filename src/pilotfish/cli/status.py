@@ -6,13 +6,13 @@ import time
 from typing import Any
 
 import typer
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
 from sqlalchemy import Engine
 
+from pilotfish.app.health import not_ready
 from pilotfish.app.lease import LeaseError
 from pilotfish.app.reset import reset_now
 from pilotfish.cli import session
@@ -21,7 +21,6 @@ from pilotfish.store import commands_store, latencies, portfolios_store, queries
 from pilotfish.store.database import snapshot
 from pilotfish.store.verify import verify as recompute
 
-ALIVE_SECONDS = 5.0
 RESET_SECONDS = 15.0
 WATCH_SECONDS = 2.0
 
@@ -31,7 +30,7 @@ def collect(database: Engine) -> dict[str, Any]:
     with snapshot(database) as c:
         worker, age = summaries.worker(c)
         return {
-            "running": age is not None and age < ALIVE_SECONDS,
+            "running": age is not None and age < summaries.ALIVE_SECONDS,
             "last_sign_of_life_sec": round(age, 1) if age is not None else None,
             "mode": (worker or {}).get("mode", {}),
             "worker": worker,
@@ -42,16 +41,6 @@ def collect(database: Engine) -> dict[str, Any]:
             "bad_inputs": len(bad := summaries.bad_inputs(c)),
             "newest_bad_inputs": [{k: row[k] for k in ("at", "source", "error")} for row in bad[:5]],
         }
-
-
-def good(state: dict[str, Any]) -> bool:
-    """True while a worker runs and copying can go on in its mode."""
-    worker = state["worker"]
-    if not state["running"] or worker is None or not worker["database"]["healthy"]:
-        return False
-    mode = worker["mode"].get("effectiveTriggerMode")
-    api, chain = worker["api"]["healthy"], worker["polygon"]["healthy"]
-    return bool({"api": api, "polygon": chain}.get(mode, api or chain))
 
 
 def status(
@@ -67,7 +56,7 @@ def status(
         session.print_json(state)
     else:
         Console().print(_screen(state))
-    raise typer.Exit(0 if good(state) else 1)
+    raise typer.Exit(1 if not_ready(state["worker"], state["last_sign_of_life_sec"]) else 0)
 
 
 def _watch(database: Engine) -> None:
@@ -79,13 +68,14 @@ def _watch(database: Engine) -> None:
 
 def _screen(state: dict[str, Any]) -> Group:
     """One screen."""
-    console, worker = _Lines(), state["worker"]
+    lines: list[RenderableType] = []
+    worker = state["worker"]
     if worker is None:
-        console.print("No worker has run on this database yet: pilotfish run")
-        return Group(*console.lines)
+        lines.append("No worker has run on this database yet: pilotfish run")
+        return Group(*lines)
     age = state["last_sign_of_life_sec"]
     mode = state["mode"]
-    console.print(
+    lines.append(
         f"worker {'[green]● running[/]' if state['running'] else f'[red]○ stopped {age:.0f} s ago[/]'}"
         f"   mode {mode.get('effectiveTriggerMode')} (from {mode.get('source')})"
     )
@@ -95,34 +85,28 @@ def _screen(state: dict[str, Any]) -> Group:
         off = key == "polygon" and not part["enabled"]
         sign = "off" if off else "[green]● ok[/]" if part["healthy"] else "[red]▲ down[/]"
         sources.add_row(name, sign, escape(str(part.get("detail", ""))))
-    console.print(sources)
-    for p in state["portfolios"]:
-        console.print(
-            f"{escape(p['name'])}: equity {format_micro(p['equity_micro'], 2)},"
-            f" cash {format_micro(p['cash_micro'], 2)},"
-            f" realised {format_micro(p['realized_pnl_micro'], 2)},"
-            f" unrealised {format_micro(p['unrealized_pnl_micro'], 2)},"
-            f" fees {format_micro(p['fees_micro'], 2)}, {p['open_positions']} open positions"
-        )
+    lines.append(sources)
+    lines += [
+        f"{escape(p['name'])}: equity {format_micro(p['equity_micro'], 2)},"
+        f" cash {format_micro(p['cash_micro'], 2)},"
+        f" realised {format_micro(p['realized_pnl_micro'], 2)},"
+        f" unrealised {format_micro(p['unrealized_pnl_micro'], 2)},"
+        f" fees {format_micro(p['fees_micro'], 2)}, {p['open_positions']} open positions"
+        for p in state["portfolios"]
+    ]
     counts = state["counts"]
-    console.print(
+    lines.append(
         f"{len(state['leaders'])} leaders, {counts['trades']} trades ({counts['seen_by_both']} seen by both sources),"
         f" {counts['decisions']['copied']} copied, {sum(counts['decisions']['skipped'].values())} skipped,"
         f" {counts['fills']} fills"
     )
-    for bad in state["newest_bad_inputs"]:
-        console.print(f"[yellow]▲[/] {bad['at'][:19]} {escape(bad['source'])}: {escape(bad['error'][:160])}")
+    lines += [
+        f"[yellow]▲[/] {bad['at'][:19]} {escape(bad['source'])}: {escape(bad['error'][:160])}"
+        for bad in state["newest_bad_inputs"]
+    ]
     if worker.get("alerts", {}).get("error"):
-        console.print(f"[yellow]▲[/] alerts cannot be sent: {escape(worker['alerts']['error'])}")
-    return Group(*console.lines)
-
-
-class _Lines:
-    def __init__(self) -> None:
-        self.lines: list[Any] = []
-
-    def print(self, line: Any) -> None:
-        self.lines.append(Text.from_markup(line) if isinstance(line, str) else line)
+        lines.append(f"[yellow]▲[/] alerts cannot be sent: {escape(worker['alerts']['error'])}")
+    return Group(*lines)
 
 
 def verify(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, and_, func, select
 
 from pilotfish.store import queries, summaries
 from pilotfish.store import tables as t
-from pilotfish.store.queries import Row, decimal, decision, iso, position, trade
+from pilotfish.store.queries import Row, decimal, iso, position, trade
 from pilotfish.store.report import Reports
 from pilotfish.store.rollup import DecisionCounts
 
@@ -131,9 +131,10 @@ POSITION_SORTS = {
 
 def positions(
     c: Connection, *, portfolio: str | None = None, leader: str | None = None, status: str | None = "open",
-    sort: str = "cost", descending: bool = True, limit: int = 100, offset: int = 0,
+    sort: str = "cost", descending: bool = True, limit: int | None = 100, offset: int = 0,
 ) -> tuple[list[Row], int]:  # fmt: skip
-    """Positions with their market, and how many there are. ``status``: open, closed, resolved; ``None`` = any."""
+    """Positions with their market, and how many there are. ``status``: open, closed, resolved; ``None`` = any.
+    ``limit`` ``None`` = all."""
     p = t.positions.c
     wanted = [p.status == status if status and status != "open" else p.shares_micro > 0] if status else []
     wanted += [column == value for column, value in ((p.portfolio, portfolio), (p.leader, leader)) if value]
@@ -195,17 +196,9 @@ def leader(
     if found is None:
         return None
     figures = summaries.leaders(c, portfolio, counts).get(wallet, {})
-    kept_up = reports.report if reports is not None else Reports().report
-    cost = kept_up(c, portfolio=portfolio, leader=wallet)
+    cost = (reports or Reports()).report(c, portfolio=portfolio, leader=wallet)
     held = holdings(c, wallet, portfolio)
     return {**found, "portfolio": portfolio, **figures, "report": cost[0] if cost else None, "holdings": held}
-
-
-def decisions_without_trade(c: Connection, portfolio: str, limit: int = 50) -> list[Row]:
-    """Exits that no trade asked for: by rule, by hand, or after a leader's move without a trade."""
-    d = t.decisions
-    statement = select(d).where(d.c.portfolio == portfolio, d.c.trade_id.is_(None)).order_by(d.c.id.desc())
-    return [decision(r) for r in c.execute(statement.limit(limit))]
 
 
 def audit(c: Connection, limit: int = 100) -> list[Row]:

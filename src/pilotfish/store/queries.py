@@ -249,20 +249,6 @@ def newest(
     return [shape(r) for r in page], page[-1].id if len(rows) > limit else None
 
 
-def positions(c: Connection, *, open_only: bool = False, portfolio: str | None = None) -> list[Row]:
-    """Positions with the market's title, largest cost first."""
-    statement = select(t.positions, t.markets.c.title, t.leaders.c.label).outerjoin(
-        t.markets, t.markets.c.token_id == t.positions.c.token_id
-    )
-    statement = statement.outerjoin(t.leaders, t.leaders.c.wallet == t.positions.c.leader)
-    if open_only:
-        statement = statement.where(t.positions.c.shares_micro > 0)
-    if portfolio is not None:
-        statement = statement.where(t.positions.c.portfolio == portfolio)
-    ordered = statement.order_by(t.positions.c.cost_micro.desc(), t.positions.c.opened_at.desc())
-    return [{**position(r), "title": r.title, "label": r.label} for r in c.execute(ordered)]
-
-
 def leaders(c: Connection) -> list[Row]:
     """Leaders that are followed (removed ones are left out), in the order in which they were added."""
     statement = (

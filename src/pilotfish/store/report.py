@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -85,7 +85,7 @@ def lines(
     """(portfolio, leader) -> what his prices would have earned, what we earned, and the parts between. All decisions
     are gone through; :class:`Reports` goes on from where it was."""
     scope = Scope(portfolio, leader, since)
-    accounts: dict[Key, _Account] = {}
+    accounts = _Accounts(begun=since is None)
     _advance(c, accounts, scope, 0, _newest(c), _resets(c))
     return _summed(c, accounts, scope)
 
@@ -98,7 +98,7 @@ class Reports:
     """
 
     def __init__(self) -> None:
-        self._accounts: dict[Key, _Account] = {}
+        self._accounts = _Accounts()
         self._upto = 0
         self._resets: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -112,13 +112,13 @@ class Reports:
         with self._lock:
             newest, resets = _newest(c), _resets(c)
             if newest < self._upto or any(resets.get(name) != at for name, at in self._resets.items()):
-                self._accounts, self._upto = {}, 0
+                self._accounts, self._upto = _Accounts(), 0
             self._resets = resets
             final = _final(c, newest)
             if final > self._upto:
                 _advance(c, self._accounts, scope, self._upto, final, resets, between)
                 self._upto = final
-            young = _Young(self._accounts)
+            young = _Accounts(settled=self._accounts)
             _advance(c, young, scope, self._upto, newest, resets)
             self.ready = True
             return _summed(c, {**self._accounts, **young}, scope)
@@ -132,19 +132,18 @@ class Reports:
         return _rows(c, mine, None)
 
 
-class _Young(dict[Key, _Account]):
-    """Accounts that go on from others without changing them."""
+class _Accounts(dict[Key, _Account]):
+    """Accounts made as they are needed: copies of ``settled`` ones, which stay as they are, or new ones."""
 
-    def __init__(self, settled: dict[Key, _Account]) -> None:
+    def __init__(self, *, begun: bool = True, settled: Mapping[Key, _Account] | None = None) -> None:
         super().__init__()
-        self._settled = settled
+        self._begun = begun
+        self._settled = settled or {}
 
     def __missing__(self, key: Key) -> _Account:
         known = self._settled.get(key)
-        if known is None:
-            raise KeyError(key)
-        self[key] = known.copy()
-        return self[key]
+        account = self[key] = known.copy() if known is not None else _Account(begun=self._begun)
+        return account
 
 
 def _newest(c: Connection) -> int:
@@ -170,7 +169,7 @@ def _final(c: Connection, newest: int) -> int:
 
 
 def _advance(
-    c: Connection, accounts: dict[Key, _Account], scope: Scope, above: int, upto: int, resets: dict[str, int],
+    c: Connection, accounts: _Accounts, scope: Scope, above: int, upto: int, resets: dict[str, int],
     between: Callable[[], None] | None = None,
 ) -> None:  # fmt: skip
     """Take decisions in, in their order, a stretch at a time; those of one leader at once: an index finds them."""
@@ -180,11 +179,7 @@ def _advance(
         for r in c.execute(_decisions(scope, above, end)).all():
             if r.decided_at <= resets.get(r.portfolio, 2**63):
                 continue
-            key = (r.portfolio, r.leader or "", r.token_id or "")
-            try:
-                account = accounts[key]
-            except KeyError:
-                account = accounts[key] = _Account(begun=scope.since is None)
+            account = accounts[(r.portfolio, r.leader or "", r.token_id or "")]
             if not account.begun and scope.since is not None and r.decided_at >= scope.since:
                 account.tally.open_at(account.tally.last_price)
                 account.begun = True

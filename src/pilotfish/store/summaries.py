@@ -197,9 +197,7 @@ def worker(c: Connection) -> tuple[Row | None, float | None]:
 def bad_inputs(c: Connection, limit: int = 50) -> list[Row]:
     """Inputs that could not be used, newest first."""
     rows = c.execute(select(t.bad_inputs).order_by(t.bad_inputs.c.at.desc()).limit(limit))
-    return [
-        {"at": iso(r.at), "source": r.source, "error": r.error, "payload": r.payload, "count": r.count} for r in rows
-    ]
+    return [{"at": iso(r.at), "source": r.source, "error": r.error, "payload": r.payload} for r in rows]
 
 
 def leaders(c: Connection, portfolio: str, decisions: DecisionCounts | None = None) -> dict[str, Row]:

@@ -10,6 +10,7 @@ from fastapi import Request
 from nicegui import ui
 
 from pilotfish import __version__
+from pilotfish.store import summaries
 from pilotfish.web.auth import is_admin
 from pilotfish.web.markup import esc
 from pilotfish.web.reader import Reader, Snapshot
@@ -19,7 +20,6 @@ PAGES = (
     ("/", "Overview"), ("/leaders", "Leaders"), ("/trades", "Trades"), ("/positions", "Positions"),
     ("/latency", "Latency"), ("/portfolios", "Portfolios"), ("/settings", "Settings"),
 )  # fmt: skip
-ALIVE_SECONDS = 5.0
 REFRESH_SECONDS = 0.3
 
 Blocks = Mapping[str, str]
@@ -100,7 +100,7 @@ def _told(s: Snapshot) -> str:
             '<div class="banner bad" role="alert"><b>No worker has run yet.</b>'
             " Start one: <code>pilotfish run</code></div>"
         )
-    if s.worker_age is not None and s.worker_age > ALIVE_SECONDS:
+    if s.worker_age is not None and s.worker_age > summaries.ALIVE_SECONDS:
         return (
             '<div class="banner bad" role="alert"><b>The worker is not running.</b> What follows is its last state.'
             " Start it: <code>pilotfish run</code></div>"

@@ -115,11 +115,6 @@ def figure(name: str, value: str, note: str, extra: str = "", title: str = "") -
     )
 
 
-def th(text: str) -> str:
-    """A column's head; over buttons there is none."""
-    return f"<th>{text}</th>" if text else "<td></td>"
-
-
 def sortable(columns: Iterable[tuple[str, str, str]], path: str, keep: Mapping[str, str], by: str, *, up: bool) -> str:
     """Column heads as links that sort: (name, text, class) each; without a name it does not sort."""
     head = ""
@@ -145,9 +140,16 @@ def copied_share(trades: int, copied: int, skipped: Mapping[str, int]) -> tuple[
     return (f"{100 * copied / rest:.0f} %" if rest > 0 else "–"), told
 
 
-def grid(kind: str, columns: Iterable[str], body: str, *, tall: bool = False) -> str:
-    """A table that scrolls in itself. ``columns`` are HTML; one that begins with ``#`` holds numbers."""
-    head = "".join(f'<th class="num">{c[1:]}</th>' if c.startswith("#") else th(c) for c in columns)
+def heads(columns: Iterable[str]) -> str:
+    """Column heads. ``columns`` are HTML; one that begins with ``#`` holds numbers, over buttons there is none."""
+    return "".join(
+        "<td></td>" if not c else f'<th class="num">{c[1:]}</th>' if c.startswith("#") else f"<th>{c}</th>"
+        for c in columns
+    )
+
+
+def grid(kind: str, head: str, body: str, *, tall: bool = False) -> str:
+    """A table, with a head of :func:`heads` or :func:`sortable`, that scrolls in itself unless it is ``tall``."""
     style = ' style="max-height:none"' if tall else ""
     return (
         f'<div class="scroll"{style} tabindex="0"><table class="grid {kind}"><thead><tr>{head}</tr></thead>'

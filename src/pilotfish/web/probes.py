@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish import __version__
+from pilotfish.app.health import not_ready
 from pilotfish.store import summaries
 from pilotfish.store.database import snapshot
 from pilotfish.web.site import Site
@@ -43,26 +44,6 @@ def router(site: Site) -> APIRouter:
         return PlainTextResponse(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     return probes
-
-
-def not_ready(worker: dict[str, Any] | None, age: float | None) -> list[str]:
-    """Why copying cannot go on, in words; empty = it can."""
-    if worker is None or age is None:
-        return ["no worker has run yet"]
-    if age > summaries.ALIVE_SECONDS:
-        return [f"the worker said nothing for {age:.0f} s"]
-    why = []
-    if not worker["database"]["healthy"]:
-        why.append(f"the database: {worker['database']['detail']}")
-    mode = worker["mode"].get("effectiveTriggerMode")
-    api, chain = worker["api"]["healthy"], worker["polygon"]["healthy"]
-    if mode == "api" and not api:
-        why.append(f"the Data API: {worker['api']['detail']}")
-    if mode == "polygon" and not chain:
-        why.append(f"Polygon: {worker['polygon']['detail']}")
-    if mode == "both" and not (api or chain):
-        why.append(f"the Data API: {worker['api']['detail']}; Polygon: {worker['polygon']['detail']}")
-    return why
 
 
 class _Books(Collector):

@@ -47,8 +47,9 @@ class Snapshot:
 class Reader:
     """Keeps :attr:`snapshot` fresh while :meth:`look` is being called."""
 
-    def __init__(self, database: Engine) -> None:
+    def __init__(self, database: Engine, *, every: float = EVERY, looked_at_for: float = LOOKED_AT_FOR) -> None:
         self._database = database
+        self._every, self._looked_at_for = every, looked_at_for
         self._looked_at = 0.0
         self._slow_at = 0.0
         self._wanted = asyncio.Event()
@@ -64,7 +65,7 @@ class Reader:
     async def first_look(self) -> Snapshot:
         """A snapshot that is not older than a moment, for a page that is just opened."""
         self.look()
-        if time.time() - self.snapshot.at > 2 * EVERY:
+        if time.time() - self.snapshot.at > 2 * self._every:
             self._fresh.clear()
             try:
                 async with asyncio.timeout(3.0):
@@ -77,7 +78,7 @@ class Reader:
         """Read for ever, while somebody looks."""
         self._wanted, self._fresh = asyncio.Event(), asyncio.Event()
         while True:
-            if time.monotonic() - self._looked_at > LOOKED_AT_FOR:
+            if time.monotonic() - self._looked_at > self._looked_at_for:
                 self._wanted.clear()
                 await self._wanted.wait()
             try:
@@ -88,7 +89,7 @@ class Reader:
                     log.error("the database cannot be read", error=error)
                 self.snapshot = Snapshot(at=time.time(), error=error)
             self._fresh.set()
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(self._every)
 
     def _read(self) -> Snapshot:
         slow = time.monotonic() - self._slow_at > CURVE_EVERY

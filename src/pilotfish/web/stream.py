@@ -12,6 +12,7 @@ import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
+from pilotfish.store import summaries
 from pilotfish.store.portfolios_store import MAIN
 from pilotfish.web.reader import Reader, Snapshot
 
@@ -68,7 +69,7 @@ async def _events(request: Request, reader: Reader, seconds: int, portfolio: str
 def _status(s: Snapshot) -> dict[str, Any]:
     worker = s.worker or {}
     return {
-        "running": s.worker_age is not None and s.worker_age < 5.0,
+        "running": s.worker_age is not None and s.worker_age < summaries.ALIVE_SECONDS,
         "healthy": {
             name: worker[name]["healthy"] for name in ("api", "polygon", "books", "database") if name in worker
         },

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from pilotfish.store import latencies
 from pilotfish.web.charts import histogram_options, lag_options
 from pilotfish.web.frame import frame, live
-from pilotfish.web.markup import ago, esc, figure, grid, out, short
+from pilotfish.web.markup import ago, esc, figure, grid, heads, out, short
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
 
@@ -119,7 +119,7 @@ def _pace(pace: Row) -> str:
         f'<td class="num" data-l="of">{pace[name]["n"]:,}</td></tr>'
         for name, text in names
     )
-    return head + grid("rows", ("step", "#median", "#90 % within", "#99 % within", "#copies"), body)
+    return head + grid("rows", heads(("step", "#median", "#90 % within", "#99 % within", "#copies")), body)
 
 
 def _plain(ms: int | None) -> str:
@@ -137,7 +137,7 @@ def _outages(rows: list[Row]) -> str:
         f'<td class="wide">{esc(r["why"])}</td></tr>'
         for r in rows
     )
-    return head + grid("rows", ("since", "source", "#for", "why"), body)
+    return head + grid("rows", heads(("since", "source", "#for", "why")), body)
 
 
 def _missing(rows: list[Row]) -> str:
@@ -151,4 +151,4 @@ def _missing(rows: list[Row]) -> str:
         f"<td>{out('https://polygonscan.com/tx/' + r['tx_hash'], 'transaction')}</td></tr>"
         for r in rows
     )
-    return head + grid("rows", ("traded", "leader", "market", "not shown by", "transaction"), body)
+    return head + grid("rows", heads(("traded", "leader", "market", "not shown by", "transaction")), body)

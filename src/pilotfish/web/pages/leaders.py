@@ -19,6 +19,7 @@ from pilotfish.web.markup import (
     esc,
     figure,
     grid,
+    heads,
     money,
     out,
     price,
@@ -155,10 +156,7 @@ def _table(rows: list[Row], costs: dict[str, Row], portfolio: str, sort: str, *,
         rows = sorted(rows, key=lambda r: _order(r, costs.get(r["wallet"]), by), reverse=not up)
     body = "".join(_line(r, costs.get(r["wallet"]), portfolio, admin=admin) for r in rows)
     head = sortable(COLUMNS, "/leaders", {"portfolio": portfolio}, by, up=up)
-    return (
-        f'<div class="scroll" style="max-height:none" tabindex="0"><table class="grid rows"><thead><tr>{head}</tr>'
-        f"</thead><tbody>{body}</tbody></table></div>"
-    )
+    return grid("rows", head, body, tall=True)
 
 
 def _line(r: Row, cost: Row | None, portfolio: str, *, admin: bool) -> str:
@@ -269,7 +267,7 @@ def _held(rows: list[Row]) -> str:
         f'<td class="num" data-l="bid">{price(r["bid"])}</td></tr>'
         for r in rows
     )
-    return head + grid("rows", ("market", "#he", "#we", "#our cost", "#bid"), body)
+    return head + grid("rows", heads(("market", "#he", "#we", "#our cost", "#bid")), body)
 
 
 def _own(wallet: str, own: Any) -> str:

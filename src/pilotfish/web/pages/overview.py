@@ -7,15 +7,17 @@ from typing import Any
 from fastapi import Request
 from nicegui import ui
 
+from pilotfish.store import summaries
 from pilotfish.store.portfolios_store import MAIN
 from pilotfish.web.auth import is_admin
 from pilotfish.web.charts import equity_options
-from pilotfish.web.frame import ALIVE_SECONDS, REFRESH_SECONDS, frame, portfolio_picker
+from pilotfish.web.frame import REFRESH_SECONDS, frame, portfolio_picker
 from pilotfish.web.markup import (
     ago,
     esc,
     figure,
     grid,
+    heads,
     lag,
     leader,
     market,
@@ -127,7 +129,7 @@ def _lights(s: Snapshot) -> str:
     w = s.worker
     if w is None:
         return ""
-    stale = s.worker_age is None or s.worker_age > ALIVE_SECONDS
+    stale = s.worker_age is None or s.worker_age > summaries.ALIVE_SECONDS
     mode = w["mode"]
     chain, api, books, database = w["polygon"], w["api"], w["books"], w["database"]
     lag_text = f", {api['serving_lag_seconds']} s behind" if api.get("serving_lag_seconds") is not None else ""
@@ -255,7 +257,9 @@ def _feed(s: Snapshot, name: str) -> str:
     rows = "".join(_feed_row(r) for r in s.feed if r["portfolio"] == name)
     if not rows:
         return f'{head}<div class="empty"><b>Nothing happened yet</b>The next trade of a leader appears here.</div>'
-    return head + grid("feed", ("decided", "leader", "side", "market", "#his fill", "result", "#seen after"), rows)
+    return head + grid(
+        "feed", heads(("decided", "leader", "side", "market", "#his fill", "result", "#seen after")), rows
+    )
 
 
 def _feed_row(r: dict[str, Any]) -> str:
@@ -292,7 +296,7 @@ def _held(s: Snapshot, name: str) -> str:
             f'{head}<div class="empty"><b>Nothing is held</b>A fresh start holds nothing until a BUY is copied.</div>'
         )
     rows = "".join(_held_row(r) for r in mine[:100])
-    return head + grid("held", ("market", "#shares", "#cost", "#PnL"), rows)
+    return head + grid("held", heads(("market", "#shares", "#cost", "#PnL")), rows)
 
 
 def _held_row(r: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from pilotfish.store import portfolios_store, settings_store, summaries
 from pilotfish.web.auth import is_admin
 from pilotfish.web.charts import compare_options
 from pilotfish.web.frame import frame, live
-from pilotfish.web.markup import ago, esc, grid, money, options, short, signed
+from pilotfish.web.markup import ago, esc, grid, heads, money, options, short, signed
 from pilotfish.web.pages.shortfall import PARTS
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
@@ -134,7 +134,7 @@ def _table(x: Row, costs: dict[str, Row], *, admin: bool) -> str:
     )
     if admin:
         body += f"<tr><td></td>{''.join(f'<td class=num>{_buttons(p)}</td>' for p in rows)}</tr>"
-    return grid("plain", ("", *columns), body, tall=True)
+    return grid("plain", heads(("", *columns)), body, tall=True)
 
 
 def _drawdown(p: Row) -> str:
@@ -171,7 +171,7 @@ def _differ(x: Row) -> str:
         + "</tr>"
         for setting, values in x["differ"]
     )
-    return head + grid("plain", ("setting", *(f"#{esc(n)}" for n in names)), body)
+    return head + grid("plain", heads(("setting", *(f"#{esc(n)}" for n in names))), body)
 
 
 def _whom(portfolios: list[Row], follows: dict[str, list[str] | None], leaders: list[Row]) -> str:

@@ -13,7 +13,7 @@ from pilotfish.store import browse
 from pilotfish.store.portfolios_store import MAIN
 from pilotfish.web.auth import is_admin
 from pilotfish.web.frame import frame, live, portfolio_picker
-from pilotfish.web.markup import ago, esc, leader, market, money, options, price, shares, signed, sortable
+from pilotfish.web.markup import ago, esc, grid, leader, market, money, options, price, shares, signed, sortable
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
 
@@ -110,11 +110,8 @@ def _table(
         for n, text in ((number - 1, "Before"), (number + 1, "Next"))
         if 1 <= n <= pages
     ]
-    return (
-        f'<div class="scroll" style="max-height:none" tabindex="0"><table class="grid rows"><thead><tr>{head}'
-        f'</tr></thead><tbody>{body}</tbody></table></div><div class="pager">{"".join(links)}'
-        f"<span>{total:,} positions{f', page {number} of {pages}' if pages > 1 else ''}</span></div>"
-    )
+    told = f"<span>{total:,} positions{f', page {number} of {pages}' if pages > 1 else ''}</span>"
+    return grid("rows", head, body, tall=True) + f'<div class="pager">{"".join(links)}{told}</div>'
 
 
 def _line(r: Row, *, admin: bool) -> str:

@@ -15,7 +15,7 @@ from pilotfish.core.settings import Effective, Kind, Scope
 from pilotfish.store import browse, settings_store
 from pilotfish.web.auth import is_admin
 from pilotfish.web.frame import frame, live
-from pilotfish.web.markup import ago, esc, grid, options, short
+from pilotfish.web.markup import ago, esc, grid, heads, options, short
 from pilotfish.web.reader import Reader, Snapshot
 from pilotfish.web.site import Site
 
@@ -167,7 +167,7 @@ def _audit(rows: list[Row]) -> str:
         f'<td class="num">{esc(r["new"] if r["new"] is not None else "–")}</td><td>{esc(r["by"])}</td></tr>'
         for r in rows
     )
-    return head + grid("plain", ("when", "setting", "for", "#from", "#to", "by"), body)
+    return head + grid("plain", heads(("when", "setting", "for", "#from", "#to", "by")), body)
 
 
 def _danger(snapshot: Snapshot, portfolio: str) -> str:

@@ -12,7 +12,21 @@ from pilotfish.core.reasons import MEANING
 from pilotfish.store import browse
 from pilotfish.store.portfolios_store import MAIN
 from pilotfish.web.frame import frame, live, portfolio_picker
-from pilotfish.web.markup import ago, esc, grid, lag, leader, market, options, price, shares, side, verdict, words
+from pilotfish.web.markup import (
+    ago,
+    esc,
+    grid,
+    heads,
+    lag,
+    leader,
+    market,
+    options,
+    price,
+    shares,
+    side,
+    verdict,
+    words,
+)
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
 
@@ -64,7 +78,7 @@ def _filters(leaders: list[Row], given: dict[str, str], portfolio: str) -> str:
     whom = [ANY, *((row["wallet"], row["label"] or row["wallet"]) for row in leaders)]
     if given["leader"] and given["leader"] not in {w for w, _ in whom}:
         whom.append((given["leader"], given["leader"]))
-    reasons = [ANY, *((r.value, r.value.split("_", 1)[-1].replace("_", " ").lower()) for r in MEANING)]
+    reasons = [ANY, *((r.value, words(r.value)) for r in MEANING)]
 
     def select(name: str, label: str, choices: list[tuple[str, str]]) -> str:
         return f'<label>{label}<select name="{name}">{options(choices, given[name])}</select></label>'
@@ -105,7 +119,7 @@ def _table(rows: list[Row], following: int | None, keep: dict[str, str], *, page
     )
     columns = ("traded", "leader", "side", "market", "#his fill", "decision", "#seen after")
     pager = f'<div class="pager">{newer}{older}<span>{len(rows)} shown</span></div>'
-    return grid("feed", columns, body, tall=True) + pager
+    return grid("feed", heads(columns), body, tall=True) + pager
 
 
 def _line(r: Row) -> str:
