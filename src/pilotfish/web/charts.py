@@ -5,6 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+_AXIS: dict[str, Any] = {"axisLine": {"show": False}, "axisTick": {"show": False}}
+_LINES: dict[str, Any] = {"splitLine": {"lineStyle": {"color": "rgba(128,145,165,.18)"}}}
+_APART: dict[str, Any] = {"axisLabel": {"hideOverlap": True}}
+
 
 def equity_options(rows: list[dict[str, Any]], bankroll_micro: int) -> dict[str, Any]:
     """Equity over time with drawdown below it."""
@@ -14,8 +18,6 @@ def equity_options(rows: list[dict[str, Any]], bankroll_micro: int) -> dict[str,
         best = max(best, row["equity_micro"])
         points.append([at, round(row["equity_micro"] / 1e6, 2)])
         falls.append([at, -round(100 * (best - row["equity_micro"]) / best, 3) if best else 0])
-    axis = {"axisLine": {"show": False}, "axisTick": {"show": False}}
-    lines = {"splitLine": {"lineStyle": {"color": "rgba(128,145,165,.18)"}}}
     return {
         "animation": False,
         "grid": [
@@ -25,12 +27,12 @@ def equity_options(rows: list[dict[str, Any]], bankroll_micro: int) -> dict[str,
         "tooltip": {"trigger": "axis", "confine": True},
         "axisPointer": {"link": [{"xAxisIndex": "all"}]},
         "xAxis": [
-            {"type": "time", **axis, "axisLabel": {"show": False}},
-            {"type": "time", **axis, "gridIndex": 1, "splitNumber": 4},
+            {"type": "time", **_AXIS, "axisLabel": {"show": False}},
+            {"type": "time", **_AXIS, "gridIndex": 1, "splitNumber": 4, **_APART},
         ],
         "yAxis": [
-            {"type": "value", "scale": True, "splitNumber": 4, **axis, **lines},
-            {"type": "value", "gridIndex": 1, "max": 0, "splitNumber": 1, **axis, **lines},
+            {"type": "value", "scale": True, "splitNumber": 4, **_AXIS, **_LINES},
+            {"type": "value", "gridIndex": 1, "max": 0, "splitNumber": 1, **_AXIS, **_LINES},
         ],
         "series": [
             {
@@ -64,8 +66,6 @@ def equity_options(rows: list[dict[str, Any]], bankroll_micro: int) -> dict[str,
     }
 
 
-_AXIS: dict[str, Any] = {"axisLine": {"show": False}, "axisTick": {"show": False}}
-_LINES: dict[str, Any] = {"splitLine": {"lineStyle": {"color": "rgba(128,145,165,.18)"}}}
 COLOURS = ("#2f8fd8", "#c2703d", "#3f9e6e", "#8a63c9", "#c0475f", "#7d8a2f", "#2f9aa0", "#a0742f")
 """Line colours that tell apart on both backgrounds."""
 
@@ -115,7 +115,7 @@ def lag_options(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "grid": {"left": 48, "right": 16, "top": 32, "bottom": 28},
         "legend": {"top": 2, "right": 12},
         "tooltip": {"trigger": "axis", "confine": True},
-        "xAxis": {"type": "time", "splitNumber": 4, **_AXIS},
+        "xAxis": {"type": "time", "splitNumber": 4, **_AXIS, **_APART},
         "yAxis": {"type": "value", "name": "s", "scale": True, **_AXIS, **_LINES},
         "series": [line("median", "p50", COLOURS[0]), line("90 % within", "p90", COLOURS[1])],
     }
@@ -138,7 +138,7 @@ def compare_options(curves: dict[str, list[dict[str, Any]]], bankrolls: dict[str
         "grid": {"left": 56, "right": 16, "top": 34, "bottom": 28},
         "legend": {"top": 4, "left": 56, "type": "scroll"},
         "tooltip": {"trigger": "axis", "confine": True},
-        "xAxis": {"type": "time", "splitNumber": 5, **_AXIS},
+        "xAxis": {"type": "time", "splitNumber": 5, **_AXIS, **_APART},
         "yAxis": {"type": "value", "name": "%", "scale": True, **_AXIS, **_LINES},
         "series": series,
     }
