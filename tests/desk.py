@@ -7,7 +7,7 @@ from typing import Any
 
 from pilotfish.core import events as ev
 from pilotfish.core.book import make_book
-from pilotfish.core.effects import Effect, Insert, NeedBook, NeedHoldings, NeedMarket, SetTimer, Update, Upsert
+from pilotfish.core.effects import Delete, Effect, Insert, NeedBook, NeedHoldings, NeedMarket, SetTimer, Update, Upsert
 from pilotfish.core.engine import Engine
 from pilotfish.core.fees import NO_FEE, FeeSchedule
 from pilotfish.core.settings import Value, policy_from
@@ -90,7 +90,7 @@ class Desk:
         self.engine = Engine()
         self.at = START
         self.effects: list[Effect] = []
-        self.timers: list[tuple[int, str]] = []
+        self.timers: list[SetTimer] = []
         self.tables: dict[str, dict[Any, dict[str, Any]]] = {}
         self.asked_books: list[str] = []
         policy = policy_from(self.settings)
@@ -130,14 +130,16 @@ class Desk:
                 case Upsert(table, row):
                     key = tuple(row[k] for k in ("name", "portfolio", "leader", "token_id") if k in row)
                     self.tables.setdefault(table, {})[key] = dict(row)
+                case Delete(table, gone):
+                    self.tables[table].pop(tuple(gone[k] for k in ("portfolio", "token_id") if k in gone), None)
                 case NeedMarket(token_id) if self.answer_markets:
                     asks.append(ev.MarketSeen(at=self.at, market=self.market(token_id)))
                 case NeedBook(token_id):
                     self.asked_books.append(token_id)
                     if self.answer_books:
                         asks.append(self.book_event(token_id))
-                case SetTimer(key, at):
-                    self.timers.append((at, key))
+                case SetTimer():
+                    self.timers.append(effect)
                 case NeedHoldings() | NeedMarket():
                     pass
         for event_ in asks:
@@ -170,11 +172,10 @@ class Desk:
     def advance(self, seconds: float) -> None:
         """Let time pass; timers fire on the way."""
         until = self.at + round(seconds * SECOND)
-        while due := sorted(t for t in self.timers if t[0] <= until):
-            at, key = due[0]
-            self.timers.remove((at, key))
-            self.at = max(self.at, at)
-            self.send(ev.TimerFired(at=self.at, key=key))
+        while due := sorted((t for t in self.timers if t.at <= until), key=lambda t: t.at):
+            self.timers.remove(due[0])
+            self.at = max(self.at, due[0].at)
+            self.send(ev.TimerFired(at=self.at, timer=due[0].timer))
         self.at = until
 
     def chain(self, *fills: LeaderFill, removed: bool = False) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilotfish.core.book import Book, LiquidityMemory, Take, make_book, walk_buy, walk_sell
+from pilotfish.core.book import Book, LiquidityMemory, Take, make_book, share_step, walk_buy, walk_sell
 from pilotfish.core.fees import FeeSchedule, taker_fee
-from pilotfish.core.fills import commit, simulate_buy, simulate_sell
+from pilotfish.core.fills import PaperFill, simulate_buy, simulate_sell
 from pilotfish.core.trade import Side
-from pilotfish.core.units import MICRO, cost_of, proceeds_of
+from pilotfish.core.units import MICRO, cost_of, micro_from_decimal, proceeds_of
 
 LEVELS = st.lists(st.tuples(st.integers(1, 99), st.integers(1, 40)), max_size=4, unique_by=lambda x: x[0])
 RATES = st.sampled_from([0, 40_000, 50_000, 70_000])
@@ -24,6 +26,11 @@ def book_of(bids: list[tuple[int, int]], asks: list[tuple[int, int]]) -> Book:
         requested_at=0,
         received_at=0,
     )
+
+
+def commit(fill: PaperFill, side: Side, book: Book, memory: LiquidityMemory, who: str) -> None:
+    for take in fill.takes:
+        memory.take(who, book.token_id, side, take.price, take.shares)
 
 
 def cheapest(book: Book, shares: int) -> int | None:
@@ -43,6 +50,7 @@ def test_a_buy_costs_at_least_the_best_achievable(
     if fill is None:
         assert not book.asks or book.asks[0].price > limit * 10_000
         return
+    assert fill.shares % 100 == 0, "shares of a marketable BUY have four decimals"
     assert fill.usdc <= budget * MICRO
     assert all(t.price <= limit * 10_000 for t in fill.takes)
     best = cheapest(book, fill.shares // MICRO)
@@ -97,18 +105,89 @@ def test_no_level_gives_more_than_it_has_however_often_it_is_asked(
     assert all(shares <= sizes[key] for key, shares in taken.items())
 
 
-def test_a_level_that_was_refreshed_can_be_taken_again() -> None:
+def test_what_was_taken_of_a_level_comes_back_only_when_the_level_has_left_the_book() -> None:
     memory = LiquidityMemory()
-    first = book_of([], [(50, 10)])
-    fill = simulate_buy(first, 5 * MICRO, 500_000, 10**9, FeeSchedule(), 1, memory, "main")
-    assert fill is not None
-    commit(fill, Side.BUY, first, memory, "main")
-    assert walk_buy(first, 5 * MICRO, 500_000, memory, "main") == []
-    memory.refresh(first)
-    assert walk_buy(first, 5 * MICRO, 500_000, memory, "main") == []
-    fresh = book_of([], [(50, 12)])
-    memory.refresh(fresh)
-    assert walk_buy(fresh, 5 * MICRO, 500_000, memory, "main") == [Take(500_000, 10 * MICRO)]
+    memory.take("main", "1", Side.BUY, 500_000, 10 * MICRO)
+
+    def left(size: int) -> int:
+        book = book_of([], [(50, size), (60, 1)])
+        memory.refresh(book)
+        return sum(t.shares for t in walk_buy(book, 100 * MICRO, 500_000, memory, "main"))
+
+    assert left(10) == 0
+    assert left(4) == 0, "a level that shrank gives nothing back"
+    assert left(12) == 2 * MICRO, "a level that grew gives its growth"
+    assert left(10) == 0
+    memory.refresh(book_of([(30, 5)], [(60, 1)]))
+    assert left(10) == 10 * MICRO
+
+
+@given(
+    st.lists(
+        st.tuples(st.dictionaries(st.integers(50, 53), st.integers(1, 40), max_size=4), st.integers(0, 30)),
+        max_size=30,
+    )
+)
+def test_between_two_disappearances_no_more_is_taken_of_a_level_than_its_largest_size(
+    changes: list[tuple[dict[int, int], int]],
+) -> None:
+    memory = LiquidityMemory()
+    taken: dict[int, int] = {}
+    largest: dict[int, int] = {}
+    for asks, budget in changes:
+        book = book_of([], list(asks.items()))
+        memory.refresh(book)
+        for price in [p for p in taken if p not in asks]:
+            del taken[price], largest[price]
+        for price, size in asks.items():
+            largest[price] = max(largest.get(price, 0), size * MICRO)
+            taken.setdefault(price, 0)
+        for _ in range(2):
+            fill = simulate_buy(book, budget * MICRO, 990_000, 10**12, FeeSchedule(), 1, memory, "main")
+            if fill is not None:
+                commit(fill, Side.BUY, book, memory, "main")
+                for take in fill.takes:
+                    taken[take.price // 10_000] += take.shares
+        assert all(taken[price] <= largest[price] for price in taken)
+
+
+@given(
+    LEVELS, st.integers(1, 60 * MICRO), st.integers(0, 60 * MICRO), st.integers(0, MICRO), st.integers(0, 20),
+    st.sampled_from([100, 1_000, 10_000, 100_000]),
+)  # fmt: skip
+def test_for_any_fee_a_buy_spends_no_more_than_budget_and_cash_and_takes_what_they_pay_for(
+    asks: list[tuple[int, int]], budget: int, cash: int, rate: int, halves: int, tick: int
+) -> None:
+    fee = FeeSchedule(rate, halves)
+    book = msgspec.structs.replace(book_of([], asks), tick=tick)
+    fill = simulate_buy(book, budget, 990_000, cash, fee, 500_000, LiquidityMemory(), "main")
+    step = share_step(tick)
+    whole = walk_buy(book, budget, 990_000, LiquidityMemory(), "main")
+    if fill is None:
+        assert not whole or cost_of(step, whole[0].price) + taker_fee([Take(whole[0].price, step)], fee) > cash
+        return
+    assert fill.usdc <= budget and fill.usdc + fill.fee <= cash
+    assert fill.shares % step == 0
+    if fill.takes != tuple(whole):
+        more = [*fill.takes[:-1], Take(fill.takes[-1].price, fill.takes[-1].shares + step)]
+        more_costs = sum(cost_of(t.shares, t.price) for t in more) + taker_fee(more, fee)
+        level = next(lv for lv in book.asks if lv.price == fill.takes[-1].price)
+        assert more_costs > cash or more[-1].shares > level.size, "cash for another step was left over"
+
+
+@pytest.mark.parametrize(
+    ("tick", "shares"), [(100_000, "10.131"), (10_000, "10.1319"), (1_000, "10.1319"), (100, "10.1319")]
+)
+def test_shares_of_a_marketable_buy_are_cut_to_what_the_venue_gives(tick: int, shares: str) -> None:
+    book = make_book("1", [], [(985_000, 100 * MICRO)], requested_at=0, received_at=0, tick=tick)
+    assert walk_buy(book, 9_980_000, 990_000, LiquidityMemory(), "x") == [Take(985_000, micro_from_decimal(shares))]
+    assert walk_buy(book, 9_989_999, 990_000, LiquidityMemory(), "x") == [Take(985_000, micro_from_decimal(shares))]
+
+
+def test_a_fee_that_no_market_charges_is_refused() -> None:
+    for rate, halves in ((-1, 2), (MICRO + 1, 2), (0, -1), (0, 10**9)):
+        with pytest.raises(ValueError, match="expected 0 to"):
+            FeeSchedule(rate, halves)
 
 
 def test_one_portfolio_does_not_eat_anothers_shares() -> None:

@@ -45,7 +45,7 @@ class Control:
             names = portfolios_store.active(c)
             self._follows = {n: portfolios_store.follows(c, n) for n in names}
             self._policies = {n: settings_store.policy_of(w.environment, stored, n) for n in names}
-            first = restore.restored(c, self._policies, now)
+            first = restore.restored(c, self._policies, settings_store.globals_of(w.environment, stored), now)
             leaders = restore.leaders(c)
         self.take_settings(stored)
         w.apply(first)
@@ -133,6 +133,9 @@ class Control:
                 log.info("portfolio copies others", portfolio=name, leaders="all" if chosen is None else len(chosen))
 
     async def _take_policies(self, stored: settings_store.Stored) -> None:
+        found = settings_store.globals_of(self.worker.environment, stored)
+        if found != self.worker.engine.state.globals:
+            await self.worker.hub.emit(ev.GlobalsChanged(at=self.worker.hub.now(), globals=found))
         for name in list(self._policies):
             policy = settings_store.policy_of(self.worker.environment, stored, name)
             if policy != self._policies[name]:

@@ -9,7 +9,7 @@ from sqlalchemy import insert
 
 from pilotfish.app.config import environment
 from pilotfish.app.lease import Lease
-from pilotfish.core.effects import Insert, Update, Upsert, WipePaper
+from pilotfish.core.effects import RowEffect
 from pilotfish.core.engine import Engine
 from pilotfish.core.events import PaperReset
 from pilotfish.store import portfolios_store, restore, settings_store
@@ -28,9 +28,10 @@ def reset_now(database: Database, portfolio: str | None, *, by: str) -> None:
             env = environment()
             names = portfolios_store.active(c)
             engine = Engine()
-            engine.apply(restore.restored(c, {n: settings_store.policy_of(env, stored, n) for n in names}, at))
+            policies = {n: settings_store.policy_of(env, stored, n) for n in names}
+            engine.apply(restore.restored(c, policies, settings_store.globals_of(env, stored), at))
             effects = engine.apply(PaperReset(at=at, portfolio=portfolio))
-            write(c, [e for e in effects if isinstance(e, (Insert, Update, Upsert, WipePaper))])
+            write(c, [e for e in effects if isinstance(e, RowEffect)])
             c.execute(
                 insert(t.commands).values(
                     kind="reset", payload={"portfolio": portfolio}, created_at=at, by=by, done_at=at, result="done"

@@ -25,6 +25,7 @@ from pilotfish.core import effects as fx
 from pilotfish.core import events as ev
 from pilotfish.core.engine import Engine
 from pilotfish.core.settings import Value
+from pilotfish.core.timers import Timer
 from pilotfish.core.units import SECOND
 from pilotfish.feeds.books import Books
 from pilotfish.feeds.hub import Hub
@@ -58,7 +59,9 @@ class Worker:
         self.lease = Lease(database)
         self.started_at = self.hub.now()
         self.mode: EffectiveMode | None = None
-        self._timers: list[tuple[int, str]] = []
+        self._timers: list[tuple[int, int, Timer]] = []
+        """A heap of (at, number, timer); the number keeps those of one instant in the order in which they were set."""
+        self._timers_set = 0
         self._timer_wake = asyncio.Event()
         self.control = Control(self)
         self.alerts = Alerts(self)
@@ -193,7 +196,8 @@ class Worker:
                     log.warning("a log is missing", detail=effect.detail)
                     self.watcher.doubt(effect.detail)
                 case fx.SetTimer():
-                    heapq.heappush(self._timers, (effect.at, effect.key))
+                    self._timers_set += 1
+                    heapq.heappush(self._timers, (effect.at, self._timers_set, effect.timer))
                     self._timer_wake.set()
                 case fx.Insert("decisions", row) | fx.Update("decisions", row):
                     self._log_decision(row)
@@ -212,8 +216,8 @@ class Worker:
         while True:
             now = self.hub.now()
             while self._timers and self._timers[0][0] <= now:
-                at, key = heapq.heappop(self._timers)
-                await self.hub.emit(ev.TimerFired(at=max(at, self.hub.now()), key=key))
+                at, _, timer = heapq.heappop(self._timers)
+                await self.hub.emit(ev.TimerFired(at=max(at, self.hub.now()), timer=timer))
             self._timer_wake.clear()
             pause = (self._timers[0][0] - now) / SECOND if self._timers else 60.0
             try:

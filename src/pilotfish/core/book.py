@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import msgspec
 
@@ -41,6 +42,11 @@ class Book(msgspec.Struct, frozen=True, kw_only=True):
     def best_ask(self) -> int | None:
         """Lowest ask, or ``None`` for an empty side."""
         return self.asks[0].price if self.asks else None
+
+    @property
+    def crossed(self) -> bool:
+        """True where the best bid is at or above the best ask: a book that cannot be, which is no book."""
+        return bool(self.bids and self.asks and self.bids[0].price >= self.asks[0].price)
 
     @property
     def mid2(self) -> int | None:
@@ -90,6 +96,10 @@ def _side(levels: list[tuple[int, int]], *, best_last: bool) -> tuple[Level, ...
     return tuple(Level(p, merged[p]) for p in sorted(merged, reverse=best_last))
 
 
+LevelKey: TypeAlias = tuple[str, Side, int]
+"""(portfolio, side, price): a BUY takes asks, a SELL takes bids."""
+
+
 @dataclass(slots=True, frozen=True)
 class Take:
     """Shares taken at one price."""
@@ -99,42 +109,54 @@ class Take:
 
 
 class LiquidityMemory:
-    """What we took at a level is gone until that level is refreshed (its size changes).
+    """What a portfolio took of a level stays taken until the level has left the book (DESIGN.md section 7).
 
-    So two copies, or two portfolios' retries of one copy, cannot eat the same shares.
+    Of a level there is ``max(0, size now - taken)``: a change of its size gives nothing back but its growth. So what
+    all copies of one portfolio took between two disappearances of a level is never more than its largest size.
     """
 
     __slots__ = ("_taken",)
 
     def __init__(self) -> None:
-        self._taken: dict[str, dict[tuple[str, Side, int], tuple[int, int]]] = {}
-        """Token -> (who, side, price) -> (size of the level then, shares taken)."""
+        self._taken: dict[str, dict[LevelKey, int]] = {}
+        """Token -> (who, side, price) -> shares taken."""
 
     def available(self, who: str, token_id: str, side: Side, level: Level) -> int:
         """Shares of ``level`` still there for ``who`` (a portfolio)."""
         mine = self._taken.get(token_id)
-        if mine is None:
-            return level.size
-        size, taken = mine.get((who, side, level.price), (0, 0))
-        return level.size - taken if size == level.size else level.size
+        return level.size if mine is None else max(0, level.size - mine.get((who, side, level.price), 0))
 
-    def take(self, who: str, token_id: str, side: Side, level: Level, shares: int) -> None:
-        """Remember that ``who`` took ``shares`` at ``level``."""
+    def take(self, who: str, token_id: str, side: Side, price: int, shares: int) -> int:
+        """Remember that ``who`` took ``shares`` at ``price``; returns all that is taken there now."""
         mine = self._taken.setdefault(token_id, {})
-        size, taken = mine.get((who, side, level.price), (0, 0))
-        mine[(who, side, level.price)] = (level.size, (taken if size == level.size else 0) + shares)
+        key = (who, side, price)
+        mine[key] = mine.get(key, 0) + shares
+        return mine[key]
 
-    def refresh(self, book: Book) -> None:
-        """Forget levels that the new book shows changed or gone."""
+    def refresh(self, book: Book) -> list[LevelKey]:
+        """Forget levels that are no longer in the book; returns which."""
         mine = self._taken.get(book.token_id)
         if mine is None:
-            return
-        now = {(Side.BUY, lv.price): lv.size for lv in book.asks}
-        now |= {(Side.SELL, lv.price): lv.size for lv in book.bids}
-        for key in [k for k, (size, _) in mine.items() if now.get((k[1], k[2])) != size]:
+            return []
+        there = {Side.BUY: {lv.price for lv in book.asks}, Side.SELL: {lv.price for lv in book.bids}}
+        gone = [key for key in mine if key[2] not in there[key[1]]]
+        for key in gone:
             del mine[key]
         if not mine:
             del self._taken[book.token_id]
+        return gone
+
+    def forget(self, who: str) -> None:
+        """Forget all that ``who`` took: its paper state was wiped."""
+        for token_id, mine in list(self._taken.items()):
+            for key in [k for k in mine if k[0] == who]:
+                del mine[key]
+            if not mine:
+                del self._taken[token_id]
+
+    def drop(self, token_id: str) -> list[LevelKey]:
+        """Forget a token that trades no longer; returns the levels that were remembered."""
+        return list(self._taken.pop(token_id, {}))
 
 
 def bid_value(book: Book, shares: int) -> int:
@@ -149,10 +171,27 @@ def bid_value(book: Book, shares: int) -> int:
     return value // MICRO
 
 
+CENT = MICRO // 100
+"""A marketable BUY is placed in whole cents."""
+
+
+def share_step(tick: int) -> int:
+    """What the shares of a marketable BUY are a multiple of, in millionths.
+
+    The venue takes as many decimals as the price has and two more, but never more than four: 0.001 at a tick of 0.1,
+    0.0001 at all finer ones. (PROTOCOL.md section 5; the public client's rounding table, and the venue's refusal
+    "market buy orders maker amount supports a max accuracy of 2 decimals, taker amount a max of 4 decimals": 9.98 USDC
+    at 0.985 are 10.1319 shares, not 10.131979.)
+    """
+    return 1_000 if tick % 100_000 == 0 else 100
+
+
 def walk_buy(
     book: Book, budget: int, limit: int, memory: LiquidityMemory, who: str, most_shares: int = 0
 ) -> list[Take]:
-    """Levels a BUY takes: best ask first, at most ``budget`` USDC and ``most_shares`` (0 = any)."""
+    """Levels a BUY takes: best ask first, at most ``budget`` USDC in whole cents and ``most_shares`` (0 = any), in
+    all a multiple of :func:`share_step`."""
+    budget = budget // CENT * CENT
     wanted = most_shares or 2**80
     takes: list[Take] = []
     for level in book.asks:
@@ -166,7 +205,19 @@ def walk_buy(
             wanted -= shares
             if shares < free:
                 break
-    return takes
+    return in_steps(takes, share_step(book.tick))
+
+
+def in_steps(takes: list[Take], step: int) -> list[Take]:
+    """``takes`` with the worst-priced shares left out that make their sum no multiple of ``step``."""
+    excess = sum(t.shares for t in takes) % step
+    kept = list(takes)
+    while excess and kept:
+        last = kept.pop()
+        if last.shares > excess:
+            kept.append(Take(last.price, last.shares - excess))
+        excess = max(0, excess - last.shares)
+    return kept
 
 
 def walk_sell(book: Book, shares: int, limit: int, memory: LiquidityMemory, who: str) -> list[Take]:

@@ -21,7 +21,9 @@ from pilotfish.core.effects import (
 )
 from pilotfish.core.events import IntentState, PendingDecision, SpentOrder
 from pilotfish.core.reasons import Outcome, Reason
+from pilotfish.core.reorgs import given_up_at
 from pilotfish.core.state import State
+from pilotfish.core.timers import LookAgain, OrderDue, ReorgOver, Waited
 from pilotfish.core.trade import Side, Trade
 from pilotfish.core.units import MICRO, PPM, SECOND, price_of
 
@@ -39,8 +41,8 @@ class Copying:
 
     def __init__(self, state: State) -> None:
         self.state = state
-        self._waits: dict[tuple[str, str], set[tuple[str, DeskKey]]] = {}
-        """What is waited for, ("book", token) and the like -> the queues that wait for it."""
+        self._waits: dict[tuple[Waited, str], set[tuple[str, DeskKey]]] = {}
+        """What is waited for, and of which token -> the queues that wait for it."""
         self._asked_market: dict[str, int] = {}
 
     def restore(self, desk: Desk, pending: tuple[PendingDecision, ...], trades: dict[int, Trade], at: int) -> None:
@@ -90,13 +92,27 @@ class Copying:
             verdict = self._decide(desk, key, item, at)
             if verdict.action == "wait":
                 self._write_wait(desk, item, verdict.reason, verdict.trace, at)
+                item.retry = None
                 self._await(desk, key, item, verdict.reason, at)
                 return
             queue.popleft()
             self._finish(desk, key, item, verdict, at)
         desk.queues.pop(key, None)
 
-    def wake(self, what: str, token_id: str, at: int) -> None:
+    def _look_again(self, item: Waiting, what: Waited, token_id: str, at: int) -> None:
+        item.retry = (what, at)
+        self.state.out.append(SetTimer(LookAgain(what, token_id), at))
+
+    def open_timers(self, at: int) -> list[SetTimer]:
+        """When each decision that waits for time to pass is looked at again."""
+        return [
+            SetTimer(LookAgain(queue[0].retry[0], key[1]), max(at, queue[0].retry[1]))
+            for desk in self.state.desks.values()
+            for key, queue in desk.queues.items()
+            if queue and queue[0].retry is not None
+        ]
+
+    def wake(self, what: Waited, token_id: str, at: int) -> None:
         """Something that queues wait for has come."""
         for name, key in sorted(self._waits.pop((what, token_id), ())):
             desk = self.state.desks.get(name)
@@ -109,23 +125,23 @@ class Copying:
             for key in list(desk.queues):
                 self.advance(desk, key, at)
 
-    def failed(self, what: str, token_id: str, at: int, *, final: bool = False) -> None:
+    def failed(self, what: Waited, token_id: str, at: int, *, final: bool = False) -> None:
         """A look-up failed: count it for everyone who waits for it, and try again later within bounds."""
         for name, key in sorted(self._waits.get((what, token_id), ())):
             desk = self.state.desks.get(name)
             queue = desk.queues.get(key) if desk else None
             if desk is None or not queue:
                 continue
-            if what == "book":
+            if what is Waited.BOOK:
                 queue[0].book_attempts += 10_000 if final else 1
             else:
                 queue[0].market_attempts += 1
-            key_text = f"retry|{what}|{token_id}"
-            self.state.out.append(SetTimer(key_text, at + (0 if final else desk.policy.retry_interval_ms * 1000)))
+            again = at + (0 if final else desk.policy.retry_interval_ms * 1000)
+            self._look_again(queue[0], what, token_id, again)
 
-    def retry(self, what: str, token_id: str, at: int) -> None:
-        """A retry timer ran out."""
-        if what == "market":
+    def retry(self, what: Waited, token_id: str, at: int) -> None:
+        """It is time to look at what waits for it again."""
+        if what is Waited.MARKET:
             self._asked_market.pop(token_id, None)
         self.wake(what, token_id, at)
 
@@ -230,25 +246,27 @@ class Copying:
             due_at=due,
             give_up_at=due + policy.sell_retry_sec * SECOND,
             share_cap=verdict.share_cap,
+            leader_usdc=trade.usdc if trade.id else 0,
+            leader_shares=trade.shares if trade.id else 0,
         )
         desk.intents[intent.id] = intent
         state.out.append(Insert("intents", intent_row(intent)))
-        state.out.append(SetTimer(f"due|{desk.name}|{intent.id}", due))
+        state.out.append(SetTimer(OrderDue(desk.name, intent.id), due))
         if trade.side is Side.BUY:
             desk.buys[trade.token_id] = desk.buys.get(trade.token_id, 0) + 1
             desk.spend(at, verdict.budget)
 
     def _shrink_pending(self, desk: Desk, key: DeskKey, trade: Trade, verdict: rules.Verdict) -> None:
         """A quick in-and-out leaves nothing behind: his SELL shrinks our BUYs that are not filled yet."""
-        before = trade.leader_pre_sell_shares
+        before, ratio = trade.leader_pre_sell_shares, desk.policy.of(trade.leader).exit_all_ratio
         for intent in desk.open_intents(key, "BUY"):
-            budget = sizing.shrink(intent.budget, trade.shares, before)
+            budget = sizing.shrink(intent.budget, trade.shares, before, ratio)
             verdict.trace.append(rules.Check("pending_buy_left_micro", budget, intent.budget, True))
             desk.unspend(intent.created_at, intent.budget - budget)
             intent.budget = budget
-            intent.shares = sizing.shrink(intent.shares, trade.shares, before)
+            intent.shares = sizing.shrink(intent.shares, trade.shares, before, ratio)
             if intent.share_cap:
-                intent.share_cap = max(1, sizing.shrink(intent.share_cap, trade.shares, before))
+                intent.share_cap = max(1, sizing.shrink(intent.share_cap, trade.shares, before, ratio))
             if budget == 0:
                 intent.state, intent.reason = "cancelled", Outcome.CANCELLED_LEADER_SOLD
                 del desk.intents[intent.id]
@@ -258,7 +276,8 @@ class Copying:
         """BUYs below the minimum are saved up; a copy spends what was saved, a SELL of his shrinks it."""
         before = desk.saved.get(key, 0)
         if trade.side is Side.SELL:
-            after = sizing.shrink(before, trade.shares, trade.leader_pre_sell_shares) if before else 0
+            ratio = desk.policy.of(trade.leader).exit_all_ratio
+            after = sizing.shrink(before, trade.shares, trade.leader_pre_sell_shares, ratio) if before else 0
         else:
             after = 0 if verdict.action == "copy" else before + verdict.saved
         if after != before:
@@ -303,23 +322,23 @@ class Copying:
     def _await(self, desk: Desk, key: DeskKey, item: Waiting, reason: Reason, at: int) -> None:
         token = key[1]
         if reason is Reason.WAIT_BOOK:
-            self._wait_for(desk, key, "book", token)
+            self._wait_for(desk, key, Waited.BOOK, token)
             self.state.out.append(NeedBook(token))
         elif reason is Reason.WAIT_MARKET:
-            self._wait_for(desk, key, "market", token)
+            self._wait_for(desk, key, Waited.MARKET, token)
             self.ask_market(token, at)
         elif reason is Reason.WAIT_CHAIN:
-            self._wait_for(desk, key, "chain", token)
+            self._wait_for(desk, key, Waited.CHAIN, token)
             seen = item.trade.first_seen_by_api_at or at
-            self.state.out.append(SetTimer(f"retry|chain|{token}", seen + desk.policy.polygon_gap_grace_ms * 1000))
+            self._look_again(item, Waited.CHAIN, token, seen + desk.policy.polygon_gap_grace_ms * 1000)
         elif reason is Reason.WAIT_API:
-            self._wait_for(desk, key, "api", token)
+            self._wait_for(desk, key, Waited.API, token)
             seen = item.trade.first_seen_by_polygon_at or at
-            self.state.out.append(
-                SetTimer(f"retry|api|{token}", seen + desk.policy.of(key[0]).api_lag_fallback_ms * 1000)
-            )
+            self._look_again(item, Waited.API, token, seen + desk.policy.of(key[0]).api_lag_fallback_ms * 1000)
         elif reason is Reason.WAIT_REORG:
-            self._wait_for(desk, key, "chain", token)
+            self._wait_for(desk, key, Waited.CHAIN, token)
+            over = given_up_at(item.trade, self.state.started_at)
+            self.state.out.append(SetTimer(ReorgOver(item.trade.id), max(at, over)))
 
     def give_up_reorg(self, trade_id: int, at: int) -> None:
         """A retracted trade was not mined again in time."""
@@ -336,7 +355,7 @@ class Copying:
             self._asked_market[token] = at
             self.state.out.append(NeedMarket(token))
 
-    def _wait_for(self, desk: Desk, key: DeskKey, what: str, token: str) -> None:
+    def _wait_for(self, desk: Desk, key: DeskKey, what: Waited, token: str) -> None:
         self._waits.setdefault((what, token), set()).add((desk.name, key))
 
     # -- rows --------------------------------------------------------------------------------------------------

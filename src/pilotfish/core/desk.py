@@ -10,6 +10,7 @@ from pilotfish.core import ledger
 from pilotfish.core.events import IntentState, Market, PortfolioState, SpentOrder
 from pilotfish.core.ledger import Position
 from pilotfish.core.settings import Policy
+from pilotfish.core.timers import Waited
 from pilotfish.core.trade import Trade
 from pilotfish.core.units import MICRO, PPM
 
@@ -28,6 +29,8 @@ class Waiting:
     book_attempts: int = 0
     market_attempts: int = 0
     written: bool = False
+    retry: tuple[Waited, int] | None = None
+    """What it waits for and when (µs) that is looked at again, where time is what ends the wait."""
 
 
 @dataclass(slots=True)
@@ -35,6 +38,8 @@ class Sums:
     """What all positions together amount to; kept up with each change, so that reading costs nothing."""
 
     worth: int = 0
+    unmarked: int = 0
+    """The part of ``worth`` that is only the last known value: nobody bids."""
     cost: int = 0
     realized: int = 0
     fees: int = 0
@@ -65,7 +70,9 @@ class Desk:
         self.peak, self.drawdown = max(state.peak, state.bankroll), state.drawdown
         self.last_equity: tuple[int, ...] | None = None
         self.last_equity_at = 0
-        self._counted: dict[DeskKey, tuple[int, int, int, int]] = {}
+        self.armed: dict[DeskKey, tuple[str, int]] = {}
+        """Positions that a rule would sell -> which rule, and when (µs) it looks again."""
+        self._counted: dict[DeskKey, tuple[int, int, int, int, int]] = {}
         self._cost_by: dict[str, int] = {}
         """Cost of open positions by condition and by leader (their texts cannot be mistaken for each other)."""
         self._open_by: dict[str, int] = {}
@@ -79,7 +86,7 @@ class Desk:
         self.bankroll = self.policy.bankroll
         self.cash = self.bankroll
         for table in (self.positions, self.by_token, self.intents, self.spent, self.buys, self.saved, self.missed,
-                      self._counted, self._cost_by, self._open_by):  # fmt: skip
+                      self.armed, self._counted, self._cost_by, self._open_by):  # fmt: skip
             table.clear()
         self.sums = Sums()
         self.spent_today = 0
@@ -95,11 +102,13 @@ class Desk:
     def count(self, position: Position) -> None:
         """Bring the sums up to date after a change of ``position``."""
         key = (position.leader, position.token_id)
-        value, cost, realized, fees = self._counted.get(key, (-1, 0, 0, 0))
+        value, unmarked, cost, realized, fees = self._counted.get(key, (-1, 0, 0, 0, 0))
         was_open, was_worth = value >= 0, max(0, value)
         worth = ledger.value_of(position)
         sums = self.sums
         sums.worth += worth - was_worth
+        unknown = worth if position.unmarked_since is not None else 0
+        sums.unmarked += unknown - unmarked
         sums.cost += position.cost - cost
         sums.realized += position.realized_pnl - realized
         sums.fees += position.fees - fees
@@ -110,7 +119,8 @@ class Desk:
         if position.cost != cost:
             for what in (position.condition_id, position.leader):
                 self._cost_by[what] = self._cost_by.get(what, 0) + position.cost - cost
-        self._counted[key] = (worth if position.shares else -1, position.cost, position.realized_pnl, position.fees)
+        counted = worth if position.shares else -1
+        self._counted[key] = (counted, unknown, position.cost, position.realized_pnl, position.fees)
 
     def position(self, key: DeskKey, market: Market | None) -> Position:
         """The position in a leader's token, made when there is none yet."""

@@ -13,6 +13,7 @@ import msgspec
 from pilotfish.core.events import IntentState
 from pilotfish.core.ledger import Position
 from pilotfish.core.policy import Verdict
+from pilotfish.core.timers import Timer
 from pilotfish.core.trade import Trade
 
 Row: TypeAlias = dict[str, Any]
@@ -37,6 +38,13 @@ class Upsert(msgspec.Struct, frozen=True, tag=True):
 
     table: str
     row: Row
+
+
+class Delete(msgspec.Struct, frozen=True, tag=True):
+    """Remove the row with this key (all columns of the primary key); none there is none removed."""
+
+    table: str
+    key: Row
 
 
 class WipePaper(msgspec.Struct, frozen=True, tag=True):
@@ -71,13 +79,15 @@ class CheckChain(msgspec.Struct, frozen=True, tag=True):
 
 
 class SetTimer(msgspec.Struct, frozen=True, tag=True):
-    """Send ``TimerFired(key)`` at ``at`` (µs)."""
+    """Send ``TimerFired(timer)`` at ``at`` (µs)."""
 
-    key: str
+    timer: Timer
     at: int
 
 
-Effect: TypeAlias = Insert | Update | Upsert | WipePaper | NeedMarket | NeedBook | NeedHoldings | CheckChain | SetTimer
+RowEffect: TypeAlias = Insert | Update | Upsert | Delete | WipePaper
+"""What is written."""
+Effect: TypeAlias = RowEffect | NeedMarket | NeedBook | NeedHoldings | CheckChain | SetTimer
 
 
 def trade_row(t: Trade) -> Row:
@@ -140,6 +150,7 @@ def position_row(portfolio: str, p: Position) -> Row:
         "realized_pnl_micro": p.realized_pnl,
         "fees_micro": p.fees,
         "mark_price_micro": p.mark_price,
+        "unmarked_since": p.unmarked_since,
         "status": p.status,
         "opened_at": p.opened_at,
         "closed_at": p.closed_at,
@@ -190,6 +201,7 @@ def _intent_changing(i: IntentState) -> Row:
         "filled_shares_micro": i.filled_shares,
         "attempts": i.attempts,
         "share_cap_micro": i.share_cap,
+        "dust_micro": i.dust,
     }
 
 

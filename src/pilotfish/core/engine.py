@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from pilotfish.core import events as ev
+from pilotfish.core import lateness
 from pilotfish.core.copying import Copying
 from pilotfish.core.dedupe import Sighting
 from pilotfish.core.desk import Desk
@@ -30,13 +31,22 @@ from pilotfish.core.execution import Execution
 from pilotfish.core.holdings import Holding
 from pilotfish.core.leading import Leading
 from pilotfish.core.reasons import Reason
+from pilotfish.core.reorgs import given_up_at
 from pilotfish.core.settings import TriggerMode
 from pilotfish.core.state import Leader, State
-from pilotfish.core.trade import LeaderFill, Source, Trade, TradeClass
+from pilotfish.core.timers import (
+    ApiOverdue,
+    HoldingsAgain,
+    LogOverdue,
+    LookAgain,
+    OrderDue,
+    ReorgOver,
+    RuleAgain,
+    Waited,
+)
+from pilotfish.core.trade import LeaderFill, Source, Trade
 from pilotfish.core.units import SECOND
 
-REORG_PATIENCE = 60 * SECOND
-"""How long a retracted trade may take to be mined again before what waits for it is given up."""
 FORGET_AFTER = 8 * 86_400 * SECOND
 """How long identities are kept in memory; above the longest warm start."""
 
@@ -50,7 +60,8 @@ class Engine:
         self.execution = Execution(self.state)
         self.leading = Leading(self.state, self.copying)
         self._last_forget = 0
-        self._lag_watch: dict[int, Trade] = {}
+        self._watched: dict[int, tuple[Trade, SetTimer]] = {}
+        """Trades that one source has yet to show -> when that is overdue."""
         self._resuming: list[tuple[str, tuple[ev.PendingDecision, ...], dict[int, Trade]]] = []
         self._handlers: dict[type, Callable[[Any], None]] = {
             ev.Restored: self._restored,
@@ -58,6 +69,7 @@ class Engine:
             ev.LeaderPaused: self._paused,
             ev.LeaderRemoved: self._removed,
             ev.PolicyChanged: self._policy,
+            ev.GlobalsChanged: self._globals,
             ev.PortfolioAdded: self._portfolio,
             ev.PortfolioArchived: self._archive,
             ev.FollowsChanged: self._follows,
@@ -85,6 +97,7 @@ class Engine:
 
     def _restored(self, e: ev.Restored) -> None:
         s = self.state
+        s.globals, s.started_at = e.globals, e.at
         s.ids.update(
             trade=e.last_trade_id,
             decision=e.last_decision_id,
@@ -98,6 +111,8 @@ class Engine:
             s.index.add(trade)
         for portfolio in e.portfolios:
             self._add_desk(portfolio)
+            for token_id, side, price, shares in portfolio.taken:
+                s.memory.take(portfolio.name, token_id, side, price, shares)
         for portfolio in e.portfolios:
             desk = s.desks[portfolio.name]
             self.execution.restore(desk, portfolio.intents, trades, e.at)
@@ -106,6 +121,32 @@ class Engine:
                 if trade_id in trades:
                     self.copying.note_order(desk, trades[trade_id])
         self._resuming = [(p.name, p.pending, trades) for p in e.portfolios if p.pending]
+        for trade in e.trades:
+            self._watch(trade, e.at)
+        s.out.extend(self.timers(e.at))
+
+    def timers(self, at: int) -> list[SetTimer]:
+        """Every open timer, worked out of the state: what ends each wait, none before ``at`` (µs)."""
+        leaders = self.state.leaders.values()
+        return [
+            *self.execution.open_timers(at),
+            *self.copying.open_timers(at),
+            *(SetTimer(HoldingsAgain(x.wallet), max(at, x.recheck_at)) for x in leaders if x.recheck_at is not None),
+            *(SetTimer(timer.timer, max(at, timer.at)) for _, timer in self._watched.values()),
+        ]
+
+    def _watch(self, trade: Trade, at: int) -> None:
+        """Note by when the source that has not shown a trade yet should have; its log only where that is ahead."""
+        timer = None
+        if trade.first_seen_by_polygon_at is None:
+            overdue = (trade.first_seen_by_api_at or at) + self.state.globals.polygon_gap_grace_ms * 1000
+            if self.state.globals.trigger_mode is not TriggerMode.API and overdue >= at:
+                timer = SetTimer(LogOverdue(trade.id), overdue)
+        elif trade.first_seen_by_api_at is None and not trade.api_lagged:
+            overdue = trade.first_seen_by_polygon_at + self.state.globals.api_lag_fallback_ms * 1000
+            timer = SetTimer(ApiOverdue(trade.id), overdue)
+        if timer is not None:
+            self._watched[trade.id] = (trade, timer)
 
     def _add_desk(self, portfolio: ev.PortfolioState) -> None:
         self.state.desks[portfolio.name] = Desk(portfolio)
@@ -150,6 +191,8 @@ class Engine:
             self.leading.write_cursor(leader, e.at)
         if not e.bootstrapped:
             s.out.append(NeedHoldings(e.leader, bootstrap=True))
+        elif not e.is_new:
+            self.leading.recheck_later(leader, e.at)
         self._take_up_pending(e.leader, e.at)
 
     def _take_up_pending(self, leader: str, at: int) -> None:
@@ -182,6 +225,9 @@ class Engine:
             desk.policy = e.policy
             self.copying.wake_all(e.at)
 
+    def _globals(self, e: ev.GlobalsChanged) -> None:
+        self.state.globals = e.globals
+
     def _reset(self, e: ev.PaperReset) -> None:
         for name, pending, trades in self._resuming:
             if e.portfolio in (None, name):
@@ -191,6 +237,7 @@ class Engine:
             if e.portfolio in (None, name):
                 self.copying.close_all(desk, Reason.SKIP_RESET, e.at)
                 desk.wipe()
+                self.state.memory.forget(name)
                 self.state.out.append(WipePaper(name))
         ids = {"intents": self.state.ids["intent"], "fills": self.state.ids["fill"]}
         ids["ledger_entries"] = self.state.ids["entry"]
@@ -252,9 +299,9 @@ class Engine:
         for changed in _unique([trade, *touched]):
             self.state.out.append(trade_update(changed))
         if sighting.fill.source is Source.POLYGON or sighting.revived:
-            self.copying.wake("chain", trade.token_id, at)
+            self.copying.wake(Waited.CHAIN, trade.token_id, at)
         if sighting.fill.source is Source.API:
-            self.copying.wake("api", trade.token_id, at)
+            self.copying.wake(Waited.API, trade.token_id, at)
 
     def _sort_occurrences(self, trade: Trade) -> list[Trade]:
         """Identical fills in the order of their logs, in the index and in the holding; returns what changed."""
@@ -268,12 +315,8 @@ class Engine:
     def _new_trade(self, leader: Leader, fill: LeaderFill, occurrence: int, at: int) -> None:
         s = self.state
         traded_at = fill.traded_at if fill.traded_at is not None else at // SECOND * SECOND
-        policy = next((desk.policy for desk in (*s.followers(leader.wallet), *s.desks.values())), None)
-        live_lag = policy.max_live_lag_sec * SECOND if policy else 15 * SECOND
-        if traded_at < leader.follow_from // SECOND * SECOND:
-            kind = TradeClass.BACKFILL
-        else:
-            kind = TradeClass.LIVE if at - traded_at <= live_lag else TradeClass.CATCH_UP
+        history = traded_at < leader.follow_from // SECOND * SECOND
+        kind = lateness.classify(traded_at, at, s.globals.max_live_lag_sec, backfill=history)
         api = fill.source is Source.API
         trade = Trade(
             id=s.next_id("trade"),
@@ -324,16 +367,13 @@ class Engine:
                 s.out.append(trade_update(other))
         if trade.moves_holding:
             self.leading.write_holding(trade.leader, trade.token_id, trade.signed_shares, at)
-        if api and policy is not None and policy.trigger_mode is not TriggerMode.API:
-            s.out.append(SetTimer(f"log_missing|{trade.id}", at + policy.polygon_gap_grace_ms * 1000))
-            self._lag_watch[trade.id] = trade
         if not api:
             s.out.extend(trade_update(t) for t in _unique(self._sort_occurrences(trade)))
             if trade.moves_holding:
                 self.leading.settle_holding(trade, at)
-            if policy is not None:
-                s.out.append(SetTimer(f"api_lag|{trade.id}", at + policy.api_lag_fallback_ms * 1000))
-                self._lag_watch[trade.id] = trade
+        self._watch(trade, at)
+        if trade.id in self._watched:
+            s.out.append(self._watched[trade.id][1])
         self.copying.new_trade(trade, at)
 
     def _retract(self, trade: Trade, at: int) -> None:
@@ -344,7 +384,7 @@ class Engine:
         for changed in _unique([trade, *touched]):
             self.state.out.append(trade_update(changed))
         self.execution.orphan(trade, at)
-        self.state.out.append(SetTimer(f"reorg|{trade.id}|{trade.token_id}", at + REORG_PATIENCE))
+        self.state.out.append(SetTimer(ReorgOver(trade.id), given_up_at(trade, self.state.started_at)))
 
     # -- answers and time --------------------------------------------------------------------------------------
 
@@ -384,24 +424,29 @@ class Engine:
                     self.state.out.append(Upsert("positions", position_row(name, position)))
         if market.payout is not None:
             self.execution.settle(market, e.at)
-        self.copying.wake("market", market.token_id, e.at)
+        self.copying.wake(Waited.MARKET, market.token_id, e.at)
 
     def _no_market(self, e: ev.MarketMissing) -> None:
-        self.copying.failed("market", e.token_id, e.at)
+        self.copying.failed(Waited.MARKET, e.token_id, e.at)
 
     def _book(self, e: ev.BookSeen) -> None:
         book = e.book
+        if book.crossed:
+            return self._without_book(book.token_id, e.at)
         known = self.state.books.get(book.token_id)
         if known is not None and known.requested_at > book.requested_at:
-            return
+            return None
         self.state.books[book.token_id] = book
-        self.state.memory.refresh(book)
         self.execution.on_book(book, e.at)
-        self.copying.wake("book", book.token_id, e.at)
+        return self.copying.wake(Waited.BOOK, book.token_id, e.at)
 
     def _no_book(self, e: ev.BookMissing) -> None:
-        self.execution.on_no_book(e.token_id, e.at)
-        self.copying.failed("book", e.token_id, e.at, final=e.gone)
+        self._without_book(e.token_id, e.at, gone=e.gone)
+
+    def _without_book(self, token_id: str, at: int, *, gone: bool = False) -> None:
+        """No book, or one that cannot be: nothing is filled or valued; what waits for it tries again within bounds."""
+        self.execution.on_no_book(token_id, at)
+        self.copying.failed(Waited.BOOK, token_id, at, final=gone)
 
     def _health(self, e: ev.HealthChanged) -> None:
         if self.state.healthy[e.source] != e.healthy:
@@ -416,27 +461,28 @@ class Engine:
             self.copying.wake_all(e.at)
 
     def _timer(self, e: ev.TimerFired) -> None:
-        match e.key.split("|"):
-            case ["due", name, intent]:
-                self.execution.due(name, int(intent))
-            case ["retry", what, token]:
-                self.copying.retry(what, token, e.at)
-            case ["reorg", trade_id, _]:
-                self.copying.give_up_reorg(int(trade_id), e.at)
-                self.execution.give_up_reorg(int(trade_id))
-            case ["recheck", wallet]:
-                self.state.out.append(NeedHoldings(wallet, bootstrap=False))
-            case ["api_lag", trade_id]:
-                trade = self._lag_watch.pop(int(trade_id), None)
+        match e.timer:
+            case OrderDue(name, intent_id):
+                self.execution.due(name, intent_id)
+            case LookAgain(what, token_id):
+                self.copying.retry(what, token_id, e.at)
+            case ReorgOver(trade_id):
+                self.copying.give_up_reorg(trade_id, e.at)
+                self.execution.give_up_reorg(trade_id)
+            case HoldingsAgain(wallet):
+                self.leading.recheck(wallet)
+            case RuleAgain(name, wallet, token_id):
+                if name in self.state.desks:
+                    self.execution.exits.look_again(self.state.desks[name], (wallet, token_id))
+            case ApiOverdue(trade_id):
+                trade, _ = self._watched.pop(trade_id, (None, None))
                 if trade is not None and trade.first_seen_by_api_at is None:
                     trade.api_lagged = True
                     self.state.out.append(trade_update(trade))
-            case ["log_missing", trade_id]:
-                trade = self._lag_watch.pop(int(trade_id), None)
+            case LogOverdue(trade_id):
+                trade, _ = self._watched.pop(trade_id, (None, None))
                 if trade is not None:
                     self._log_missing(trade)
-            case _:
-                raise AssertionError(f"no such timer: {e.key}")
 
     def _log_missing(self, trade: Trade) -> None:
         """The API has shown a trade whose log should have come through subscriptions that look healthy."""

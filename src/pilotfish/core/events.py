@@ -9,8 +9,9 @@ import msgspec
 from pilotfish.core.book import Book
 from pilotfish.core.fees import NO_FEE, FeeSchedule
 from pilotfish.core.ledger import Position
-from pilotfish.core.settings import Policy
-from pilotfish.core.trade import LeaderFill, Source, Trade
+from pilotfish.core.settings import Globals, Policy
+from pilotfish.core.timers import Timer
+from pilotfish.core.trade import LeaderFill, Side, Source, Trade
 
 
 class Market(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +59,12 @@ class IntentState(msgspec.Struct, kw_only=True):
     filled_shares: int = 0
     attempts: int = 0
     share_cap: int = 0
+    dust: int = 0
+    """Shares written off with it: what was left of the position was too little to sell."""
     recheck: bool = False
+    leader_usdc: int = 0
+    leader_shares: int = 0
+    """The exact amounts of the leader's fill, for limits; 0 where no trade of theirs is behind it."""
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -106,6 +112,7 @@ class PortfolioState(msgspec.Struct, frozen=True, kw_only=True):
     touch, with the fills' ids. ``follows`` names the leaders that it copies; ``None`` = all. ``saved``: (leader, token,
     USDC) saved up below the minimum. ``day_equity``: equity when this UTC day began; ``peak`` the highest so far and
     ``drawdown`` the deepest fall below a peak. ``missed``: (leader, token) of BUYs in markets that are not resolved.
+    ``taken``: (token, side, price, shares) of the liquidity that it has used up.
     """
 
     name: str
@@ -126,6 +133,7 @@ class PortfolioState(msgspec.Struct, frozen=True, kw_only=True):
     peak: int = 0
     drawdown: int = 0
     missed: tuple[tuple[str, str], ...] = ()
+    taken: tuple[tuple[str, Side, int, int], ...] = ()
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -136,6 +144,7 @@ class Restored(_Event, frozen=True, kw_only=True, tag=True):
     """The first event of every run: the last ids given, and the portfolios with their open business."""
 
     portfolios: tuple[PortfolioState, ...]
+    globals: Globals = Globals()
     trades: tuple[Trade, ...] = ()
     last_trade_id: int = 0
     last_decision_id: int = 0
@@ -180,6 +189,12 @@ class PolicyChanged(_Event, frozen=True, kw_only=True, tag=True):
 
     portfolio: str
     policy: Policy
+
+
+class GlobalsChanged(_Event, frozen=True, kw_only=True, tag=True):
+    """The settings that belong to no portfolio changed."""
+
+    globals: Globals
 
 
 class PortfolioAdded(_Event, frozen=True, kw_only=True, tag=True):
@@ -281,7 +296,7 @@ class HealthChanged(_Event, frozen=True, kw_only=True, tag=True):
 class TimerFired(_Event, frozen=True, kw_only=True, tag=True):
     """A timer that the engine set has run out."""
 
-    key: str
+    timer: Timer
 
 
 class Tick(_Event, frozen=True, kw_only=True, tag=True):
@@ -294,6 +309,7 @@ Event: TypeAlias = (
     | LeaderPaused
     | LeaderRemoved
     | PolicyChanged
+    | GlobalsChanged
     | PortfolioAdded
     | FollowsChanged
     | PortfolioArchived

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from pilotfish.core import fills, ledger
-from pilotfish.core.book import Book, bid_value
+from typing import Any
+
+from pilotfish.core import fills, lateness, ledger, sizing
+from pilotfish.core.book import CENT, Book, LevelKey, bid_value, share_step, walk_buy
 from pilotfish.core.desk import Desk
-from pilotfish.core.effects import Insert, NeedBook, SetTimer, Update, Upsert, intent_row, intent_update
+from pilotfish.core.effects import Delete, Insert, NeedBook, SetTimer, Update, Upsert, intent_row, intent_update
 from pilotfish.core.events import IntentState, Market
 from pilotfish.core.exits import Exits
 from pilotfish.core.fees import UNKNOWN_FEE, FeeSchedule
 from pilotfish.core.reasons import Outcome
-from pilotfish.core.sizing import buy_limit
+from pilotfish.core.reorgs import ORPHAN_PATIENCE, given_up_at
 from pilotfish.core.state import State
-from pilotfish.core.trade import Side, Trade
-from pilotfish.core.units import MICRO, SECOND, price_of
+from pilotfish.core.timers import OrderDue, ReorgOver
+from pilotfish.core.trade import Side, Trade, TradeClass
+from pilotfish.core.units import MICRO, SECOND, cost_of, price_of
 
 EQUITY_EVERY = 60 * SECOND
-ORPHAN_PATIENCE = 10 * SECOND
-"""How long an orphaned fill's way out waits: most transactions are mined again within a few blocks."""
 
 
 class Execution:
@@ -31,18 +32,32 @@ class Execution:
         """Token -> intents that wait for a book of it."""
         self._of_trade: dict[int, list[tuple[str, IntentState, list[int]]]] = {}
         """Trade -> (portfolio, intent, fill ids), for reorgs. Bounded: oldest go first."""
-        self._on_hold: set[int] = set()
+        self._on_hold: dict[int, Trade] = {}
         """Trades that a reorg took back: their intents wait whether they are mined again."""
 
     def restore(self, desk: Desk, intents: tuple[IntentState, ...], trades: dict[int, Trade], at: int) -> None:
         """Intents that were open when the worker stopped are decided anew under the catch-up rules."""
-        self._on_hold.update(t.id for t in trades.values() if not t.active)
+        self._on_hold.update({t.id: t for t in trades.values() if not t.active})
         for intent in intents:
             intent.recheck = True
             desk.intents[intent.id] = intent
             if intent.side == "SELL":
                 intent.give_up_at = max(intent.give_up_at, at + desk.policy.of(intent.leader).sell_retry_sec * SECOND)
-            self.state.out.append(SetTimer(f"due|{desk.name}|{intent.id}", max(at, intent.due_at)))
+            trade = trades.get(intent.trade_id)
+            if trade is not None:
+                intent.leader_usdc, intent.leader_shares = trade.usdc, trade.shares
+
+    def open_timers(self, at: int) -> list[SetTimer]:
+        """When each open order is due; those of retracted trades wait for the reorg's end instead."""
+        open_orders = [(desk, i) for desk in self.state.desks.values() for i in desk.intents.values()]
+        due = [
+            SetTimer(OrderDue(desk.name, i.id), max(at, i.due_at))
+            for desk, i in open_orders
+            if i.trade_id not in self._on_hold
+        ]
+        held = dict.fromkeys(i.trade_id for _, i in open_orders if i.trade_id in self._on_hold)
+        ends = [(t, given_up_at(self._on_hold[t], self.state.started_at)) for t in held]
+        return due + [SetTimer(ReorgOver(t), max(at, end)) for t, end in ends] + self.exits.open_timers(at)
 
     def remember(self, desk: Desk, recent: tuple[tuple[IntentState, tuple[int, ...]], ...]) -> None:
         """Fills from before a restart that a reorg could still touch."""
@@ -61,6 +76,8 @@ class Execution:
 
     def on_book(self, book: Book, at: int) -> None:
         """A book came: value positions with it and fill what waits for it."""
+        for level in self.state.memory.refresh(book):
+            self._level_gone(book.token_id, level)
         last_fill = self.state.ids["fill"]
         for name, intent_id in sorted(self._due.pop(book.token_id, ())):
             desk = self.state.desks.get(name)
@@ -80,17 +97,17 @@ class Execution:
         for desk in self.state.desks.values():
             positions = [p for p in desk.by_token.get(book.token_id, ()) if p.shares]
             total = sum(p.shares for p in positions)
-            mark = bid_value(book, total) * MICRO // total if total else 0
+            price = bid_value(book, total) * MICRO // total if total and book.bids else None
             for position in positions:
-                if mark != position.mark_price:
-                    position.mark_price = mark
+                if ledger.mark(position, price, at):
                     self.state.put_position(desk, position)
                 self.exits.look(desk, position, at)
         best = (book.best_bid, book.best_ask)
         if self._marks.get(book.token_id) != best:
             self._marks[book.token_id] = best
-            row = {"token_id": book.token_id, "bid_micro": best[0], "ask_micro": best[1], "at": at}
-            self.state.out.append(Upsert("marks", row))
+            row = {"token_id": book.token_id, "ask_micro": best[1], "at": at}
+            known = {"bid_micro": best[0], "unmarked_since": None} if book.bids else {"unmarked_since": at}
+            self.state.out.append(Upsert("marks", {**row, **known}))
 
     def on_no_book(self, token_id: str, at: int) -> None:
         """No book could be had: a BUY gives up after a few tries, an exit goes on until its time is over."""
@@ -118,11 +135,13 @@ class Execution:
 
     def _buy(self, desk: Desk, intent: IntentState, book: Book, schedule: FeeSchedule, at: int) -> None:
         policy = desk.policy.of(intent.leader)
-        if intent.recheck and at - intent.traded_at > policy.max_live_lag_sec * SECOND:
-            if at - intent.traded_at > policy.catch_up_buy_max_age_sec * SECOND:
+        late = lateness.classify(intent.traded_at, at, policy.max_live_lag_sec) is TradeClass.CATCH_UP
+        if intent.recheck and late:
+            if lateness.too_old(intent.traded_at, at, policy):
                 return self._end(desk, intent, "cancelled", Outcome.CANCELLED_TOO_OLD)
-            worse = 0 if policy.catch_up_buy_require_better_price else policy.catch_up_buy_max_worse_bps
-            intent.limit_price = min(intent.limit_price, buy_limit(intent.leader_price, MICRO, worse, book.tick))
+            usdc, shares = _theirs(intent)
+            limit = lateness.catch_up_limit(usdc, shares, policy, self._tick(intent, book))
+            intent.limit_price = min(intent.limit_price, limit)
         fill = fills.simulate_buy(
             book,
             intent.budget,
@@ -135,12 +154,16 @@ class Execution:
             intent.share_cap,
         )
         if fill is None:
-            broke = desk.cash < MICRO // 100
+            broke = bool(
+                walk_buy(book, intent.budget, intent.limit_price, self.state.memory, desk.name, intent.share_cap)
+            )
             return self._end(desk, intent, "cancelled", Outcome.CANCELLED_NO_CASH if broke else Outcome.UNFILLED_PRICE)
         position = desk.position((intent.leader, intent.token_id), self.state.markets.get(intent.token_id))
         entries = ledger.buy(position, fill.shares, fill.usdc, fill.fee, at)
         self._book_fill(desk, intent, book, fill, position, entries, at, schedule)
-        whole = intent.budget - fill.usdc < MICRO // 100 or fill.shares == intent.share_cap
+        step = share_step(book.tick)
+        left = intent.budget // CENT * CENT - fill.usdc
+        whole = left <= cost_of(step, fill.takes[-1].price) or 0 <= intent.share_cap - fill.shares < step
         desk.unspend(intent.created_at, intent.budget - fill.usdc)
         return self._end(desk, intent, "filled" if whole else "partial", None)
 
@@ -149,12 +172,16 @@ class Execution:
         left = min(intent.shares - intent.filled_shares, position.shares if position else 0)
         if position is None or left <= 0:
             return self._end(desk, intent, "filled" if intent.filled_shares else "cancelled", None)
+        self._finer_tick(desk, intent, book)
         fill = fills.simulate_sell(
             book, left, intent.limit_price, schedule, intent.leader_price, self.state.memory, desk.name
         )
         if fill is not None:
             entries = ledger.sell(position, fill.shares, fill.usdc, fill.fee, at)
             self._book_fill(desk, intent, book, fill, position, entries, at, schedule)
+            if position.shares and ledger.is_dust(position.shares, fill.takes[-1].price):
+                self.exits.write_off(desk, position, intent, at)
+                return self._end(desk, intent, "filled", None)
         if fill is not None and fill.shares == left:
             return self._end(desk, intent, "filled", None)
         if at >= intent.give_up_at:
@@ -167,11 +194,13 @@ class Execution:
         position: ledger.Position, entries: list[ledger.Entry], at: int, schedule: FeeSchedule,
     ) -> None:  # fmt: skip
         state, side = self.state, Side(intent.side)
-        fills.commit(fill, side, book, state.memory, desk.name)
+        for take in fill.takes:
+            self._take(desk, book.token_id, side, take.price, take.shares, at)
         intent.filled_shares += fill.shares
         fill_id = state.next_id("fill")
         if position.shares:
-            position.mark_price = bid_value(book, position.shares) * MICRO // position.shares
+            worth = bid_value(book, position.shares) * MICRO // position.shares
+            ledger.mark(position, worth if book.bids else None, at)
         state.out.append(
             Insert(
                 "fills",
@@ -222,13 +251,39 @@ class Execution:
     def _later(self, desk: Desk, intent: IntentState, at: int) -> None:
         intent.due_at = at + desk.policy.retry_interval_ms * 1000
         self.state.out.append(intent_update(intent))
-        self.state.out.append(SetTimer(f"due|{desk.name}|{intent.id}", intent.due_at))
+        self.state.out.append(SetTimer(OrderDue(desk.name, intent.id), intent.due_at))
+
+    def _tick(self, intent: IntentState, book: Book) -> int:
+        """The finest tick of market and book."""
+        market = self.state.markets.get(intent.token_id)
+        return min(market.tick, book.tick) if market else book.tick
+
+    def _finer_tick(self, desk: Desk, intent: IntentState, book: Book) -> None:
+        """The book shows a finer tick than was known at the decision: the leader's SELL is limited by that one."""
+        market = self.state.markets.get(intent.token_id)
+        if intent.leader_shares and (market is None or book.tick < market.tick):
+            policy = desk.policy.of(intent.leader)
+            bps, ticks = policy.sell_max_slippage_bps, policy.sell_max_slippage_ticks
+            limit = sizing.sell_limit(intent.leader_usdc, intent.leader_shares, bps, book.tick, ticks)
+            if limit != intent.limit_price:
+                intent.limit_price = limit
+                self.state.out.append(intent_update(intent))
+
+    # -- liquidity that was used up ----------------------------------------------------------------------------
+
+    def _take(self, desk: Desk, token_id: str, side: Side, price: int, shares: int, at: int) -> None:
+        taken = self.state.memory.take(desk.name, token_id, side, price, shares)
+        row = {"taken_micro": taken, "at": at, **_level_row(token_id, (desk.name, side, price))}
+        self.state.out.append(Upsert("liquidity_taken", row))
+
+    def _level_gone(self, token_id: str, level: LevelKey) -> None:
+        self.state.out.append(Delete("liquidity_taken", _level_row(token_id, level)))
 
     # -- reorgs ------------------------------------------------------------------------------------------------
 
     def orphan(self, trade: Trade, at: int) -> None:
         """A reorg took a trade back: hold open intents, mark its fills, leave the position if that is the policy."""
-        self._on_hold.add(trade.id)
+        self._on_hold[trade.id] = trade
         for name, intent, fill_ids in self._of_trade.get(trade.id, ()):
             desk = self.state.desks.get(name)
             if desk is None:
@@ -259,14 +314,14 @@ class Execution:
             )
             desk.intents[way_out.id] = way_out
             self.state.out.append(Insert("intents", intent_row(way_out)))
-            self.state.out.append(SetTimer(f"due|{name}|{way_out.id}", way_out.due_at))
+            self.state.out.append(SetTimer(OrderDue(name, way_out.id), way_out.due_at))
 
     def revive(self, trade: Trade, at: int) -> None:
         """The trade stands again: open intents go on, fills count, a way out that has not begun is called off."""
-        self._on_hold.discard(trade.id)
+        self._on_hold.pop(trade.id, None)
         for name, desk in self.state.desks.items():
             for intent in [i for i in desk.intents.values() if i.trade_id == trade.id]:
-                self.state.out.append(SetTimer(f"due|{name}|{intent.id}", max(at, intent.due_at)))
+                self.state.out.append(SetTimer(OrderDue(name, intent.id), max(at, intent.due_at)))
         for name, intent, fill_ids in self._of_trade.get(trade.id, ()):
             for fill_id in fill_ids:
                 self.state.out.append(Update("fills", {"id": fill_id, "status": "ok"}))
@@ -290,6 +345,8 @@ class Execution:
     def settle(self, market: Market, at: int) -> None:
         """The market is resolved: every position in the token is paid out."""
         assert market.payout is not None
+        for level in self.state.memory.drop(market.token_id):
+            self._level_gone(market.token_id, level)
         for desk in self.state.desks.values():
             desk.missed = {key for key in desk.missed if key[1] != market.token_id}
             for intent in [i for i in desk.intents.values() if i.token_id == market.token_id]:
@@ -303,6 +360,7 @@ class Execution:
 
     def archive(self, desk: Desk) -> None:
         """A portfolio takes part no longer: its open intents end."""
+        self.state.memory.forget(desk.name)
         for intent in list(desk.intents.values()):
             self._end(desk, intent, "cancelled", Outcome.CANCELLED_ARCHIVED)
 
@@ -311,7 +369,7 @@ class Execution:
         for desk in self.state.desks.values():
             desk.begin_day(at)
             sums = desk.sums
-            figures = (desk.cash, sums.worth, sums.cost, sums.realized, sums.fees, sums.open)
+            figures = (desk.cash, sums.worth, sums.unmarked, sums.cost, sums.realized, sums.fees, sums.open)
             if figures == desk.last_equity and at - desk.last_equity_at < EQUITY_EVERY:
                 continue
             desk.last_equity, desk.last_equity_at = figures, at
@@ -326,6 +384,7 @@ class Execution:
                         "equity_micro": desk.equity,
                         "cash_micro": desk.cash,
                         "positions_value_micro": sums.worth,
+                        "unmarked_value_micro": sums.unmarked,
                         "cost_micro": sums.cost,
                         "realized_pnl_micro": sums.realized,
                         "unrealized_pnl_micro": sums.worth - sums.cost,
@@ -336,3 +395,13 @@ class Execution:
                     },
                 )
             )
+
+
+def _theirs(intent: IntentState) -> tuple[int, int]:
+    """USDC and shares whose ratio is the leader's price."""
+    return (intent.leader_usdc, intent.leader_shares) if intent.leader_shares else (intent.leader_price, MICRO)
+
+
+def _level_row(token_id: str, level: LevelKey) -> dict[str, Any]:
+    portfolio, side, price = level
+    return {"portfolio": portfolio, "token_id": token_id, "side": side.value, "price_micro": price}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pilotfish.core import ledger, sizing
 from pilotfish.core.copying import draw
-from pilotfish.core.desk import Desk
-from pilotfish.core.effects import Insert, SetTimer, decision_row, intent_row
+from pilotfish.core.desk import Desk, DeskKey
+from pilotfish.core.effects import Insert, NeedBook, SetTimer, decision_row, intent_row, intent_update
 from pilotfish.core.events import IntentState
 from pilotfish.core.ledger import Position
 from pilotfish.core.policy import Check, Verdict
 from pilotfish.core.reasons import Reason
+from pilotfish.core.settings import Policy
 from pilotfish.core.state import State
+from pilotfish.core.timers import OrderDue, RuleAgain
 from pilotfish.core.units import BPS, MICRO, SECOND
 
 
@@ -21,19 +23,71 @@ class Exits:
         self.state = state
 
     def look(self, desk: Desk, position: Position, at: int) -> None:
-        """Apply the portfolio's rules to a position that has just been valued."""
-        policy = desk.policy.of(position.leader)
-        if not (policy.take_profit_bps or policy.stop_loss_bps) or policy.paused or position.cost <= 0:
-            return
+        """Apply the portfolio's rules to a position that has just been valued. A rule fires at its second look, some
+        seconds after the first; a value that nobody bids for is not known, and fires none."""
+        policy, key = desk.policy.of(position.leader), (position.leader, position.token_id)
+        if position.shares < ledger.DUST_SHARES and not desk.open_intents(key):
+            return self._sweep(desk, position, at)
+        rule = self._rule(desk, position, policy)
+        if rule is None:
+            desk.armed.pop(key, None)
+            return None
+        name, reason, check = rule
+        armed = desk.armed.get(key)
+        if armed is None or armed[0] != name:
+            armed = desk.armed[key] = (name, at + policy.rule_confirm_sec * SECOND)
+            if armed[1] > at:
+                self.state.out.append(SetTimer(RuleAgain(desk.name, *key), armed[1]))
+        if at >= armed[1]:
+            del desk.armed[key]
+            self._exit(desk, position, name, reason, check, at)
+        return None
+
+    def look_again(self, desk: Desk, key: DeskKey) -> None:
+        """It is time for a rule's second look: at a book of now."""
+        if key in desk.armed:
+            self.state.out.append(NeedBook(key[1]))
+
+    def open_timers(self, at: int) -> list[SetTimer]:
+        """When each rule that has seen its limit passed looks again."""
+        return [
+            SetTimer(RuleAgain(desk.name, *key), max(at, again))
+            for desk in self.state.desks.values()
+            for key, (_, again) in desk.armed.items()
+        ]
+
+    def _rule(self, desk: Desk, position: Position, policy: Policy) -> tuple[str, Reason, Check] | None:
+        """The rule whose limit the position's value has passed, if any."""
+        if policy.paused or position.cost <= 0 or position.mark_price is None or position.unmarked_since is not None:
+            return None
         if desk.open_intents((position.leader, position.token_id), "SELL"):
-            return
+            return None
         change = (ledger.value_of(position) - position.cost) * BPS // position.cost
-        if policy.take_profit_bps and change >= policy.take_profit_bps:
-            check = Check("value_over_cost_bps", change, policy.take_profit_bps, True)
-            self._exit(desk, position, "take_profit", Reason.EXIT_TAKE_PROFIT, check, at)
-        elif policy.stop_loss_bps and change <= -policy.stop_loss_bps:
-            check = Check("value_over_cost_bps", change, -policy.stop_loss_bps, True)
-            self._exit(desk, position, "stop_loss", Reason.EXIT_STOP_LOSS, check, at)
+        profit, loss = policy.take_profit_bps, policy.stop_loss_bps
+        if profit and change >= profit:
+            return "take_profit", Reason.EXIT_TAKE_PROFIT, Check("value_over_cost_bps", change, profit, True)
+        if loss and change <= -loss:
+            return "stop_loss", Reason.EXIT_STOP_LOSS, Check("value_over_cost_bps", change, -loss, True)
+        return None
+
+    # -- what is too little to sell ----------------------------------------------------------------------------
+
+    def write_off(self, desk: Desk, position: Position, intent: IntentState, at: int) -> None:
+        """Close what a SELL left of a position, with an entry of its own."""
+        intent.dust = position.shares
+        entries = ledger.write_off(position, at)
+        of = {"leader": position.leader, "token_id": position.token_id}
+        self.state.book_cash(desk, entries, at=at, fill_id=None, **of)
+        self.state.put_position(desk, position)
+
+    def _sweep(self, desk: Desk, position: Position, at: int) -> None:
+        """Close a position that is dust and that nothing is about to sell."""
+        check = Check("held_shares_micro", position.shares, ledger.DUST_SHARES, True)
+        intent = self._exit(desk, position, "dust", Reason.EXIT_DUST, check, at)
+        desk.intents.pop(intent.id)
+        self.write_off(desk, position, intent, at)
+        intent.state = "filled"
+        self.state.out.append(intent_update(intent))
 
     def close(self, desk: Desk, leader: str | None, token_id: str | None, at: int) -> int:
         """Sell what a person asked to sell; returns how many positions that is."""
@@ -47,7 +101,7 @@ class Exits:
             self._exit(desk, position, "close", Reason.EXIT_BY_HAND, check, at)
         return len(chosen)
 
-    def _exit(self, desk: Desk, position: Position, rule: str, reason: Reason, check: Check, at: int) -> None:
+    def _exit(self, desk: Desk, position: Position, rule: str, reason: Reason, check: Check, at: int) -> IntentState:
         state, policy = self.state, desk.policy.of(position.leader)
         key = (position.leader, position.token_id)
         number = state.next_id("decision")
@@ -57,7 +111,9 @@ class Exits:
             reference = book.mid2 // 2
         limit = 1
         if rule != "close" and position.mark_price:
-            limit = sizing.sell_limit(position.mark_price, MICRO, policy.sell_max_slippage_bps, 1)
+            tick = min(market.tick if market else MICRO, book.tick if book else MICRO)
+            worse = policy.sell_max_slippage_bps, tick, policy.sell_max_slippage_ticks
+            limit = sizing.sell_limit(position.mark_price, MICRO, *worse)
         of = {"trade_id": None, "adjustment_id": None, "rule": rule, "portfolio": desk.name, "side": "SELL"}
         of |= {"leader": position.leader, "token_id": position.token_id}
         verdict = Verdict("exit", reason, [check])
@@ -84,4 +140,6 @@ class Exits:
         )
         desk.intents[intent.id] = intent
         state.out.append(Insert("intents", intent_row(intent)))
-        state.out.append(SetTimer(f"due|{desk.name}|{intent.id}", due))
+        if reason is not Reason.EXIT_DUST:
+            state.out.append(SetTimer(OrderDue(desk.name, intent.id), due))
+        return intent

@@ -14,11 +14,25 @@ FEE_STEP = 10
 """Fees are floored to 5 decimals: 10 millionths."""
 
 
+MAX_RATE_PPM = PPM
+MAX_HALF_EXPONENT = 20
+"""Beyond an exponent of 10 no fee is left at any price."""
+
+
 class FeeSchedule(msgspec.Struct, frozen=True, gc=False):
-    """``rate_ppm`` in parts per million; ``half_exponent`` is twice the exponent, so 2 means exponent 1."""
+    """``rate_ppm`` in parts per million; ``half_exponent`` is twice the exponent, so 2 means exponent 1.
+
+    Raises :class:`ValueError` for what no market charges: rates outside 0 … 100 %, exponents outside 0 … 10.
+    """
 
     rate_ppm: int = 0
     half_exponent: int = 2
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rate_ppm <= MAX_RATE_PPM:
+            raise ValueError(f"fee rate: expected 0 to 1, got {self.rate_ppm} millionths")
+        if not 0 <= self.half_exponent <= MAX_HALF_EXPONENT:
+            raise ValueError(f"fee exponent: expected 0 to {MAX_HALF_EXPONENT // 2}, got {self.half_exponent} halves")
 
 
 NO_FEE = FeeSchedule()

@@ -5,9 +5,10 @@ No book, no fill: never the leader's price, never the mid.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pilotfish.core.book import Book, LiquidityMemory, Take, walk_buy, walk_sell
+from pilotfish.core.book import Book, LiquidityMemory, Take, in_steps, share_step, walk_buy, walk_sell
 from pilotfish.core.fees import FeeSchedule, taker_fee
 from pilotfish.core.trade import Side
 from pilotfish.core.units import MICRO, ceil_div, cost_of, proceeds_of
@@ -37,21 +38,35 @@ def simulate_buy(
     """Spend at most ``budget`` within ``limit``, never more than ``cash`` with the fee, and buy at most
     ``most_shares`` (0 = any number); ``None`` = nothing."""
     takes = walk_buy(book, budget, limit, memory, who, most_shares)
-    while takes:
-        usdc = sum(cost_of(t.shares, t.price) for t in takes)
-        charge = taker_fee(takes, fee)
-        if usdc + charge <= cash:
-            break
-        last = takes.pop()
-        spent = usdc - cost_of(last.shares, last.price)
-        left = cash - spent - taker_fee(takes, fee)
-        unit_cost = last.price * (MICRO + fee.rate_ppm)
-        fewer = min(last.shares - 1, max(0, left) * MICRO * MICRO // unit_cost - 2)
-        if fewer > 0:
-            takes.append(Take(last.price, fewer))
+    if takes and _total(takes, fee) > cash:
+        takes = _affordable(takes, cash, fee, share_step(book.tick))
     if not takes:
         return None
-    return _fill(Side.BUY, takes, usdc, charge, book, leader_price)
+    usdc = sum(cost_of(t.shares, t.price) for t in takes)
+    return _fill(Side.BUY, takes, usdc, taker_fee(takes, fee), book, leader_price)
+
+
+def _total(takes: Sequence[Take], fee: FeeSchedule) -> int:
+    return sum(cost_of(t.shares, t.price) for t in takes) + taker_fee(takes, fee)
+
+
+def _affordable(takes: list[Take], cash: int, fee: FeeSchedule, step: int) -> list[Take]:
+    """As much of ``takes`` as ``cash`` pays for with its fee: the best levels whole, of the next a part.
+
+    What is paid grows with the shares, so halving the range finds the part: as many rounds as its size has bits.
+    """
+    while takes and _total(takes, fee) > cash:
+        last = takes.pop()
+        low, high = 0, last.shares
+        while low < high:
+            middle = (low + high + 1) // 2
+            if _total([*takes, Take(last.price, middle)], fee) <= cash:
+                low = middle
+            else:
+                high = middle - 1
+        if low:
+            return in_steps([*takes, Take(last.price, low)], step)
+    return in_steps(takes, step)
 
 
 def simulate_sell(
@@ -63,13 +78,6 @@ def simulate_sell(
         return None
     usdc = sum(proceeds_of(t.shares, t.price) for t in takes)
     return _fill(Side.SELL, takes, usdc, min(usdc, taker_fee(takes, fee)), book, leader_price)
-
-
-def commit(fill: PaperFill, side: Side, book: Book, memory: LiquidityMemory, who: str) -> None:
-    """Remember the liquidity that the fill used up."""
-    levels = {lv.price: lv for lv in (book.asks if side is Side.BUY else book.bids)}
-    for take in fill.takes:
-        memory.take(who, book.token_id, side, levels[take.price], take.shares)
 
 
 def _fill(side: Side, takes: list[Take], usdc: int, fee: int, book: Book, leader_price: int) -> PaperFill:

@@ -12,6 +12,7 @@ from pilotfish.core.desk import DeskKey
 from pilotfish.core.effects import Insert, NeedHoldings, SetTimer, Upsert, trade_update
 from pilotfish.core.holdings import Holding
 from pilotfish.core.state import Leader, State
+from pilotfish.core.timers import HoldingsAgain
 from pilotfish.core.trade import Trade, exit_without_trade
 from pilotfish.core.units import SECOND
 
@@ -104,7 +105,19 @@ class Leading:
                 suspects[token] = said
         leader.suspects = suspects
         if suspects:
-            self.state.out.append(SetTimer(f"recheck|{e.leader}", e.at + RECHECK_AFTER))
+            self.recheck_later(leader, e.at)
+
+    def recheck_later(self, leader: Leader, at: int) -> None:
+        """Compare a leader's holdings once more, soon."""
+        leader.recheck_at = at + RECHECK_AFTER
+        self.state.out.append(SetTimer(HoldingsAgain(leader.wallet), leader.recheck_at))
+
+    def recheck(self, wallet: str) -> None:
+        """It is time to compare a leader's holdings."""
+        leader = self.state.leaders.get(wallet)
+        if leader is not None and leader.active and leader.recheck_at is not None:
+            leader.recheck_at = None
+            self.state.out.append(NeedHoldings(wallet, bootstrap=False))
 
     def _explanation(self, leader: Leader, token: str, delta: int, left: int) -> tuple[ev.Move | None, bool]:
         """The move that explains a difference, if any, and whether it does so to the millionth."""
@@ -143,7 +156,7 @@ class Leading:
                 fresh = True
         while len(leader.moves) > MOVES_KEPT:
             del leader.moves[next(iter(leader.moves))]
-        for condition in {m.condition_id for m in moves if m.kind == "REDEEM"} if fresh else ():
+        for condition in dict.fromkeys(m.condition_id for m in moves if m.kind == "REDEEM") if fresh else ():
             for token in [t for t, c in self.state.conditions.items() if c == condition]:
                 self.state.markets.pop(token, None)
                 self.copying.ask_market(token, at)

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from pilotfish.core.units import ceil_div, proceeds_of
+from pilotfish.core.units import MICRO, ceil_div, proceeds_of
+
+DUST_SHARES = MICRO // 100
+DUST_USDC = MICRO // 100
+"""What a SELL leaves below 0.01 share, or below 0.01 USDC, is written off."""
 
 
 class Position(msgspec.Struct, kw_only=True):
@@ -22,6 +26,9 @@ class Position(msgspec.Struct, kw_only=True):
     realized_pnl: int = 0
     fees: int = 0
     mark_price: int | None = None
+    """What a share was worth when that was last known (millionths)."""
+    unmarked_since: int | None = None
+    """Since when (µs) nobody bids, so that the value is not known; ``None`` = it is."""
     status: str = "open"
     opened_at: int = 0
     closed_at: int | None = None
@@ -29,10 +36,12 @@ class Position(msgspec.Struct, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One movement of cash: what for, how much (negative = paid)."""
+    """One movement of cash: what for, how much (negative = paid). ``shares`` that went with it where no fill says
+    so: settled, or written off."""
 
     kind: str
     amount: int
+    shares: int | None = None
 
 
 def buy(position: Position, shares: int, usdc: int, fee: int, at: int) -> list[Entry]:
@@ -55,7 +64,7 @@ def sell(position: Position, shares: int, usdc: int, fee: int, at: int) -> list[
     position.fees += fee
     position.realized_pnl += usdc - fee - cost
     if position.shares == 0:
-        position.status, position.closed_at = "closed", at
+        position.status, position.closed_at, position.unmarked_since = "closed", at, None
     return [Entry("sell", usdc), *([Entry("fee", -fee)] if fee else [])]
 
 
@@ -63,12 +72,40 @@ def settle(position: Position, payout: int, at: int) -> list[Entry]:
     """Pay out a resolved position at ``payout`` millionths per share, rounded down."""
     assert position.shares > 0
     usdc = proceeds_of(position.shares, payout)
+    entry = Entry("settle", usdc, position.shares)
     position.realized_pnl += usdc - position.cost
     position.shares, position.cost = 0, 0
     position.mark_price, position.status, position.closed_at = payout, "resolved", at
-    return [Entry("settle", usdc)]
+    position.unmarked_since = None
+    return [entry]
+
+
+def is_dust(shares: int, price: int) -> bool:
+    """True for what is too little to sell: less than 0.01 share, or less than 0.01 USDC at ``price``."""
+    return shares < DUST_SHARES or proceeds_of(shares, price) < DUST_USDC
+
+
+def write_off(position: Position, at: int) -> list[Entry]:
+    """Close what is left of a position for nothing; its cost is lost."""
+    assert position.shares > 0
+    entry = Entry("dust", 0, position.shares)
+    position.realized_pnl -= position.cost
+    position.shares, position.cost = 0, 0
+    position.status, position.closed_at, position.unmarked_since = "closed", at, None
+    return [entry]
+
+
+def mark(position: Position, price: int | None, at: int) -> bool:
+    """Note what a share would bring, or ``None`` while nobody bids: the last known price stays. True if that is
+    news."""
+    before = (position.mark_price, position.unmarked_since)
+    if price is None:
+        position.unmarked_since = position.unmarked_since if position.unmarked_since is not None else at
+    else:
+        position.mark_price, position.unmarked_since = price, None
+    return before != (position.mark_price, position.unmarked_since)
 
 
 def value_of(position: Position) -> int:
-    """What the position is worth at its mark, rounded down; at 0 while nobody bids."""
+    """What the position is worth at its last known mark, rounded down."""
     return proceeds_of(position.shares, position.mark_price or 0)

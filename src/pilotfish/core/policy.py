@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pilotfish.core import sizing
+from pilotfish.core import lateness, sizing
 from pilotfish.core.book import Book, LiquidityMemory
 from pilotfish.core.events import Market
 from pilotfish.core.reasons import Reason
 from pilotfish.core.settings import Policy, TriggerMode
 from pilotfish.core.trade import Side, Source, Trade, TradeClass
 from pilotfish.core.units import BPS, MICRO, PPM, SECOND, ceil_div, price_of
+
+UNKNOWN_TICK = 1_000
+"""Taken for an exit's limit where neither market nor book is known."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,13 +103,6 @@ class _Trace:
             raise _End("wait" if reason.startswith("WAIT") else "skip", reason)
 
 
-def classify(trade: Trade, at: int, policy: Policy) -> TradeClass:
-    """Backfill stays backfill; otherwise live while young enough, else catch-up."""
-    if trade.is_backfill:
-        return TradeClass.BACKFILL
-    return TradeClass.LIVE if at - trade.traded_at <= policy.max_live_lag_sec * SECOND else TradeClass.CATCH_UP
-
-
 def decide(f: Facts) -> Verdict:
     """Decide one trade for one portfolio."""
     trace = _Trace()
@@ -126,7 +122,7 @@ def decide(f: Facts) -> Verdict:
 
 def _common(f: Facts, t: _Trace) -> TradeClass:
     trade, policy = f.trade, f.policy
-    kind = classify(trade, f.at, policy)
+    kind = lateness.classify(trade.traded_at, f.at, policy.max_live_lag_sec, backfill=trade.is_backfill)
     age = max(0, f.at - trade.traded_at)
     t.require(kind is not TradeClass.BACKFILL, Reason.SKIP_BACKFILL, "class", kind.value, None)
     t.note("age_ms", age // 1000, policy.max_live_lag_sec * 1000)
@@ -174,7 +170,8 @@ def _buy(f: Facts, kind: TradeClass, t: _Trace, v: Verdict) -> None:
     if late:
         age = (f.at - trade.traded_at) // SECOND
         limit = policy.catch_up_buy_max_age_sec
-        t.require(f.at - trade.traded_at <= limit * SECOND, Reason.SKIP_CATCHUP_TOO_OLD, "catch_up_age_sec", age, limit)
+        young = not lateness.too_old(trade.traded_at, f.at, policy)
+        t.require(young, Reason.SKIP_CATCHUP_TOO_OLD, "catch_up_age_sec", age, limit)
         opens = f.has_position or policy.catch_up_buy_open_new
         t.require(
             opens,
@@ -285,19 +282,23 @@ def _book_guards(f: Facts, market: Market, late: bool, t: _Trace, v: Verdict) ->
         )
         return
     t.note("book_age_ms", (f.at - book.requested_at) // 1000, policy.book_max_age_ms)
-    spread = book.spread_bps
-    wide = spread is None or spread > policy.max_spread_bps
-    t.require(not wide, Reason.SKIP_SPREAD, "spread_bps", spread, policy.max_spread_bps)
+    tick = min(market.tick, book.tick)
+    _spread(policy, book, tick, t)
     ask = book.best_ask
     assert ask is not None
-    tick = min(market.tick, book.tick)
-    limit = sizing.buy_limit(trade.usdc, trade.shares, policy.buy_max_slippage_bps, tick)
-    worse = ceil_div((ask * trade.shares - trade.usdc * MICRO) * BPS, trade.usdc * MICRO) if trade.usdc else BPS
+    limit = sizing.buy_limit(trade.usdc, trade.shares, policy.buy_max_slippage_bps, tick, policy.buy_max_slippage_ticks)
+    price = sizing.their_price(trade.usdc, trade.shares)
+    worse = ceil_div((ask - price) * BPS, price) if price else BPS
     if late:
-        allowed = 0 if policy.catch_up_buy_require_better_price else policy.catch_up_buy_max_worse_bps
-        limit = min(limit, sizing.buy_limit(trade.usdc, trade.shares, allowed, tick))
-        t.require(worse <= allowed, Reason.SKIP_CATCHUP_WORSE_PRICE, "catch_up_worse_bps", worse, allowed)
-    t.require(ask <= limit, Reason.SKIP_SLIPPAGE, "slippage_bps", worse, policy.buy_max_slippage_bps)
+        allowed = lateness.worse_allowed_bps(policy)
+        late_limit = lateness.catch_up_limit(trade.usdc, trade.shares, policy, tick)
+        t.require(ask <= late_limit, Reason.SKIP_CATCHUP_WORSE_PRICE, "catch_up_worse_bps", worse, allowed)
+        limit = min(limit, late_limit)
+    if price * policy.buy_max_slippage_bps >= policy.buy_max_slippage_ticks * tick * BPS:
+        t.require(ask <= limit, Reason.SKIP_SLIPPAGE, "slippage_bps", worse, policy.buy_max_slippage_bps)
+    else:
+        ticks = ceil_div(ask - price, tick)
+        t.require(ask <= limit, Reason.SKIP_SLIPPAGE, "slippage_ticks", ticks, policy.buy_max_slippage_ticks)
     depth = 0
     for level in book.asks:
         if level.price > limit:
@@ -312,6 +313,20 @@ def _book_guards(f: Facts, market: Market, late: bool, t: _Trace, v: Verdict) ->
     )
     v.limit = limit
     v.shares = min(v.budget * MICRO // ask, v.share_cap or 2**80)
+
+
+def _spread(policy: Policy, book: Book, tick: int, t: _Trace) -> None:
+    """The spread against the larger of its two limits, in the unit of the one that counts."""
+    bps, mid2 = book.spread_bps, book.mid2
+    if bps is None or mid2 is None:
+        t.require(False, Reason.SKIP_SPREAD, "spread_bps", None, policy.max_spread_bps)
+        return
+    spread = book.asks[0].price - book.bids[0].price
+    if 2 * policy.max_spread_ticks * tick * BPS > policy.max_spread_bps * mid2:
+        ticks = ceil_div(spread, tick)
+        t.require(ticks <= policy.max_spread_ticks, Reason.SKIP_SPREAD, "spread_ticks", ticks, policy.max_spread_ticks)
+    else:
+        t.require(bps <= policy.max_spread_bps, Reason.SKIP_SPREAD, "spread_bps", bps, policy.max_spread_bps)
 
 
 def _market(f: Facts, t: _Trace) -> Market | None:
@@ -336,10 +351,12 @@ def _sell(f: Facts, t: _Trace, v: Verdict) -> None:
     t.require(f.held > 0, Reason.SKIP_NO_POSITION, "held_shares_micro", f.held, 1)
     market = _market(f, t)
     before = trade.leader_pre_sell_shares
-    shares = sizing.sell_shares(f.held, trade.shares, before)
+    shares = sizing.sell_shares(f.held, trade.shares, before, f.policy.exit_all_ratio)
     t.note("leader_pre_sell_shares_micro", before)
     t.note("leader_sold_shares_micro", trade.shares)
     t.require(shares > 0, Reason.SKIP_BELOW_MIN, "sell_shares_micro", shares, 1)
     v.shares = shares
-    tick = market.tick if market else 1000
-    v.limit = sizing.sell_limit(trade.usdc, trade.shares, f.policy.sell_max_slippage_bps, tick)
+    tick = min(market.tick if market else UNKNOWN_TICK, f.book.tick if f.book else MICRO)
+    v.limit = sizing.sell_limit(
+        trade.usdc, trade.shares, f.policy.sell_max_slippage_bps, tick, f.policy.sell_max_slippage_ticks
+    )

@@ -47,6 +47,7 @@ class Reason(StrEnum):
     EXIT_TAKE_PROFIT = "EXIT_TAKE_PROFIT"
     EXIT_STOP_LOSS = "EXIT_STOP_LOSS"
     EXIT_BY_HAND = "EXIT_BY_HAND"
+    EXIT_DUST = "EXIT_DUST"
     WAIT_MARKET = "WAIT_MARKET"
     WAIT_BOOK = "WAIT_BOOK"
     WAIT_TURN = "WAIT_TURN"
@@ -89,14 +90,15 @@ MEANING: dict[Reason, str] = {
     Reason.SKIP_CAP_DAILY: "Today's spending cap is used up.",
     Reason.SKIP_CAP_POSITIONS: "The most open positions are open.",
     Reason.SKIP_NO_BOOK: "No order book could be had.",
-    Reason.SKIP_SPREAD: "The spread is wider than max_spread_bps.",
-    Reason.SKIP_SLIPPAGE: "The price is further from the leader's than buy_max_slippage_bps.",
+    Reason.SKIP_SPREAD: "The spread is wider than max_spread_bps and max_spread_ticks.",
+    Reason.SKIP_SLIPPAGE: "The price is further from the leader's than buy_max_slippage_bps and _ticks allow.",
     Reason.SKIP_DEPTH: "Too little on offer within the limit (min_depth_usdc).",
     Reason.SKIP_RETRACTED: "A reorg took the trade back.",
     Reason.SKIP_RESET: "The paper state was reset while this was waiting.",
     Reason.EXIT_TAKE_PROFIT: "Sold by our own rule: its value was take_profit_bps above its cost.",
     Reason.EXIT_STOP_LOSS: "Sold by our own rule: its value was stop_loss_bps below its cost.",
     Reason.EXIT_BY_HAND: "Sold because a person closed the position.",
+    Reason.EXIT_DUST: "Less than 0.01 share: too little to sell, so it was written off.",
     Reason.WAIT_MARKET: "Waiting for the market's data.",
     Reason.WAIT_BOOK: "Waiting for the order book.",
     Reason.WAIT_TURN: "Waiting for an earlier trade of the same leader and token.",

@@ -99,6 +99,8 @@ ALL: tuple[Setting, ...] = (
        env="CATCHUP_BUY_OPEN_NEW"),
     _S("sell_retry_sec", _K.INT, 60, "How long an exit that could not be filled whole is retried.", "Copying",
        Scope.PORTFOLIO, unit="s", low=0, high=_DAY),
+    _S("exit_all_ratio", _K.RATIO, _usdc("0.999"), "A leader's sale of at least this part of what they hold is a sale"
+       " of all.", "Copying", Scope.PORTFOLIO, low=MICRO // 2, high=MICRO),
     _S("orphan_policy", _K.CHOICE, "exit", "What becomes of a paper fill whose leader trade a reorg took back.",
        "Copying", Scope.PORTFOLIO, choices=("exit", "keep")),
     # Sizing
@@ -135,6 +137,12 @@ ALL: tuple[Setting, ...] = (
        Scope.PORTFOLIO, unit="bps", low=0, high=10_000),
     _S("max_spread_bps", _K.INT, 1000, "Widest spread, in parts of the mid, that a BUY accepts.", "Guardrails",
        Scope.PORTFOLIO, unit="bps", low=0, high=20_000),
+    _S("buy_max_slippage_ticks", _K.INT, 1, "The same in ticks of the price; the larger of the two counts (a tick is a"
+       " third of a 3-cent price).", "Guardrails", Scope.PORTFOLIO, unit="ticks", low=0, high=1_000),
+    _S("sell_max_slippage_ticks", _K.INT, 1, "The same in ticks for a SELL; the larger of the two counts.",
+       "Guardrails", Scope.PORTFOLIO, unit="ticks", low=0, high=1_000),
+    _S("max_spread_ticks", _K.INT, 2, "Widest spread in ticks; the larger of this and max_spread_bps counts.",
+       "Guardrails", Scope.PORTFOLIO, unit="ticks", low=0, high=1_000),
     _S("min_depth_usdc", _K.USDC, _usdc("1"), "Least USDC on offer within the slippage limit for a BUY.", "Guardrails",
        Scope.PORTFOLIO, unit="USDC", low=0, high=_usdc("1000000")),
     _S("min_price", _K.RATIO, 0, "BUY only where the leader paid at least this.", "Guardrails", Scope.PORTFOLIO,
@@ -179,6 +187,8 @@ ALL: tuple[Setting, ...] = (
        Scope.PORTFOLIO, unit="bps", low=0, high=1_000_000),
     _S("stop_loss_bps", _K.INT, 0, "Sell a position whose value is this far below its cost; 0 = off.", "Guardrails",
        Scope.PORTFOLIO, unit="bps", low=0, high=10_000),
+    _S("rule_confirm_sec", _K.INT, 5, "Take-profit and stop-loss look twice, this far apart, before they sell; a value"
+       " that nobody bids for fires neither.", "Guardrails", Scope.PORTFOLIO, unit="s", low=0, high=3600),
     # Execution
     _S("order_latency_ms", _K.INT, 300, "Time between a decision and its order reaching the book, before the market's"
        " own delay.", "Execution", Scope.PORTFOLIO, unit="ms", low=0, high=60_000),
@@ -299,6 +309,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     catch_up_buy_max_worse_bps: int
     catch_up_buy_open_new: bool
     sell_retry_sec: int
+    exit_all_ratio: int
     orphan_policy: str
     sizing_mode: str
     fixed_usdc: int
@@ -313,7 +324,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     bankroll: int
     buy_max_slippage_bps: int
     sell_max_slippage_bps: int
+    buy_max_slippage_ticks: int
+    sell_max_slippage_ticks: int
     max_spread_bps: int
+    max_spread_ticks: int
     min_depth_usdc: int
     min_price: int
     max_price: int
@@ -336,6 +350,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     daily_loss_stop_usdc: int
     take_profit_bps: int
     stop_loss_bps: int
+    rule_confirm_sec: int
     order_latency_ms: int
     order_latency_p99_ms: int
     book_max_age_ms: int
@@ -350,6 +365,22 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     def of(self, leader: str) -> Policy:
         """The policy for one leader's trades."""
         return self.by_leader.get(leader, self)
+
+
+class Globals(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings that belong to no portfolio: what classes trades as they come in, and how long sources are waited
+    for. ``max_live_lag_sec`` is the value that holds where no portfolio or leader has its own."""
+
+    trigger_mode: TriggerMode = TriggerMode.BOTH
+    max_live_lag_sec: int = 15
+    api_lag_fallback_ms: int = 3000
+    polygon_gap_grace_ms: int = 10_000
+
+
+def globals_from(values: Mapping[str, Value]) -> Globals:
+    """The global settings from effective values; names that are missing take their default."""
+    fields = {f: values.get(f, BY_NAME[f].default) for f in Globals.__struct_fields__}
+    return msgspec.convert(fields, Globals, strict=True)
 
 
 def policy_from(values: Mapping[str, Value]) -> Policy:

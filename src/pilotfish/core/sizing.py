@@ -6,6 +6,9 @@ from pilotfish.core.settings import Policy
 from pilotfish.core.trade import Trade
 from pilotfish.core.units import BPS, MICRO, PPM, ceil_div
 
+FINEST = 100
+"""The venue's finest tick, 0.0001."""
+
 
 def wanted_usdc(policy: Policy, trade: Trade, leader_value: int | None, equity: int) -> int | None:
     """USDC that a copy of a leader's BUY should spend at his price, before minimums and caps. Rounded down.
@@ -51,30 +54,50 @@ def latency_ms(policy: Policy, draw: int) -> int:
     return median + (slow - median) * above**3 // 490_000**3
 
 
-def sell_shares(held: int, sold: int, leader_before: int | None) -> int:
+def sells_all(sold: int, leader_before: int | None, exit_all_ratio: int = PPM) -> bool:
+    """True where the leader sells all: all that was known of, or at least ``exit_all_ratio`` (millionths) of it."""
+    return not leader_before or sold * PPM >= leader_before * min(exit_all_ratio, PPM)
+
+
+def sell_shares(held: int, sold: int, leader_before: int | None, exit_all_ratio: int = PPM) -> int:
     """Shares to sell when the leader sells ``sold`` of ``leader_before``: held × sold / before, rounded down.
 
-    Everything, dust included, when he sells all, more than we knew of, or we know of none.
+    Everything, dust included, when they sell (nearly) all, more than we knew of, or we know of none.
     """
-    if not leader_before or sold >= leader_before:
+    if not leader_before or sells_all(sold, leader_before, exit_all_ratio):
         return held
     return held * sold // leader_before
 
 
-def shrink(amount: int, sold: int, leader_before: int | None) -> int:
+def shrink(amount: int, sold: int, leader_before: int | None, exit_all_ratio: int = PPM) -> int:
     """What is left of a pending BUY's ``amount`` when the leader sells ``sold`` of ``leader_before``."""
-    if not leader_before or sold >= leader_before:
+    if not leader_before or sells_all(sold, leader_before, exit_all_ratio):
         return 0
     return amount - ceil_div(amount * sold, leader_before)
 
 
-def buy_limit(leader_usdc: int, leader_shares: int, worse_bps: int, tick: int) -> int:
-    """Highest price to pay: the leader's exact price plus ``worse_bps``, down to a whole tick, below 1."""
-    limit = leader_usdc * MICRO * (BPS + worse_bps) // (leader_shares * BPS)
-    return min(limit // tick * tick, MICRO - tick)
+def their_price(leader_usdc: int, leader_shares: int, *, up: bool = False) -> int:
+    """The leader's price in millionths, rounded down, or ``up``; a whole :data:`FINEST` where the rounding of the
+    amounts themselves (two millionths of a USDC) explains the difference to it: 0.407407 USDC for 1.234567 shares was
+    a price of 0.33."""
+    value = leader_usdc * MICRO
+    whole = (2 * value + leader_shares * FINEST) // (2 * leader_shares * FINEST) * FINEST
+    if abs(value - leader_shares * whole) <= 2 * MICRO:
+        return whole
+    return ceil_div(value, leader_shares) if up else value // leader_shares
 
 
-def sell_limit(leader_usdc: int, leader_shares: int, worse_bps: int, tick: int) -> int:
-    """Lowest price to take: the leader's exact price less ``worse_bps``, up to a whole tick, at least one tick."""
-    limit = ceil_div(leader_usdc * MICRO * max(0, BPS - worse_bps), leader_shares * BPS)
-    return max(ceil_div(limit, tick) * tick, tick)
+def buy_limit(leader_usdc: int, leader_shares: int, worse_bps: int, tick: int, worse_ticks: int = 0) -> int:
+    """Highest price to pay: the leader's price plus the larger of ``worse_bps`` and ``worse_ticks``, down to a whole
+    tick and below 1. Rounding to ticks never puts it below their own price."""
+    price = their_price(leader_usdc, leader_shares)
+    worse = max(price * (BPS + worse_bps) // BPS, price + worse_ticks * tick)
+    return max(min(worse // tick * tick, MICRO - tick), price)
+
+
+def sell_limit(leader_usdc: int, leader_shares: int, worse_bps: int, tick: int, worse_ticks: int = 0) -> int:
+    """Lowest price to take: the leader's price less the larger of ``worse_bps`` and ``worse_ticks``, up to a whole
+    tick, at least one. Rounding to ticks never puts it above their own price."""
+    price = their_price(leader_usdc, leader_shares, up=True)
+    worse = min(ceil_div(price * max(0, BPS - worse_bps), BPS), price - worse_ticks * tick)
+    return max(1, min(max(ceil_div(worse, tick) * tick, tick), price))

@@ -11,6 +11,7 @@ from pilotfish.core.effects import Effect, Insert, Upsert, position_row
 from pilotfish.core.events import Market, Move
 from pilotfish.core.holdings import Holding
 from pilotfish.core.ledger import Entry, Position
+from pilotfish.core.settings import Globals
 from pilotfish.core.trade import Source
 
 
@@ -29,6 +30,8 @@ class Leader:
     """What all his positions are worth, as the venue last said."""
     suspects: dict[str, int] = field(default_factory=dict)
     """Tokens on which the last snapshot disagreed, and what it said."""
+    recheck_at: int | None = None
+    """When holdings are compared once more (µs), if they are."""
     moves: dict[tuple[str, str, str], Move] = field(default_factory=dict)
     """Recent moves without a trade, by (tx, kind, condition)."""
 
@@ -50,6 +53,9 @@ class State:
         self.healthy_since: dict[Source, int] = {Source.API: 0, Source.POLYGON: 0}
         self.conditions: dict[str, str] = {}
         """Token -> condition, from trades, markets and snapshots."""
+        self.globals = Globals()
+        self.started_at = 0
+        """When this run began (µs)."""
         self.ids = {"trade": 0, "decision": 0, "intent": 0, "fill": 0, "entry": 0, "adjustment": 0}
 
     def next_id(self, what: str) -> int:
@@ -84,6 +90,7 @@ class State:
                         "leader": leader,
                         "token_id": token_id,
                         "fill_id": fill_id,
+                        "shares_micro": entry.shares,
                     },
                 )
             )

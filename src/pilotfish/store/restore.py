@@ -15,7 +15,7 @@ from pilotfish.core.events import (
     Restored,
 )
 from pilotfish.core.ledger import Position
-from pilotfish.core.settings import Policy
+from pilotfish.core.settings import Globals, Policy
 from pilotfish.core.trade import Side, Source, Trade, TradeClass, exit_without_trade
 from pilotfish.core.units import SECOND
 from pilotfish.store import portfolios_store
@@ -63,7 +63,7 @@ def trade_from_row(row: Any) -> Trade:
     )
 
 
-def restored(c: Connection, policies: dict[str, Policy], at: int) -> Restored:
+def restored(c: Connection, policies: dict[str, Policy], globals_: Globals, at: int) -> Restored:
     """The first event of a run. ``policies`` holds every portfolio's effective policy."""
     oldest = c.execute(select(func.min(t.cursors.c.api_cursor_ts))).scalar()
     since = min(at - KEEP_IDENTITIES, ((oldest or at // SECOND) - 7200) * SECOND)
@@ -76,6 +76,7 @@ def restored(c: Connection, policies: dict[str, Policy], at: int) -> Restored:
     return Restored(
         at=at,
         portfolios=tuple(portfolio(c, name, policy, at) for name, policy in sorted(policies.items())),
+        globals=globals_,
         trades=_whole_keys(trades),
         last_trade_id=_last(c, t.trades),
         last_decision_id=_last(c, t.decisions),
@@ -156,8 +157,15 @@ def portfolio(c: Connection, name: str, policy: Policy, at: int) -> PortfolioSta
         ),
         day_equity=_day_equity(c, name, day * DAY),
         missed=_missed(c, name),
+        taken=_taken(c, name),
         **_extremes(c, name),
     )
+
+
+def _taken(c: Connection, name: str) -> tuple[tuple[str, Side, int, int], ...]:
+    q = t.liquidity_taken.c
+    rows = c.execute(select(t.liquidity_taken).where(q.portfolio == name).order_by(q.token_id, q.side, q.price_micro))
+    return tuple((r.token_id, Side(r.side), r.price_micro, r.taken_micro) for r in rows)
 
 
 def _missed(c: Connection, name: str) -> tuple[tuple[str, str], ...]:
@@ -237,6 +245,7 @@ def _position(r: Any) -> Position:
         realized_pnl=r.realized_pnl_micro,
         fees=r.fees_micro,
         mark_price=r.mark_price_micro,
+        unmarked_since=r.unmarked_since,
         status=r.status,
         opened_at=r.opened_at,
         closed_at=r.closed_at,
@@ -266,6 +275,7 @@ def _intent(r: Any) -> IntentState:
         filled_shares=r.filled_shares_micro,
         attempts=r.attempts,
         share_cap=r.share_cap_micro,
+        dust=r.dust_micro,
     )
 
 

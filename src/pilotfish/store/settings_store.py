@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, delete, insert, select
 
 from pilotfish.core import settings as s
-from pilotfish.core.settings import Effective, Kind, Policy, Scope, Setting, SettingError, Value
+from pilotfish.core.settings import Effective, Globals, Kind, Policy, Scope, Setting, SettingError, Value
 from pilotfish.store import tables as t
 
 
@@ -110,6 +110,11 @@ def policy_of(environment: Mapping[str, Value], stored: Stored, portfolio: str) 
 
     own = {leader: resolved(leader) for leader in stored.leaders}
     return msgspec.structs.replace(resolved(None), by_leader=own)
+
+
+def globals_of(environment: Mapping[str, Value], stored: Stored) -> Globals:
+    """The settings that belong to no portfolio."""
+    return s.globals_from({n: e.value for n, e in effective(environment, stored).items()})
 
 
 def as_json(e: Effective) -> dict[str, Any]:

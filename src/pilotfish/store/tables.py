@@ -158,6 +158,7 @@ intents = Table(
     _str("state", 12), _str("reason", 40, null=True), _big("filled_shares_micro"),
     Column("attempts", Integer, nullable=False),
     Column("share_cap_micro", BigInteger, nullable=False, server_default="0"),
+    Column("dust_micro", BigInteger, nullable=False, server_default="0"),
     Index("ix_intents_decision_id", "decision_id"),
     Index("ix_intents_state", "state"),
 )  # fmt: skip
@@ -176,21 +177,27 @@ positions = Table(
     _str("portfolio", 100, key=True), _str("leader", 42, key=True), _str("token_id", 78, key=True),
     _str("condition_id", 66), _str("outcome", 500), _big("shares_micro"), _big("cost_micro"),
     _big("realized_pnl_micro"), _big("fees_micro"), _big("mark_price_micro", null=True), _str("status", 12),
-    _big("opened_at"), _big("closed_at", null=True),
+    _big("opened_at"), _big("closed_at", null=True), _big("unmarked_since", null=True),
 )  # fmt: skip
 savings = Table(
     "savings", metadata,
     _str("portfolio", 100, key=True), _str("leader", 42, key=True), _str("token_id", 78, key=True),
     _big("usdc_micro"), _big("updated_at"),
 )  # fmt: skip
+liquidity_taken = Table(
+    "liquidity_taken", metadata,
+    _str("portfolio", 100, key=True), _str("token_id", 78, key=True), _str("side", 4, key=True),
+    _big("price_micro", key=True), _big("taken_micro"), _big("at"),
+)  # fmt: skip
 marks = Table(
     "marks", metadata,
     _str("token_id", 78, key=True), _big("bid_micro", null=True), _big("ask_micro", null=True), _big("at"),
+    _big("unmarked_since", null=True),
 )  # fmt: skip
 ledger_entries = Table(
     "ledger_entries", metadata,
     _id(), _str("portfolio", 100), _big("at"), _str("kind", 12), _big("amount_micro"), _str("leader", 42),
-    _str("token_id", 78), _big("fill_id", null=True),
+    _str("token_id", 78), _big("fill_id", null=True), _big("shares_micro", null=True),
     Index("ix_ledger_entries_portfolio", "portfolio"),
 )  # fmt: skip
 equity_snapshots = Table(
@@ -198,7 +205,7 @@ equity_snapshots = Table(
     _auto(), _str("portfolio", 100), _big("at"), _big("equity_micro"), _big("cash_micro"),
     _big("positions_value_micro"), _big("cost_micro"), _big("realized_pnl_micro"), _big("unrealized_pnl_micro"),
     _big("fees_micro"), Column("open_positions", Integer, nullable=False), _big("peak_micro", null=True),
-    _big("drawdown_micro", null=True),
+    _big("drawdown_micro", null=True), _big("unmarked_value_micro", null=True),
     Index("ix_equity_snapshots_portfolio_at", "portfolio", "at"),
 )  # fmt: skip
 health_events = Table(
@@ -215,5 +222,5 @@ worker_status = Table(
     _str("name", 40, key=True), _big("at"), Column("data", JSON, nullable=False),
 )  # fmt: skip
 
-PAPER_TABLES = (intents, fills, positions, savings, ledger_entries, equity_snapshots)
+PAPER_TABLES = (intents, fills, positions, savings, liquidity_taken, ledger_entries, equity_snapshots)
 """What a reset wipes; each has a ``portfolio`` column."""

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, Table, bindparam, delete, insert, upd
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
-from pilotfish.core.effects import Effect, Insert, Row, Update, Upsert, WipePaper
+from pilotfish.core.effects import Delete, Effect, Insert, Row, RowEffect, Update, Upsert
 from pilotfish.store import tables
 
 log = structlog.get_logger(__name__)
@@ -33,7 +33,7 @@ RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 
 @dataclass(slots=True)
 class _Batch:
-    rows: list[Insert | Update | Upsert | WipePaper]
+    rows: list[RowEffect]
     done: Callable[[], None] | None
 
 
@@ -71,7 +71,7 @@ class Writer:
         """Queue the row effects of one event; ``done`` is called on the writer's thread once they are durable."""
         if self.fatal is not None:
             raise WriterFailedError(str(self.fatal)) from self.fatal
-        rows = [e for e in effects if isinstance(e, (Insert, Update, Upsert, WipePaper))]
+        rows = [e for e in effects if isinstance(e, RowEffect)]
         if not rows and done is None:
             return
         with self._wake:
@@ -151,7 +151,7 @@ class Writer:
             return True
 
 
-def write(connection: Connection, effects: Sequence[Insert | Update | Upsert | WipePaper]) -> None:
+def write(connection: Connection, effects: Sequence[RowEffect]) -> None:
     """Write row effects in as few statements as keeps their meaning.
 
     Within one group an update of a row that is also inserted is merged into the insert, and of several updates or
@@ -165,6 +165,8 @@ def write(connection: Connection, effects: Sequence[Insert | Update | Upsert | W
             pending.update(effect)
         elif isinstance(effect, Upsert):
             pending.upsert(effect)
+        elif isinstance(effect, Delete):
+            pending.delete(effect)
         else:
             pending.flush(connection)
             for table in tables.PAPER_TABLES:
@@ -178,6 +180,7 @@ class _Pending:
         self.by_id: dict[tuple[str, Any], Row] = {}
         self.updates: dict[tuple[str, frozenset[str]], dict[Any, Row]] = {}
         self.upserts: dict[tuple[str, tuple[str, ...]], dict[tuple[Any, ...], Row]] = {}
+        self.deletes: dict[str, dict[tuple[Any, ...], None]] = {}
 
     def insert(self, effect: Insert) -> None:
         row = dict(effect.row)
@@ -198,6 +201,14 @@ class _Pending:
         keys = tuple(effect.row[c.name] for c in tables.metadata.tables[effect.table].primary_key)
         self.upserts.setdefault((effect.table, columns), {})[keys] = effect.row
 
+    def delete(self, effect: Delete) -> None:
+        """What was upserted before is not written at all; what is upserted after is written after the deletion."""
+        key = tuple(effect.key[c.name] for c in tables.metadata.tables[effect.table].primary_key)
+        for (table, _), by_key in self.upserts.items():
+            if table == effect.table:
+                by_key.pop(key, None)
+        self.deletes.setdefault(effect.table, {})[key] = None
+
     def flush(self, connection: Connection) -> None:
         for name, rows in self.inserts.items():
             by_columns: dict[frozenset[str], list[Row]] = {}
@@ -210,7 +221,15 @@ class _Pending:
             values = {c: bindparam(f"v_{c}", type_=table.c[c].type) for c in sorted(columns - {"id"})}
             statement = update(table).where(table.c.id == bindparam("v_id")).values(values)
             connection.execute(statement, [{f"v_{k}": v for k, v in row.items()} for row in by_id.values()])
+        for name, keys in self.deletes.items():
+            table = tables.metadata.tables[name]
+            where = [c == bindparam(f"k_{c.name}", type_=c.type) for c in table.primary_key]
+            names = [c.name for c in table.primary_key]
+            gone = [{f"k_{n}": v for n, v in zip(names, key, strict=True)} for key in keys]
+            connection.execute(delete(table).where(*where), gone)
         for (name, shape), by_key in self.upserts.items():
+            if not by_key:
+                continue
             connection.execute(_upsert(connection, tables.metadata.tables[name], shape), list(by_key.values()))
         self.__init__()  # type: ignore[misc]
 
