@@ -19,6 +19,7 @@ LEADER = "0x" + "a1" * 20
 OTHER = "0x" + "b2" * 20
 TOKEN = "1001"
 NO_TOKEN = "1002"
+_KEYS = ("name", "portfolio", "leader", "token_id")
 CONDITION = "0x" + "c3" * 32
 
 
@@ -83,6 +84,7 @@ class Desk:
     fee: FeeSchedule = NO_FEE
     holdings: dict[str, float] | None = None
     follow: bool = True
+    tick: int = 10_000
     answer_books: bool = True
     answer_markets: bool = True
 
@@ -128,10 +130,10 @@ class Desk:
                 case Update(table, row):
                     self.tables[table][row["id"]].update(row)
                 case Upsert(table, row):
-                    key = tuple(row[k] for k in ("name", "portfolio", "leader", "token_id") if k in row)
+                    key = tuple(row[k] for k in _KEYS if k in row)
                     self.tables.setdefault(table, {})[key] = dict(row)
                 case Delete(table, gone):
-                    self.tables[table].pop(tuple(gone[k] for k in ("portfolio", "token_id") if k in gone), None)
+                    self.tables.get(table, {}).pop(tuple(gone[k] for k in _KEYS if k in gone), None)
                 case NeedMarket(token_id) if self.answer_markets:
                     asks.append(ev.MarketSeen(at=self.at, market=self.market(token_id)))
                 case NeedBook(token_id):
@@ -166,6 +168,7 @@ class Desk:
             [(usd(p), usd(s)) for p, s in self.asks],
             requested_at=self.at,
             received_at=self.at,
+            tick=self.tick,
         )
         return ev.BookSeen(at=self.at, book=book)
 
@@ -188,9 +191,13 @@ class Desk:
         last = max((f.traded_at or 0) for f in fills) // SECOND
         self.send(ev.ApiWindowRead(at=self.at, leader=leader, fills=fills, cursor_ts=last + 1))
 
+    def chain_buy(self, n: int, shares: float = 100, price: float = 0.50, **more: Any) -> None:
+        """The leader buys (seen on chain, now); our copy is still on its way."""
+        self.chain(chain_fill(n, "BUY", shares, price, traded_at=self.at // SECOND * SECOND, **more))
+
     def buy(self, n: int, shares: float = 100, price: float = 0.50, **more: Any) -> None:
         """The leader buys (seen on chain, now), and our copy has time to fill."""
-        self.chain(chain_fill(n, "BUY", shares, price, traded_at=self.at // SECOND * SECOND, **more))
+        self.chain_buy(n, shares, price, **more)
         self.advance(1)
 
     def sell(self, n: int, shares: float, price: float = 0.49, **more: Any) -> None:

@@ -80,7 +80,7 @@ def test_a_skip_does_not_use_the_order_up() -> None:
         ({"min_price": usd(0.6)}, {}, "SKIP_PRICE_RANGE"),
         ({"max_price": usd(0.4)}, {}, "SKIP_PRICE_RANGE"),
         ({"min_leader_usdc": usd(51)}, {}, "SKIP_LEADER_SIZE"),
-        ({"max_spread_bps": 100}, {}, "SKIP_SPREAD"),
+        ({"max_spread_bps": 100, "max_spread_ticks": 0}, {}, "SKIP_SPREAD"),
         ({"per_trade_cap_usdc": usd(20), "cap_mode": "skip"}, {}, "SKIP_CAP_TRADE"),
         ({"daily_cap_usdc": usd(20), "cap_mode": "skip"}, {}, "SKIP_CAP_DAILY"),
         ({"bankroll": usd(20), "cap_mode": "skip"}, {}, "SKIP_CASH"),

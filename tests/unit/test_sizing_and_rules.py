@@ -192,7 +192,9 @@ def test_take_profit_sells_when_the_bids_pay_so_much_more_than_the_cost() -> Non
     assert desk.held() == usd(50), "50 × 0.59 = 29.50 is 18 % above 25"
     desk.bids, desk.asks = [(0.61, 30), (0.60, 1000)], [(0.62, 1000)]
     desk.send(desk.book_event(TOKEN))
-    desk.advance(1)
+    desk.advance(4.9)
+    assert desk.reasons == ["COPY"], "a rule looks twice, five seconds apart"
+    desk.advance(2)
     assert desk.held() == 0
     assert desk.reasons == ["COPY", "EXIT_TAKE_PROFIT"]
     assert desk.cash == usd(10_000 - 25 + 30 * 0.61 + 20 * 0.60)
@@ -204,7 +206,7 @@ def test_stop_loss_sells_once_and_not_in_a_paused_portfolio() -> None:
     desk.bids, desk.asks = [(0.44, 1000)], [(0.45, 1000)]
     for _ in range(3):
         desk.send(desk.book_event(TOKEN))
-    desk.advance(1)
+    desk.advance(7)
     assert desk.reasons == ["COPY", "EXIT_STOP_LOSS"]
     assert desk.held() == 0
     assert desk.cash == usd(10_000 - 25 + 50 * 0.44)
@@ -260,7 +262,7 @@ def fills_of(desk: Desk, name: str) -> list[dict[str, Any]]:
 def test_two_portfolios_decide_every_trade_each_by_its_own_policy() -> None:
     desk = Desk(fee=FeeSchedule(rate_ppm=40_000))
     beside(desk, "small", fixed_usdc=5, bankroll=100)
-    beside(desk, "careful", max_spread_bps=100)
+    beside(desk, "careful", max_spread_bps=100, max_spread_ticks=0)
     beside(desk, "others", follows=(OTHER,))
     desk.buy(1)
     reasons = {d["portfolio"]: d["reason"] for d in desk.rows("decisions")}

@@ -92,6 +92,12 @@ def _screen(state: dict[str, Any]) -> Group:
         f" realised {format_micro(p['realized_pnl_micro'], 2)},"
         f" unrealised {format_micro(p['unrealized_pnl_micro'], 2)},"
         f" fees {format_micro(p['fees_micro'], 2)}, {p['open_positions']} open positions"
+        + (
+            f"; nobody bids for {format_micro(p['unmarked_value_micro'], 2)} of it, without that the equity is"
+            f" {format_micro(p['equity_pessimistic_micro'], 2)}"
+            if p["unmarked_value_micro"]
+            else ""
+        )
         for p in state["portfolios"]
     ]
     counts = state["counts"]

@@ -145,6 +145,7 @@ def position(r: Any) -> Row:
         "realized_pnl_micro": r.realized_pnl_micro,
         "fees_micro": r.fees_micro,
         "mark_price": decimal(r.mark_price_micro),
+        "unmarked_since": iso(r.unmarked_since),
         "value_micro": proceeds_of(r.shares_micro, r.mark_price_micro or 0),
         "unrealized_pnl_micro": proceeds_of(r.shares_micro, r.mark_price_micro or 0) - r.cost_micro,
         "status": r.status,

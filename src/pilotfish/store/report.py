@@ -227,7 +227,8 @@ def _summed(c: Connection, accounts: dict[Key, _Account], scope: Scope) -> dict[
     p, m = t.positions.c, t.markets.c
     held = select(p.portfolio, p.leader, p.token_id, p.mark_price_micro).where(p.mark_price_micro.is_not(None))
     marks = {(name, wallet, token): mark for name, wallet, token, mark in c.execute(held).all()}
-    bids = {token: bid or 0 for token, bid in c.execute(select(t.marks.c.token_id, t.marks.c.bid_micro)).all()}
+    known = select(t.marks.c.token_id, t.marks.c.bid_micro).where(t.marks.c.bid_micro.is_not(None))
+    bids = {r.token_id: r.bid_micro for r in c.execute(known).all()}
     settled = select(m.token_id, m.payout_micro).where(m.payout_micro.is_not(None))
     payouts = {r.token_id: r.payout_micro for r in c.execute(settled).all()}
     result: dict[tuple[str, str], Line] = defaultdict(Line)

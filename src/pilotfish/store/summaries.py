@@ -55,6 +55,8 @@ def portfolios(c: Connection) -> list[Row]:
                 "equity_micro": e.equity_micro if e else p.bankroll_micro,
                 "cash_micro": e.cash_micro if e else p.bankroll_micro,
                 "positions_value_micro": e.positions_value_micro if e else 0,
+                "unmarked_value_micro": (e.unmarked_value_micro if e else None) or 0,
+                "equity_pessimistic_micro": (e.equity_micro - (e.unmarked_value_micro or 0)) if e else p.bankroll_micro,
                 "exposure_micro": e.cost_micro if e else 0,
                 "realized_pnl_micro": e.realized_pnl_micro if e else 0,
                 "unrealized_pnl_micro": e.unrealized_pnl_micro if e else 0,

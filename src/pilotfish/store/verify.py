@@ -118,6 +118,15 @@ def _books(c: Connection) -> list[str]:
         cash[entry.portfolio] += entry.amount_micro
         key = (entry.portfolio, entry.leader, entry.token_id)
         position = computed.setdefault(key, Position(leader=entry.leader, token_id=entry.token_id))
+        if entry.kind == "dust":
+            if entry.shares_micro != position.shares or entry.amount_micro:
+                found.append(
+                    f"ledger entry {entry.id} writes off {format_micro(entry.shares_micro or 0)} shares of"
+                    f" {format_micro(position.shares)} for {format_micro(entry.amount_micro)}"
+                )
+            if position.shares:
+                ledger.write_off(position, entry.at)
+            continue
         if entry.kind == "settle":
             position.realized_pnl += entry.amount_micro - position.cost
             position.shares = position.cost = 0

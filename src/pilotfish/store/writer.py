@@ -180,6 +180,8 @@ class _Pending:
         self.by_id: dict[tuple[str, Any], Row] = {}
         self.updates: dict[tuple[str, frozenset[str]], dict[Any, Row]] = {}
         self.upserts: dict[tuple[str, tuple[str, ...]], dict[tuple[Any, ...], Row]] = {}
+        self.shapes: dict[tuple[str, tuple[Any, ...]], tuple[str, ...]] = {}
+        """(table, key) -> the columns under which the row stands in ``upserts``."""
         self.deletes: dict[str, dict[tuple[Any, ...], None]] = {}
 
     def insert(self, effect: Insert) -> None:
@@ -197,16 +199,22 @@ class _Pending:
             self.updates.setdefault(key, {})[effect.row["id"]] = effect.row
 
     def upsert(self, effect: Upsert) -> None:
-        columns = tuple(effect.row)
+        """The last one of a row counts; of columns that only an earlier one names, that one."""
         keys = tuple(effect.row[c.name] for c in tables.metadata.tables[effect.table].primary_key)
-        self.upserts.setdefault((effect.table, columns), {})[keys] = effect.row
+        row, columns = effect.row, tuple(effect.row)
+        before = self.shapes.get((effect.table, keys), columns)
+        if before != columns:
+            row = {**self.upserts[(effect.table, before)].pop(keys), **row}
+            columns = tuple(row)
+        self.shapes[(effect.table, keys)] = columns
+        self.upserts.setdefault((effect.table, columns), {})[keys] = row
 
     def delete(self, effect: Delete) -> None:
         """What was upserted before is not written at all; what is upserted after is written after the deletion."""
         key = tuple(effect.key[c.name] for c in tables.metadata.tables[effect.table].primary_key)
-        for (table, _), by_key in self.upserts.items():
-            if table == effect.table:
-                by_key.pop(key, None)
+        shape = self.shapes.pop((effect.table, key), None)
+        if shape is not None:
+            del self.upserts[(effect.table, shape)][key]
         self.deletes.setdefault(effect.table, {})[key] = None
 
     def flush(self, connection: Connection) -> None:

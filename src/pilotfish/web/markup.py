@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from html import escape
+from typing import Any
 from urllib.parse import urlencode
 
 from pilotfish.core.reasons import MEANING, Reason
@@ -155,3 +156,9 @@ def grid(kind: str, head: str, body: str, *, tall: bool = False) -> str:
         f'<div class="scroll"{style} tabindex="0"><table class="grid {kind}"><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
+
+
+def bids(r: Mapping[str, Any]) -> str:
+    """What a share of a position would bring; where nobody bids, since when, and what it last would have."""
+    last = price(r["mark_price"] or 0)
+    return f"nobody bids since {ago(r['unmarked_since'])}, last {last}" if r["unmarked_since"] else f"bids {last}"

@@ -14,6 +14,7 @@ from pilotfish.web.charts import equity_options
 from pilotfish.web.frame import REFRESH_SECONDS, frame, portfolio_picker
 from pilotfish.web.markup import (
     ago,
+    bids,
     esc,
     figure,
     grid,
@@ -202,12 +203,20 @@ def _figures(s: Snapshot, name: str) -> str:
                    f'{signed(gain)} <span class="{kind}">({percent:+.2f} %)</span> since the start', "first"),
             figure("Cash", money(p["cash_micro"]), f"of {money(p['bankroll_micro'], 0)} at the start"),
             figure("Realised PnL", signed(p["realized_pnl_micro"]), "fees included"),
-            figure("Unrealised PnL", signed(p["unrealized_pnl_micro"]), "at what the bids pay"),
+            figure("Unrealised PnL", signed(p["unrealized_pnl_micro"]), _unknown(p)),
             figure("Fees paid", money(p["fees_micro"]), "by the venue's schedule"),
             figure("Exposure", money(p["exposure_micro"]),
                    f"{exposure:.1f} % in {p['open_positions']} position{'s' if p['open_positions'] != 1 else ''}"),
         )
     ) + "</div>"  # fmt: skip
+
+
+def _unknown(p: dict[str, Any]) -> str:
+    """How the open positions are valued, and how much of that nobody bids for."""
+    if not p["unmarked_value_micro"]:
+        return "at what the bids pay"
+    unknown, least = money(p["unmarked_value_micro"]), money(p["equity_pessimistic_micro"])
+    return f"nobody bids for {unknown} of it; without that equity is {least}"
 
 
 def _curve_head(s: Snapshot, name: str) -> str:
@@ -305,7 +314,7 @@ def _held_row(r: dict[str, Any]) -> str:
         f'<tr><td class="market">{market(r["title"], esc(r["outcome"]) + " · " + leader(r["leader"], r["label"]))}</td>'
         f'<td class="num size">{shares(r["shares_micro"])}<small>at {price(average)}</small></td>'
         f'<td class="num cost">{money(r["cost_micro"])}</td>'
-        f'<td class="num pnl">{signed(r["unrealized_pnl_micro"])}<small>bids {price(r["mark_price"] or 0)}</small></td>'
+        f'<td class="num pnl">{signed(r["unrealized_pnl_micro"])}<small>{bids(r)}</small></td>'
         "</tr>"
     )
 

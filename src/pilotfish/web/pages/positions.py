@@ -13,7 +13,7 @@ from pilotfish.store import browse
 from pilotfish.store.portfolios_store import MAIN
 from pilotfish.web.auth import is_admin
 from pilotfish.web.frame import frame, live, portfolio_picker
-from pilotfish.web.markup import ago, esc, grid, leader, market, money, options, price, shares, signed, sortable
+from pilotfish.web.markup import ago, bids, esc, grid, leader, market, money, options, price, shares, signed, sortable
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
 
@@ -118,7 +118,7 @@ def _line(r: Row, *, admin: bool) -> str:
     held = r["shares_micro"] > 0
     under = f"{esc(r['outcome'])} · {leader(r['leader'], r['label'])}"
     average = f"<small>at {price(r['cost_micro'] / r['shares_micro'])}</small>" if held else ""
-    bids = f"<small>bids {price(r['mark_price'])}</small>" if held else ""
+    bid = f"<small>{bids(r)}</small>" if held else ""
     if r["status"] == "resolved":
         name, end = "paid", f"{price(r['payout'])} a share<small>{ago(r['closed_at'])}</small>"
     elif held:
@@ -136,7 +136,7 @@ def _line(r: Row, *, admin: bool) -> str:
         f'<tr><td class="market wide">{market(r["title"], under)}</td>'
         f'<td class="num" data-l="shares">{shares(r["shares_micro"])}{average}</td>'
         f'<td class="num" data-l="cost">{money(r["cost_micro"])}</td>'
-        f'<td class="num" data-l="worth">{money(r["value_micro"])}{bids}</td>'
+        f'<td class="num" data-l="worth">{money(r["value_micro"])}{bid}</td>'
         f'<td class="num" data-l="unrealised">{signed(r["unrealized_pnl_micro"])}</td>'
         f'<td class="num" data-l="realised">{signed(r["realized_pnl_micro"])}</td>'
         f'<td class="when" data-l="{name}">{end}</td><td class="go">{button}</td></tr>'

@@ -1,0 +1,212 @@
+"""Whatever waits has something that ends its wait, over a restart as well; late trades are judged the same twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import insert
+
+from pilotfish.core import events as ev
+from pilotfish.core.effects import CheckChain, Effect, NeedHoldings, RowEffect
+from pilotfish.core.engine import Engine
+from pilotfish.core.settings import Globals, Value, policy_from
+from pilotfish.core.trade import Source, TradeClass
+from pilotfish.core.units import SECOND
+from pilotfish.store import portfolios_store, restore
+from pilotfish.store import tables as t
+from pilotfish.store.database import open_database
+from pilotfish.store.writer import write
+from tests.desk import LEADER, START, TOKEN, Desk, api_fill, chain_fill, usd
+
+
+class Stored(Desk):
+    """A desk whose rows are in a real store, from which it can be started anew."""
+
+    def __init__(self, folder: Path, globals_: Globals = Globals(), **settings: Value) -> None:
+        self.database = open_database(f"sqlite:///{folder / 'x.db'}")
+        self.globals = globals_
+        self._written = 0
+        with self.database.begin() as c:
+            portfolios_store.ensure_main(c, policy_from(settings), START)
+            c.execute(
+                insert(t.leaders).values(wallet=LEADER, label="", status="active", added_at=START, updated_at=START)
+            )
+        super().__init__(settings=dict(settings), holdings={})
+
+    def send(self, event: ev.Event) -> list[Effect]:
+        """Apply an event, answer what it asks for, write what came of it."""
+        effects = super().send(event)
+        with self.database.begin() as c:
+            write(c, [e for e in self.effects[self._written :] if isinstance(e, RowEffect)])
+        self._written = len(self.effects)
+        return effects
+
+    def restart(self, after: float = 1.0, *, healthy: bool = True) -> None:
+        """Stop at once and begin anew from the store, ``after`` seconds later. Timers that were set are gone."""
+        self.engine, self.timers = Engine(), []
+        self.at += round(after * SECOND)
+        with self.database.begin() as c:
+            first = restore.restored(c, {"main": policy_from(self.settings)}, self.globals, self.at)
+            again = restore.follow_again(c, restore.leaders(c)[0], self.at)
+        assert again is not None
+        self.send(first)
+        if healthy:
+            self.send(ev.HealthChanged(at=self.at, source=Source.POLYGON, healthy=True))
+        self.send(again)
+
+    def stored(self, table: str) -> list[Any]:
+        """A table's rows as they are in the store."""
+        with self.database.connect() as c:
+            return list(c.execute(t.metadata.tables[table].select()).all())
+
+
+def test_a_restart_within_a_minute_of_a_reorg_leaves_no_order_open_and_nothing_waits_behind_it(tmp_path: Path) -> None:
+    desk = Stored(tmp_path)
+    fill = chain_fill(1, "BUY", 100, 0.50)
+    desk.chain(fill)
+    desk.chain(fill, removed=True)
+    desk.restart()
+    assert desk.engine.state.desks["main"].intents, "the order still waits whether the trade is mined again"
+    desk.advance(70)
+    assert [i.state for i in desk.stored("intents")] == ["cancelled"]
+    desk.buy(2)
+    assert desk.held() == usd(50)
+    desk.sell(3, 100)
+    assert desk.held() == 0
+
+
+def test_a_retracted_trade_that_is_mined_again_after_the_restart_goes_on(tmp_path: Path) -> None:
+    desk = Stored(tmp_path)
+    fill = chain_fill(1, "BUY", 100, 0.50)
+    desk.chain(fill)
+    desk.chain(fill, removed=True)
+    desk.restart()
+    desk.advance(10)
+    desk.chain(chain_fill(1, "BUY", 100, 0.50, block_number=101, block_hash="0x" + "2" * 64))
+    desk.advance(5)
+    assert desk.held() == usd(50)
+    desk.advance(100)
+    assert [i.state for i in desk.stored("intents")] == ["filled"]
+
+
+def test_a_decision_that_waited_for_a_reorg_is_ended_after_a_restart(tmp_path: Path) -> None:
+    desk = Stored(tmp_path)
+    desk.answer_markets = False
+    fill = chain_fill(1, "BUY", 100, 0.50)
+    desk.chain(fill)
+    desk.chain(fill, removed=True)
+    desk.answer_markets = True
+    desk.restart()
+    desk.advance(70)
+    assert [(d.action, d.reason) for d in desk.stored("decisions")] == [("skip", "SKIP_RETRACTED")]
+
+
+def test_the_api_fallback_and_the_missing_log_are_watched_for_after_a_restart(tmp_path: Path) -> None:
+    desk = Stored(tmp_path)
+    desk.chain(chain_fill(1, "BUY", 100, 0.50))
+    desk.at += 3 * SECOND
+    desk.api(api_fill(2, "BUY", 100, 0.50, traded_at=START + 2 * SECOND))
+    desk.restart(after=2)
+    desk.engine.state.healthy_since[Source.POLYGON] = START
+    desk.advance(20)
+    lagged = {trade.tx_hash[-1]: bool(trade.api_lagged) for trade in desk.stored("trades")}
+    assert lagged == {"1": True, "2": False}
+    assert any(isinstance(e, CheckChain) for e in desk.effects)
+
+
+def test_holdings_are_compared_soon_after_a_restart(tmp_path: Path) -> None:
+    desk = Stored(tmp_path)
+    desk.buy(1)
+    desk.effects.clear()
+    desk._written = 0
+    desk.restart()
+    desk.advance(30)
+    assert NeedHoldings(LEADER, bootstrap=False) in desk.effects
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.1, 0.5], ids=["at once", "before the order arrives", "after its fill"])
+def test_an_order_is_never_left_open_wherever_the_restart_comes(tmp_path: Path, moment: float) -> None:
+    desk = Stored(tmp_path)
+    desk.chain(chain_fill(1, "BUY", 100, 0.50))
+    desk.advance(moment)
+    desk.restart()
+    desk.advance(30)
+    assert [i.state for i in desk.stored("intents")] == ["filled"]
+    assert desk.held() == usd(50)
+
+
+def test_every_timer_that_is_running_can_be_worked_out_of_the_state(tmp_path: Path) -> None:
+    desk = Stored(tmp_path)
+    fill = chain_fill(1, "BUY", 100, 0.50)
+    desk.chain(fill)
+    desk.chain(chain_fill(2, "BUY", 50, 0.50, token_id="2002"))
+    desk.chain(fill, removed=True)
+    running = {(timer.timer, timer.at) for timer in desk.timers}
+    open_now = desk.engine.timers(desk.at)
+    assert {(timer.timer, timer.at) for timer in open_now} <= running
+    assert {type(timer.timer).__name__ for timer in open_now} == {"OrderDue", "ReorgOver", "ApiOverdue"}
+
+
+# -- one rule for late trades ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("usdc", "ask", "held"),
+    [(49.99999, 0.50, 0), (49.99999, 0.49, 51.0204), (50, 0.50, 50), (49.5, 0.495, 50.5050)],
+)
+def test_the_catch_up_price_is_the_same_in_the_decision_and_in_the_second_look(
+    tmp_path: Path, usdc: float, ask: float, held: float
+) -> None:
+    for restart in (False, True):
+        folder = tmp_path / str(restart)
+        folder.mkdir()
+        desk = Stored(folder)
+        fill = chain_fill(1, "BUY", 100, 0.50, usdc=usd(usdc))
+        if restart:
+            desk.asks, desk.bids = [(0.49, 1000)], [(0.48, 1000)]
+            desk.chain(fill)
+            desk.asks, desk.bids = [(ask, 1000)], [(0.48, 1000)]
+            desk.restart(after=60)
+        else:
+            desk.at += 60 * SECOND
+            desk.asks, desk.bids = [(ask, 1000)], [(0.48, 1000)]
+            desk.chain(fill)
+        desk.advance(5)
+        assert desk.held() == usd(held), "restarted" if restart else "decided late"
+
+
+def test_a_trades_class_does_not_depend_on_the_portfolios_and_their_order(tmp_path: Path) -> None:
+    for own in (1, 3600):
+        folder = tmp_path / str(own)
+        folder.mkdir()
+        desk = Stored(folder, max_live_lag_sec=own)
+        desk.at += 20 * SECOND
+        desk.chain(chain_fill(1, "BUY", 100, 0.50))
+        assert [trade._mapping["class"] for trade in desk.stored("trades")] == [TradeClass.CATCH_UP]
+        desk.send(ev.GlobalsChanged(at=desk.at, globals=Globals(max_live_lag_sec=30)))
+        desk.chain(chain_fill(2, "BUY", 100, 0.50))
+        assert desk.stored("trades")[-1]._mapping["class"] == TradeClass.LIVE
+
+
+# -- what was used up ------------------------------------------------------------------------------------------
+
+
+def test_liquidity_that_was_used_up_is_used_up_after_a_restart(tmp_path: Path) -> None:
+    desk = Stored(tmp_path)
+    desk.asks = [(0.50, 60)]
+    desk.buy(1)
+    desk.restart()
+    desk.buy(2)
+    assert desk.held() == usd(60)
+    desk.asks = [(0.51, 60)]
+    desk.send(desk.book_event(TOKEN))
+    assert desk.stored("liquidity_taken") == []
+    desk.send(ev.PaperReset(at=desk.at))
+    desk.asks = [(0.50, 60)]
+    desk.buy(3)
+    desk.send(ev.PaperReset(at=desk.at))
+    assert desk.stored("liquidity_taken") == []
+    desk.buy(4)
+    assert desk.held() == usd(50), "a reset begins with whole books"
