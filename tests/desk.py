@@ -193,7 +193,12 @@ class Desk:
 
     def chain_buy(self, n: int, shares: float = 100, price: float = 0.50, **more: Any) -> None:
         """The leader buys (seen on chain, now); our copy is still on its way."""
-        self.chain(chain_fill(n, "BUY", shares, price, traded_at=self.at // SECOND * SECOND, **more))
+        self.last_fill = chain_fill(n, "BUY", shares, price, traded_at=self.at // SECOND * SECOND, **more)
+        self.chain(self.last_fill)
+
+    def chain_sell(self, n: int, shares: float, price: float = 0.49, **more: Any) -> None:
+        """The leader sells (seen on chain, now); our copy is still on its way."""
+        self.chain(chain_fill(n, "SELL", shares, price, traded_at=self.at // SECOND * SECOND, **more))
 
     def buy(self, n: int, shares: float = 100, price: float = 0.50, **more: Any) -> None:
         """The leader buys (seen on chain, now), and our copy has time to fill."""
@@ -202,7 +207,7 @@ class Desk:
 
     def sell(self, n: int, shares: float, price: float = 0.49, **more: Any) -> None:
         """The leader sells (seen on chain, now), and our copy has time to fill."""
-        self.chain(chain_fill(n, "SELL", shares, price, traded_at=self.at // SECOND * SECOND, **more))
+        self.chain_sell(n, shares, price, **more)
         self.advance(1)
 
     # -- looking -----------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pilotfish.core.book import Book, LiquidityMemory, Take, make_book, share_step, walk_buy, walk_sell
 from pilotfish.core.fees import FeeSchedule, taker_fee
-from pilotfish.core.fills import PaperFill, simulate_buy, simulate_sell
+from pilotfish.core.fills import PaperFill, costs, simulate_buy, simulate_sell
 from pilotfish.core.trade import Side
 from pilotfish.core.units import MICRO, cost_of, micro_from_decimal, proceeds_of
 
@@ -44,9 +44,7 @@ def test_a_buy_costs_at_least_the_best_achievable(
     asks: list[tuple[int, int]], budget: int, limit: int, rate: int
 ) -> None:
     book = book_of([], asks)
-    fill = simulate_buy(
-        book, budget * MICRO, limit * 10_000, 10**12, FeeSchedule(rate), 500_000, LiquidityMemory(), "main"
-    )
+    fill = simulate_buy(book, budget * MICRO, limit * 10_000, 10**12, FeeSchedule(rate), LiquidityMemory(), "main")
     if fill is None:
         assert not book.asks or book.asks[0].price > limit * 10_000
         return
@@ -62,7 +60,7 @@ def test_a_buy_costs_at_least_the_best_achievable(
 @given(LEVELS, st.integers(1, 60 * MICRO), st.integers(1, 99))
 def test_a_sell_brings_at_most_the_best_achievable(bids: list[tuple[int, int]], shares: int, limit: int) -> None:
     book = book_of(bids, [])
-    fill = simulate_sell(book, shares, limit * 10_000, FeeSchedule(), 500_000, LiquidityMemory(), "main")
+    fill = simulate_sell(book, shares, limit * 10_000, FeeSchedule(), LiquidityMemory(), "main")
     if fill is None:
         assert not book.bids or book.bids[0].price < limit * 10_000
         return
@@ -79,9 +77,7 @@ def test_a_sell_brings_at_most_the_best_achievable(bids: list[tuple[int, int]], 
 def test_a_buy_never_spends_more_than_the_cash_with_its_fee(
     asks: list[tuple[int, int]], budget: int, cash: int, rate: int
 ) -> None:
-    fill = simulate_buy(
-        book_of([], asks), budget * MICRO, 990_000, cash, FeeSchedule(rate), 500_000, LiquidityMemory(), "main"
-    )
+    fill = simulate_buy(book_of([], asks), budget * MICRO, 990_000, cash, FeeSchedule(rate), LiquidityMemory(), "main")
     assert fill is None or fill.usdc + fill.fee <= cash
 
 
@@ -93,9 +89,9 @@ def test_no_level_gives_more_than_it_has_however_often_it_is_asked(
     taken: dict[tuple[bool, int], int] = {}
     for buys, size in orders:
         fill = (
-            simulate_buy(book, size * MICRO, 990_000, 10**12, FeeSchedule(), 1, memory, "main")
+            simulate_buy(book, size * MICRO, 990_000, 10**12, FeeSchedule(), memory, "main")
             if buys
-            else simulate_sell(book, size * MICRO, 10_000, FeeSchedule(), 1, memory, "main")
+            else simulate_sell(book, size * MICRO, 10_000, FeeSchedule(), memory, "main")
         )
         if fill is not None:
             commit(fill, Side.BUY if buys else Side.SELL, book, memory, "main")
@@ -143,7 +139,7 @@ def test_between_two_disappearances_no_more_is_taken_of_a_level_than_its_largest
             largest[price] = max(largest.get(price, 0), size * MICRO)
             taken.setdefault(price, 0)
         for _ in range(2):
-            fill = simulate_buy(book, budget * MICRO, 990_000, 10**12, FeeSchedule(), 1, memory, "main")
+            fill = simulate_buy(book, budget * MICRO, 990_000, 10**12, FeeSchedule(), memory, "main")
             if fill is not None:
                 commit(fill, Side.BUY, book, memory, "main")
                 for take in fill.takes:
@@ -160,7 +156,7 @@ def test_for_any_fee_a_buy_spends_no_more_than_budget_and_cash_and_takes_what_th
 ) -> None:
     fee = FeeSchedule(rate, halves)
     book = msgspec.structs.replace(book_of([], asks), tick=tick)
-    fill = simulate_buy(book, budget, 990_000, cash, fee, 500_000, LiquidityMemory(), "main")
+    fill = simulate_buy(book, budget, 990_000, cash, fee, LiquidityMemory(), "main")
     step = share_step(tick)
     whole = walk_buy(book, budget, 990_000, LiquidityMemory(), "main")
     if fill is None:
@@ -192,7 +188,7 @@ def test_a_fee_that_no_market_charges_is_refused() -> None:
 
 def test_one_portfolio_does_not_eat_anothers_shares() -> None:
     memory, book = LiquidityMemory(), book_of([(40, 10)], [])
-    fill = simulate_sell(book, 10 * MICRO, 10_000, FeeSchedule(), 1, memory, "a")
+    fill = simulate_sell(book, 10 * MICRO, 10_000, FeeSchedule(), memory, "a")
     assert fill is not None
     commit(fill, Side.SELL, book, memory, "a")
     assert walk_sell(book, MICRO, 10_000, memory, "a") == []
@@ -204,12 +200,14 @@ def test_delay_and_spread_add_up_to_the_difference_from_the_leaders_price(
     bids: list[tuple[int, int]], asks: list[tuple[int, int]], budget: int, leader_price: int
 ) -> None:
     book = book_of(bids, asks)
-    buy = simulate_buy(book, budget * MICRO, 990_000, 10**12, FeeSchedule(), leader_price, LiquidityMemory(), "x")
+    buy = simulate_buy(book, budget * MICRO, 990_000, 10**12, FeeSchedule(), LiquidityMemory(), "x")
     if buy is not None:
-        assert buy.delay_cost + buy.spread_cost == buy.usdc - cost_of(buy.shares, leader_price)
-    sell = simulate_sell(book, budget * MICRO, 10_000, FeeSchedule(), leader_price, LiquidityMemory(), "x")
+        delay, spread = costs(Side.BUY, buy.shares, buy.usdc, buy.mid2, leader_price)
+        assert delay + spread == buy.usdc - cost_of(buy.shares, leader_price)
+    sell = simulate_sell(book, budget * MICRO, 10_000, FeeSchedule(), LiquidityMemory(), "x")
     if sell is not None:
-        assert sell.delay_cost + sell.spread_cost == proceeds_of(sell.shares, leader_price) - sell.usdc
+        delay, spread = costs(Side.SELL, sell.shares, sell.usdc, sell.mid2, leader_price)
+        assert delay + spread == proceeds_of(sell.shares, leader_price) - sell.usdc
 
 
 def test_a_book_in_any_order_is_best_first_and_impossible_levels_are_left_out() -> None:

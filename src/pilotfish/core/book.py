@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import msgspec
@@ -100,8 +99,7 @@ LevelKey: TypeAlias = tuple[str, Side, int]
 """(portfolio, side, price): a BUY takes asks, a SELL takes bids."""
 
 
-@dataclass(slots=True, frozen=True)
-class Take:
+class Take(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Shares taken at one price."""
 
     price: int

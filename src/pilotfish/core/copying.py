@@ -7,6 +7,7 @@ from collections import deque
 
 from pilotfish.core import policy as rules
 from pilotfish.core import sizing
+from pilotfish.core.bookkeeping import Bookkeeping
 from pilotfish.core.desk import DAY, Desk, DeskKey, Waiting
 from pilotfish.core.effects import (
     Insert,
@@ -16,14 +17,13 @@ from pilotfish.core.effects import (
     Update,
     Upsert,
     decision_row,
-    intent_row,
-    intent_update,
 )
-from pilotfish.core.events import IntentState, PendingDecision, SpentOrder
+from pilotfish.core.events import PendingDecision, SpentOrder
+from pilotfish.core.orders import Order
+from pilotfish.core.patience import given_up_at
 from pilotfish.core.reasons import Outcome, Reason
-from pilotfish.core.reorgs import given_up_at
 from pilotfish.core.state import State
-from pilotfish.core.timers import LookAgain, OrderDue, ReorgOver, Waited
+from pilotfish.core.timers import LookAgain, ReorgOver, Waited
 from pilotfish.core.trade import Side, Trade
 from pilotfish.core.units import MICRO, PPM, SECOND, price_of
 
@@ -39,8 +39,9 @@ _EXITS = (Reason.COPY, Reason.SKIP_NO_POSITION, Reason.SKIP_BELOW_MIN)
 class Copying:
     """Decides trades. Decisions that miss something wait in a queue per (portfolio, leader, token)."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, bookkeeping: Bookkeeping) -> None:
         self.state = state
+        self.bookkeeping = bookkeeping
         self._waits: dict[tuple[Waited, str], set[tuple[str, DeskKey]]] = {}
         """What is waited for, and of which token -> the queues that wait for it."""
         self._asked_market: dict[str, int] = {}
@@ -196,7 +197,7 @@ class Copying:
                 open_positions=desk.positions_to_be() if policy.max_open_positions else desk.sums.open,
                 leader_positions=desk.positions_to_be(trade.leader) if policy.max_positions_per_leader else 0,
                 has_position=has_position,
-                opens_new=not (has_position or desk.open_intents(key, "BUY")),
+                opens_new=not (has_position or desk.open_intents(key, Side.BUY)),
                 buys_of_outcome=desk.buys.get(trade.token_id, 0),
                 same_order=buy and self._spent_order(desk, trade) is not None,
                 leader_value=leader.value if leader else None,
@@ -209,7 +210,7 @@ class Copying:
     def _finish(self, desk: Desk, key: DeskKey, item: Waiting, verdict: rules.Verdict, at: int) -> None:
         trade = item.trade
         if trade.side is Side.SELL and verdict.reason in _EXITS:
-            self._shrink_pending(desk, key, trade, verdict)
+            self._shrink_pending(desk, key, trade, verdict, at)
         self._save_up(desk, key, trade, verdict, at)
         if trade.side is Side.BUY and not trade.is_backfill and not trade.is_combo:
             market = self.state.markets.get(trade.token_id)
@@ -228,7 +229,7 @@ class Copying:
         number = state.next_id("intent")
         latency = sizing.latency_ms(policy, draw(desk.name, trade.tx_hash, trade.token_id, trade.occurrence))
         due = at + latency * 1000 + (market.delay_ms * 1000 if market else 0)
-        intent = IntentState(
+        order = Order(
             id=number,
             decision_id=item.decision_id,
             trade_id=trade.id,
@@ -236,7 +237,7 @@ class Copying:
             leader=trade.leader,
             token_id=trade.token_id,
             condition_id=market.condition_id if market else "",
-            side=trade.side.value,
+            side=trade.side,
             shares=verdict.shares,
             budget=verdict.budget,
             limit_price=verdict.limit,
@@ -249,28 +250,26 @@ class Copying:
             leader_usdc=trade.usdc if trade.id else 0,
             leader_shares=trade.shares if trade.id else 0,
         )
-        desk.intents[intent.id] = intent
-        state.out.append(Insert("intents", intent_row(intent)))
-        state.out.append(SetTimer(OrderDue(desk.name, intent.id), due))
+        self.bookkeeping.open(desk, order, at)
         if trade.side is Side.BUY:
             desk.buys[trade.token_id] = desk.buys.get(trade.token_id, 0) + 1
             desk.spend(at, verdict.budget)
 
-    def _shrink_pending(self, desk: Desk, key: DeskKey, trade: Trade, verdict: rules.Verdict) -> None:
+    def _shrink_pending(self, desk: Desk, key: DeskKey, trade: Trade, verdict: rules.Verdict, at: int) -> None:
         """A quick in-and-out leaves nothing behind: his SELL shrinks our BUYs that are not filled yet."""
         before, ratio = trade.leader_pre_sell_shares, desk.policy.of(trade.leader).exit_all_ratio
-        for intent in desk.open_intents(key, "BUY"):
-            budget = sizing.shrink(intent.budget, trade.shares, before, ratio)
-            verdict.trace.append(rules.Check("pending_buy_left_micro", budget, intent.budget, True))
-            desk.unspend(intent.created_at, intent.budget - budget)
-            intent.budget = budget
-            intent.shares = sizing.shrink(intent.shares, trade.shares, before, ratio)
-            if intent.share_cap:
-                intent.share_cap = max(1, sizing.shrink(intent.share_cap, trade.shares, before, ratio))
+        for order in desk.open_intents(key, Side.BUY):
+            budget = sizing.shrink(order.budget, trade.shares, before, ratio)
+            verdict.trace.append(rules.Check("pending_buy_left_micro", budget, order.budget, True))
+            desk.unspend(order.created_at, order.budget - budget)
+            order.budget = budget
+            order.shares = sizing.shrink(order.shares, trade.shares, before, ratio)
+            if order.share_cap:
+                order.share_cap = max(1, sizing.shrink(order.share_cap, trade.shares, before, ratio))
             if budget == 0:
-                intent.state, intent.reason = "cancelled", Outcome.CANCELLED_LEADER_SOLD
-                del desk.intents[intent.id]
-            self.state.out.append(intent_update(intent))
+                self.bookkeeping.cancel(desk, order, Outcome.CANCELLED_LEADER_SOLD, at)
+            else:
+                self.bookkeeping.change(desk, order, at)
 
     def _save_up(self, desk: Desk, key: DeskKey, trade: Trade, verdict: rules.Verdict, at: int) -> None:
         """BUYs below the minimum are saved up; a copy spends what was saved, a SELL of his shrinks it."""

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from pilotfish.core.patience import REVIVE_BY_API_AFTER
 from pilotfish.core.trade import LeaderFill, Source, Trade, TradeKey
-
-REVIVE_BY_API_AFTER = 60_000_000
-"""A retracted trade that the API still lists this long (µs) after the reorg is taken as standing again."""
 
 
 @dataclass(slots=True)

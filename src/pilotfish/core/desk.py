@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from pilotfish.core import ledger
-from pilotfish.core.events import IntentState, Market, PortfolioState, SpentOrder
+from pilotfish.core.events import Market, PortfolioState, SpentOrder
 from pilotfish.core.ledger import Position
+from pilotfish.core.orders import Order
 from pilotfish.core.settings import Policy
 from pilotfish.core.timers import Waited
-from pilotfish.core.trade import Trade
+from pilotfish.core.trade import Side, Trade
 from pilotfish.core.units import MICRO, PPM
 
 DAY = 86_400 * MICRO
@@ -57,7 +58,7 @@ class Desk:
         self.follows = None if state.follows is None else frozenset(state.follows)
         self.positions: dict[DeskKey, Position] = {(p.leader, p.token_id): p for p in state.positions}
         self.by_token: dict[str, list[Position]] = {}
-        self.intents: dict[int, IntentState] = {}
+        self.intents: dict[int, Order] = {}
         self.spent: dict[DeskKey, list[SpentOrder]] = {}
         self.spent_day, self.spent_today = state.spent_day, state.spent_today
         self.buys: dict[str, int] = dict(state.buys)
@@ -149,7 +150,7 @@ class Desk:
         position = self.positions.get(key)
         if position is None:
             return 0
-        promised = sum(i.shares - i.filled_shares for i in self.open_intents(key, "SELL"))
+        promised = sum(i.shares - i.filled_shares for i in self.open_intents(key, Side.SELL))
         return max(0, position.shares - promised)
 
     @property
@@ -159,21 +160,26 @@ class Desk:
 
     # -- intents and limits ------------------------------------------------------------------------------------
 
-    def open_intents(self, key: DeskKey, side: str | None = None) -> list[IntentState]:
+    def open_intents(self, key: DeskKey, side: Side | None = None) -> list[Order]:
         """Intents of this leader and token that are still being worked on."""
         return [
-            i for i in self.intents.values() if (i.leader, i.token_id) == key and (side is None or i.side == side)
+            i for i in self.intents.values() if (i.leader, i.token_id) == key and (side is None or i.side is side)
         ]  # fmt: skip
 
     def free_cash(self) -> int:
         """Cash that no pending BUY has promised away, fees included at their highest documented rate."""
-        promised = sum(i.budget for i in self.intents.values() if i.side == "BUY")
+        promised = sum(i.budget for i in self.intents.values() if i.side is Side.BUY)
         return self.cash - promised - promised * 70_000 // PPM
+
+    def spendable(self, order: Order) -> int:
+        """Cash that a BUY order of ours may use up, its fee included: what the other pending BUYs leave."""
+        others = sum(i.budget for i in self.intents.values() if i.side is Side.BUY and i.id != order.id)
+        return max(0, self.cash - others - others * 70_000 // PPM)
 
     def positions_to_be(self, leader: str | None = None) -> int:
         """Open positions and those that pending BUYs will open, of one leader if named."""
         pending = {
-            (i.leader, i.token_id) for i in self.intents.values() if i.side == "BUY" and leader in (None, i.leader)
+            (i.leader, i.token_id) for i in self.intents.values() if i.side is Side.BUY and leader in (None, i.leader)
         }
         held = self.sums.open if leader is None else self._open_by.get(leader, 0)
         return held + sum(1 for key in pending if key not in self.positions or not self.positions[key].shares)
@@ -185,7 +191,7 @@ class Desk:
         return cost + sum(
             i.budget
             for i in self.intents.values()
-            if i.side == "BUY" and leader in (None, i.leader) and condition_id in (None, i.condition_id)
+            if i.side is Side.BUY and leader in (None, i.leader) and condition_id in (None, i.condition_id)
         )
 
     def spend(self, at: int, amount: int) -> None:

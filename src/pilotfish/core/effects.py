@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from pilotfish.core.events import IntentState
 from pilotfish.core.ledger import Position
+from pilotfish.core.orders import CancelOrder, Order, PlaceOrder
 from pilotfish.core.policy import Verdict
 from pilotfish.core.timers import Timer
 from pilotfish.core.trade import Trade
@@ -78,6 +78,21 @@ class CheckChain(msgspec.Struct, frozen=True, tag=True):
     detail: str
 
 
+class Answered(msgspec.Struct, frozen=True, tag=True):
+    """What became of a person's request."""
+
+    command: int
+    text: str
+
+
+class Refused(msgspec.Struct, frozen=True, tag=True):
+    """Something that was told cannot be, and was not booked: it is counted and shown."""
+
+    source: str
+    error: str
+    payload: str
+
+
 class SetTimer(msgspec.Struct, frozen=True, tag=True):
     """Send ``TimerFired(timer)`` at ``at`` (µs)."""
 
@@ -87,7 +102,18 @@ class SetTimer(msgspec.Struct, frozen=True, tag=True):
 
 RowEffect: TypeAlias = Insert | Update | Upsert | Delete | WipePaper
 """What is written."""
-Effect: TypeAlias = RowEffect | NeedMarket | NeedBook | NeedHoldings | CheckChain | SetTimer
+Effect: TypeAlias = (
+    RowEffect
+    | NeedMarket
+    | NeedBook
+    | NeedHoldings
+    | CheckChain
+    | SetTimer
+    | PlaceOrder
+    | CancelOrder
+    | Answered
+    | Refused
+)
 
 
 def trade_row(t: Trade) -> Row:
@@ -171,7 +197,7 @@ def decision_row(number: int, v: Verdict, at: int) -> Row:
     }
 
 
-def intent_row(i: IntentState) -> Row:
+def intent_row(i: Order) -> Row:
     """The whole row of an intent (table ``intents``)."""
     return {
         "decision_id": i.decision_id,
@@ -180,7 +206,7 @@ def intent_row(i: IntentState) -> Row:
         "leader": i.leader,
         "token_id": i.token_id,
         "condition_id": i.condition_id,
-        "side": i.side,
+        "side": i.side.value,
         "leader_price_micro": i.leader_price,
         "traded_at": i.traded_at,
         "created_at": i.created_at,
@@ -188,7 +214,7 @@ def intent_row(i: IntentState) -> Row:
     }
 
 
-def _intent_changing(i: IntentState) -> Row:
+def _intent_changing(i: Order) -> Row:
     return {
         "id": i.id,
         "shares_micro": i.shares,
@@ -196,8 +222,8 @@ def _intent_changing(i: IntentState) -> Row:
         "limit_price_micro": i.limit_price,
         "due_at": i.due_at,
         "give_up_at": i.give_up_at,
-        "state": i.state,
-        "reason": i.reason,
+        "state": i.state.value,
+        "reason": i.reason.value if i.reason else None,
         "filled_shares_micro": i.filled_shares,
         "attempts": i.attempts,
         "share_cap_micro": i.share_cap,
@@ -205,6 +231,6 @@ def _intent_changing(i: IntentState) -> Row:
     }
 
 
-def intent_update(i: IntentState) -> Update:
+def intent_update(i: Order) -> Update:
     """What changes of an intent while it is worked on."""
     return Update("intents", _intent_changing(i))

@@ -12,10 +12,12 @@ import msgspec
 
 from pilotfish.core import events as ev
 from pilotfish.core import lateness
+from pilotfish.core.bookkeeping import Bookkeeping
 from pilotfish.core.copying import Copying
 from pilotfish.core.dedupe import Sighting
 from pilotfish.core.desk import Desk
 from pilotfish.core.effects import (
+    Answered,
     CheckChain,
     Effect,
     Insert,
@@ -27,12 +29,16 @@ from pilotfish.core.effects import (
     trade_row,
     trade_update,
 )
-from pilotfish.core.execution import Execution
+from pilotfish.core.exits import Exits
 from pilotfish.core.holdings import Holding
 from pilotfish.core.leading import Leading
-from pilotfish.core.reasons import Reason
-from pilotfish.core.reorgs import given_up_at
+from pilotfish.core.orders import CancelOrder, PlaceOrder
+from pilotfish.core.paper import Paper
+from pilotfish.core.patience import given_up_at
+from pilotfish.core.reasons import Outcome, Reason
+from pilotfish.core.reorgs import Reorgs
 from pilotfish.core.settings import TriggerMode
+from pilotfish.core.settlement import Settlement
 from pilotfish.core.state import Leader, State
 from pilotfish.core.timers import (
     ApiOverdue,
@@ -46,18 +52,30 @@ from pilotfish.core.timers import (
 )
 from pilotfish.core.trade import LeaderFill, Source, Trade
 from pilotfish.core.units import SECOND
+from pilotfish.core.valuing import Valuing
 
 FORGET_AFTER = 8 * 86_400 * SECOND
 """How long identities are kept in memory; above the longest warm start."""
 
 
 class Engine:
-    """Holds the state of one run. The first event is :class:`~pilotfish.core.events.Restored`."""
+    """Holds the state of one run. The first event is :class:`~pilotfish.core.events.Restored`.
 
-    def __init__(self) -> None:
+    Orders are filled by the paper venue; with ``paper=False`` by whoever takes ``PlaceOrder`` and ``CancelOrder`` from
+    the effects and answers with ``OrderFilled`` and ``OrderEnded``.
+    """
+
+    def __init__(self, *, paper: bool = True) -> None:
         self.state = State()
-        self.copying = Copying(self.state)
-        self.execution = Execution(self.state)
+        self.at = 0
+        """The instant of the last event (µs); time never goes back."""
+        self.bookkeeping = Bookkeeping(self.state, self._execute)
+        self.paper = Paper(self.state.memory, self.state.markets, self._say, self._told) if paper else None
+        self.exits = Exits(self.state, self.bookkeeping)
+        self.copying = Copying(self.state, self.bookkeeping)
+        self.reorgs = Reorgs(self.state, self.bookkeeping)
+        self.settlement = Settlement(self.state, self.bookkeeping)
+        self.valuing = Valuing(self.state, self.exits)
         self.leading = Leading(self.state, self.copying)
         self._last_forget = 0
         self._watched: dict[int, tuple[Trade, SetTimer]] = {}
@@ -82,6 +100,8 @@ class Engine:
             ev.MarketMissing: self._no_market,
             ev.BookSeen: self._book,
             ev.BookMissing: self._no_book,
+            ev.OrderFilled: self.bookkeeping.filled,
+            ev.OrderEnded: self.bookkeeping.ended,
             ev.HealthChanged: self._health,
             ev.TimerFired: self._timer,
             ev.Tick: self._tick,
@@ -89,9 +109,24 @@ class Engine:
 
     def apply(self, event: ev.Event) -> list[Effect]:
         """Apply one event; the returned effects belong into one commit, in this order."""
+        assert event.at >= self.at, f"time goes back from {self.at} to {event.at}"
+        self.at = event.at
         self._handlers[type(event)](event)
         out, self.state.out = self.state.out, []
         return out
+
+    def _say(self, effect: Effect) -> None:
+        self.state.out.append(effect)
+
+    def _execute(self, what: PlaceOrder | CancelOrder, at: int) -> None:
+        if self.paper is not None:
+            if isinstance(what, PlaceOrder):
+                self.paper.place(what, at)
+            else:
+                self.paper.cancel(what, at)
+
+    def _told(self, event: ev.OrderFilled | ev.OrderEnded) -> None:
+        self._handlers[type(event)](event)
 
     # -- life cycle --------------------------------------------------------------------------------------------
 
@@ -115,11 +150,12 @@ class Engine:
                 s.memory.take(portfolio.name, token_id, side, price, shares)
         for portfolio in e.portfolios:
             desk = s.desks[portfolio.name]
-            self.execution.restore(desk, portfolio.intents, trades, e.at)
-            self.execution.remember(desk, portfolio.recent)
+            for order in portfolio.intents:
+                self.bookkeeping.resume(desk, order, trades.get(order.trade_id), e.at)
             for trade_id in portfolio.spent_on:
                 if trade_id in trades:
                     self.copying.note_order(desk, trades[trade_id])
+        self.reorgs.restore(trades, [(s.desks[p.name], p.recent) for p in e.portfolios])
         self._resuming = [(p.name, p.pending, trades) for p in e.portfolios if p.pending]
         for trade in e.trades:
             self._watch(trade, e.at)
@@ -129,7 +165,9 @@ class Engine:
         """Every open timer, worked out of the state: what ends each wait, none before ``at`` (µs)."""
         leaders = self.state.leaders.values()
         return [
-            *self.execution.open_timers(at),
+            *(self.paper.timers(at) if self.paper is not None else ()),
+            *self.reorgs.timers(at),
+            *self.exits.open_timers(at),
             *self.copying.open_timers(at),
             *(SetTimer(HoldingsAgain(x.wallet), max(at, x.recheck_at)) for x in leaders if x.recheck_at is not None),
             *(SetTimer(timer.timer, max(at, timer.at)) for _, timer in self._watched.values()),
@@ -153,13 +191,15 @@ class Engine:
 
     def _portfolio(self, e: ev.PortfolioAdded) -> None:
         self._add_desk(e.state)
-        self.execution.value(e.at)
+        self.valuing.value(e.at)
 
     def _archive(self, e: ev.PortfolioArchived) -> None:
         desk = self.state.desks.get(e.portfolio)
         if desk is not None:
             self.copying.close_all(desk, Reason.SKIP_PAUSED, e.at)
-            self.execution.archive(desk)
+            for order in list(desk.intents.values()):
+                self.bookkeeping.cancel(desk, order, Outcome.CANCELLED_ARCHIVED, e.at)
+            self.state.memory.forget(desk.name)
             del self.state.desks[e.portfolio]
 
     def _follows(self, e: ev.FollowsChanged) -> None:
@@ -169,9 +209,12 @@ class Engine:
             self.copying.wake_all(e.at)
 
     def _close(self, e: ev.CloseAsked) -> None:
+        begun = 0
         desk = self.state.desks.get(e.portfolio)
         if desk is not None:
-            self.execution.exits.close(desk, e.leader, e.token_id, e.at)
+            begun = self.exits.close(desk, e.leader, e.token_id, e.at)
+        if e.command is not None:
+            self._say(Answered(e.command, f"{begun} exits begun"))
 
     def _followed(self, e: ev.LeaderFollowed) -> None:
         s = self.state
@@ -236,6 +279,7 @@ class Engine:
         for name, desk in self.state.desks.items():
             if e.portfolio in (None, name):
                 self.copying.close_all(desk, Reason.SKIP_RESET, e.at)
+                self.bookkeeping.forget(desk, e.at)
                 desk.wipe()
                 self.state.memory.forget(name)
                 self.state.out.append(WipePaper(name))
@@ -247,7 +291,9 @@ class Engine:
                 self.state.out.append(
                     Upsert("portfolios", {"name": name, "bankroll_micro": desk.bankroll, "reset_at": e.at})
                 )
-        self.execution.value(e.at)
+        self.valuing.value(e.at)
+        if e.command is not None:
+            self._say(Answered(e.command, "done"))
 
     # -- observations ------------------------------------------------------------------------------------------
 
@@ -294,7 +340,7 @@ class Engine:
             if trade.moves_holding:
                 touched += self.leading.holding(trade.leader, trade.token_id).add_trade(trade)
                 self.leading.write_holding(trade.leader, trade.token_id, trade.signed_shares, at)
-            self.execution.revive(trade, at)
+            self.reorgs.revive(trade, at)
         self.leading.settle_holding(trade, at)
         for changed in _unique([trade, *touched]):
             self.state.out.append(trade_update(changed))
@@ -383,7 +429,7 @@ class Engine:
             self.leading.write_holding(trade.leader, trade.token_id, -trade.signed_shares, at)
         for changed in _unique([trade, *touched]):
             self.state.out.append(trade_update(changed))
-        self.execution.orphan(trade, at)
+        self.reorgs.retract(trade, at)
         self.state.out.append(SetTimer(ReorgOver(trade.id), given_up_at(trade, self.state.started_at)))
 
     # -- answers and time --------------------------------------------------------------------------------------
@@ -423,8 +469,13 @@ class Engine:
                     desk.name_market(position, market)
                     self.state.out.append(Upsert("positions", position_row(name, position)))
         if market.payout is not None:
-            self.execution.settle(market, e.at)
+            self._settle(market, e.at)
         self.copying.wake(Waited.MARKET, market.token_id, e.at)
+
+    def _settle(self, market: ev.Market, at: int) -> None:
+        if self.paper is not None:
+            self.paper.drop(market.token_id)
+        self.settlement.settle(market, at)
 
     def _no_market(self, e: ev.MarketMissing) -> None:
         self.copying.failed(Waited.MARKET, e.token_id, e.at)
@@ -437,7 +488,12 @@ class Engine:
         if known is not None and known.requested_at > book.requested_at:
             return None
         self.state.books[book.token_id] = book
-        self.execution.on_book(book, e.at)
+        last_fill = self.state.ids["fill"]
+        if self.paper is not None:
+            self.paper.on_book(book, e.at)
+        self.valuing.mark(book, e.at)
+        if self.state.ids["fill"] != last_fill:
+            self.valuing.value(e.at)
         return self.copying.wake(Waited.BOOK, book.token_id, e.at)
 
     def _no_book(self, e: ev.BookMissing) -> None:
@@ -445,7 +501,8 @@ class Engine:
 
     def _without_book(self, token_id: str, at: int, *, gone: bool = False) -> None:
         """No book, or one that cannot be: nothing is filled or valued; what waits for it tries again within bounds."""
-        self.execution.on_no_book(token_id, at)
+        if self.paper is not None:
+            self.paper.on_no_book(token_id, at)
         self.copying.failed(Waited.BOOK, token_id, at, final=gone)
 
     def _health(self, e: ev.HealthChanged) -> None:
@@ -462,18 +519,19 @@ class Engine:
 
     def _timer(self, e: ev.TimerFired) -> None:
         match e.timer:
-            case OrderDue(name, intent_id):
-                self.execution.due(name, intent_id)
+            case OrderDue(order_id):
+                if self.paper is not None:
+                    self.paper.due(order_id, e.at)
             case LookAgain(what, token_id):
                 self.copying.retry(what, token_id, e.at)
             case ReorgOver(trade_id):
                 self.copying.give_up_reorg(trade_id, e.at)
-                self.execution.give_up_reorg(trade_id)
+                self.reorgs.give_up(trade_id, e.at)
             case HoldingsAgain(wallet):
                 self.leading.recheck(wallet)
             case RuleAgain(name, wallet, token_id):
                 if name in self.state.desks:
-                    self.execution.exits.look_again(self.state.desks[name], (wallet, token_id))
+                    self.exits.look_again(self.state.desks[name], (wallet, token_id))
             case ApiOverdue(trade_id):
                 trade, _ = self._watched.pop(trade_id, (None, None))
                 if trade is not None and trade.first_seen_by_api_at is None:
@@ -492,7 +550,7 @@ class Engine:
             s.out.append(CheckChain(f"no log of transaction {trade.tx_hash}, which the API shows"))
 
     def _tick(self, e: ev.Tick) -> None:
-        self.execution.value(e.at)
+        self.valuing.value(e.at)
         for name, pending, trades in self._resuming:
             self.copying.restore(self.state.desks[name], pending, trades, e.at)
         self._resuming = []

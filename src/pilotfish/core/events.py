@@ -9,6 +9,7 @@ import msgspec
 from pilotfish.core.book import Book
 from pilotfish.core.fees import NO_FEE, FeeSchedule
 from pilotfish.core.ledger import Position
+from pilotfish.core.orders import Execution, How, Order
 from pilotfish.core.settings import Globals, Policy
 from pilotfish.core.timers import Timer
 from pilotfish.core.trade import LeaderFill, Side, Source, Trade
@@ -33,38 +34,6 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
     end_at: int | None = None
     payout: int | None = None
     fetched_at: int = 0
-
-
-class IntentState(msgspec.Struct, kw_only=True):
-    """An intent: what to buy or sell, within which limit, and how far it got."""
-
-    id: int
-    decision_id: int
-    trade_id: int
-    portfolio: str
-    leader: str
-    token_id: str
-    condition_id: str
-    side: str
-    shares: int
-    budget: int
-    limit_price: int
-    leader_price: int
-    traded_at: int
-    created_at: int
-    due_at: int
-    give_up_at: int
-    state: str = "pending"
-    reason: str | None = None
-    filled_shares: int = 0
-    attempts: int = 0
-    share_cap: int = 0
-    dust: int = 0
-    """Shares written off with it: what was left of the position was too little to sell."""
-    recheck: bool = False
-    leader_usdc: int = 0
-    leader_shares: int = 0
-    """The exact amounts of the leader's fill, for limits; 0 where no trade of theirs is behind it."""
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -120,13 +89,13 @@ class PortfolioState(msgspec.Struct, frozen=True, kw_only=True):
     cash: int
     policy: Policy
     positions: tuple[Position, ...] = ()
-    intents: tuple[IntentState, ...] = ()
+    intents: tuple[Order, ...] = ()
     pending: tuple[PendingDecision, ...] = ()
     spent_on: tuple[int, ...] = ()
     spent_day: int = 0
     spent_today: int = 0
     buys: tuple[tuple[str, int], ...] = ()
-    recent: tuple[tuple[IntentState, tuple[int, ...]], ...] = ()
+    recent: tuple[tuple[Order, tuple[int, ...]], ...] = ()
     follows: tuple[str, ...] | None = None
     saved: tuple[tuple[str, str, int], ...] = ()
     day_equity: int | None = None
@@ -217,17 +186,21 @@ class PortfolioArchived(_Event, frozen=True, kw_only=True, tag=True):
 
 
 class CloseAsked(_Event, frozen=True, kw_only=True, tag=True):
-    """A person wants positions sold: of a portfolio, and of one leader and token if named."""
+    """A person wants positions sold: of a portfolio, and of one leader and token if named. ``command``: the request to
+    answer, if there is one."""
 
     portfolio: str
     leader: str | None = None
     token_id: str | None = None
+    command: int | None = None
 
 
 class PaperReset(_Event, frozen=True, kw_only=True, tag=True):
-    """Positions, intents, fills and ledger of a portfolio (``None`` = all) were wiped; cash is the bankroll again."""
+    """Positions, intents, fills and ledger of a portfolio (``None`` = all) were wiped; cash is the bankroll again.
+    ``command``: the request to answer, if there is one."""
 
     portfolio: str | None = None
+    command: int | None = None
 
 
 class ChainFillSeen(_Event, frozen=True, kw_only=True, tag=True):
@@ -285,6 +258,23 @@ class BookMissing(_Event, frozen=True, kw_only=True, tag=True):
     gone: bool = False
 
 
+class OrderFilled(_Event, frozen=True, kw_only=True, tag=True):
+    """A part of an order, or all of it, was filled. ``number`` counts the order's fills from 1."""
+
+    order_id: int
+    number: int
+    execution: Execution
+
+
+class OrderEnded(_Event, frozen=True, kw_only=True, tag=True):
+    """An order is over. ``attempts`` and ``due_at``: how many books were missing, and when it was last to be tried."""
+
+    order_id: int
+    how: How
+    attempts: int = 0
+    due_at: int | None = None
+
+
 class HealthChanged(_Event, frozen=True, kw_only=True, tag=True):
     """A source became healthy or ill."""
 
@@ -322,6 +312,8 @@ Event: TypeAlias = (
     | MarketMissing
     | BookSeen
     | BookMissing
+    | OrderFilled
+    | OrderEnded
     | HealthChanged
     | TimerFired
     | Tick

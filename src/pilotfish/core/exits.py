@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from pilotfish.core import ledger, sizing
+from pilotfish.core.bookkeeping import Bookkeeping
 from pilotfish.core.copying import draw
 from pilotfish.core.desk import Desk, DeskKey
-from pilotfish.core.effects import Insert, NeedBook, SetTimer, decision_row, intent_row, intent_update
-from pilotfish.core.events import IntentState
+from pilotfish.core.effects import Insert, NeedBook, SetTimer, decision_row
 from pilotfish.core.ledger import Position
+from pilotfish.core.orders import Order
 from pilotfish.core.policy import Check, Verdict
 from pilotfish.core.reasons import Reason
 from pilotfish.core.settings import Policy
 from pilotfish.core.state import State
-from pilotfish.core.timers import OrderDue, RuleAgain
+from pilotfish.core.timers import RuleAgain
+from pilotfish.core.trade import Side
 from pilotfish.core.units import BPS, MICRO, SECOND
 
 
 class Exits:
     """Watches marks; writes a decision with its trace and an intent for each exit."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, bookkeeping: Bookkeeping) -> None:
         self.state = state
+        self.bookkeeping = bookkeeping
 
     def look(self, desk: Desk, position: Position, at: int) -> None:
         """Apply the portfolio's rules to a position that has just been valued. A rule fires at its second look, some
@@ -40,7 +43,7 @@ class Exits:
                 self.state.out.append(SetTimer(RuleAgain(desk.name, *key), armed[1]))
         if at >= armed[1]:
             del desk.armed[key]
-            self._exit(desk, position, name, reason, check, at)
+            self.bookkeeping.open(desk, self._order(desk, position, name, reason, check, at), at)
         return None
 
     def look_again(self, desk: Desk, key: DeskKey) -> None:
@@ -60,7 +63,7 @@ class Exits:
         """The rule whose limit the position's value has passed, if any."""
         if policy.paused or position.cost <= 0 or position.mark_price is None or position.unmarked_since is not None:
             return None
-        if desk.open_intents((position.leader, position.token_id), "SELL"):
+        if desk.open_intents((position.leader, position.token_id), Side.SELL):
             return None
         change = (ledger.value_of(position) - position.cost) * BPS // position.cost
         profit, loss = policy.take_profit_bps, policy.stop_loss_bps
@@ -70,24 +73,13 @@ class Exits:
             return "stop_loss", Reason.EXIT_STOP_LOSS, Check("value_over_cost_bps", change, -loss, True)
         return None
 
-    # -- what is too little to sell ----------------------------------------------------------------------------
-
-    def write_off(self, desk: Desk, position: Position, intent: IntentState, at: int) -> None:
-        """Close what a SELL left of a position, with an entry of its own."""
-        intent.dust = position.shares
-        entries = ledger.write_off(position, at)
-        of = {"leader": position.leader, "token_id": position.token_id}
-        self.state.book_cash(desk, entries, at=at, fill_id=None, **of)
-        self.state.put_position(desk, position)
-
     def _sweep(self, desk: Desk, position: Position, at: int) -> None:
         """Close a position that is dust and that nothing is about to sell."""
         check = Check("held_shares_micro", position.shares, ledger.DUST_SHARES, True)
-        intent = self._exit(desk, position, "dust", Reason.EXIT_DUST, check, at)
-        desk.intents.pop(intent.id)
-        self.write_off(desk, position, intent, at)
-        intent.state = "filled"
-        self.state.out.append(intent_update(intent))
+        order = self._order(desk, position, "dust", Reason.EXIT_DUST, check, at)
+        order.held = True
+        self.bookkeeping.note(desk, order)
+        self.bookkeeping.write_off(desk, position, order, at)
 
     def close(self, desk: Desk, leader: str | None, token_id: str | None, at: int) -> int:
         """Sell what a person asked to sell; returns how many positions that is."""
@@ -98,10 +90,11 @@ class Exits:
         ]
         for position in chosen:
             check = Check("held_shares_micro", position.shares, 1, True)
-            self._exit(desk, position, "close", Reason.EXIT_BY_HAND, check, at)
+            self.bookkeeping.open(desk, self._order(desk, position, "close", Reason.EXIT_BY_HAND, check, at), at)
         return len(chosen)
 
-    def _exit(self, desk: Desk, position: Position, rule: str, reason: Reason, check: Check, at: int) -> IntentState:
+    def _order(self, desk: Desk, position: Position, rule: str, reason: Reason, check: Check, at: int) -> Order:
+        """The order of an exit of our own, after its decision was written."""
         state, policy = self.state, desk.policy.of(position.leader)
         key = (position.leader, position.token_id)
         number = state.next_id("decision")
@@ -120,7 +113,7 @@ class Exits:
         state.out.append(Insert("decisions", {**decision_row(number, verdict, at), **of}))
         latency = sizing.latency_ms(policy, draw(desk.name, rule, position.token_id, number))
         due = at + latency * 1000 + (market.delay_ms * 1000 if market else 0)
-        intent = IntentState(
+        return Order(
             id=state.next_id("intent"),
             decision_id=number,
             trade_id=0,
@@ -128,7 +121,7 @@ class Exits:
             leader=position.leader,
             token_id=position.token_id,
             condition_id=position.condition_id,
-            side="SELL",
+            side=Side.SELL,
             shares=desk.held(key),
             budget=0,
             limit_price=limit,
@@ -138,8 +131,3 @@ class Exits:
             due_at=due,
             give_up_at=due + policy.sell_retry_sec * SECOND,
         )
-        desk.intents[intent.id] = intent
-        state.out.append(Insert("intents", intent_row(intent)))
-        if reason is not Reason.EXIT_DUST:
-            state.out.append(SetTimer(OrderDue(desk.name, intent.id), due))
-        return intent

@@ -16,23 +16,17 @@ from pilotfish.core.units import MICRO, ceil_div, cost_of, proceeds_of
 
 @dataclass(frozen=True, slots=True)
 class PaperFill:
-    """What was taken. ``usdc`` is paid (BUY) or received (SELL), without ``fee``.
-
-    ``delay_cost`` is leader's price → mid at our order, ``spread_cost`` mid → our average; positive = it cost us.
-    The two add up to the difference between our price and the leader's on these shares.
-    """
+    """What was taken. ``usdc`` is paid (BUY) or received (SELL), without ``fee``; ``mid2`` is twice the mid then."""
 
     takes: tuple[Take, ...]
     shares: int
     usdc: int
     fee: int
-    delay_cost: int
-    spread_cost: int
     mid2: int
 
 
 def simulate_buy(
-    book: Book, budget: int, limit: int, cash: int, fee: FeeSchedule, leader_price: int,
+    book: Book, budget: int, limit: int, cash: int, fee: FeeSchedule,
     memory: LiquidityMemory, who: str, most_shares: int = 0,
 ) -> PaperFill | None:  # fmt: skip
     """Spend at most ``budget`` within ``limit``, never more than ``cash`` with the fee, and buy at most
@@ -43,7 +37,7 @@ def simulate_buy(
     if not takes:
         return None
     usdc = sum(cost_of(t.shares, t.price) for t in takes)
-    return _fill(Side.BUY, takes, usdc, taker_fee(takes, fee), book, leader_price)
+    return _fill(takes, usdc, taker_fee(takes, fee), book)
 
 
 def _total(takes: Sequence[Take], fee: FeeSchedule) -> int:
@@ -70,21 +64,20 @@ def _affordable(takes: list[Take], cash: int, fee: FeeSchedule, step: int) -> li
 
 
 def simulate_sell(
-    book: Book, shares: int, limit: int, fee: FeeSchedule, leader_price: int, memory: LiquidityMemory, who: str
+    book: Book, shares: int, limit: int, fee: FeeSchedule, memory: LiquidityMemory, who: str
 ) -> PaperFill | None:
     """Sell at most ``shares`` within ``limit``; ``None`` = nothing."""
     takes = walk_sell(book, shares, limit, memory, who)
     if not takes:
         return None
     usdc = sum(proceeds_of(t.shares, t.price) for t in takes)
-    return _fill(Side.SELL, takes, usdc, min(usdc, taker_fee(takes, fee)), book, leader_price)
+    return _fill(takes, usdc, min(usdc, taker_fee(takes, fee)), book)
 
 
-def _fill(side: Side, takes: list[Take], usdc: int, fee: int, book: Book, leader_price: int) -> PaperFill:
+def _fill(takes: list[Take], usdc: int, fee: int, book: Book) -> PaperFill:
     shares = sum(t.shares for t in takes)
     mid2 = book.mid2 or 2 * takes[0].price
-    delay, spread = costs(side, shares, usdc, mid2, leader_price)
-    return PaperFill(tuple(takes), shares, usdc, fee, delay, spread, mid2)
+    return PaperFill(tuple(takes), shares, usdc, fee, mid2)
 
 
 def costs(side: Side, shares: int, usdc: int, mid2: int, leader_price: int) -> tuple[int, int]:

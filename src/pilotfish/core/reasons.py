@@ -120,6 +120,8 @@ class Outcome(StrEnum):
     CANCELLED_NO_CASH = "CANCELLED_NO_CASH"
     CANCELLED_RESOLVED = "CANCELLED_RESOLVED"
     CANCELLED_ARCHIVED = "CANCELLED_ARCHIVED"
+    CANCELLED_NOTHING_LEFT = "CANCELLED_NOTHING_LEFT"
+    FAILED_REJECTED = "FAILED_REJECTED"
     FAILED_NO_BOOK = "FAILED_NO_BOOK"
     FAILED_LIMIT = "FAILED_LIMIT"
 
@@ -132,6 +134,8 @@ OUTCOMES: dict[Outcome, str] = {
     Outcome.CANCELLED_NO_CASH: "The cash was gone when the order reached the book.",
     Outcome.CANCELLED_RESOLVED: "The market was resolved first.",
     Outcome.CANCELLED_ARCHIVED: "The portfolio was archived.",
+    Outcome.CANCELLED_NOTHING_LEFT: "What was left of the position was too little to sell, and was written off.",
+    Outcome.FAILED_REJECTED: "Whoever executes orders refused it.",
     Outcome.FAILED_NO_BOOK: "No order book could be had until the time was over.",
     Outcome.FAILED_LIMIT: "Nobody bid within the limit until the time was over; what is left is still held.",
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from pilotfish.core.settings import Policy
 from pilotfish.core.trade import Trade
 from pilotfish.core.units import BPS, MICRO, PPM, ceil_div
@@ -85,6 +87,21 @@ def their_price(leader_usdc: int, leader_shares: int, *, up: bool = False) -> in
     if abs(value - leader_shares * whole) <= 2 * MICRO:
         return whole
     return ceil_div(value, leader_shares) if up else value // leader_shares
+
+
+class Slack(msgspec.Struct, frozen=True, kw_only=True):
+    """How far below a leader's fill of ``usdc`` for ``shares`` an exit may go: the larger of basis points and ticks.
+    ``tick`` is the finest that was known when the limit was worked out."""
+
+    usdc: int
+    shares: int
+    bps: int
+    ticks: int
+    tick: int
+
+    def limit(self, tick: int) -> int:
+        """The lowest price to take where prices have this tick."""
+        return sell_limit(self.usdc, self.shares, self.bps, tick, self.ticks)
 
 
 def buy_limit(leader_usdc: int, leader_shares: int, worse_bps: int, tick: int, worse_ticks: int = 0) -> int:

@@ -24,8 +24,7 @@ class Waited(StrEnum):
 class OrderDue(msgspec.Struct, frozen=True, tag=True):
     """An order reaches the book, or is tried again."""
 
-    portfolio: str
-    intent_id: int
+    order_id: int
 
 
 class LookAgain(msgspec.Struct, frozen=True, tag=True):

@@ -8,13 +8,14 @@ from typing import Any
 from sqlalchemy import Connection, Table, and_, func, or_, select
 
 from pilotfish.core.events import (
-    IntentState,
     LeaderFollowed,
     PendingDecision,
     PortfolioState,
     Restored,
 )
 from pilotfish.core.ledger import Position
+from pilotfish.core.orders import Order, OrderState
+from pilotfish.core.reasons import Outcome
 from pilotfish.core.settings import Globals, Policy
 from pilotfish.core.trade import Side, Source, Trade, TradeClass, exit_without_trade
 from pilotfish.core.units import SECOND
@@ -195,7 +196,7 @@ def _day_equity(c: Connection, name: str, begin: int) -> int | None:
     return before if before is not None else c.execute(mine.where(e.c.at >= begin).order_by(e.c.at)).scalar()
 
 
-def _recent(c: Connection, name: str, since: int) -> tuple[tuple[IntentState, tuple[int, ...]], ...]:
+def _recent(c: Connection, name: str, since: int) -> tuple[tuple[Order, tuple[int, ...]], ...]:
     fills: dict[int, list[int]] = {}
     for r in c.execute(
         select(t.fills.c.id, t.fills.c.intent_id)
@@ -252,8 +253,8 @@ def _position(r: Any) -> Position:
     )
 
 
-def _intent(r: Any) -> IntentState:
-    return IntentState(
+def _intent(r: Any) -> Order:
+    return Order(
         id=r.id,
         decision_id=r.decision_id,
         trade_id=r.trade_id,
@@ -261,7 +262,7 @@ def _intent(r: Any) -> IntentState:
         leader=r.leader,
         token_id=r.token_id,
         condition_id=r.condition_id,
-        side=r.side,
+        side=Side(r.side),
         shares=r.shares_micro,
         budget=r.budget_micro,
         limit_price=r.limit_price_micro,
@@ -270,8 +271,8 @@ def _intent(r: Any) -> IntentState:
         created_at=r.created_at,
         due_at=r.due_at,
         give_up_at=r.give_up_at,
-        state=r.state,
-        reason=r.reason,
+        state=OrderState(r.state),
+        reason=Outcome(r.reason) if r.reason else None,
         filled_shares=r.filled_shares_micro,
         attempts=r.attempts,
         share_cap=r.share_cap_micro,

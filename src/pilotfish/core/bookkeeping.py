@@ -1,0 +1,261 @@
+"""Orders and what became of them, booked: the portfolio's side. It places and cancels orders and books the fills that
+it is told of; of books and of how orders are filled it knows nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pilotfish.core import fills, lateness, ledger
+from pilotfish.core.desk import Desk
+from pilotfish.core.effects import Insert, Refused, Row, intent_row, intent_update
+from pilotfish.core.events import OrderEnded, OrderFilled
+from pilotfish.core.orders import CancelOrder, How, Order, OrderState, PlaceOrder
+from pilotfish.core.policy import UNKNOWN_TICK
+from pilotfish.core.reasons import Outcome
+from pilotfish.core.sizing import FINEST, Slack
+from pilotfish.core.state import State
+from pilotfish.core.trade import Side, Trade, TradeClass
+from pilotfish.core.units import MICRO, SECOND, price_of
+
+ENDS: dict[How, tuple[OrderState, Outcome | None]] = {
+    How.FILLED: (OrderState.FILLED, None),
+    How.PARTIAL: (OrderState.PARTIAL, None),
+    How.UNFILLED: (OrderState.CANCELLED, Outcome.UNFILLED_PRICE),
+    How.NO_CASH: (OrderState.CANCELLED, Outcome.CANCELLED_NO_CASH),
+    How.NO_BOOK: (OrderState.FAILED, Outcome.FAILED_NO_BOOK),
+    How.LIMIT: (OrderState.FAILED, Outcome.FAILED_LIMIT),
+    How.CANCELLED: (OrderState.CANCELLED, None),
+    How.REJECTED: (OrderState.FAILED, Outcome.FAILED_REJECTED),
+}
+"""What an end means in the books."""
+
+
+class Bookkeeping:
+    """``execute`` hands an order, or its cancelling, to whoever fills orders."""
+
+    def __init__(self, state: State, execute: Callable[[PlaceOrder | CancelOrder, int], None]) -> None:
+        self.state = state
+        self._execute = execute
+        self.booked: Callable[[Desk, Order, int, int], None] = lambda desk, order, fill_id, at: None
+        """Told of every fill that was booked; reorgs remember it."""
+
+    # -- placing -----------------------------------------------------------------------------------------------
+
+    def open(self, desk: Desk, order: Order, at: int) -> None:
+        """A new order: write it and send it out."""
+        self.note(desk, order)
+        self._place(desk, order, at)
+
+    def note(self, desk: Desk, order: Order) -> None:
+        """Write a new order."""
+        desk.intents[order.id] = order
+        self.state.out.append(Insert("intents", intent_row(order)))
+
+    def resume(self, desk: Desk, order: Order, trade: Trade | None, at: int) -> None:
+        """An order that was open when the run before ended is decided anew: never filled blindly, never lost."""
+        desk.intents[order.id] = order
+        policy = desk.policy.of(order.leader)
+        if trade is not None:
+            order.leader_usdc, order.leader_shares = trade.usdc, trade.shares
+            order.held = not trade.active
+        if order.side is Side.SELL:
+            order.give_up_at = max(order.give_up_at, at + policy.sell_retry_sec * SECOND)
+        elif lateness.classify(order.traded_at, at, policy.max_live_lag_sec) is TradeClass.CATCH_UP:
+            if lateness.too_old(order.traded_at, at, policy) and not order.held:
+                self._finish(desk, order, OrderState.CANCELLED, Outcome.CANCELLED_TOO_OLD)
+                return
+            usdc, shares = order.leader_usdc, order.leader_shares
+            if not shares:
+                usdc, shares = order.leader_price, MICRO
+            order.limit_price = min(order.limit_price, lateness.catch_up_limit(usdc, shares, policy, FINEST))
+        if not order.held:
+            self._place(desk, order, at)
+
+    def _place(self, desk: Desk, order: Order, at: int) -> None:
+        buy = order.side is Side.BUY
+        order.placed = order.budget
+        placed = PlaceOrder(
+            order_id=order.id,
+            account=desk.name,
+            token_id=order.token_id,
+            side=order.side,
+            shares=order.share_cap if buy else order.shares - order.filled_shares,
+            budget=order.budget,
+            spend=desk.spendable(order) if buy else 0,
+            limit=order.limit_price,
+            slack=None if buy else self._slack(desk, order),
+            due_at=order.due_at,
+            give_up_at=order.give_up_at,
+            retry_us=desk.policy.retry_interval_ms * 1000,
+            attempts=desk.policy.book_attempts,
+            fills=order.fills,
+        )
+        self._say(placed, at)
+
+    def _slack(self, desk: Desk, order: Order) -> Slack | None:
+        if not order.leader_shares:
+            return None
+        policy, market = desk.policy.of(order.leader), self.state.markets.get(order.token_id)
+        return Slack(
+            usdc=order.leader_usdc,
+            shares=order.leader_shares,
+            bps=policy.sell_max_slippage_bps,
+            ticks=policy.sell_max_slippage_ticks,
+            tick=market.tick if market is not None else UNKNOWN_TICK,
+        )
+
+    def _say(self, what: PlaceOrder | CancelOrder, at: int) -> None:
+        self.state.out.append(what)
+        self._execute(what, at)
+
+    # -- changing ----------------------------------------------------------------------------------------------
+
+    def change(self, desk: Desk, order: Order, at: int) -> None:
+        """An order's size was changed while it is out: it is sent anew."""
+        self.state.out.append(intent_update(order))
+        if not order.held:
+            self._place(desk, order, at)
+
+    def cancel(self, desk: Desk, order: Order, why: Outcome, at: int) -> None:
+        """Take an order back; it ends once whoever has it says so."""
+        if order.ending is not None:
+            return
+        if order.held:
+            state, reason = (OrderState.FILLED, None) if order.dust else (OrderState.CANCELLED, why)
+            self._finish(desk, order, state, reason)
+        else:
+            order.ending = why
+            self._say(CancelOrder(order.id), at)
+
+    def hold(self, order: Order, at: int) -> None:
+        """A reorg took the leader's trade back: the order waits whether it stands again."""
+        if not order.held:
+            order.held = True
+            self._say(CancelOrder(order.id), at)
+
+    def release(self, desk: Desk, order: Order, at: int) -> None:
+        """The leader's trade stands again: the order goes out again."""
+        if order.held:
+            order.held = False
+            self._place(desk, order, at)
+
+    def forget(self, desk: Desk, at: int) -> None:
+        """A portfolio's paper state is wiped: take its orders back without writing what became of them."""
+        out = [order.id for order in desk.intents.values() if not order.held]
+        desk.intents.clear()
+        for number in out:
+            self._say(CancelOrder(number), at)
+
+    # -- what became of them -----------------------------------------------------------------------------------
+
+    def filled(self, e: OrderFilled) -> None:
+        """Book a fill. One that cannot be (of an unknown or ended order, told twice, beyond the order) is refused."""
+        desk, order = self._find(e.order_id)
+        why = "no open order has this number" if desk is None or order is None else _impossible(desk, order, e)
+        if desk is None or order is None or why:
+            if order is None or e.number > order.fills:
+                self.state.out.append(Refused("orders", f"fill of order {e.order_id}: {why}", repr(e)))
+            return
+        x = e.execution
+        market = self.state.markets.get(order.token_id)
+        position = desk.position(order.key, market)
+        move = ledger.buy if order.side is Side.BUY else ledger.sell
+        entries = move(position, x.shares, x.usdc, x.fee, e.at)
+        order.fills, order.filled_shares = e.number, order.filled_shares + x.shares
+        order.limit_price = x.limit
+        order.move(OrderState.WORKING)
+        self.state.out.append(intent_update(order))
+        order.spent += x.usdc
+        fill_id = self.state.next_id("fill")
+        self.state.out.append(Insert("fills", _fill_row(fill_id, order, e)))
+        self.state.book_cash(desk, entries, at=e.at, leader=order.leader, token_id=order.token_id, fill_id=fill_id)
+        self.state.put_position(desk, position)
+        self.booked(desk, order, fill_id, e.at)
+        if order.side is Side.SELL and position.shares and ledger.is_dust(position.shares, x.takes[-1].price):
+            self.write_off(desk, position, order, e.at)
+
+    def ended(self, e: OrderEnded) -> None:
+        """An order is over."""
+        desk, order = self._find(e.order_id)
+        if desk is None or order is None:
+            return
+        if order.held and e.how is How.CANCELLED and order.ending is None:
+            return
+        order.attempts, order.due_at = e.attempts, e.due_at if e.due_at is not None else order.due_at
+        state, reason = ENDS[e.how]
+        if e.how is How.CANCELLED:
+            state, reason = (OrderState.FILLED, None) if order.dust else (state, order.ending)
+        elif order.dust:
+            state, reason = OrderState.FILLED, None
+        elif state is OrderState.FAILED and order.filled_shares:
+            state = OrderState.PARTIAL
+        self._finish(desk, order, state, reason)
+
+    def _finish(self, desk: Desk, order: Order, state: OrderState, reason: Outcome | None) -> None:
+        order.move(state, reason)
+        desk.intents.pop(order.id, None)
+        if order.side is Side.BUY:
+            desk.unspend(order.created_at, max(0, order.budget - order.spent))
+        self.state.out.append(intent_update(order))
+
+    def _find(self, order_id: int) -> tuple[Desk | None, Order | None]:
+        for desk in self.state.desks.values():
+            if order_id in desk.intents:
+                return desk, desk.intents[order_id]
+        return None, None
+
+    # -- what is too little to sell ----------------------------------------------------------------------------
+
+    def write_off(self, desk: Desk, position: ledger.Position, order: Order, at: int) -> None:
+        """Close what a SELL left of a position, with an entry of its own; nothing is left to sell."""
+        order.dust = position.shares
+        entries = ledger.write_off(position, at)
+        self.state.book_cash(desk, entries, at=at, leader=position.leader, token_id=position.token_id, fill_id=None)
+        self.state.put_position(desk, position)
+        for other in desk.open_intents(order.key, Side.SELL):
+            self.cancel(desk, other, Outcome.CANCELLED_NOTHING_LEFT, at)
+
+
+def _impossible(desk: Desk, order: Order, e: OrderFilled) -> str:
+    """Why a fill cannot be; empty = it can."""
+    x = e.execution
+    if e.number != order.fills + 1:
+        return f"it is fill {e.number}, after {order.fills}"
+    if x.shares <= 0 or x.usdc < 0 or x.fee < 0 or not x.takes:
+        return "its amounts cannot be"
+    if order.side is Side.BUY:
+        if x.usdc > order.placed - order.spent:
+            return f"it costs {x.usdc}, and {order.placed - order.spent} is left to spend"
+        return f"it costs {x.usdc + x.fee}, and the cash is {desk.cash}" if x.usdc + x.fee > desk.cash else ""
+    position = desk.positions.get(order.key)
+    held = position.shares if position else 0
+    if x.shares > min(order.shares - order.filled_shares, held):
+        return f"it sells {x.shares} of {order.shares - order.filled_shares} ordered and {held} held"
+    return "its fee is more than it brings" if x.fee > x.usdc else ""
+
+
+def _fill_row(number: int, order: Order, e: OrderFilled) -> Row:
+    x = e.execution
+    delay, spread = fills.costs(order.side, x.shares, x.usdc, x.mid2, order.leader_price)
+    return {
+        "id": number,
+        "intent_id": order.id,
+        "portfolio": order.portfolio,
+        "leader": order.leader,
+        "token_id": order.token_id,
+        "side": order.side.value,
+        "shares_micro": x.shares,
+        "usdc_micro": x.usdc,
+        "price_micro": price_of(x.usdc, x.shares),
+        "fee_micro": x.fee,
+        "filled_at": e.at,
+        "levels": [[t.price, t.shares] for t in x.takes],
+        "delay_cost_micro": delay,
+        "spread_cost_micro": spread,
+        "leader_price_micro": order.leader_price,
+        "mid2_micro": x.mid2,
+        "fee_rate_ppm": x.schedule.rate_ppm,
+        "fee_half_exponent": x.schedule.half_exponent,
+        "status": "orphaned" if order.held else "ok",
+    }
