@@ -93,7 +93,7 @@ class Copying:
             verdict = self._decide(desk, key, item, at)
             if verdict.action == "wait":
                 self._write_wait(desk, item, verdict.reason, verdict.trace, at)
-                item.retry = None
+                item.reason, item.retry = verdict.reason, None
                 self._await(desk, key, item, verdict.reason, at)
                 return
             queue.popleft()

@@ -10,6 +10,7 @@ from pilotfish.core import ledger
 from pilotfish.core.events import Market, PortfolioState, SpentOrder
 from pilotfish.core.ledger import Position
 from pilotfish.core.orders import Order
+from pilotfish.core.reasons import Reason
 from pilotfish.core.settings import Policy
 from pilotfish.core.timers import Waited
 from pilotfish.core.trade import Side, Trade
@@ -30,6 +31,8 @@ class Waiting:
     book_attempts: int = 0
     market_attempts: int = 0
     written: bool = False
+    reason: Reason | None = None
+    """Why it was not final at the last look."""
     retry: tuple[Waited, int] | None = None
     """What it waits for and when (µs) that is looked at again, where time is what ends the wait."""
 
