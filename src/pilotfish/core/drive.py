@@ -1,0 +1,115 @@
+"""An engine in virtual time: tests, simulation, replay, backtest and measurements drive it with this, and nothing else.
+
+Events lie in a heap by their instant; timers that the engine sets become events; what it asks for is put to ``answer``,
+which stands for the world and returns events of now or later. No clock, no chance, no I/O.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+import msgspec
+
+from pilotfish.core.effects import CheckChain, Effect, NeedBook, NeedHoldings, NeedMarket, SetTimer
+from pilotfish.core.engine import Engine
+from pilotfish.core.events import (
+    BookMissing,
+    BookSeen,
+    Event,
+    HoldingsSnapshot,
+    MarketMissing,
+    MarketSeen,
+    TimerFired,
+)
+from pilotfish.core.timers import Timer
+
+Ask: TypeAlias = NeedBook | NeedMarket | NeedHoldings | CheckChain
+MOST_EVENTS = 10_000_000
+"""More events than this in one run are a loop without an end."""
+
+
+class Drive:
+    """``answer(ask, at)`` gives the events that answer; ``sink(event, effects)`` sees every event with what came of
+    it. Raises :class:`RuntimeError` after ``most`` events."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        answer: Callable[[Ask, int], Iterable[Event]],
+        sink: Callable[[Event, list[Effect]], None] | None = None,
+        *,
+        most: int = MOST_EVENTS,
+    ) -> None:
+        self.engine = engine
+        self.at = engine.at
+        self.events = 0
+        self.asks: dict[Ask, None] = {}
+        """What was asked for and is not answered yet."""
+        self.timers: dict[Timer, int] = {}
+        """Running timers -> how often each was set."""
+        self._answer = answer
+        self._sink = sink
+        self._most = most
+        self._heap: list[tuple[int, int, Event]] = []
+        self._pushed = 0
+
+    def push(self, event: Event) -> None:
+        """Let an event happen at its instant (now, if that is over)."""
+        self._pushed += 1
+        heapq.heappush(self._heap, (max(event.at, self.at), self._pushed, event))
+
+    def run(self, until: int) -> None:
+        """Apply everything up to and at ``until`` (µs), in order; then it is ``until``."""
+        while self._heap and self._heap[0][0] <= until:
+            self._step()
+        self.at = max(self.at, until)
+
+    def settle(self) -> None:
+        """Apply everything that there is, however late it is due."""
+        while self._heap:
+            self._step()
+
+    def _step(self) -> None:
+        at, _, event = heapq.heappop(self._heap)
+        self.at = max(self.at, at)
+        if event.at != self.at:
+            event = msgspec.structs.replace(event, at=self.at)
+        self._note(event)
+        effects = self.engine.apply(event)
+        self.events += 1
+        if self.events > self._most:
+            raise RuntimeError(f"more than {self._most} events: something goes on for ever, last {event}")
+        for effect in effects:
+            if isinstance(effect, SetTimer):
+                self.timers[effect.timer] = self.timers.get(effect.timer, 0) + 1
+                self.push(TimerFired(at=effect.at, timer=effect.timer))
+            elif isinstance(effect, Ask):
+                self.asks[effect] = None
+                for answer in self._answer(effect, self.at):
+                    self.push(answer)
+        if self._sink is not None:
+            self._sink(event, effects)
+
+    def _note(self, event: Event) -> None:
+        """Strike out the timer or the question that this event settles."""
+        match event:
+            case TimerFired(timer=timer):
+                left = self.timers.get(timer, 1) - 1
+                if left:
+                    self.timers[timer] = left
+                else:
+                    self.timers.pop(timer, None)
+            case BookSeen(book=book):
+                self.asks.pop(NeedBook(book.token_id), None)
+            case BookMissing(token_id=token):
+                self.asks.pop(NeedBook(token), None)
+            case MarketSeen(market=market):
+                self.asks.pop(NeedMarket(market.token_id), None)
+            case MarketMissing(token_id=token):
+                self.asks.pop(NeedMarket(token), None)
+            case HoldingsSnapshot(leader=leader, bootstrap=bootstrap):
+                self.asks.pop(NeedHoldings(leader, bootstrap), None)
+            case _:
+                pass
