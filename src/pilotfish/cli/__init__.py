@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish import __version__
 from pilotfish.app.logs import redact
-from pilotfish.cli import bench, demo, export, leaders, portfolio, report, run, settings, setup, sim, status
+from pilotfish.cli import bench, demo, export, leaders, portfolio, report, run, settings, setup, sim, simtest, status
 from pilotfish.core.problem import Problem
 
 app = typer.Typer(
@@ -37,6 +37,7 @@ app.add_typer(settings.app, name="settings", rich_help_panel=_CHANGE)
 app.add_typer(portfolio.app, name="portfolio", rich_help_panel=_CHANGE)
 app.command("reset", rich_help_panel=_CHANGE)(status.reset)
 app.command("sim", rich_help_panel=_TOOLS)(sim.sim)
+app.command("simtest", rich_help_panel=_TOOLS)(simtest.simtest)
 app.command("bench", rich_help_panel=_TOOLS)(bench.bench)
 
 

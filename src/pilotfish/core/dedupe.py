@@ -66,6 +66,10 @@ class TradeIndex:
         if trade.first_seen_by_polygon_at is not None and trade.active:
             entry.chain[_log_id(trade)] = trade
 
+    def knows(self, key: TradeKey) -> bool:
+        """True if a trade of this key is in the index."""
+        return key in self._keys
+
     def has(self, trade: Trade) -> bool:
         """True if this very occurrence is in the index."""
         entry = self._keys.get(trade.key)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
@@ -26,6 +26,7 @@ from pilotfish.core.events import (
 from pilotfish.core.timers import Timer
 
 Ask: TypeAlias = NeedBook | NeedMarket | NeedHoldings | CheckChain
+_T = TypeVar("_T")
 MOST_EVENTS = 10_000_000
 """More events than this in one run are a loop without an end."""
 
@@ -45,8 +46,8 @@ class Drive:
         self.engine = engine
         self.at = engine.at
         self.events = 0
-        self.asks: dict[Ask, None] = {}
-        """What was asked for and is not answered yet."""
+        self.asks: dict[Ask, int] = {}
+        """What was asked for and is not answered yet -> how often."""
         self.timers: dict[Timer, int] = {}
         """Running timers -> how often each was set."""
         self._answer = answer
@@ -59,6 +60,13 @@ class Drive:
         """Let an event happen at its instant (now, if that is over)."""
         self._pushed += 1
         heapq.heappush(self._heap, (max(event.at, self.at), self._pushed, event))
+
+    def ask(self, ask: Ask) -> None:
+        """Put a question to the world, as an effect of the engine would."""
+        if not isinstance(ask, CheckChain):
+            self.asks[ask] = self.asks.get(ask, 0) + 1
+        for answer in self._answer(ask, self.at):
+            self.push(answer)
 
     def run(self, until: int) -> None:
         """Apply everything up to and at ``until`` (µs), in order; then it is ``until``."""
@@ -86,9 +94,7 @@ class Drive:
                 self.timers[effect.timer] = self.timers.get(effect.timer, 0) + 1
                 self.push(TimerFired(at=effect.at, timer=effect.timer))
             elif isinstance(effect, Ask):
-                self.asks[effect] = None
-                for answer in self._answer(effect, self.at):
-                    self.push(answer)
+                self.ask(effect)
         if self._sink is not None:
             self._sink(event, effects)
 
@@ -96,20 +102,24 @@ class Drive:
         """Strike out the timer or the question that this event settles."""
         match event:
             case TimerFired(timer=timer):
-                left = self.timers.get(timer, 1) - 1
-                if left:
-                    self.timers[timer] = left
-                else:
-                    self.timers.pop(timer, None)
+                _less(self.timers, timer)
             case BookSeen(book=book):
-                self.asks.pop(NeedBook(book.token_id), None)
+                _less(self.asks, NeedBook(book.token_id))
             case BookMissing(token_id=token):
-                self.asks.pop(NeedBook(token), None)
+                _less(self.asks, NeedBook(token))
             case MarketSeen(market=market):
-                self.asks.pop(NeedMarket(market.token_id), None)
+                _less(self.asks, NeedMarket(market.token_id))
             case MarketMissing(token_id=token):
-                self.asks.pop(NeedMarket(token), None)
+                _less(self.asks, NeedMarket(token))
             case HoldingsSnapshot(leader=leader, bootstrap=bootstrap):
-                self.asks.pop(NeedHoldings(leader, bootstrap), None)
+                _less(self.asks, NeedHoldings(leader, bootstrap))
             case _:
                 pass
+
+
+def _less(counts: dict[_T, int], key: _T) -> None:
+    left = counts.get(key, 1) - 1
+    if left:
+        counts[key] = left
+    else:
+        counts.pop(key, None)

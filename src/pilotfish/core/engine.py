@@ -54,6 +54,9 @@ from pilotfish.core.trade import LeaderFill, Source, Trade
 from pilotfish.core.units import SECOND
 from pilotfish.core.valuing import Valuing
 
+UNTIMED_GRACE = 300 * SECOND
+"""A log whose block's time could not be had may be of before its leader was followed: so soon after that, the trade is
+left to the API, which knows its time."""
 FORGET_AFTER = 8 * 86_400 * SECOND
 """How long identities are kept in memory; above the longest warm start."""
 
@@ -307,7 +310,10 @@ class Engine:
             if trade is not None:
                 self._retract(trade, e.at)
             return
-        if fill.traded_at is not None and fill.traded_at < leader.floor_ts * SECOND:
+        if fill.traded_at is None:
+            if e.at - leader.follow_from < UNTIMED_GRACE and not s.index.knows(fill.key):
+                return
+        elif fill.traded_at < leader.floor_ts * SECOND:
             return
         sighting = s.index.see_chain(fill, e.at)
         self._place(leader, sighting, e.at)

@@ -1,0 +1,229 @@
+"""The end of a story against the truth: trades, holdings, exits in proportion, classes, fees, liquidity, settlement,
+and the books. Each check names the promise that it holds."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+from sqlalchemy import Connection, select
+
+from pilotfish.core import sizing
+from pilotfish.core.units import SECOND, proceeds_of
+from pilotfish.simtest import steps as st
+from pilotfish.simtest.feeds import apply, tx
+from pilotfish.simtest.run import BrokenPromise, Run
+from pilotfish.store import tables as t
+from pilotfish.store.verify import verify
+
+UNKNOWN_RATE = 70_000
+"""Charged where a market's schedule is not known."""
+ALONE = 300 * SECOND
+"""Exits further apart than this cannot overlap."""
+Key: TypeAlias = tuple[str, str, str]
+"""(portfolio, leader, token)"""
+
+
+def judge(run: Run) -> None:
+    """Raises :class:`BrokenPromise` for the first promise that does not hold at the end of a story."""
+    with run.database.connect() as c:
+        world = _World(run, c)
+        for promise, check in (
+            ("one trade, once", world.trades),
+            ("identical fills in log order", world.occurrences),
+            ("holdings are the leaders'", world.holdings),
+            ("what was held before each SELL", world.before_sells),
+            ("whatever waits ends", world.waits),
+            ("a late trade is late", world.classes),
+            ("exits in proportion", world.exits),
+            ("shares add up", world.shares),
+            ("settled once, at the payout", world.settled),
+            ("the market's own fee", world.fees),
+            ("no liquidity twice", world.liquidity),
+            ("the books", lambda: iter(verify(c))),
+        ):
+            for detail in check():
+                raise BrokenPromise(promise, detail)
+
+
+class _World:
+    def __init__(self, run: Run, c: Connection) -> None:
+        self.run, self.venue, self.c = run, run.venue, c
+        self.rows = {name: list(c.execute(select(t.metadata.tables[name]).order_by(*_order(name)))) for name in _READ}
+        self.followed = {st.LEADERS[n]: n for n in run.cursors if n not in run.venue.left}
+        self.doubtful = {
+            (st.LEADERS[x.leader], st.token(x.market, x.outcome))
+            for x in run.venue.trades
+            if tx(x.number) in run.venue.unsure
+        }
+
+    def trades(self) -> Iterator[str]:
+        want: Counter[Any] = Counter()
+        for trade in self.venue.standing():
+            floor = self.venue.floors.get(trade.leader)
+            if floor is not None and st.START + trade.at >= floor:
+                want[_key(trade)] += trade.count
+        have = Counter(
+            (r.leader, r.tx_hash, r.token_id, r.side, r.shares_micro) for r in self.rows["trades"] if not r.retracted_at
+        )
+        for key in sorted({*want, *have}):
+            sure = key[1] not in self.venue.unsure
+            if sure and (have[key] > want[key] or (have[key] < want[key] and key[0] in self.followed)):
+                yield f"{have[key]} recorded of {want[key]} in transaction {int(key[1], 16)}"
+
+    def occurrences(self) -> Iterator[str]:
+        logs: dict[Any, list[int]] = defaultdict(list)
+        for r in self.rows["trades"]:
+            if r.log_index is not None and not r.retracted_at:
+                logs[(r.leader, r.tx_hash, r.token_id, r.side, r.shares_micro)].append(r.log_index)
+        for key, order in logs.items():
+            if order != sorted(order):
+                yield f"transaction {int(key[1], 16)} has logs {order}"
+
+    def holdings(self) -> Iterator[str]:
+        have = {(r.leader, r.token_id): r.shares_micro for r in self.rows["leader_holdings"]}
+        for wallet, n in self.followed.items():
+            truth = self.venue.holdings(n, 2**62)
+            for token in sorted({*truth, *(k[1] for k in have if k[0] == wallet)}):
+                if (wallet, token) not in self.doubtful and have.get((wallet, token), 0) != truth.get(token, 0):
+                    yield f"leader {n} token {token}: {have.get((wallet, token), 0)}, truly {truth.get(token, 0)}"
+
+    def before_sells(self) -> Iterator[str]:
+        rows = {(r.tx_hash, r.occurrence): r for r in self.rows["trades"] if r.side == "SELL" and not r.retracted_at}
+        moved = {(m.leader, m.market) for m in self.venue.moves}
+        for wallet, n in self.followed.items():
+            held: dict[str, int] = {}
+            for trade in [x for x in self.venue.standing() if x.leader == n]:
+                token = st.token(trade.market, trade.outcome)
+                row = rows.get((tx(trade.number), 1))
+                sure = (n, trade.market) not in moved and (wallet, token) not in self.doubtful
+                if row is not None and sure and row.leader_pre_sell_shares_micro != held.get(token, 0):
+                    yield (
+                        f"trade {trade.number}: {row.leader_pre_sell_shares_micro} before it,"
+                        f" truly {held.get(token, 0)}"
+                    )
+                apply(held, trade)
+
+    def waits(self) -> Iterator[str]:
+        archived = {r.name for r in self.rows["portfolios"] if r.status != "active"}
+        for r in self.rows["decisions"]:
+            if r.action == "wait" and r.portfolio not in archived:
+                yield f"decision {r.id} still waits: {r.reason}"
+        for r in self.rows["intents"]:
+            young = r.created_at > self.run.now - ALONE
+            if r.state in ("pending", "working") and r.portfolio not in archived and not young:
+                yield f"order {r.id} is still {r.state}"
+
+    def classes(self) -> Iterator[str]:
+        trades = {r.id: r for r in self.rows["trades"]}
+        for d in self.rows["decisions"]:
+            trade = trades.get(d.trade_id)
+            if trade is None or d.side != "BUY" or d.action != "copy" or self._estimated(trade):
+                continue
+            policy = [p for at, name, p in self.run.policies_seen if name == d.portfolio and at <= d.decided_at][-1]
+            age = d.decided_at - trade.traded_at
+            if age > policy.max_live_lag_sec * SECOND and d._mapping["class"] == "live":
+                yield f"trade {trade.id} was {age / SECOND:.1f} s old and decided as live"
+            if age > max(policy.catch_up_buy_max_age_sec, policy.max_live_lag_sec) * SECOND:
+                yield f"trade {trade.id} was {age / SECOND:.1f} s old and copied"
+
+    def _estimated(self, trade: Any) -> bool:
+        return any(tx(x.number) == trade.tx_hash and x.no_time for x in self.venue.trades)
+
+    def exits(self) -> Iterator[str]:
+        trades = {r.id: r for r in self.rows["trades"]}
+        resets = {r.name: r.reset_at or 0 for r in self.rows["portfolios"]}
+        intents = {r.decision_id: r for r in self.rows["intents"] if r.trade_id}
+        times: dict[Key, list[int]] = defaultdict(list)
+        for r in self.rows["intents"]:
+            times[(r.portfolio, r.leader, r.token_id)].append(r.created_at)
+        for d in self.rows["decisions"]:
+            trade, order = trades.get(d.trade_id), intents.get(d.id)
+            if trade is None or order is None or d.side != "SELL" or d.action != "copy":
+                continue
+            key = (d.portfolio, d.leader, d.token_id)
+            near = [at for at in times[key] if abs(at - d.decided_at) < ALONE]
+            if len(near) > 1 or d.decided_at <= resets[d.portfolio]:
+                continue
+            held = self._held(key, d.decided_at)
+            before = {check: value for check, value, _, _ in d.trace}.get("leader_pre_sell_shares_micro")
+            want = sizing.sell_shares(held, trade.shares_micro, before, 999_000)
+            if order.shares_micro != want:
+                yield f"decision {d.id}: {order.shares_micro} sold of {held}, in proportion {want}"
+
+    def _held(self, key: Key, at: int) -> int:
+        """Shares held of a position at an instant, by fills and entries up to it."""
+        held = 0
+        for f in self.rows["fills"]:
+            if (f.portfolio, f.leader, f.token_id) == key and f.filled_at <= at:
+                held += f.shares_micro if f.side == "BUY" else -f.shares_micro
+        for e in self.rows["ledger_entries"]:
+            if (e.portfolio, e.leader, e.token_id) == key and e.at <= at and e.shares_micro:
+                held -= e.shares_micro
+        return held
+
+    def shares(self) -> Iterator[str]:
+        for p in self.rows["positions"]:
+            held = self._held((p.portfolio, p.leader, p.token_id), 2**62)
+            if held != p.shares_micro:
+                yield f"position {p.portfolio} {p.token_id}: {p.shares_micro}, by its fills and entries {held}"
+
+    def settled(self) -> Iterator[str]:
+        for e in self.rows["ledger_entries"]:
+            if e.kind != "settle":
+                continue
+            payout = self.venue.payouts.get(st.market_of(e.token_id))
+            if payout is None:
+                yield f"token {e.token_id} was settled and its market is not resolved"
+                continue
+            payout = 1_000_000 - payout if int(e.token_id) % 10 else payout
+            if e.amount_micro != proceeds_of(e.shares_micro or 0, payout) or not e.shares_micro:
+                yield f"entry {e.id} pays {e.amount_micro} for {e.shares_micro} shares at {payout}"
+        archived = {r.name for r in self.rows["portfolios"] if r.status != "active"}
+        for p in self.rows["positions"]:
+            if p.shares_micro and st.market_of(p.token_id) in self.venue.payouts and p.portfolio not in archived:
+                yield f"position {p.portfolio} {p.token_id} is open and its market resolved"
+
+    def fees(self) -> Iterator[str]:
+        for f in self.rows["fills"]:
+            own = self.venue.fees.get(st.market_of(f.token_id), 0)
+            if f.fee_rate_ppm not in (own, UNKNOWN_RATE):
+                yield f"fill {f.id} was charged {f.fee_rate_ppm}, its market charges {own}"
+
+    def liquidity(self) -> Iterator[str]:
+        fills: dict[str, list[Any]] = defaultdict(list)
+        for f in self.rows["fills"]:
+            fills[f.token_id].append(f)
+        for token, mine in fills.items():
+            taken: Counter[tuple[str, str, int]] = Counter()
+            largest: dict[tuple[str, int], int] = {}
+            books = [(b.received_at, 0, b) for b in self.run.books_seen if b.token_id == token and not b.crossed]
+            events: list[tuple[int, int, Any]] = [*books, *((f.filled_at, 1, f) for f in mine)]
+            for _, kind, x in sorted(events, key=lambda e: e[:2]):
+                if kind == 0:
+                    sides = {("BUY", lv.price): lv.size for lv in x.asks} | {
+                        ("SELL", lv.price): lv.size for lv in x.bids
+                    }
+                    for level in [k for k in taken if k[1:] not in sides]:
+                        del taken[level]
+                    largest = {k: max(size, largest.get(k, 0)) for k, size in sides.items()}
+                    continue
+                for price, shares in x.levels:
+                    taken[(x.portfolio, x.side, price)] += shares
+                    if taken[(x.portfolio, x.side, price)] > largest.get((x.side, price), 0):
+                        yield f"fill {x.id}: more taken at {price} than was ever there"
+
+
+_READ = (
+    "trades", "leader_holdings", "decisions", "intents", "fills", "positions", "ledger_entries", "portfolios",
+)  # fmt: skip
+
+
+def _order(name: str) -> list[Any]:
+    return list(t.metadata.tables[name].primary_key)
+
+
+def _key(trade: st.Trade) -> tuple[str, str, str, str, int]:
+    token = st.token(trade.market, trade.outcome)
+    return (st.LEADERS[trade.leader], tx(trade.number), token, trade.side, trade.shares)
