@@ -210,3 +210,22 @@ def test_liquidity_that_was_used_up_is_used_up_after_a_restart(tmp_path: Path) -
     assert desk.stored("liquidity_taken") == []
     desk.buy(4)
     assert desk.held() == usd(50), "a reset begins with whole books"
+
+
+def test_a_row_that_comes_late_finds_its_place_in_the_holding_after_a_restart(tmp_path: Path) -> None:
+    for restart in (False, True):
+        folder = tmp_path / str(restart)
+        folder.mkdir()
+        desk = Stored(folder)
+        desk.at += 60 * SECOND
+        for _ in range(2):
+            desk.at += 60 * SECOND
+            held = ((TOKEN, usd(700)),)
+            desk.send(ev.HoldingsSnapshot(at=desk.at, leader=LEADER, as_of=desk.at - 5 * SECOND, holdings=held))
+        assert desk.leader_holds() == usd(700), "what nobody has seen yet was corrected"
+        if restart:
+            desk.restart()
+        desk.api(api_fill(1, "BUY", 700, 0.50, traded_at=START + 30 * SECOND))
+        assert desk.leader_holds() == usd(700), "the late row is in what the snapshot said"
+        desk.sell(2, 350)
+        assert desk.stored("trades")[-1].leader_pre_sell_shares_micro == usd(700)

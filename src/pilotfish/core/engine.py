@@ -83,6 +83,8 @@ class Engine:
         self._last_forget = 0
         self._watched: dict[int, tuple[Trade, SetTimer]] = {}
         """Trades that one source has yet to show -> when that is overdue."""
+        self._moved: dict[tuple[str, str], list[Trade]] = {}
+        """Trades of the run before that holdings are rebuilt from once their leader is followed again."""
         self._resuming: list[tuple[str, tuple[ev.PendingDecision, ...], dict[int, Trade]]] = []
         self._handlers: dict[type, Callable[[Any], None]] = {
             ev.Restored: self._restored,
@@ -147,6 +149,8 @@ class Engine:
         trades = {t.id: t for t in e.trades}
         for trade in sorted(e.trades, key=lambda t: t.occurrence):
             s.index.add(trade)
+            if trade.moves_holding and trade.active:
+                self._moved.setdefault((trade.leader, trade.token_id), []).append(trade)
         for portfolio in e.portfolios:
             self._add_desk(portfolio)
             for token_id, side, price, shares in portfolio.taken:
@@ -230,8 +234,12 @@ class Engine:
             bootstrapped=e.bootstrapped,
             value=e.value,
         )
+        told: dict[str, list[tuple[int, int]]] = {}
+        for token_id, said, as_of in e.sets:
+            told.setdefault(token_id, []).append((said, as_of))
         for token_id, shares in e.holdings:
-            s.holdings[(e.leader, token_id)] = Holding(shares)
+            trades = self._moved.pop((e.leader, token_id), ())
+            s.holdings[(e.leader, token_id)] = Holding.rebuilt(shares, trades, told.get(token_id, ()))
             s.holding_sums[(e.leader, token_id)] = shares
         if e.is_new:
             self.leading.write_cursor(leader, e.at)

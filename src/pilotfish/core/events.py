@@ -137,6 +137,8 @@ class LeaderFollowed(_Event, frozen=True, kw_only=True, tag=True):
     paused: bool = False
     bootstrapped: bool = False
     holdings: tuple[tuple[str, int], ...] = ()
+    sets: tuple[tuple[str, int, int], ...] = ()
+    """What snapshots said of late: (token, shares, as of µs)."""
     value: int | None = None
 
 

@@ -7,6 +7,7 @@ again from there.
 from __future__ import annotations
 
 from bisect import insort
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pilotfish.core.trade import Trade
@@ -42,6 +43,26 @@ class Holding:
         self._base = shares
         self._entries: list[_Entry] = []
         self.shares = shares
+
+    @classmethod
+    def rebuilt(cls, shares: int, trades: Iterable[Trade], sets: Iterable[tuple[int, int]]) -> Holding:
+        """The holding of a run before: it is ``shares`` now, after the recent ``trades`` and what snapshots said
+        (shares, as of µs). So a row that comes late finds its place as if there had been no restart. Where they do not
+        explain ``shares`` and what was held before each SELL, only ``shares`` is taken over."""
+        entries = [_Entry(order_of(t), t.signed_shares, trade=t) for t in trades]
+        entries += [_Entry((as_of // SECOND * SECOND, -1, 0), said, sets=True) for said, as_of in sets]
+        entries.sort()
+        holding = cls(_base(shares, entries))
+        held = holding._base
+        for entry in entries:
+            entry.before = held
+            if entry.trade is not None and entry.delta < 0 and entry.trade.leader_pre_sell_shares != held:
+                return cls(shares)
+            held = _after(entry)
+        if held != shares:
+            return cls(shares)
+        holding._entries, holding.shares = entries, shares
+        return holding
 
     def traded_since(self, at: int) -> bool:
         """True if a trade of at or after ``at`` (µs) is in it."""
@@ -104,6 +125,18 @@ class Holding:
             held = _after(entry)
         self.shares = held
         return changed
+
+
+def _base(shares: int, entries: list[_Entry]) -> int:
+    """What was held before the first of ``entries``: by the first SELL, else by what all of them came to."""
+    moved = 0
+    for entry in entries:
+        if entry.sets:
+            return 0
+        if entry.trade is not None and entry.delta < 0 and entry.trade.leader_pre_sell_shares is not None:
+            return max(0, entry.trade.leader_pre_sell_shares - moved)
+        moved += entry.delta
+    return max(0, shares - moved)
 
 
 def _after(entry: _Entry) -> int:

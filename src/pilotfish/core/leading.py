@@ -35,17 +35,18 @@ class Leading:
         return self.state.holdings.setdefault((leader, token_id), Holding())
 
     def write_holding(
-        self, leader: str, token_id: str, moved: int, at: int, cause: str | None = None, tx_hash: str | None = None
-    ) -> int | None:
+        self, leader: str, token_id: str, moved: int, at: int, cause: str | None = None, tx_hash: str | None = None,
+        told: tuple[int, int] | None = None,
+    ) -> int | None:  # fmt: skip
         """Write a holding's row; what its trades do not explain becomes an adjustment row with its cause.
 
-        Returns the adjustment's id, if there was one.
+        ``told``: what a snapshot said, as of when. Returns the adjustment's id, if there was one.
         """
         number = None
         s, key = self.state, (leader, token_id)
         shares = self.holding(leader, token_id).shares
         explained = s.holding_sums.get(key, 0) + moved
-        if shares != explained:
+        if shares != explained or told is not None:
             number = s.next_id("adjustment")
             s.out.append(
                 Insert(
@@ -59,6 +60,8 @@ class Leading:
                         "cause": cause or "unseen",
                         "tx_hash": tx_hash,
                         "at": at,
+                        "said_micro": told[0] if told else None,
+                        "as_of": told[1] if told else None,
                     },
                 )
             )
@@ -139,7 +142,8 @@ class Leading:
         before = holding.shares
         for trade in holding.set_to(said, e.as_of):
             self.state.out.append(trade_update(trade))
-        number = self.write_holding(e.leader, token, 0, e.at, cause, move.tx_hash if move else None)
+        told = (said, e.as_of) if said or before else None
+        number = self.write_holding(e.leader, token, 0, e.at, cause, move.tx_hash if move else None, told)
         sold = before - holding.shares
         if move is not None and move.is_exit and number is not None and sold > 0:
             book = self.state.books.get(token)

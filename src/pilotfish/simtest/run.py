@@ -62,6 +62,8 @@ class Run:
         self._agenda: list[tuple[int, int, Callable[[], None]]] = []
         self._number = 0
         self._batch: list[RowEffect] = []
+        self._taken_back: set[str] = set()
+        """Transactions taken back by a reorg in what is not committed yet: nobody would tell of them again."""
         self._life = 0
         self.drive = Drive(Engine(), self._answer)
 
@@ -145,7 +147,10 @@ class Run:
         self.alive = False
         if self._batch and self.r.random() < 0.5:
             self._commit()
+        if self._batch:
+            self.venue.unsure |= self._taken_back
         self._batch.clear()
+        self._taken_back.clear()
         self.later(self.now + away_us, self._begin)
 
     def _sink(self, event: ev.Event, effects: list[Effect]) -> None:
@@ -153,6 +158,8 @@ class Run:
             self.books_seen.append(msgspec.structs.replace(event.book, received_at=event.at))
         rows = [e for e in effects if isinstance(e, RowEffect)]
         self._batch += rows
+        if isinstance(event, ev.ChainFillSeen) and event.removed:
+            self._taken_back.add(event.fill.tx_hash)
         if rows and self.r.random() < 0.1:
             self._commit()
         drive = self.drive
@@ -165,6 +172,7 @@ class Run:
             with self.database.begin() as c:
                 write(c, self._batch)
             self._batch = []
+        self._taken_back.clear()
 
     def read(self, look: Callable[[Connection], object]) -> object:
         """Look at the store."""

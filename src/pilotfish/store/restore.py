@@ -308,6 +308,12 @@ def follow_again(c: Connection, leader: LeaderRow, at: int) -> LeaderFollowed | 
         .where(t.leader_holdings.c.leader == leader.wallet)
         .order_by(t.leader_holdings.c.token_id)
     )
+    moved = t.holding_adjustments.c
+    told = c.execute(
+        select(moved.token_id, moved.said_micro, moved.as_of)
+        .where(moved.leader == leader.wallet, moved.as_of.is_not(None), moved.at >= at - KEEP_IDENTITIES)
+        .order_by(moved.id)
+    )
     return LeaderFollowed(
         at=at,
         leader=leader.wallet,
@@ -318,5 +324,6 @@ def follow_again(c: Connection, leader: LeaderRow, at: int) -> LeaderFollowed | 
         paused=leader.status == "paused",
         bootstrapped=cursor.bootstrapped,
         holdings=tuple((r.token_id, r.shares_micro) for r in held),
+        sets=tuple((r.token_id, r.said_micro, r.as_of) for r in told),
         value=cursor.positions_value_micro,
     )

@@ -122,7 +122,7 @@ leader_holdings = Table(
 holding_adjustments = Table(
     "holding_adjustments", metadata,
     _id(), _str("leader", 42), _str("token_id", 78), _big("before_micro"), _big("delta_micro"), _str("cause", 40),
-    _str("tx_hash", 66, null=True), _big("at"),
+    _str("tx_hash", 66, null=True), _big("at"), _big("said_micro", null=True), _big("as_of", null=True),
     Index("ix_holding_adjustments_leader_token_id", "leader", "token_id"),
 )  # fmt: skip
 markets = Table(

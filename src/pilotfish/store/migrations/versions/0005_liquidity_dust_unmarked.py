@@ -16,6 +16,7 @@ _COLUMNS = {
     "marks": ("unmarked_since",),
     "ledger_entries": ("shares_micro",),
     "equity_snapshots": ("unmarked_value_micro",),
+    "holding_adjustments": ("said_micro", "as_of"),
 }
 
 
