@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import pytest
@@ -29,6 +29,7 @@ from pilotfish.polymarket.data_api import DataApi, parse_trade_row
 from pilotfish.polymarket.decode import DecodeError, decode_order_filled
 from pilotfish.polymarket.gamma import parse_market, string_list
 from pilotfish.polymarket.http import Service, make_session
+from tests.contract.test_sdk_models import many
 from tests.payloads import FIXTURES, files, wallets
 from tests.payloads.reading import OWN, PROJECT, Payloads
 from tests.payloads.values import DAY_ONE, condition, position, short_condition, token, tx_hash
@@ -259,9 +260,9 @@ def test_books_and_frames_to_the_millionth() -> None:
 def test_the_venues_sdk_reads_them_too() -> None:
     """The shapes are the venue's: the models of its official SDK take each of them."""
 
-    def page(name: str, parse: Any) -> tuple[Any, ...]:
+    def page(name: str, parse: Callable[[Any], Any]) -> tuple[Any, ...]:
         answer = msgspec.json.decode((FIXTURES / name).read_bytes())
-        return tuple(parse_data_page(answer, lambda rows: [parse(r) for r in cast("list[Any]", rows)]).items)
+        return tuple(parse_data_page(answer, many(parse)).items)
 
     assert len(page("activity_v2.json", parse_activity)) == 15
     assert [t.asset_id for t in page("trades_v2_rows.json", Trade.parse_response)] == [
