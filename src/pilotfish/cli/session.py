@@ -16,6 +16,9 @@ from pilotfish.app.config import environment, process_value
 from pilotfish.core.settings import ALL, Kind, Value
 from pilotfish.store.database import open_database
 
+_opened: list[Engine] = []
+"""Databases of the command that is running."""
+
 
 def begin() -> dict[str, Value]:
     """The environment's settings; logging is set up and secrets are hidden from now on."""
@@ -39,8 +42,16 @@ def clean_environment() -> dict[str, str]:
 
 
 def database(env: dict[str, Value]) -> Engine:
-    """The configured database, its tables up to date."""
-    return open_database(process_value(env, "database_url"))
+    """The configured database, its tables up to date; closed when the command is over."""
+    engine = open_database(process_value(env, "database_url"))
+    _opened.append(engine)
+    return engine
+
+
+def close() -> None:
+    """Close what :func:`database` opened: the end of every command."""
+    while _opened:
+        _opened.pop().dispose()
 
 
 def now() -> int:
