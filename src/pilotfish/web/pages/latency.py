@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 
 from pilotfish.store import latencies
 from pilotfish.web.charts import histogram_options, lag_options
-from pilotfish.web.frame import frame, live
-from pilotfish.web.markup import ago, esc, figure, grid, heads, out, short
+from pilotfish.web.frame import frame, live, put
+from pilotfish.web.markup import Html, ago, esc, figure, grid, heads, out, short
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
 
@@ -29,7 +29,7 @@ def register(site: Site, reader: Reader) -> None:
         async def read() -> Row:
             return await site.shared.get("latency", EVERY, _read)
 
-        async def draw() -> dict[str, str]:
+        async def draw() -> dict[str, Html]:
             x = await read()
             return {
                 "figures": _figures(x),
@@ -39,18 +39,17 @@ def register(site: Site, reader: Reader) -> None:
             }
 
         with frame(site, reader, request, "/latency"):
-            ui.html(
+            put(
                 '<div class="title"><h1>Latency</h1><p>Over the newest 20,000 trades.</p><span class="space"></span>'
-                '<a class="button" href="/api/v1/export/latency.csv">CSV</a></div>',
-                sanitize=False,
+                '<a class="button" href="/api/v1/export/latency.csv">CSV</a></div>'
             )
             x = await read()
             with ui.element("div").classes("half"):
                 with ui.element("section").classes("card"):
-                    ui.html(_head("API behind the chain, by how much"), sanitize=False)
+                    put(_head("API behind the chain, by how much"))
                     bars = ui.echart(histogram_options(x["sources"]["histogram"])).classes("chart")
                 with ui.element("section").classes("card"):
-                    ui.html(_head("API behind the chain, over time"), sanitize=False)
+                    put(_head("API behind the chain, over time"))
                     line = ui.echart(lag_options(x["time"])).classes("chart")
             with ui.element("div").classes("stack"):
                 await live(EVERY, draw, row={"pace": "card", "outages": "card", "missing": "card"})
@@ -76,15 +75,15 @@ def _read(c: Connection) -> Row:
     }
 
 
-def _head(text: str) -> str:
-    return f'<div class="head"><h2>{text}</h2></div>'
+def _head(text: str) -> Html:
+    return f'<div class="head"><h2>{esc(text)}</h2></div>'
 
 
-def _seconds(ms: int | None) -> str:
+def _seconds(ms: int | None) -> Html:
     return "–" if ms is None else f"{ms / 1000:+.2f} s"
 
 
-def _figures(x: Row) -> str:
+def _figures(x: Row) -> Html:
     s = x["sources"]
     gaps = s["api_behind_chain_ms"]
     total = s["chain_first"] + s["api_first"]
@@ -104,7 +103,7 @@ def _figures(x: Row) -> str:
     ) + "</div>"  # fmt: skip
 
 
-def _pace(pace: Row) -> str:
+def _pace(pace: Row) -> Html:
     head = _head("From his trade to our fill")
     if not pace["seen"]["n"]:
         return head + '<div class="empty"><b>Nothing copied live yet</b></div>'
@@ -122,11 +121,11 @@ def _pace(pace: Row) -> str:
     return head + grid("rows", heads(("step", "#median", "#90 % within", "#99 % within", "#copies")), body)
 
 
-def _plain(ms: int | None) -> str:
+def _plain(ms: int | None) -> Html:
     return "–" if ms is None else f"{ms:,} ms" if ms < 10_000 else f"{ms / 1000:,.1f} s"
 
 
-def _outages(rows: list[Row]) -> str:
+def _outages(rows: list[Row]) -> Html:
     head = _head("When a source was down")
     if not rows:
         return head + '<div class="empty">Never so far.</div>'
@@ -140,7 +139,7 @@ def _outages(rows: list[Row]) -> str:
     return head + grid("rows", heads(("since", "source", "#for", "why")), body)
 
 
-def _missing(rows: list[Row]) -> str:
+def _missing(rows: list[Row]) -> Html:
     head = _head("Seen by one source only, for more than a minute")
     if not rows:
         return head + '<div class="empty">None: both sources have shown everything.</div>'

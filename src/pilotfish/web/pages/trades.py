@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import Request
+from fastapi import Query, Request
 from nicegui import ui
 
 from pilotfish.core.reasons import MEANING
 from pilotfish.store import browse
 from pilotfish.store.portfolios_store import MAIN
-from pilotfish.web.frame import frame, live, portfolio_picker
+from pilotfish.web.frame import frame, live, portfolio_picker, put
 from pilotfish.web.markup import (
+    Html,
     ago,
     esc,
     grid,
@@ -41,9 +42,14 @@ def register(site: Site, reader: Reader) -> None:
     """Put the page at ``/trades``."""
 
     @ui.page("/trades", title="pilotfish – trades")
-    async def page(request: Request, portfolio: str = MAIN, before: str = "") -> None:
+    async def page(
+        request: Request, portfolio: str = MAIN, before: str = "", leader: str = "", q: str = "", side: str = "",
+        source: str = "", kind: Annotated[str, Query(alias="class")] = "", action: str = "", reason: str = "",
+        status: str = "", token: str = "",
+    ) -> None:  # fmt: skip
         first = await reader.first_look()
-        given = {name: request.query_params.get(name, "")[:100] for name in FIELDS}
+        values = (leader, q, side, source, kind, action, reason, status, token)
+        given = {name: value[:100] for name, value in zip(FIELDS, values, strict=True)}
         wanted = browse.TradeFilter(
             portfolio=portfolio, leader=given["leader"].lower() or None, words=given["q"].strip() or None,
             side=given["side"] or None, source=given["source"] or None, kind=given["class"] or None,
@@ -53,7 +59,7 @@ def register(site: Site, reader: Reader) -> None:
         start = int(before) if before.isdigit() and len(before) < 19 else None
         keep = {name: value for name, value in given.items() if value}
 
-        async def draw() -> dict[str, str]:
+        async def draw() -> dict[str, Html]:
             rows, following = await site.shared.get(
                 ("trades", wanted, start), EVERY, lambda c: browse.trades(c, wanted, limit=PAGE, before=start)
             )
@@ -62,26 +68,25 @@ def register(site: Site, reader: Reader) -> None:
         with frame(site, reader, request, "/trades"):
             picker = portfolio_picker(first, portfolio, "/trades", keep)
             of = esc(urlencode({"portfolio": portfolio, **({"leader": given["leader"]} if given["leader"] else {})}))
-            ui.html(
+            put(
                 '<div class="title"><h1>Trades</h1><p>Every trade of every leader, copied or with the reason why not.'
                 f'</p><span class="space"></span>{picker}'
                 f'<a class="button" href="/api/v1/export/trades.csv?{of}">CSV: trades</a>'
-                f'<a class="button" href="/api/v1/export/decisions.csv?{of}">CSV: decisions</a></div>',
-                sanitize=False,
+                f'<a class="button" href="/api/v1/export/decisions.csv?{of}">CSV: decisions</a></div>'
             )
             with ui.element("section").classes("card"):
-                ui.html(_filters(first.leaders, given, portfolio), sanitize=False)
+                put(_filters(first.leaders, given, portfolio))
                 await live(EVERY, draw)
 
 
-def _filters(leaders: list[Row], given: dict[str, str], portfolio: str) -> str:
+def _filters(leaders: list[Row], given: dict[str, str], portfolio: str) -> Html:
     whom = [ANY, *((row["wallet"], row["label"] or row["wallet"]) for row in leaders)]
     if given["leader"] and given["leader"] not in {w for w, _ in whom}:
         whom.append((given["leader"], given["leader"]))
     reasons = [ANY, *((r.value, words(r.value)) for r in MEANING)]
 
-    def select(name: str, label: str, choices: list[tuple[str, str]]) -> str:
-        return f'<label>{label}<select name="{name}">{options(choices, given[name])}</select></label>'
+    def select(name: str, label: str, choices: list[tuple[str, str]]) -> Html:
+        return f'<label>{esc(label)}<select name="{esc(name)}">{options(choices, given[name])}</select></label>'
 
     token = f'<input type="hidden" name="token" value="{esc(given["token"])}">' if given["token"] else ""
     clear = (
@@ -89,7 +94,7 @@ def _filters(leaders: list[Row], given: dict[str, str], portfolio: str) -> str:
         if any(given.values())
         else ""
     )
-    told = f" ({chosen})" if (chosen := sum(1 for name, value in given.items() if value and name != "q")) else ""
+    told = f" ({chosen:d})" if (chosen := sum(1 for name, value in given.items() if value and name != "q")) else ""
     return (
         '<form class="filters folding" method="get" action="/trades" data-auto>'
         f'<input type="hidden" name="portfolio" value="{esc(portfolio)}">{token}'
@@ -106,7 +111,7 @@ def _filters(leaders: list[Row], given: dict[str, str], portfolio: str) -> str:
     )
 
 
-def _table(rows: list[Row], following: int | None, keep: dict[str, str], *, paged: bool) -> str:
+def _table(rows: list[Row], following: int | None, keep: dict[str, str], *, paged: bool) -> Html:
     if not rows:
         told = "No trade matches." if len(keep) > 1 or paged else "No trade seen yet. Quiet leaders are normal."
         return f'<div class="empty"><b>{told}</b></div>'
@@ -122,7 +127,7 @@ def _table(rows: list[Row], following: int | None, keep: dict[str, str], *, page
     return grid("feed", heads(columns), body, tall=True) + pager
 
 
-def _line(r: Row) -> str:
+def _line(r: Row) -> Html:
     decided = r["decision"]
     shown = '<span class="chip">not decided</span>'
     got = ""
@@ -144,6 +149,6 @@ def _line(r: Row) -> str:
         f'<tr><td class="when">{ago(r["traded_at"])}</td><td class="who-col">{leader(r["leader"], r["label"])}</td>'
         f'<td>{side(r["side"])}</td><td class="market">{market(r["title"], under)}</td>'
         f'<td class="num size">{shares(r["shares_micro"])}<small>at {price(r["price"])}</small></td>'
-        f'<td class="result"><a href="#" data-drawer="/parts/trade/{r["id"]}">{shown}</a>{got}{gone}</td>'
+        f'<td class="result"><a href="#" data-drawer="/parts/trade/{r["id"]:d}">{shown}</a>{got}{gone}</td>'
         f'<td class="num lag" title="first seen through {source}">{lag(r["lag_ms"])}<small>{source}</small></td></tr>'
     )
