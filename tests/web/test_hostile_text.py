@@ -155,6 +155,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hostile]:
         until("both portfolios", lambda: pilot.logged("portfolio taken up"))
         stand.fill(token, "BUY", 100)
         stand.fill(other, "BUY", 100)
+        pilot.fills(2)
         stand.fill(token, "SELL", 40, 0.49)
         pilot.fills(4)
         pilot.stop()

@@ -10,6 +10,7 @@ from rich.table import Table
 from pilotfish.cli import session
 from pilotfish.core.units import format_micro
 from pilotfish.store import browse, leaders_store, portfolios_store, queries
+from pilotfish.store.copies import ORDERS, WORDS
 from pilotfish.store.database import snapshot
 
 app = typer.Typer(help="Follow, list, pause and leave wallets.", no_args_is_help=True)
@@ -61,7 +62,8 @@ def show(
     console = Console()
     skipped = ", ".join(f"{n} {reason}" for reason, n in found.get("skipped", {}).items()) or "none"
     console.print(f"{escape(found['label'] or found['wallet'])} ({found['status']}), in portfolio {escape(portfolio)}")
-    console.print(f"{found.get('trades', 0)} trades, {found.get('copied', 0)} copied, skipped: {skipped}")
+    became = ", ".join(f"{found.get(s, 0)} {WORDS[s]}" for s in ORDERS)
+    console.print(f"{found.get('trades', 0)} trades, {found.get('copied', 0)} copied ({became}), skipped: {skipped}")
     console.print(
         f"realised {format_micro(found.get('realized_pnl_micro', 0), 2)},"
         f" unrealised {format_micro(found.get('unrealized_pnl_micro', 0), 2)},"

@@ -18,6 +18,7 @@ from pilotfish.app.reset import reset_now
 from pilotfish.cli import session
 from pilotfish.core.units import format_micro
 from pilotfish.store import commands_store, latencies, portfolios_store, queries, summaries
+from pilotfish.store.copies import ORDERS, WORDS
 from pilotfish.store.database import snapshot
 from pilotfish.store.verify import verify as recompute
 
@@ -95,9 +96,10 @@ def _screen(state: dict[str, Any]) -> Group:
         for p in state["portfolios"]
     ]
     counts = state["counts"]
+    became = ", ".join(f"{counts['decisions'][s]} {WORDS[s]}" for s in ORDERS)
     lines.append(
         f"{len(state['leaders'])} leaders, {counts['trades']} trades ({counts['seen_by_both']} seen by both sources),"
-        f" {counts['decisions']['copied']} copied, {sum(counts['decisions']['skipped'].values())} skipped,"
+        f" {counts['decisions']['copied']} copied ({became}), {sum(counts['decisions']['skipped'].values())} skipped,"
         f" {counts['fills']} fills"
     )
     lines += [

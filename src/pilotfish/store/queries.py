@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, Table, and_, select
 
 from pilotfish.core.units import MICRO, price_of, proceeds_of
+from pilotfish.store import copies
 from pilotfish.store import tables as t
 
 Row = dict[str, Any]
@@ -231,8 +232,8 @@ def export(c: Connection, kind: str, **equal: object) -> Iterator[Row]:
             statement = statement.where(table.c[name] == value)
     if kind == "holdings":
         statement = statement.where(table.c.shares_micro > 0)
-    for row in c.execution_options(yield_per=STREAMED).execute(statement):
-        yield shape(row)
+    rows = map(shape, c.execution_options(yield_per=STREAMED).execute(statement))
+    yield from copies.with_states(c, rows) if kind == "decisions" else rows
 
 
 def newest(
@@ -246,7 +247,10 @@ def newest(
         wanted.append(table.c.id < before_id)
     rows = list(c.execute(statement.where(and_(*wanted)) if wanted else statement))
     page = rows[:limit]
-    return [shape(r) for r in page], page[-1].id if len(rows) > limit else None
+    found = [shape(r) for r in page]
+    if kind == "decisions":
+        found = list(copies.with_states(c, found))
+    return found, page[-1].id if len(rows) > limit else None
 
 
 def leaders(c: Connection) -> list[Row]:
@@ -277,7 +281,8 @@ def trade_with_decisions(c: Connection, trade_id: int) -> Row | None:
         return None
     raw = c.execute(select(t.trade_raw.c.payload).where(t.trade_raw.c.trade_id == trade_id)).scalar()
     decided = select(t.decisions).where(t.decisions.c.trade_id == trade_id).order_by(t.decisions.c.portfolio)
-    return {**trade(row), "decisions": [with_intents(c, decision(d)) for d in c.execute(decided)], "raw": raw}
+    rows = list(copies.with_states(c, [decision(d) for d in c.execute(decided)]))
+    return {**trade(row), "decisions": [with_intents(c, d) for d in rows], "raw": raw}
 
 
 def with_intents(c: Connection, row: Row) -> Row:
@@ -290,11 +295,13 @@ def with_intents(c: Connection, row: Row) -> Row:
 
 
 def decisions_of(c: Connection, trade_ids: list[int]) -> dict[int, list[Row]]:
-    """What was decided on trades: portfolio, action and reason of each decision, by trade."""
+    """What was decided on trades, and what became of it: by trade, a row for each portfolio."""
     d = t.decisions.c
     query = select(d.id, d.trade_id, d.portfolio, d.action, d.reason).where(d.trade_id.in_(trade_ids))
+    rows = list(c.execute(query.order_by(d.portfolio)))
+    became = copies.of(c, [(r.id, r.action) for r in rows])
     found: dict[int, list[Row]] = {}
-    for r in c.execute(query.order_by(d.portfolio)):
-        row = {"id": r.id, "portfolio": r.portfolio, "action": r.action, "reason": r.reason}
+    for r in rows:
+        row = {"id": r.id, "portfolio": r.portfolio, "action": r.action, "reason": r.reason, **became[r.id]}
         found.setdefault(r.trade_id, []).append(row)
     return found

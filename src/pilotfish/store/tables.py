@@ -150,6 +150,10 @@ decisions = Table(
     Index("ix_decisions_portfolio_leader_reason_trade_id", "portfolio", "leader", "reason", "trade_id"),
     Index("ix_decisions_portfolio_leader_action_trade_id", "portfolio", "leader", "action", "trade_id"),
 )  # fmt: skip
+INTENT_OUT = text("state IN ('pending', 'working')")
+INTENT_FILLED = text("state NOT IN ('pending', 'working') AND filled_shares_micro > 0")
+INTENT_NOT_FILLED = text("state NOT IN ('pending', 'working') AND filled_shares_micro = 0")
+"""What became of orders; as text, so that a query says it as its indexes do."""
 intents = Table(
     "intents", metadata,
     _id(), _big("decision_id"), _big("trade_id"), _str("portfolio", 100), _str("leader", 42), _str("token_id", 78),
@@ -160,6 +164,11 @@ intents = Table(
     Column("share_cap_micro", BigInteger, nullable=False, server_default="0"),
     Index("ix_intents_decision_id", "decision_id"),
     Index("ix_intents_state", "state"),
+    *(
+        Index(f"ix_intents_{name}_{by}", *columns, sqlite_where=where, postgresql_where=where)
+        for name, where in (("filled", INTENT_FILLED), ("not_filled", INTENT_NOT_FILLED))
+        for by, columns in (("trade_id", ("portfolio", "trade_id")), ("leader", ("portfolio", "leader", "trade_id")))
+    ),
 )  # fmt: skip
 fills = Table(
     "fills", metadata,

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from html import escape
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
-from pilotfish.core.reasons import MEANING, Reason
+from pilotfish.core.reasons import MEANING, OUTCOMES, Outcome, Reason
 from pilotfish.core.units import MICRO
+from pilotfish.store.copies import WORDS, State
 
 Html: TypeAlias = str
 """Markup of ours, in which everything else is escaped; good for text and for attributes in quotes."""
@@ -88,15 +89,52 @@ def words(code: str) -> Html:
     return esc((rest if prefix in ("SKIP", "WAIT", "EXIT") else code).replace("_", " ").lower())
 
 
-def verdict(action: str, reason: str, extra: Html = "") -> Html:
-    """What was decided; what it means is on hover."""
-    meaning = MEANING.get(Reason(reason), "") if reason in Reason.__members__ else ""
-    sign, kind, text = {
-        "copy": ("✓", "copy", "copied"),
-        "exit": ("↩", "copy", "sold: " + words(reason)),
-        "wait": ("…", "wait", words(reason)),
-    }.get(action, ("–", "", words(reason)))
-    return f'<span class="chip {kind}" title="{esc(reason + ": " + meaning)}">{sign} {text}</span>{extra}'
+_SIGNS = {
+    State.FILLED: ("✓", "copy"),
+    State.OUT: ("…", "wait"),
+    State.NOT_FILLED: ("✗", "lost"),
+    State.WAITING: ("…", "wait"),
+    State.RESET: ("–", ""),
+    State.SKIPPED: ("–", ""),
+}
+
+
+def verdict(d: Mapping[str, Any]) -> Html:
+    """What became of a decision; the codes and what they mean are on hover. ``d`` has its ``action``, ``reason`` and
+    what :func:`pilotfish.store.copies.of` gives."""
+    reason, state = d["reason"], State(d["state"])
+    meaning = f"{reason}: {MEANING.get(Reason(reason), '')}" if reason in Reason.__members__ else reason
+    if d["intent_reason"]:
+        meaning += f" {d['intent_reason']}: {_ended(d['intent_reason'])}"
+    sign, kind = _SIGNS[state]
+    told = esc("partly filled" if d["partly"] else WORDS[state])
+    if state in (State.SKIPPED, State.WAITING):
+        told = words(reason)
+    elif d["action"] == "exit":
+        told = f"sold: {words(reason)}" if state is State.FILLED else f"{told}: {words(reason)}"
+        sign = "↩" if state is State.FILLED else sign
+    gone = ' <span class="chip wait" title="A reorg took the trade of this fill back">orphaned</span>'
+    chip = f'<span class="chip {esc(kind)}" title="{esc(meaning)}">{esc(sign)} {told}</span>'
+    return chip + (gone if d["orphaned"] else "")
+
+
+def _ended(code: str) -> str:
+    return OUTCOMES.get(Outcome(code), "") if code in Outcome.__members__ else ""
+
+
+def got(d: Mapping[str, Any]) -> Html:
+    """What an order got of what, and why it got nothing or not all; empty for what was not copied."""
+    ours = d["our_shares_micro"]
+    text = f"{shares(ours)} at {price(d['our_price'])}" if ours else ""
+    if d["partly"] or (ours and d["state"] == State.OUT):
+        of = d["order_usdc_micro"]
+        if of:
+            text += f", {money(d['our_usdc_micro'])} of {money(of)} USDC"
+        else:
+            text += f", of {shares(d['order_shares_micro'])}"
+    why = esc(d["why"] or "")
+    both = f"{text}; {why}" if text and why else text or why
+    return f" <small>{both}</small>" if both else ""
 
 
 def out(url: str, text: str) -> Html:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from pilotfish.polymarket.contracts import is_wallet
 from pilotfish.store import browse, queries, settings_store, summaries
+from pilotfish.store.copies import ORDERS, WORDS
 from pilotfish.store.portfolios_store import MAIN
 from pilotfish.web.auth import is_admin
 from pilotfish.web.frame import frame, live, portfolio_picker, put
@@ -126,7 +127,7 @@ def add_form() -> Html:
 
 def _read(site: Site, c: Connection, portfolio: str) -> tuple[list[Row], dict[str, Row]]:
     """Leaders with their figures, and his line of the report by wallet; of one instant, so that they agree."""
-    figures = summaries.leaders(c, portfolio, site.counts)
+    figures = summaries.leaders(c, portfolio, site.counts, site.copy_counts)
     rows = [{**row, **figures.get(row["wallet"], {})} for row in queries.leaders(c)]
     costs = site.reports.report(c, portfolio=portfolio) if site.reports.ready else []
     return rows, {row["leader"]: row for row in costs}
@@ -179,12 +180,19 @@ def _line(r: Row, cost: Row | None, portfolio: str, *, admin: bool) -> Html:
         f'<tr data-href="{url}"><td class="wide"><a href="{url}"><b>{name}</b></a>{paused}'
         f'<small class="mini"> {esc(short(r["wallet"]))} · last trade {ago(r.get("last_trade_at"))}</small></td>'
         f'<td class="num" data-l="trades">{trades:,}</td>'
-        f'<td class="num" data-l="copied" title="{esc(left_out)}">{copied:,}<small>{esc(share)}</small></td>'
+        f'<td class="num" data-l="copied" title="{esc(left_out)}">{copied:,}<small>{esc(share)}</small>'
+        f"<small>{_became(r)}</small></td>"
         f'<td class="wide mini">{told}</td>'
         f'<td class="num" data-l="at his prices">{ideal}</td><td class="num" data-l="we made">{actual}</td>'
         f'<td class="num" data-l="lost">{lost}</td><td class="num" data-l="open">{r.get("open_positions", 0):,}</td>'
         f'<td class="go">{_buttons(r) if admin else ""}</td></tr>'
     )
+
+
+def _became(r: Row) -> Html:
+    """What became of the orders of copies; those from before a reset are not there any more."""
+    counts = [(r.get(state.value, 0), WORDS[state]) for state in ORDERS]
+    return ", ".join(f"{n:,} {esc(word)}" for n, word in counts if n) or "no orders"
 
 
 def _buttons(r: Row) -> Html:
@@ -229,7 +237,10 @@ def _figures(r: Row) -> Html:
     return '<div class="figures" style="grid-template-columns:repeat(auto-fit,minmax(150px,1fr))">' + "".join(
         (
             figure("Trades seen", f"{trades:,}", f"last {ago(r.get('last_trade_at'))}"),
-            figure("Copied", f"{copied:,}", f"{esc(share)} of what could be" if trades else "none yet", title=left_out),
+            figure(
+                "Copied", f"{copied:,}",
+                f"{esc(share)} of what could be; {_became(r)}" if trades else "none yet", title=left_out,
+            ),
             figure("Realised PnL", signed(r.get("realized_pnl_micro", 0)), "on what was copied from him"),
             figure("Unrealised PnL", signed(r.get("unrealized_pnl_micro", 0)), f"{r.get('open_positions', 0):,} open"),
             figure("Exposure", money(r.get("cost_micro", 0)), "at cost"),

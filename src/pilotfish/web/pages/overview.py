@@ -17,6 +17,7 @@ from pilotfish.web.markup import (
     ago,
     esc,
     figure,
+    got,
     grid,
     heads,
     lag,
@@ -262,11 +263,6 @@ def _feed(s: Snapshot, name: str) -> Html:
 
 
 def _feed_row(r: dict[str, Any]) -> Html:
-    got = ""
-    if r["action"] in ("copy", "exit"):
-        ours = r["our_shares_micro"]
-        got = f" <small>{shares(ours)} at {price(r['our_price'])}</small>" if ours else ""
-        got = got or f" <small>{esc(r['intent_state'] or '')}</small>"
     source = "chain" if r["first_source"] == "polygon" else "API"
     part = f"/parts/trade/{r['trade_id']:d}" if r["trade_id"] else f"/parts/decision/{r['id']:d}"
     return (
@@ -275,7 +271,7 @@ def _feed_row(r: dict[str, Any]) -> Html:
         f"<td>{side(r['side'])}</td>"
         f'<td class="market">{market(r["title"], esc(r["outcome"]))}</td>'
         f'<td class="num size">{shares(r["shares_micro"] or 0)}<small>{_at(r["price"])}</small></td>'
-        f'<td class="result"><a href="#" data-drawer="{part}">{verdict(r["action"], r["reason"])}</a>{got}</td>'
+        f'<td class="result"><a href="#" data-drawer="{part}">{verdict(r)}</a>{got(r)}</td>'
         f'<td class="num lag" title="first seen through {source}">{lag(r["lag_ms"])}<small>{source}</small></td></tr>'
     )
 

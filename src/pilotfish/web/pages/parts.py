@@ -18,7 +18,7 @@ from pilotfish.store import tables as t
 from pilotfish.store.database import snapshot
 from pilotfish.web.api import Id
 from pilotfish.web.auth import is_admin
-from pilotfish.web.markup import Html, ago, esc, leader, money, out, price, shares, side, signed, verdict
+from pilotfish.web.markup import Html, ago, esc, got, leader, money, out, price, shares, side, signed, verdict
 from pilotfish.web.preview import Preview, PreviewError
 from pilotfish.web.site import Site
 
@@ -138,7 +138,7 @@ def _decision(d: Row) -> Html:
     return (
         f'<section class="card"><div class="head"><h2>{esc(d["portfolio"])}</h2><span class="note">'
         f'{_clock(d["decided_at"])}</span></div><div class="pad" style="padding-top:0">'
-        f"{verdict(d['action'], d['reason'])}"
+        f"{verdict(d)}{got(d)}"
         f' <span class="mini"><b>{esc(reason.value)}</b> {esc(MEANING[reason])}</span></div>{table}'
         f"{''.join(_intent(i) for i in d['intents'])}</section>"
     )

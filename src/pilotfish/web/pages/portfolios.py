@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from fastapi import Request
 from nicegui import ui
@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from pilotfish.core import settings as s
 from pilotfish.core.settings import Scope
 from pilotfish.store import portfolios_store, settings_store, summaries
+from pilotfish.store.copies import State
 from pilotfish.web.auth import is_admin
 from pilotfish.web.charts import compare_options
 from pilotfish.web.frame import frame, live, put
@@ -76,6 +77,7 @@ def _read(site: Site, c: Connection) -> Row:
         "costs": _costs(site.reports.report(c)) if site.reports.ready else {},
         "curves": {p["name"]: summaries.equity(c, p["name"], 300) for p in shown},
         "bankrolls": {p["name"]: p["bankroll_micro"] for p in shown},
+        "became": {p["name"]: site.copy_counts.states(c, p["name"]) for p in rows},
         "follows": {p["name"]: portfolios_store.follows(c, p["name"]) for p in shown},
         "differ": [
             (x, {p["name"]: s.show(x, effective[p["name"]][x.name].value) for p in shown}) for x in differing
@@ -112,7 +114,10 @@ def _table(x: Row, costs: dict[str, Row], *, admin: bool) -> Html:
         ("exposure", [money(p["exposure_micro"]) for p in rows]),
         ("open positions", [f"{p['open_positions']:,}" for p in rows]),
         ("won / lost", [f"{p['won']:,} / {p['lost']:,}" for p in rows]),
-        ("copies", [_follows(x["follows"].get(p["name"])) for p in rows]),
+        ("copies filled", [_became(x, p, State.FILLED) for p in rows]),
+        ("copies with the order out", [_became(x, p, State.OUT) for p in rows]),
+        ("copies not filled", [_became(x, p, State.NOT_FILLED) for p in rows]),
+        ("whom it copies", [_follows(x["follows"].get(p["name"])) for p in rows]),
         ("since", [ago(p["reset_at"] or p["created_at"]) for p in rows]),
         ("at his prices", [signed(costs[p["name"]]["ideal_micro"]) if p["name"] in costs else "–" for p in rows]),
     ]
@@ -132,6 +137,12 @@ def _table(x: Row, costs: dict[str, Row], *, admin: bool) -> Html:
     if admin:
         body += f"<tr><td></td>{''.join(f'<td class=num>{_buttons(p)}</td>' for p in rows)}</tr>"
     return grid("plain", heads(("", *columns)), body, tall=True)
+
+
+def _became(x: Row, p: Row, state: State) -> Html:
+    n = x["became"][p["name"]][state.value]
+    of = urlencode({"portfolio": p["name"], "state": state.value})
+    return f'<a href="/trades?{esc(of)}">{n:,}</a>'
 
 
 def _drawdown(p: Row) -> Html:
