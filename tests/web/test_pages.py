@@ -231,7 +231,7 @@ def test_a_leader_is_renamed_and_all_that_was_copied_from_him_sold(tmp_path: Pat
     with traded(tmp_path, browser) as desk:
         seen = desk.seen()
         page = seen.open(f"/leaders/{WALLET}")
-        page.get_by_label("His name here").fill("The tide")
+        page.get_by_label("Their name here").fill("The tide")
         page.get_by_role("button", name="Rename").click()
         expect(page.locator(".title h1")).to_have_text("The tide")
         page = seen.open(f"/positions?leader={WALLET}")

@@ -31,7 +31,8 @@ class Control:
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
-        self._leaders: dict[str, str] = {}
+        self._leaders: dict[str, tuple[str, int]] = {}
+        """Wallet -> status, and since when it is followed: left and followed again between two looks is a new start."""
         self._policies: dict[str, Policy] = {}
         self._follows: dict[str, list[str] | None] = {}
 
@@ -143,23 +144,27 @@ class Control:
                 log.info("settings taken up", portfolio=name)
 
     def _take_leader(self, leader: restore.LeaderRow, *, known: bool) -> None:
-        before = self._leaders.get(leader.wallet)
-        if leader.status == before:
+        before, since = self._leaders.get(leader.wallet, (None, leader.added_at))
+        if (leader.status, leader.added_at) == (before, since):
             return
         now = self.worker.hub.now()
-        self._leaders[leader.wallet] = leader.status
-        if leader.status == "removed":
-            if before is not None:
+        self._leaders[leader.wallet] = (leader.status, leader.added_at)
+        left_meanwhile = before in ("active", "paused") and since != leader.added_at
+        if leader.status == "removed" or left_meanwhile:
+            if before is not None or known:
                 self.worker.poller.unfollow(leader.wallet)
                 self.worker.reconcile.unfollow(leader.wallet)
                 self.worker.apply(ev.LeaderRemoved(at=now, leader=leader.wallet))
+            if before is not None:
                 log.info("leader removed", leader=leader.wallet)
-        elif before in ("active", "paused"):
+        if leader.status == "removed":
+            pass
+        elif before in ("active", "paused") and not left_meanwhile:
             self.worker.apply(ev.LeaderPaused(at=now, leader=leader.wallet, paused=leader.status == "paused"))
             log.info("leader changed", leader=leader.wallet, status=leader.status)
         else:
             event = None
-            if known or before is None:
+            if known or before is None:  # not for one who was left: history in between is never copied
                 with self.worker.database.connect() as c:
                     event = restore.follow_again(c, leader, now)
                 if event is not None and event.follow_from < leader.added_at - SECOND:
@@ -175,7 +180,7 @@ class Control:
                 since=event.follow_from // SECOND,
                 new=event.is_new,
             )
-        self.worker.watcher.watch(frozenset(w for w, status in self._leaders.items() if status != "removed"))
+        self.worker.watcher.watch(frozenset(w for w, (status, _) in self._leaders.items() if status != "removed"))
 
     def _new_follow(self, leader: restore.LeaderRow, now: int) -> ev.LeaderFollowed:
         """A flat start reads nothing from before now; a warm start reads some history, as backfill."""

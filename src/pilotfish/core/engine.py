@@ -175,6 +175,7 @@ class Engine:
         if leader is not None:
             leader.active = False
             self.copying.wake_all(e.at)
+        self._take_up_pending(e.leader, e.at)
 
     def _policy(self, e: ev.PolicyChanged) -> None:
         desk = self.state.desks.get(e.portfolio)

@@ -188,9 +188,9 @@ def leader(
     c: Connection, wallet: str, portfolio: str, counts: DecisionCounts | None = None, reports: Reports | None = None,
     orders: CopyCounts | None = None,
 ) -> Row | None:  # fmt: skip
-    """One leader: his figures in a portfolio, the shortfall, and what he holds beside what we hold; ``None`` = he is
-    not followed."""
-    found = next((x for x in queries.leaders(c) if x["wallet"] == wallet), None)
+    """One leader, also a formerly followed one: their figures in a portfolio, the shortfall, and what they hold beside
+    what we hold; ``None`` = never followed."""
+    found = next((x for x in queries.leaders(c, "all") if x["wallet"] == wallet), None)
     if found is None:
         return None
     figures = summaries.leaders(c, portfolio, counts, orders).get(wallet, {})

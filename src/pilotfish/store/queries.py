@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import Connection, Select, Table, and_, select
 
@@ -253,14 +253,21 @@ def newest(
     return found, page[-1].id if len(rows) > limit else None
 
 
-def leaders(c: Connection) -> list[Row]:
-    """Leaders that are followed (removed ones are left out), in the order in which they were added."""
+Whom: TypeAlias = Literal["followed", "former", "all"]
+"""Leaders that are followed (paused ones too), that were followed once, or both."""
+
+
+def leaders(c: Connection, whom: Whom = "followed") -> list[Row]:
+    """Leaders in the order in which they were added. Formerly followed ones have the status ``removed`` and, as
+    ``left_at``, when that was."""
+    removed = t.leaders.c.status == "removed"
     statement = (
         select(t.leaders, t.cursors.c.follow_from, t.cursors.c.api_cursor_ts)
         .outerjoin(t.cursors, t.cursors.c.leader == t.leaders.c.wallet)
-        .where(t.leaders.c.status != "removed")
         .order_by(t.leaders.c.added_at, t.leaders.c.wallet)
     )
+    if whom != "all":
+        statement = statement.where(removed if whom == "former" else ~removed)
     return [
         {
             "wallet": r.wallet,
@@ -268,6 +275,7 @@ def leaders(c: Connection) -> list[Row]:
             "status": r.status,
             "added_at": iso(r.added_at),
             "followed_from": iso(r.follow_from),
+            "left_at": iso(r.updated_at) if r.status == "removed" else None,
             "api_cursor_ts": r.api_cursor_ts,
         }
         for r in c.execute(statement)

@@ -60,19 +60,24 @@ def router(site: Site) -> APIRouter:
             }
 
     @api.get("/leaders")
-    def leaders() -> list[Row]:
-        """Who is followed."""
+    def leaders(
+        status: Annotated[
+            queries.Whom, Query(description="`former` ones were followed once: their results and pages stay.")
+        ] = "followed",
+    ) -> list[Row]:
+        """Who is followed, or was."""
         with snapshot(database) as c:
-            return queries.leaders(c)
+            return queries.leaders(c, status)
 
     @api.get("/leaders/{wallet}", responses={404: {}})
     def leader(wallet: Annotated[str, Path(max_length=42)], portfolio: Name = None) -> Row:
-        """One leader: his figures in a portfolio, the shortfall, and what he holds beside what we hold."""
+        """One leader, also a formerly followed one: their figures in a portfolio, the shortfall, and what they hold
+        beside what we hold."""
         with snapshot(database) as c:
             name = portfolio or portfolios_store.MAIN
             found = browse.leader(c, wallet.lower(), name, site.counts, site.reports, site.copy_counts)
         if found is None:
-            raise HTTPException(404, f"{wallet} is not followed")
+            raise HTTPException(404, f"{wallet} was never followed")
         return found
 
     @api.get("/trades")

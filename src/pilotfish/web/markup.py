@@ -150,6 +150,14 @@ def options(choices: Iterable[tuple[str, str]], chosen: str) -> Html:
     )
 
 
+def leader_choices(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Leaders for :func:`options`; formerly followed ones say so."""
+    return [
+        (row["wallet"], (row["label"] or row["wallet"]) + (" (formerly followed)" if row["left_at"] else ""))
+        for row in rows
+    ]
+
+
 def figure(name: str, value: Html, note: Html, kind: str = "", title: str = "") -> Html:
     """One of the large figures."""
     return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import quote
 
@@ -50,24 +51,28 @@ def register(site: Site, reader: Reader) -> None:
 
         async def draw() -> dict[str, Html]:
             rows, costs = await site.shared.get(("leaders", portfolio), EVERY, lambda c: _read(site, c, portfolio))
-            return {"table": _table(rows, costs, portfolio, sort, admin=admin)}
+            followed, former = [r for r in rows if not r["left_at"]], [r for r in rows if r["left_at"]]
+            return {
+                "table": _table(followed, costs, portfolio, sort, admin=admin),
+                "former": _former(former, costs, portfolio, sort, admin=admin),
+            }
 
         with frame(site, reader, request, "/leaders"):
             picker = portfolio_picker(first, portfolio, "/leaders")
             put(
-                f'<div class="title"><h1>Leaders</h1><p>Who is followed, and what copying him came to.</p>'
+                f'<div class="title"><h1>Leaders</h1><p>Who is followed or was, and what copying them came to.</p>'
                 f'<span class="space"></span>{picker}</div>'
             )
             if admin:
                 put(f'<section class="card pad" style="margin-bottom:12px">{add_form()}</section>')
-            await live(EVERY, draw, row={"table": "card"})
+            await live(EVERY, draw, row={"table": "card", "former": "card"})
 
-    @ui.page("/leaders/{wallet}", title="pilotfish – leader")
+    @ui.page("/leaders/{wallet:path}", title="pilotfish – leader")
     async def one(request: Request, wallet: str, portfolio: str = MAIN) -> None:
         first = await reader.first_look()
         wallet = wallet.lower()
         admin = is_admin(request)
-        label = next((row["label"] for row in first.leaders if row["wallet"] == wallet), None)
+        label = next((row["label"] for row in first.everybody if row["wallet"] == wallet), None)
         if label is None and not first.error:
             ui.context.client.status_code = 404
             with frame(site, reader, request, "/leaders"):
@@ -108,7 +113,7 @@ def register(site: Site, reader: Reader) -> None:
 def _rename(wallet: str, label: str) -> Html:
     return (
         f'<form class="addform" data-send="PATCH /api/v1/leaders/{esc(wallet)}" data-done="is called so now">'
-        f'<label class="field">His name here<input name="label" maxlength="200" value="{esc(label)}"></label>'
+        f'<label class="field">Their name here<input name="label" maxlength="200" value="{esc(label)}"></label>'
         '<button>Rename</button><p class="wrong" data-wrong hidden role="alert"></p></form>'
     )
 
@@ -128,7 +133,7 @@ def add_form() -> Html:
 def _read(site: Site, c: Connection, portfolio: str) -> tuple[list[Row], dict[str, Row]]:
     """Leaders with their figures, and his line of the report by wallet; of one instant, so that they agree."""
     figures = summaries.leaders(c, portfolio, site.counts, site.copy_counts)
-    rows = [{**row, **figures.get(row["wallet"], {})} for row in queries.leaders(c)]
+    rows = [{**row, **figures.get(row["wallet"], {})} for row in queries.leaders(c, "all")]
     costs = site.reports.report(c, portfolio=portfolio) if site.reports.ready else []
     return rows, {row["leader"]: row for row in costs}
 
@@ -139,6 +144,14 @@ def _read(site: Site, c: Connection, portfolio: str) -> tuple[list[Row], dict[st
 COLUMNS = (("leader", "leader", ""), ("trades", "trades", "num"), ("copied", "copied", "num"),
            ("", "most skipped for", ""), ("ideal", "at his prices", "num"), ("actual", "we made", "num"),
            ("lost", "lost on the way", "num"), ("open", "open", "num"), ("", "", ""))  # fmt: skip
+
+
+def _former(rows: list[Row], costs: dict[str, Row], portfolio: str, sort: str, *, admin: bool) -> Html:
+    """Those who were followed once: what was copied from them counts in the total, so it stays in sight."""
+    if not rows:
+        return ""
+    head = '<div class="head"><h2>Formerly followed</h2><span class="note">their results stay in the total</span></div>'
+    return head + _table(rows, costs, portfolio, sort, admin=admin)
 
 
 def _order(row: Row, cost: Row | None, by: str) -> Any:
@@ -176,6 +189,7 @@ def _line(r: Row, cost: Row | None, portfolio: str, *, admin: bool) -> Html:
     lost = signed(-cost["difference_micro"]) if cost else "–"
     name = esc(r["label"] or short(r["wallet"]))
     paused = ' <span class="chip wait">paused</span>' if r["status"] == "paused" else ""
+    paused = paused or (f' <span class="chip">left {ago(r["left_at"])}</span>' if r["left_at"] else "")
     return (
         f'<tr data-href="{url}"><td class="wide"><a href="{url}"><b>{name}</b></a>{paused}'
         f'<small class="mini"> {esc(short(r["wallet"]))} · last trade {ago(r.get("last_trade_at"))}</small></td>'
@@ -198,13 +212,22 @@ def _became(r: Row) -> Html:
 def _buttons(r: Row) -> Html:
     url = f"/api/v1/leaders/{esc(r['wallet'])}"
     name = esc(r["label"] or short(r["wallet"]))
+    if r["left_at"]:
+        again = esc(json.dumps({"wallet": r["wallet"]}))
+        return (
+            f'<button type="button" data-post="/api/v1/leaders" data-body="{again}"'
+            f' data-done="{name} is followed again, from now on"'
+            f' data-confirm="Follow {name} again, from now on? What happened in between is never copied.">'
+            "Follow again</button>"
+        )
     paused = r["status"] == "paused"
     body = esc('{"status":"active"}' if paused else '{"status":"paused"}')
     return (
         f'<button type="button" data-post="{url}" data-method="PATCH" data-body="{body}" data-done="{name} is'
         f' {"copied again" if paused else "paused"}">{"Resume" if paused else "Pause"}</button> '
         f'<button type="button" data-post="{url}" data-method="DELETE" data-done="{name} is followed no longer"'
-        f' data-confirm="Follow {name} no longer? What was copied from him stays.">Leave</button>'
+        f' data-confirm="Follow {name} no longer? What was copied from them stays, and so does their page.">'
+        "Leave</button>"
     )
 
 
@@ -225,9 +248,12 @@ def _who(r: Row, *, admin: bool) -> Html:
     return (
         f'<div class="title"><h1>{esc(r["label"] or short(wallet))}</h1>'
         f"<p>{esc(wallet)} · {out('https://polymarket.com/profile/' + wallet, 'profile')} ·"
-        f" followed since {ago(r['followed_from'] or r['added_at'])}"
+        f" {'formerly followed, from' if r['left_at'] else 'followed since'} {ago(r['followed_from'] or r['added_at'])}"
+        f"{' until ' + ago(r['left_at']) if r['left_at'] else ''}"
         f'{" · <b>paused</b>" if r["status"] == "paused" else ""}</p><span class="space"></span>'
-        f'<a class="button" href="/trades?leader={esc(wallet)}">His trades</a>{_buttons(r) if admin else ""}</div>'
+        f'<a class="button" href="/trades?leader={esc(wallet)}">Their trades</a>'
+        f'<a class="button" href="/positions?leader={esc(wallet)}">Their positions</a>'
+        f"{_buttons(r) if admin else ''}</div>"
     )
 
 

@@ -49,7 +49,7 @@ def register(site: Site, reader: Reader) -> None:
             with ui.element("div").classes("stack"):
                 await live(EVERY, draw, row={"table": "card", "differ": "card"})
                 if admin:
-                    put(_whom(first.portfolios, x["follows"], first.leaders), "card")
+                    put(_whom(first.portfolios, x["follows"], first.everybody), "card")
                     put(_new(first.portfolios), "card")
 
         async def redraw() -> None:
@@ -190,8 +190,9 @@ def _whom(portfolios: list[Row], follows: dict[str, list[str] | None], leaders: 
         boxes = "".join(
             f'<label class="check"><input type="checkbox" name="leaders" data-list value="{esc(row["wallet"])}"'
             f"{' checked' if chosen is None or row['wallet'] in chosen else ''}>"
-            f" {esc(row['label'] or short(row['wallet']))}</label>"
+            f" {esc(row['label'] or short(row['wallet']))}{' (formerly followed)' if row['left_at'] else ''}</label>"
             for row in leaders
+            if not row["left_at"] or (chosen is not None and row["wallet"] in chosen)
         )
         forms += (
             f'<details><summary>{esc(p["name"])} copies {_follows(chosen)}</summary><form class="checks"'

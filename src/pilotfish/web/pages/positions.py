@@ -13,7 +13,21 @@ from pilotfish.store import browse
 from pilotfish.store.portfolios_store import MAIN
 from pilotfish.web.auth import is_admin
 from pilotfish.web.frame import frame, live, portfolio_picker, put
-from pilotfish.web.markup import Html, ago, esc, grid, leader, market, money, options, price, shares, signed, sortable
+from pilotfish.web.markup import (
+    Html,
+    ago,
+    esc,
+    grid,
+    leader,
+    leader_choices,
+    market,
+    money,
+    options,
+    price,
+    shares,
+    signed,
+    sortable,
+)
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
 
@@ -61,7 +75,7 @@ def register(site: Site, reader: Reader) -> None:
                 f'<a class="button" href="/api/v1/export/positions.csv?{of}">CSV</a></div>'
             )
             with ui.element("section").classes("card"):
-                put(_filters(first.leaders, keep))
+                put(_filters(first.everybody, keep))
                 await live(EVERY, draw)
 
 
@@ -80,7 +94,7 @@ def _filters(leaders: list[Row], keep: dict[str, str]) -> Html:
         f"{' aria-current=true' if value == keep['status'] else ''}>{name}</a>"
         for value, name in STATES
     )
-    whom = [("", "any"), *((row["wallet"], row["label"] or row["wallet"]) for row in leaders)]
+    whom = [("", "any"), *leader_choices(leaders)]
     hidden = "".join(
         f'<input type="hidden" name="{name}" value="{esc(keep[name])}">' for name in ("portfolio", "status", "sort")
     )

@@ -55,7 +55,7 @@ def _title(snapshot: Snapshot, portfolio: str, leader: str, *, admin: bool, writ
     links = [("", "", "All portfolios")]
     links += [("portfolio", p["name"], p["name"]) for p in snapshot.portfolios]
     if leader:
-        label = next((row["label"] for row in snapshot.leaders if row["wallet"] == leader), "")
+        label = next((row["label"] for row in snapshot.everybody if row["wallet"] == leader), "")
         links.append(("leader", leader, label or short(leader)))
     picker = ""
     for key, value, text in links:

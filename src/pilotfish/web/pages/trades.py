@@ -22,6 +22,7 @@ from pilotfish.web.markup import (
     heads,
     lag,
     leader,
+    leader_choices,
     market,
     options,
     price,
@@ -79,12 +80,12 @@ def register(site: Site, reader: Reader) -> None:
                 f'<a class="button" href="/api/v1/export/decisions.csv?{of}">CSV: decisions</a></div>'
             )
             with ui.element("section").classes("card"):
-                put(_filters(first.leaders, given, portfolio))
+                put(_filters(first.everybody, given, portfolio))
                 await live(EVERY, draw)
 
 
 def _filters(leaders: list[Row], given: dict[str, str], portfolio: str) -> Html:
-    whom = [ANY, *((row["wallet"], row["label"] or row["wallet"]) for row in leaders)]
+    whom = [ANY, *leader_choices(leaders)]
     if given["leader"] and given["leader"] not in {w for w, _ in whom}:
         whom.append((given["leader"], given["leader"]))
     reasons = [ANY, *((r.value, words(r.value)) for r in MEANING)]
