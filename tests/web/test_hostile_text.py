@@ -106,6 +106,7 @@ KEPT = {
     "holding_adjustments": {"leader", "token_id", "cause"}, "marks": {"token_id"}, "savings": {"leader"},
     "ledger_entries": {"portfolio", "leader", "token_id"}, "equity_snapshots": {"portfolio"}, "follows": {"portfolio"},
     "cursors": {"leader"}, "worker_status": {"name"}, "bad_inputs": {"fingerprint"},
+    "listening": {"source"},
 }  # fmt: skip
 """What rows are found by and codes of ours; every other text, of columns to come too, is somebody's."""
 

@@ -83,9 +83,9 @@ def _screen(state: dict[str, Any]) -> Group:
     sources = Table("source", "state", "detail")
     for name, key in (("Data API", "api"), ("Polygon", "polygon"), ("books", "books"), ("database", "database")):
         part = worker[key]
-        off = key == "polygon" and not part["enabled"]
+        off = part.get("off", "")
         sign = "off" if off else "[green]● ok[/]" if part["healthy"] else "[red]▲ down[/]"
-        sources.add_row(name, sign, escape(str(part.get("detail", ""))))
+        sources.add_row(name, sign, escape(off or str(part.get("detail", ""))))
     lines.append(sources)
     lines += [
         f"{escape(p['name'])}: equity {format_micro(p['equity_micro'], 2)},"
@@ -163,6 +163,13 @@ def latency(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -
         session.print_json(figures)
         return
     console = Console()
+    after = ", ".join(f"{p} {ms} ms" for p, ms in figures["seen_after_match_ms"]["api"].items() if ms is not None)
+    console.print(f"the API showed trades after their match: {after or 'none yet'}")
+    if figures["off"].get("polygon"):
+        console.print(f"Polygon is off: {figures['off']['polygon']}")
+    if figures["chain_first"] is None:
+        console.print("chain and API cannot be compared: the chain was off when these trades were made")
+        return
     behind = ", ".join(f"{p} {ms} ms" for p, ms in figures["api_behind_chain_ms"].items())
     console.print(f"{figures['seen_by_both']} trades seen by both; API behind the chain: {behind}")
     console.print(f"first: chain {figures['chain_first']}, API {figures['api_first']}")

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Select, Table, and_, select
 from pilotfish.core.units import MICRO, price_of, proceeds_of
 from pilotfish.store import copies
 from pilotfish.store import tables as t
+from pilotfish.store.sources import listened
 
 Row = dict[str, Any]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -232,8 +233,14 @@ def export(c: Connection, kind: str, **equal: object) -> Iterator[Row]:
             statement = statement.where(table.c[name] == value)
     if kind == "holdings":
         statement = statement.where(table.c.shares_micro > 0)
-    rows = map(shape, c.execution_options(yield_per=STREAMED).execute(statement))
-    yield from copies.with_states(c, rows) if kind == "decisions" else rows
+    found = c.execution_options(yield_per=STREAMED).execute(statement)
+    if kind == "latency":
+        heard = listened(c, "polygon")
+        yield from ({**latency(r), "polygon_on": heard.at(r.traded_at)} for r in found)
+    elif kind == "decisions":
+        yield from copies.with_states(c, map(decision, found))
+    else:
+        yield from map(shape, found)
 
 
 def newest(
@@ -290,7 +297,8 @@ def trade_with_decisions(c: Connection, trade_id: int) -> Row | None:
     raw = c.execute(select(t.trade_raw.c.payload).where(t.trade_raw.c.trade_id == trade_id)).scalar()
     decided = select(t.decisions).where(t.decisions.c.trade_id == trade_id).order_by(t.decisions.c.portfolio)
     rows = list(copies.with_states(c, [decision(d) for d in c.execute(decided)]))
-    return {**trade(row), "decisions": [with_intents(c, d) for d in rows], "raw": raw}
+    on = {"polygon_on": listened(c, "polygon").at(row.traded_at)}
+    return {**trade(row), **on, "decisions": [with_intents(c, d) for d in rows], "raw": raw}
 
 
 def with_intents(c: Connection, row: Row) -> Row:

@@ -214,6 +214,11 @@ health_events = Table(
     "health_events", metadata,
     _auto(), _big("at"), _str("source", 20), _flag("healthy"), Column("detail", Text),
 )  # fmt: skip
+listening = Table(
+    "listening", metadata,
+    _str("source", 20, key=True), _big("since", key=True), _big("until"),
+)  # fmt: skip
+"""When each source was listened to; the newest period's end moves on while the worker runs."""
 bad_inputs = Table(
     "bad_inputs", metadata,
     _str("fingerprint", 64, key=True), _big("at"), _str("source", 20), Column("error", Text),

@@ -148,7 +148,8 @@ def router(site: Site) -> APIRouter:
 
     @api.get("/latency")
     def latency() -> Row:
-        """Chain against API; and how long it took from a block to our fill."""
+        """Chain against API; and how long it took from a match to our fill. `off` says which source is off and why;
+        what compares the two is null where the chain was off."""
         with snapshot(database) as c:
             return {**latencies.latency(c), "pace_ms": latencies.pace(c)}
 

@@ -132,6 +132,7 @@ def _lights(s: Snapshot) -> Html:
     stale = s.worker_age is None or s.worker_age > summaries.ALIVE_SECONDS
     mode = w["mode"]
     chain, api, books, database = w["polygon"], w["api"], w["books"], w["database"]
+    off = chain.get("off", "")
     lag_text = f", {api['serving_lag_seconds']} s behind" if api.get("serving_lag_seconds") is not None else ""
     mode_name = str(mode.get("effectiveTriggerMode", "?"))
     source = str(mode.get("source", ""))
@@ -142,7 +143,7 @@ def _lights(s: Snapshot) -> Html:
     return '<div class="lights">' + "".join(
         (
             _light("Mode: " + mode_name, "ill" if told.startswith("degraded") else "ok", told, sign="⇄"),
-            _light("Polygon", _state(chain["healthy"], stale, off=not chain["enabled"]), chain["detail"]),
+            _light("Polygon", _state(chain["healthy"], stale, off=bool(off)), off or chain["detail"]),
             _light("Data API", _state(api["healthy"], stale), api["detail"].replace("last answer ", "") + lag_text),
             _light("Order books", _state(_books_work(books), stale), _books(books, s.at)),
             _light("Database", _state(database["healthy"], stale), _database(database, s.at)),
@@ -221,6 +222,8 @@ def _curve_head(s: Snapshot, name: str) -> Html:
 def _sources(s: Snapshot) -> Html:
     x = s.latency
     head = '<div class="head"><h2>Who sees trades first</h2></div>'
+    if x and x["chain_first"] is None:
+        return head + _api_alone(x)
     if not x or not (x["seen_by_both"] or x["only_api"] or x["only_polygon"]):
         return head + '<div class="empty"><b>No trade seen yet</b>Quiet leaders are normal.</div>'
     total = max(1, x["chain_first"] + x["api_first"])
@@ -240,6 +243,21 @@ def _sources(s: Snapshot) -> Html:
         f"<dt>only the chain so far</dt><dd>{x['only_polygon']:,}</dd>"
         f"<dt>only the API so far</dt><dd>{x['only_api']:,}</dd>"
         f"<dt>not confirmed by the API in time</dt><dd>{x['api_lagged']:,}</dd></dl></div>"
+    )
+
+
+def _api_alone(x: dict[str, Any]) -> Html:
+    """Where there is nothing to compare: why, and how late the API is after the match."""
+    why = x["off"].get("polygon")
+    told = f"Polygon is off: {esc(why)}." if why else "Polygon was off when these trades were made."
+    after = x["seen_after_match_ms"]["api"]
+    rows = "".join(
+        f"<dt>{name}</dt><dd>{lag(after[p])}</dd>"
+        for p, name in (("p50", "match → visible in the API, median"), ("p90", "90 % within"), ("p99", "99 % within"))
+    )
+    return (
+        f'<div class="who"><div><b>{told}</b> All trades come through the Data API.</div><dl class="pairs">{rows}</dl>'
+        '<p class="mini"><a href="/latency">All times, to our fill</a></p></div>'
     )
 
 

@@ -122,7 +122,8 @@ def _times(r: Row) -> Html:
     seen = {"chain": r["first_seen_by_polygon_at"], "API": r["first_seen_by_api_at"]}
     lines = _fact("his block", _clock(r["traded_at"]))
     for name, at in sorted(seen.items(), key=lambda item: item[1] or "9"):
-        lines += _fact(f"seen by the {name}", _clock(at) if at else "not yet")
+        not_seen = "not yet" if name == "API" or r["polygon_on"] else "chain off"
+        lines += _fact(f"seen by the {name}", _clock(at) if at else not_seen)
     return lines
 
 

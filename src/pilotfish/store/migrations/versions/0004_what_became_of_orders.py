@@ -1,4 +1,5 @@
-"""Indexes that find filled and unfilled orders of a portfolio, and of a leader in it, and pass over the others."""
+"""Indexes that find filled and unfilled orders of a portfolio, and of a leader in it, and pass over the others; and
+when each source was listened to."""
 
 from __future__ import annotations
 
@@ -23,9 +24,18 @@ def upgrade() -> None:
         for by, columns in _COLUMNS.items():
             op.create_index(f"ix_intents_{name}_{by}", "intents", columns, sqlite_where=where, postgresql_where=where)
 
+    op.create_table(
+        "listening",
+        sa.Column("source", sa.String(20), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("source", "since", name=op.f("pk_listening")),
+    )
+
 
 def downgrade() -> None:
     """Take the step back."""
+    op.drop_table("listening")
     for name in _WHERE:
         for by in _COLUMNS:
             op.drop_index(f"ix_intents_{name}_{by}", "intents")
