@@ -91,7 +91,7 @@ def test_a_copy_is_filled_out_or_not_filled_and_says_what_of_what_and_why(databa
     assert "✓ filled" in verdict(whole)
     assert "50.00 at 0.50" in got(whole)
     assert "✓ partly filled" in verdict(part)
-    assert "10.00 of 25.00 USDC" in got(part)
+    assert "10.00 of 25.00 USDC; no more was on offer within the limit" in got(part)
     assert "✗ not filled" in verdict(nothing)
     assert "UNFILLED_PRICE" in verdict(nothing)
     assert "nothing on offer" in got(nothing)

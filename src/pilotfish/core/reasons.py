@@ -136,10 +136,8 @@ OUTCOME_WORDS: dict[Outcome, str] = {
 """An outcome in a few words, for a line of a table."""
 
 
-def outcome_words(code: str | None) -> str:
-    """Why an order got nothing, or not all, in a few words. Without a code, what it was to sell was gone."""
-    if code is None:
-        return "nothing was left to sell"
+def outcome_words(code: str) -> str:
+    """Why an order got nothing, or not all, in a few words."""
     known = Outcome(code) if code in Outcome.__members__ else None
     return OUTCOME_WORDS.get(known, OUTCOMES.get(known, "")) if known else code.replace("_", " ").lower()
 

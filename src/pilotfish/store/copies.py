@@ -115,8 +115,17 @@ def _order(r: Any) -> Row:
         "order_shares_micro": None if r.side == "BUY" else r.shares_micro,
         "intent_state": r.state,
         "intent_reason": r.reason,
-        "why": outcome_words(r.reason) if r.became == State.NOT_FILLED or r.state == "partial" else None,
+        "why": _why(r),
     }
+
+
+def _why(r: Any) -> str | None:
+    """Why an order got nothing or not all; without an outcome, what it was to sell was gone, or what was on offer."""
+    if r.became == State.OUT or (r.became == State.FILLED and r.state == "filled"):
+        return None
+    if r.reason is not None:
+        return outcome_words(r.reason)
+    return "nothing was left to sell" if r.side == "SELL" else "no more was on offer within the limit"
 
 
 def with_states(c: Connection, rows: Iterable[Row]) -> Iterator[Row]:
