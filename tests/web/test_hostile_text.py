@@ -47,6 +47,7 @@ FOUND = """() => [window.hacked, document.title.includes('hacked'),
   [...document.querySelectorAll('*')].filter(e => [...e.attributes].some(a => a.name === 'data-hacked'
     || a.name.startsWith('on') || /^\\s*javascript:/i.test(a.value) && ['href', 'src', 'action'].includes(a.name)))
     .map(e => e.outerHTML.slice(0, 200))]"""
+DRAWN = "() => !document.querySelector('#app') || document.querySelector('#app').childElementCount > 0"
 ROUTES = """
 import json, sys
 from sqlalchemy import create_engine
@@ -173,7 +174,7 @@ def visit(seen: Watched, path: str, after: str = "") -> None:
     """Open an address as somebody who was sent a link does; nothing of it may have become more than text."""
     page = seen.page
     page.goto(seen.address + path)
-    page.wait_for_load_state("networkidle")
+    page.wait_for_function(DRAWN)
     if after:
         page.locator(after).first.click()
         page.locator("dialog").wait_for()
