@@ -50,12 +50,12 @@ def test_who_is_followed_again_is_followed_from_now_on(tmp_path: Path, how: str)
         pilot.fills(1)
         if how == "while the worker runs":
             left(pilot)
-            stand.fill(token, "BUY", 202)
+            stand.fill(token, "BUY", 202, age=20)
             followed_again(pilot)
         elif how == "while it is stopped":
             pilot.stop()
             pilot.cli("leaders", "remove", WALLET)
-            stand.fill(token, "BUY", 202)
+            stand.fill(token, "BUY", 202, age=20)
             pilot.cli("leaders", "add", WALLET)
             pilot.start()
         else:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pilotfish.core import events as ev
 from pilotfish.core.trade import Source
-from tests.desk import LEADER, Desk, chain_fill
+from pilotfish.core.units import SECOND
+from tests.desk import LEADER, TOKEN, Desk, chain_fill, usd
 
 
 def test_what_waited_when_a_leader_was_left_is_never_copied_later() -> None:
@@ -35,3 +36,21 @@ def test_what_waited_when_a_leader_was_left_is_never_copied_later() -> None:
     again.advance(60)
     assert again.held() == held
     assert again.rows("intents") == []
+
+
+def test_following_again_goes_on_from_what_the_books_say_was_held() -> None:
+    desk = Desk(follow=False)
+    second = desk.at // SECOND
+    again = ev.LeaderFollowed(
+        at=desk.at, leader=LEADER, follow_from=desk.at, floor_ts=second, cursor_ts=second, is_new=True,
+        holdings=((TOKEN, usd(101)),),
+    )  # fmt: skip
+    desk.send(again)
+    now = ((TOKEN, usd(303)),)
+    desk.send(ev.HoldingsSnapshot(at=desk.at, leader=LEADER, as_of=desk.at, holdings=now, bootstrap=True))
+    (correction,) = desk.rows("holding_adjustments")
+    assert (correction["before_micro"], correction["delta_micro"]) == (usd(101), usd(202))
+    desk.buy(1, 7)
+    desk.send(ev.LeaderRemoved(at=desk.at, leader=LEADER))
+    desk.send(again)
+    assert desk.leader_holds() == usd(310), "what this run has kept is newer than what was read"

@@ -52,10 +52,10 @@ def test_a_formerly_followed_leader_stays_reachable_everywhere(tmp_path: Path, b
         # filters, their page, another name
         for path in ("/trades", "/positions"):
             page = seen.open(path)
-            page.get_by_label("Leader").select_option(WALLET)
+            page.locator("select[name=leader]").select_option(WALLET)
             page.wait_for_url(f"**leader={WALLET}**")
             expect(page.locator("table tbody tr")).to_have_count(1)
-            assert "The tide (formerly followed)" in page.get_by_label("Leader").inner_text()
+            assert "The tide (formerly followed)" in page.locator("select[name=leader]").inner_text()
         page = seen.open(f"/leaders/{WALLET}")
         page.get_by_text("formerly followed, from").wait_for()
         page.get_by_text("His prices → ours").wait_for()

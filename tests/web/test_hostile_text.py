@@ -228,7 +228,7 @@ def test_no_route_that_answers_with_data_answers_with_a_page(browser: Browser, h
     for route in hostile.routes:
         if "GET" not in route["methods"] or not route["path"].startswith("/api/v1/") or "stream" in route["path"]:
             continue
-        path = re.sub(r"\{\w+(:path)?\}", urllib.parse.quote(ALL, safe=""), route["path"])
+        path = re.sub(r"\{\w+(:path)?\}", urllib.parse.quote(ALL.replace("/", ""), safe=""), route["path"])
         for query in ("", "?" + urllib.parse.urlencode(dict.fromkeys(route["query"], ALL))):
             answer = seen.page.request.get(seen.address + path + query)
             assert answer.headers["x-content-type-options"] == "nosniff", path

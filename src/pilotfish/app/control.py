@@ -163,13 +163,11 @@ class Control:
             self.worker.apply(ev.LeaderPaused(at=now, leader=leader.wallet, paused=leader.status == "paused"))
             log.info("leader changed", leader=leader.wallet, status=leader.status)
         else:
-            event = None
-            if known or before is None:  # not for one who was left: history in between is never copied
-                with self.worker.database.connect() as c:
-                    event = restore.follow_again(c, leader, now)
-                if event is not None and event.follow_from < leader.added_at - SECOND:
-                    event = None
-            event = event or self._new_follow(leader, now)
+            with self.worker.database.connect() as c:
+                event = was = restore.follow_again(c, leader, now)
+            left = before is not None or (was is not None and was.follow_from < leader.added_at - SECOND)
+            if event is None or left:  # of one who was left, history in between is never copied
+                event = self._new_follow(leader, now, was.holdings if was is not None else ())
             self.worker.reconcile.follow(leader.wallet, event.follow_from)
             self.worker.apply(event)
             self.worker.poller.follow(leader.wallet, event.floor_ts, event.cursor_ts)
@@ -182,8 +180,11 @@ class Control:
             )
         self.worker.watcher.watch(frozenset(w for w, (status, _) in self._leaders.items() if status != "removed"))
 
-    def _new_follow(self, leader: restore.LeaderRow, now: int) -> ev.LeaderFollowed:
-        """A flat start reads nothing from before now; a warm start reads some history, as backfill."""
+    def _new_follow(
+        self, leader: restore.LeaderRow, now: int, holdings: tuple[tuple[str, int], ...]
+    ) -> ev.LeaderFollowed:
+        """A flat start reads nothing from before now; a warm start reads some history, as backfill. ``holdings`` are
+        what the books say that they held when they were left: the first snapshot corrects them."""
         follow_from = leader.added_at if leader.added_at >= self.worker.started_at else now
         floor = follow_from // SECOND
         if self.worker.hub.text("startup_mode") == "warm":
@@ -196,6 +197,7 @@ class Control:
             cursor_ts=floor,
             is_new=True,
             paused=leader.status == "paused",
+            holdings=holdings,
         )
 
     async def _run_command(self, command: Any) -> None:

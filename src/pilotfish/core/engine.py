@@ -144,6 +144,8 @@ class Engine:
             value=e.value,
         )
         for token_id, shares in e.holdings:
+            if e.is_new and (e.leader, token_id) in s.holdings:
+                continue  # left and followed again in one run: what is kept here is newer
             s.holdings[(e.leader, token_id)] = Holding(shares)
             s.holding_sums[(e.leader, token_id)] = shares
         if e.is_new:
