@@ -33,7 +33,7 @@ def test_a_formerly_followed_leader_stays_reachable_everywhere(tmp_path: Path, b
         page.get_by_role("button", name="Leave").click()
         page.get_by_role("button", name="Do it").click()
         page.get_by_text("Nobody is followed yet").wait_for()
-        former = page.locator(".card", has_text="Formerly followed").last
+        former = page.locator(".former")
         expect(former.locator("tbody tr")).to_contain_text("The tide")
 
         # REST and commands

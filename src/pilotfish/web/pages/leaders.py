@@ -65,7 +65,7 @@ def register(site: Site, reader: Reader) -> None:
             )
             if admin:
                 put(f'<section class="card pad" style="margin-bottom:12px">{add_form()}</section>')
-            await live(EVERY, draw, row={"table": "card", "former": "card"})
+            await live(EVERY, draw, row={"table": "card followed", "former": "card former"})
 
     @ui.page("/leaders/{wallet:path}", title="pilotfish – leader")
     async def one(request: Request, wallet: str, portfolio: str = MAIN) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from pilotfish.core.reasons import MEANING, OUTCOMES, Outcome, Reason
 from pilotfish.core.units import MICRO, format_micro
-from pilotfish.store import leaders_store, queries, summaries
+from pilotfish.store import copies, leaders_store, queries, summaries
 from pilotfish.store import tables as t
 from pilotfish.store.database import snapshot
 from pilotfish.web.api import Id
@@ -45,7 +45,8 @@ def router(site: Site, preview: Preview) -> APIRouter:
             row = c.execute(select(t.decisions).where(t.decisions.c.id == decision_id)).first()
             if row is None:
                 raise HTTPException(404, f"there is no decision {decision_id}")
-            found = queries.with_intents(c, queries.decision(row))
+            (decided,) = copies.with_states(c, [queries.decision(row)])
+            found = queries.with_intents(c, decided)
             title = c.execute(select(t.markets.c.title).where(t.markets.c.token_id == row.token_id)).scalar()
         head = f'<div class="title"><h1>{esc(title or "unknown market")}</h1><span class="space"></span>{_CLOSE}</div>'
         return HTMLResponse(f'{head}<div class="body">{_decision(found)}</div>')
