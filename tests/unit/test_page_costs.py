@@ -83,6 +83,12 @@ def test_no_filter_of_a_leader_goes_through_everybody_elses_trades(sizes: dict[i
         browse.TradeFilter(kind="backfill"),
         browse.TradeFilter(token_id="5"),
         browse.TradeFilter(portfolio="another", action="copy"),
+        browse.TradeFilter(portfolio="another", state="filled"),
+        browse.TradeFilter(leader=nobody, state="filled"),
+        browse.TradeFilter(leader=nobody, state="not_filled"),
+        browse.TradeFilter(leader=nobody, state="out"),
+        browse.TradeFilter(state="out"),
+        browse.TradeFilter(state="waiting"),
     ]
     for wanted in rare:
         with snapshot(sizes[MANY]) as c:

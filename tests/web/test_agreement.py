@@ -108,6 +108,9 @@ def test_pages_rest_commands_and_exports_show_the_same_numbers(tmp_path: Path, b
         assert counts["fills"] == len(rows["fills"])
         by_reason = Counter(d["reason"] for d in rows["decisions"])
         assert counts["decisions"]["copied"] == by_reason["COPY"] > 0
+        became = Counter(d["state"] for d in rows["decisions"] if d["action"] == "copy")
+        told_by_counts = {s: n for s in ("filled", "out", "not_filled") if (n := counts["decisions"][s])}
+        assert told_by_counts == became
         assert counts["decisions"]["skipped"] == {r: n for r, n in sorted(by_reason.items()) if r.startswith("SKIP")}
         assert (
             get("/latency")["api_behind_chain_ms"] == json.loads(pilot.cli("latency", "--json"))["api_behind_chain_ms"]

@@ -31,7 +31,8 @@ class Control:
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
-        self._leaders: dict[str, str] = {}
+        self._leaders: dict[str, tuple[str, int]] = {}
+        """Wallet -> status, and since when it is followed: left and followed again between two looks is a new start."""
         self._policies: dict[str, Policy] = {}
         self._follows: dict[str, list[str] | None] = {}
 
@@ -146,28 +147,30 @@ class Control:
                 log.info("settings taken up", portfolio=name)
 
     def _take_leader(self, leader: restore.LeaderRow, *, known: bool) -> None:
-        before = self._leaders.get(leader.wallet)
-        if leader.status == before:
+        before, since = self._leaders.get(leader.wallet, (None, leader.added_at))
+        if (leader.status, leader.added_at) == (before, since):
             return
         now = self.worker.hub.now()
-        self._leaders[leader.wallet] = leader.status
-        if leader.status == "removed":
-            if before is not None:
+        self._leaders[leader.wallet] = (leader.status, leader.added_at)
+        left_meanwhile = before in ("active", "paused") and since != leader.added_at
+        if leader.status == "removed" or left_meanwhile:
+            if before is not None or known:
                 self.worker.poller.unfollow(leader.wallet)
                 self.worker.reconcile.unfollow(leader.wallet)
                 self.worker.apply(ev.LeaderRemoved(at=now, leader=leader.wallet))
+            if before is not None:
                 log.info("leader removed", leader=leader.wallet)
-        elif before in ("active", "paused"):
+        if leader.status == "removed":
+            pass
+        elif before in ("active", "paused") and not left_meanwhile:
             self.worker.apply(ev.LeaderPaused(at=now, leader=leader.wallet, paused=leader.status == "paused"))
             log.info("leader changed", leader=leader.wallet, status=leader.status)
         else:
-            event = None
-            if known or before is None:
-                with self.worker.database.connect() as c:
-                    event = restore.follow_again(c, leader, now)
-                if event is not None and event.follow_from < leader.added_at - SECOND:
-                    event = None
-            event = event or self._new_follow(leader, now)
+            with self.worker.database.connect() as c:
+                event = was = restore.follow_again(c, leader, now)
+            left = before is not None or (was is not None and was.follow_from < leader.added_at - SECOND)
+            if event is None or left:  # of one who was left, history in between is never copied
+                event = self._new_follow(leader, now, was.holdings if was is not None else ())
             self.worker.reconcile.follow(leader.wallet, event.follow_from)
             self.worker.apply(event)
             self.worker.poller.follow(leader.wallet, event.floor_ts, event.cursor_ts)
@@ -178,10 +181,13 @@ class Control:
                 since=event.follow_from // SECOND,
                 new=event.is_new,
             )
-        self.worker.watcher.watch(frozenset(w for w, status in self._leaders.items() if status != "removed"))
+        self.worker.watcher.watch(frozenset(w for w, (status, _) in self._leaders.items() if status != "removed"))
 
-    def _new_follow(self, leader: restore.LeaderRow, now: int) -> ev.LeaderFollowed:
-        """A flat start reads nothing from before now; a warm start reads some history, as backfill."""
+    def _new_follow(
+        self, leader: restore.LeaderRow, now: int, holdings: tuple[tuple[str, int], ...]
+    ) -> ev.LeaderFollowed:
+        """A flat start reads nothing from before now; a warm start reads some history, as backfill. ``holdings`` are
+        what the books say that they held when they were left: the first snapshot corrects them."""
         follow_from = leader.added_at if leader.added_at >= self.worker.started_at else now
         floor = follow_from // SECOND
         if self.worker.hub.text("startup_mode") == "warm":
@@ -194,6 +200,7 @@ class Control:
             cursor_ts=floor,
             is_new=True,
             paused=leader.status == "paused",
+            holdings=holdings,
         )
 
     async def _run_command(self, command: Any) -> None:

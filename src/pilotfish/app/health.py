@@ -31,6 +31,8 @@ class Health:
         self.worker = worker
         self._last: dict[Source, tuple[bool, str]] = {}
         self._published_bad = 0
+        self._listening: dict[str, int] = {}
+        """Source -> since when it is listened to."""
 
     async def run(self) -> None:
         """Judge for ever."""
@@ -43,6 +45,12 @@ class Health:
         if self.worker.mode is not None and self.worker.mode.effective == "api":
             return False, "off in mode api"
         return self.worker.watcher.healthy()
+
+    def chain_off(self) -> str:
+        """Why the chain is not listened to, in words; empty while it is."""
+        whys = ["mode api"] if self.worker.mode is not None and self.worker.mode.effective == "api" else []
+        whys += [] if self.worker.watcher.configured else ["no POLYGON_WS_URL"]
+        return ", and ".join(whys)
 
     async def _judge(self, source: Source, healthy: bool, detail: str) -> None:
         before = self._last.get(source)
@@ -89,6 +97,7 @@ class Health:
             },
             "polygon": {
                 "enabled": mode is not None and mode.effective != "api",
+                "off": self.chain_off(),
                 "healthy": chain_ok,
                 "detail": redact(chain_detail),
                 "state": chain.state,
@@ -132,6 +141,12 @@ class Health:
         rows: list[Insert | Upsert] = [
             Upsert("worker_status", {"name": "worker", "at": now, "data": self.snapshot()}),
         ]
+        for source, on in (("api", True), ("polygon", not self.chain_off())):
+            if on:
+                since = self._listening.setdefault(source, now)
+                rows.append(Upsert("listening", {"source": source, "since": since, "until": now}))
+            else:
+                self._listening.pop(source, None)
         while self.worker.hub.bad:
             bad = self.worker.hub.bad.popleft()
             rows.append(

@@ -22,6 +22,7 @@ from pilotfish.cli.run import check_port
 from pilotfish.core.units import format_micro
 from pilotfish.store import leaders_store, summaries
 from pilotfish.store import tables as t
+from pilotfish.store.copies import ORDERS, WORDS
 from pilotfish.store.database import open_database, snapshot
 from pilotfish.store.verify import verify
 
@@ -216,7 +217,10 @@ def _print(result: dict[str, Any]) -> None:
         f" {result['trades_by_first_source']['api']} first from the API, {result['seen_by_both']} seen by both)"
     )
     skipped = ", ".join(f"{n} {reason}" for reason, n in decisions["skipped"].items())
-    print(f"{decisions['copied']} copied, {sum(decisions['skipped'].values())} skipped ({skipped or 'none'})")
+    became = ", ".join(f"{decisions[s]} {WORDS[s]}" for s in ORDERS)
+    print(
+        f"{decisions['copied']} copied ({became}), {sum(decisions['skipped'].values())} skipped ({skipped or 'none'})"
+    )
     print(
         f"{result['fills']} fills, {result['open_positions']} open positions,"
         f" equity {format_micro(result['equity_micro'], 2)} USDC"

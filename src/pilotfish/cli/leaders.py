@@ -10,6 +10,7 @@ from rich.table import Table
 from pilotfish.cli import session
 from pilotfish.core.units import format_micro
 from pilotfish.store import browse, leaders_store, portfolios_store, queries
+from pilotfish.store.copies import ORDERS, WORDS
 from pilotfish.store.database import snapshot
 
 app = typer.Typer(help="Follow, list, pause and leave wallets.", no_args_is_help=True)
@@ -18,30 +19,40 @@ app = typer.Typer(help="Follow, list, pause and leave wallets.", no_args_is_help
 @app.command("add")
 def add(
     wallet: str = typer.Argument(help="The leader's wallet (0x and 40 hex digits)."),
-    label: str = typer.Option("", "--label", help="A name for him."),
+    label: str = typer.Option("", "--label", help="A name for them."),
 ) -> None:
-    """Follow a wallet from now on. Works while a worker runs and before."""
+    """Follow a wallet from now on, also one that was left. Works while a worker runs and before."""
     with session.database(session.begin()).begin() as c:
         result = leaders_store.add(c, wallet, label, session.now())
-    told = {"added": "is followed from now on", "again": "is followed again, from now on"}
+    told = {
+        "added": "is followed from now on",
+        "again": "is followed again, from now on; what happened in between is never copied",
+    }
     print(f"{wallet.strip().lower()} {told.get(result, 'is followed already')}")
 
 
 @app.command("list")
-def list_(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
-    """Who is followed."""
+def list_(
+    everybody: bool = typer.Option(False, "--all", help="Formerly followed ones, too."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Who is followed, or was."""
     with snapshot(session.database(session.begin())) as c:
-        rows = queries.leaders(c)
+        rows = queries.leaders(c, "all" if everybody else "followed")
+        former = [] if everybody else queries.leaders(c, "former")
     if as_json:
         session.print_json(rows)
         return
     if not rows:
-        print("Nobody is followed yet: pilotfish leaders add WALLET --label NAME")
-        return
+        print("Nobody is followed: pilotfish leaders add WALLET --label NAME")
     table = Table("wallet", "label", "status", "followed from")
     for row in rows:
-        table.add_row(row["wallet"], escape(row["label"]), row["status"], row["followed_from"] or "when a worker runs")
-    Console().print(table)
+        status = f"formerly followed, left {row['left_at'][:10]}" if row["left_at"] else row["status"]
+        table.add_row(row["wallet"], escape(row["label"]), status, row["followed_from"] or "when a worker runs")
+    if rows:
+        Console().print(table)
+    if former:
+        print(f"{len(former)} formerly followed: pilotfish leaders list --all")
 
 
 @app.command("show")
@@ -50,18 +61,21 @@ def show(
     portfolio: str = typer.Option(portfolios_store.MAIN, "--portfolio", help="In this portfolio."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Worth copying? His trades, what was copied, what it came to, and what he holds beside us."""
+    """Worth copying? Their trades, what was copied, what it came to, and what they hold beside us; also of somebody
+    who was followed once."""
     with snapshot(session.database(session.begin())) as c:
         found = browse.leader(c, leaders_store.wallet_of(wallet), portfolio)
     if found is None:
-        raise leaders_store.LeaderError(f"{wallet} is not followed; `pilotfish leaders list` shows who is")
+        raise leaders_store.LeaderError(f"{wallet} was never followed; `pilotfish leaders list --all` shows who was")
     if as_json:
         session.print_json(found)
         return
     console = Console()
     skipped = ", ".join(f"{n} {reason}" for reason, n in found.get("skipped", {}).items()) or "none"
-    console.print(f"{escape(found['label'] or found['wallet'])} ({found['status']}), in portfolio {escape(portfolio)}")
-    console.print(f"{found.get('trades', 0)} trades, {found.get('copied', 0)} copied, skipped: {skipped}")
+    status = f"formerly followed, left {found['left_at'][:10]}" if found["left_at"] else found["status"]
+    console.print(f"{escape(found['label'] or found['wallet'])} ({status}), in portfolio {escape(portfolio)}")
+    became = ", ".join(f"{found.get(s, 0)} {WORDS[s]}" for s in ORDERS)
+    console.print(f"{found.get('trades', 0)} trades, {found.get('copied', 0)} copied ({became}), skipped: {skipped}")
     console.print(
         f"realised {format_micro(found.get('realized_pnl_micro', 0), 2)},"
         f" unrealised {format_micro(found.get('unrealized_pnl_micro', 0), 2)},"
@@ -74,7 +88,7 @@ def show(
             f"at his prices {format_micro(line['ideal_micro'], 2)}, ours {format_micro(line['actual_micro'], 2)}"
             f" ({parts or 'no difference'})"
         )
-    table = Table("market", "outcome", "he holds", "we hold", "our cost", "bid")
+    table = Table("market", "outcome", "they hold", "we hold", "our cost", "bid")
     for h in found["holdings"][:20]:
         table.add_row(
             escape(h["title"] or h["token_id"][:16]), escape(h["outcome"] or ""), format_micro(h["shares_micro"], 2),
@@ -85,8 +99,16 @@ def show(
 
 @app.command("remove")
 def remove(wallet: str = typer.Argument(help="The leader's wallet.")) -> None:
-    """Follow a wallet no longer. What was copied from him stays."""
+    """Follow a wallet no longer. What was copied stays, and their results: `leaders list --all`, `leaders show`."""
     _set(wallet, "removed", "is no longer followed; what was copied stays")
+
+
+@app.command("rename")
+def rename(wallet: str = typer.Argument(help="The leader's wallet."), label: str = typer.Argument()) -> None:
+    """Give a leader another name; also one who was followed once."""
+    with session.database(session.begin()).begin() as c:
+        leaders_store.rename(c, wallet, label, session.now())
+    print(f"{wallet.strip().lower()} is called {label}")
 
 
 @app.command("pause")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 import typer
@@ -18,9 +19,22 @@ from pilotfish.core.units import MICRO, SECOND
 from pilotfish.store import browse, commands_store, portfolios_store, queries
 from pilotfish.store import report as shortfall
 from pilotfish.store import tables as t
+from pilotfish.store.copies import WORDS, State
 from pilotfish.store.database import snapshot
 
 CLOSE_SECONDS = 5.0
+
+
+class AskedFor(StrEnum):
+    """What became of a trade, as ``trades --state`` asks for it."""
+
+    FILLED = State.FILLED.value
+    OUT = State.OUT.value
+    NOT_FILLED = State.NOT_FILLED.value
+    SKIPPED = State.SKIPPED.value
+    WAITING = State.WAITING.value
+
+
 _UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 positions_app = typer.Typer(help="What the portfolios hold.", no_args_is_help=True)
@@ -104,12 +118,19 @@ def trades(
     why: int = typer.Option(0, "--why", metavar="ID", help="Why this trade was copied or not: every check."),
     limit: int = typer.Option(20, "--limit", min=1, max=1000, help="How many, newest first."),
     leader: str = typer.Option("", "--leader", help="Only this leader's wallet."),
+    state: AskedFor | None = typer.Option(None, "--state", help="Only what became this in the portfolio."),
+    portfolio: str = typer.Option(portfolios_store.MAIN, "--portfolio", help="Whose decisions --state goes by."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Leaders' trades with what was decided on each; --why ID shows every check of one."""
+    """Leaders' trades with what became of each: filled, order out, not filled, skipped or waiting, and why; --why ID
+    shows every check of one."""
     with snapshot(session.database(session.begin())) as c:
         if not why:
-            rows, _ = queries.newest(c, "trades", limit=limit, leader=leader.lower() or None)
+            wanted = browse.TradeFilter(
+                portfolio=portfolio, leader=leader.lower() or None, state=state.value if state else None
+            )
+            rows, _ = browse.trades(c, wanted, limit=limit)
+            rows = [{k: v for k, v in r.items() if k != "decision"} for r in rows]
             decided = queries.decisions_of(c, [r["id"] for r in rows])
             rows = [{**r, "decisions": decided.get(r["id"], [])} for r in rows]
             session.print_json(rows) if as_json else _print_trades(rows)
@@ -126,13 +147,27 @@ def trades(
 def _print_trades(rows: list[dict[str, Any]]) -> None:
     table = Table("id", "traded", "leader", "side", "market", "outcome", "shares", "price", "decided")
     for r in rows:
-        decided = ", ".join(f"{d['portfolio']}: {d['reason']}" for d in r["decisions"])
+        decided = ", ".join(f"{d['portfolio']}: {_became(d)}" for d in r["decisions"])
         table.add_row(
             str(r["id"]), r["traded_at"][:19].replace("T", " "), r["leader"][:10], r["side"],
             escape((r["title"] or "?")[:50]), escape((r["outcome"] or "?")[:20]), f"{r['shares_micro'] / MICRO:,.2f}",
             f"{r['price']:.4f}", escape(decided),
         )  # fmt: skip
     Console().print(table)
+
+
+def _became(d: dict[str, Any]) -> str:
+    """What became of a decision, in words."""
+    if d["state"] in (State.SKIPPED, State.WAITING):
+        return str(d["reason"])
+    told = "partly filled" if d["partly"] else WORDS[State(d["state"])]
+    if d["our_shares_micro"]:
+        told += f" {d['our_shares_micro'] / MICRO:,.2f} at {d['our_price']:.4f}"
+    if d["partly"]:
+        got, of = (d["our_usdc_micro"], d["order_usdc_micro"]) if d["order_usdc_micro"] else (
+            d["our_shares_micro"], d["order_shares_micro"])  # fmt: skip
+        told += f" ({got / MICRO:,.2f} of {of / MICRO:,.2f} {'USDC' if d['order_usdc_micro'] else 'shares'})"
+    return told + (f": {d['why']}" if d["why"] else "") + (", orphaned by a reorg" if d["orphaned"] else "")
 
 
 def _print_why(found: dict[str, Any]) -> None:
@@ -143,7 +178,8 @@ def _print_why(found: dict[str, Any]) -> None:
     )
     for decision in found["decisions"]:
         console.print(
-            f"\n{escape(decision['portfolio'])}: {decision['reason']} – {MEANING[Reason(decision['reason'])]}"
+            f"\n{escape(decision['portfolio'])}: {escape(_became(decision))} – {decision['reason']}:"
+            f" {MEANING[Reason(decision['reason'])]}"
         )
         table = Table("check", "value", "limit", "")
         for check in decision["trace"]:

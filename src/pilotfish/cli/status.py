@@ -18,6 +18,7 @@ from pilotfish.app.reset import reset_now
 from pilotfish.cli import session
 from pilotfish.core.units import format_micro
 from pilotfish.store import commands_store, latencies, portfolios_store, queries, summaries
+from pilotfish.store.copies import ORDERS, WORDS
 from pilotfish.store.database import snapshot
 from pilotfish.store.verify import verify as recompute
 
@@ -82,9 +83,9 @@ def _screen(state: dict[str, Any]) -> Group:
     sources = Table("source", "state", "detail")
     for name, key in (("Data API", "api"), ("Polygon", "polygon"), ("books", "books"), ("database", "database")):
         part = worker[key]
-        off = key == "polygon" and not part["enabled"]
+        off = part.get("off", "")
         sign = "off" if off else "[green]● ok[/]" if part["healthy"] else "[red]▲ down[/]"
-        sources.add_row(name, sign, escape(str(part.get("detail", ""))))
+        sources.add_row(name, sign, escape(off or str(part.get("detail", ""))))
     lines.append(sources)
     lines += [
         f"{escape(p['name'])}: equity {format_micro(p['equity_micro'], 2)},"
@@ -101,9 +102,10 @@ def _screen(state: dict[str, Any]) -> Group:
         for p in state["portfolios"]
     ]
     counts = state["counts"]
+    became = ", ".join(f"{counts['decisions'][s]} {WORDS[s]}" for s in ORDERS)
     lines.append(
         f"{len(state['leaders'])} leaders, {counts['trades']} trades ({counts['seen_by_both']} seen by both sources),"
-        f" {counts['decisions']['copied']} copied, {sum(counts['decisions']['skipped'].values())} skipped,"
+        f" {counts['decisions']['copied']} copied ({became}), {sum(counts['decisions']['skipped'].values())} skipped,"
         f" {counts['fills']} fills"
     )
     lines += [
@@ -167,6 +169,13 @@ def latency(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -
         session.print_json(figures)
         return
     console = Console()
+    after = ", ".join(f"{p} {ms} ms" for p, ms in figures["seen_after_match_ms"]["api"].items() if ms is not None)
+    console.print(f"the API showed trades after their match: {after or 'none yet'}")
+    if figures["off"].get("polygon"):
+        console.print(f"Polygon is off: {figures['off']['polygon']}")
+    if figures["chain_first"] is None:
+        console.print("chain and API cannot be compared: the chain was off when these trades were made")
+        return
     behind = ", ".join(f"{p} {ms} ms" for p, ms in figures["api_behind_chain_ms"].items())
     console.print(f"{figures['seen_by_both']} trades seen by both; API behind the chain: {behind}")
     console.print(f"first: chain {figures['chain_first']}, API {figures['api_first']}")

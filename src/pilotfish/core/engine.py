@@ -185,6 +185,8 @@ class Engine:
             value=e.value,
         )
         for token_id, shares in e.holdings:
+            if e.is_new and (e.leader, token_id) in s.holdings:
+                continue  # left and followed again in one run: what is kept here is newer
             s.holdings[(e.leader, token_id)] = Holding(shares)
             s.holding_sums[(e.leader, token_id)] = shares
         if e.is_new:
@@ -218,6 +220,7 @@ class Engine:
         if leader is not None:
             leader.active = False
             self.copying.wake_all(e.at)
+        self._take_up_pending(e.leader, e.at)
 
     def _policy(self, e: ev.PolicyChanged) -> None:
         desk = self.state.desks.get(e.portfolio)

@@ -124,6 +124,26 @@ class Outcome(StrEnum):
     FAILED_LIMIT = "FAILED_LIMIT"
 
 
+OUTCOME_WORDS: dict[Outcome, str] = {
+    Outcome.UNFILLED_PRICE: "nothing on offer within the limit",
+    Outcome.CANCELLED_LEADER_SOLD: "the leader sold again first",
+    Outcome.CANCELLED_REORG: "a reorg took the trade back",
+    Outcome.CANCELLED_TOO_OLD: "too old after a restart",
+    Outcome.CANCELLED_NO_CASH: "the cash was gone",
+    Outcome.CANCELLED_RESOLVED: "the market was resolved first",
+    Outcome.CANCELLED_ARCHIVED: "the portfolio was archived",
+    Outcome.FAILED_NO_BOOK: "no order book could be had",
+    Outcome.FAILED_LIMIT: "nobody bid within the limit",
+}
+"""An outcome in a few words, for a line of a table."""
+
+
+def outcome_words(code: str) -> str:
+    """Why an order got nothing, or not all, in a few words."""
+    known = Outcome(code) if code in Outcome.__members__ else None
+    return OUTCOME_WORDS.get(known, OUTCOMES.get(known, "")) if known else code.replace("_", " ").lower()
+
+
 OUTCOMES: dict[Outcome, str] = {
     Outcome.UNFILLED_PRICE: "When the order reached the book, nothing was on offer within the limit.",
     Outcome.CANCELLED_LEADER_SOLD: "The leader sold again before our BUY was filled.",

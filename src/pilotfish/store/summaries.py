@@ -9,19 +9,25 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, case, func, literal, select
 
 from pilotfish.core.units import price_of, proceeds_of
+from pilotfish.store import copies
 from pilotfish.store import tables as t
 from pilotfish.store.queries import Row, decimal, iso
-from pilotfish.store.rollup import DecisionCounts, TradeCounts
+from pilotfish.store.rollup import CopyCounts, DecisionCounts, TradeCounts
 
 ALIVE_SECONDS = 5.0
 """A worker that said nothing for so long does not run."""
 CURVE_POINTS = 400
 
 
-def counts(c: Connection, decisions: DecisionCounts | None = None, trades: TradeCounts | None = None) -> Row:
-    """Trades by who saw them first, decisions by reason, fills and open positions."""
+def counts(
+    c: Connection, decisions: DecisionCounts | None = None, trades: TradeCounts | None = None,
+    orders: CopyCounts | None = None,
+) -> Row:  # fmt: skip
+    """Trades by who saw them first, decisions by reason, fills and open positions. ``copied`` counts decisions to copy;
+    ``filled``, ``out`` and ``not_filled`` what became of their orders (those before a reset are gone)."""
     first = (trades or TradeCounts()).read(c)
     once = c.execute(select(func.count()).select_from(t.trades).where(t.SEEN_ONCE)).scalar_one()
+    became = (orders or CopyCounts()).states(c)
     decided: dict[str, Counter[str]] = {name: Counter() for name in ("copy", "skip", "wait", "exit")}
     for group, n in (decisions or DecisionCounts()).read(c).items():
         decided[group.action][group.reason] += n
@@ -31,6 +37,7 @@ def counts(c: Connection, decisions: DecisionCounts | None = None, trades: Trade
         "seen_by_both": sum(first.values()) - once,
         "decisions": {
             "copied": sum(decided["copy"].values()),
+            **{state.value: became[state] for state in copies.ORDERS},
             "skipped": dict(sorted(decided["skip"].items())),
             "waiting": sum(decided["wait"].values()),
             "own_exits": sum(decided["exit"].values()),
@@ -134,34 +141,14 @@ def feed(c: Connection, limit: int) -> list[Row]:
         .order_by(d.c.id.desc())
     )  # fmt: skip
     rows = list(c.execute(statement))
-    got = _results(c, [r.id for r in rows if r.action in ("copy", "exit")])
-    return [_feed_row(r, got.get(r.id)) for r in rows]
+    became = copies.of(c, [(r.id, r.action) for r in rows])
+    return [_feed_row(r, became[r.id]) for r in rows]
 
 
-def _results(c: Connection, decisions: list[int]) -> dict[int, Any]:
-    """Intent state and what was filled, by decision."""
-    if not decisions:
-        return {}
-    statement = (
-        select(
-            t.intents.c.decision_id,
-            func.min(t.intents.c.state).label("state"),
-            func.sum(t.fills.c.shares_micro).label("shares"),
-            func.sum(t.fills.c.usdc_micro).label("usdc"),
-        )
-        .outerjoin(t.fills, t.fills.c.intent_id == t.intents.c.id)
-        .join(t.decisions, t.decisions.c.id == t.intents.c.decision_id)
-        .where(t.intents.c.decision_id.in_(decisions))
-        .where((t.intents.c.trade_id != 0) | t.decisions.c.trade_id.is_(None))
-        .group_by(t.intents.c.decision_id)
-    )
-    return {r.decision_id: r for r in c.execute(statement)}
-
-
-def _feed_row(r: Any, got: Any | None) -> Row:
+def _feed_row(r: Any, became: Row) -> Row:
     seen = [x for x in (r.first_seen_by_api_at, r.first_seen_by_polygon_at) if x is not None]
     moved = -r.delta_micro if r.delta_micro is not None else None
-    ours = int(got.shares) if got and got.shares is not None else None
+    ours = became["our_shares_micro"]
     return {
         "id": r.id,
         "trade_id": r.trade_id,
@@ -181,9 +168,7 @@ def _feed_row(r: Any, got: Any | None) -> Row:
         "seen_by_both": len(seen) == 2,
         "source_gap_ms": (seen[0] - seen[1]) // 1000 if len(seen) == 2 else None,
         "lag_ms": max(0, (min(seen) - r.traded_at) // 1000) if seen else None,
-        "intent_state": got.state if got else None,
-        "our_shares_micro": ours,
-        "our_price": decimal(price_of(int(got.usdc), int(got.shares))) if got and got.shares else None,
+        **became,
     }
 
 
@@ -202,13 +187,17 @@ def bad_inputs(c: Connection, limit: int = 50) -> list[Row]:
     return [{"at": iso(r.at), "source": r.source, "error": r.error, "payload": r.payload} for r in rows]
 
 
-def leaders(c: Connection, portfolio: str, decisions: DecisionCounts | None = None) -> dict[str, Row]:
-    """Wallet -> what a portfolio decided on his trades, and what it made of them."""
+def leaders(
+    c: Connection, portfolio: str, decisions: DecisionCounts | None = None, orders: CopyCounts | None = None
+) -> dict[str, Row]:
+    """Wallet -> what a portfolio decided on their trades, and what it made of them. ``copied`` counts decisions to
+    copy; ``filled``, ``out`` and ``not_filled`` what became of their orders."""
     result: dict[str, Row] = {}
 
     def of(wallet: str) -> Row:
         fresh = {
-            "trades": 0, "backfill": 0, "copied": 0, "skipped": {}, "realized_pnl_micro": 0, "unrealized_pnl_micro": 0,
+            "trades": 0, "backfill": 0, "copied": 0, "filled": 0, "out": 0, "not_filled": 0, "skipped": {},
+            "realized_pnl_micro": 0, "unrealized_pnl_micro": 0,
             "fees_micro": 0, "cost_micro": 0, "value_micro": 0, "open_positions": 0, "last_trade_at": None,
         }  # fmt: skip
         return result.setdefault(wallet, fresh)
@@ -225,6 +214,9 @@ def leaders(c: Connection, portfolio: str, decisions: DecisionCounts | None = No
             row["copied"] += n
         elif group.action == "skip":
             row["skipped"][group.reason] = row["skipped"].get(group.reason, 0) + n
+    for order, n in (orders or CopyCounts()).read(c).items():
+        if order.portfolio == portfolio:
+            of(order.leader)[order.state] += n
     p = t.positions.c
     for r in c.execute(select(t.positions).where(p.portfolio == portfolio)):
         row = of(r.leader)

@@ -150,6 +150,10 @@ decisions = Table(
     Index("ix_decisions_portfolio_leader_reason_trade_id", "portfolio", "leader", "reason", "trade_id"),
     Index("ix_decisions_portfolio_leader_action_trade_id", "portfolio", "leader", "action", "trade_id"),
 )  # fmt: skip
+INTENT_OUT = text("state IN ('pending', 'working')")
+INTENT_FILLED = text("state NOT IN ('pending', 'working') AND filled_shares_micro > 0")
+INTENT_NOT_FILLED = text("state NOT IN ('pending', 'working') AND filled_shares_micro = 0")
+"""What became of orders; as text, so that a query says it as its indexes do."""
 intents = Table(
     "intents", metadata,
     _id(), _big("decision_id"), _big("trade_id"), _str("portfolio", 100), _str("leader", 42), _str("token_id", 78),
@@ -161,6 +165,11 @@ intents = Table(
     Column("dust_micro", BigInteger, nullable=False, server_default="0"),
     Index("ix_intents_decision_id", "decision_id"),
     Index("ix_intents_state", "state"),
+    *(
+        Index(f"ix_intents_{name}_{by}", *columns, sqlite_where=where, postgresql_where=where)
+        for name, where in (("filled", INTENT_FILLED), ("not_filled", INTENT_NOT_FILLED))
+        for by, columns in (("trade_id", ("portfolio", "trade_id")), ("leader", ("portfolio", "leader", "trade_id")))
+    ),
 )  # fmt: skip
 fills = Table(
     "fills", metadata,
@@ -212,6 +221,11 @@ health_events = Table(
     "health_events", metadata,
     _auto(), _big("at"), _str("source", 20), _flag("healthy"), Column("detail", Text),
 )  # fmt: skip
+listening = Table(
+    "listening", metadata,
+    _str("source", 20, key=True), _big("since", key=True), _big("until"),
+)  # fmt: skip
+"""When each source was listened to; the newest period's end moves on while the worker runs."""
 bad_inputs = Table(
     "bad_inputs", metadata,
     _str("fingerprint", 64, key=True), _big("at"), _str("source", 20), Column("error", Text),

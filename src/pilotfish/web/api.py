@@ -29,6 +29,13 @@ Id: TypeAlias = Annotated[int, Path(ge=0, le=LARGEST_ID)]
 Name: TypeAlias = Annotated[str | None, Query(max_length=100)]
 Wallet: TypeAlias = Annotated[str | None, Query(max_length=42, description="A leader's wallet.")]
 Action: TypeAlias = Literal["copy", "skip", "wait", "exit"]
+State: TypeAlias = Annotated[
+    Literal["filled", "out", "not_filled", "skipped", "waiting"] | None,
+    Query(
+        description="What became of it in the portfolio: copied and `filled` (wholly or partly), copied with the order"
+        " still `out`, copied but `not_filled`, `skipped`, or `waiting` to be decided."
+    ),
+]
 ExportKind: TypeAlias = Literal[exports.KINDS]  # type: ignore[valid-type]
 Row: TypeAlias = dict[str, Any]
 
@@ -49,23 +56,28 @@ def router(site: Site) -> APIRouter:
                 "last_sign_of_life_sec": age,
                 "mode": (worker or {}).get("mode", {}),
                 "worker": worker,
-                "counts": summaries.counts(c, site.counts, site.trade_counts),
+                "counts": summaries.counts(c, site.counts, site.trade_counts, site.copy_counts),
             }
 
     @api.get("/leaders")
-    def leaders() -> list[Row]:
-        """Who is followed."""
+    def leaders(
+        status: Annotated[
+            queries.Whom, Query(description="`former` ones were followed once: their results and pages stay.")
+        ] = "followed",
+    ) -> list[Row]:
+        """Who is followed, or was."""
         with snapshot(database) as c:
-            return queries.leaders(c)
+            return queries.leaders(c, status)
 
     @api.get("/leaders/{wallet}", responses={404: {}})
     def leader(wallet: Annotated[str, Path(max_length=42)], portfolio: Name = None) -> Row:
-        """One leader: his figures in a portfolio, the shortfall, and what he holds beside what we hold."""
+        """One leader, also a formerly followed one: their figures in a portfolio, the shortfall, and what they hold
+        beside what we hold."""
         with snapshot(database) as c:
             name = portfolio or portfolios_store.MAIN
-            found = browse.leader(c, wallet.lower(), name, site.counts, site.reports)
+            found = browse.leader(c, wallet.lower(), name, site.counts, site.reports, site.copy_counts)
         if found is None:
-            raise HTTPException(404, f"{wallet} is not followed")
+            raise HTTPException(404, f"{wallet} was never followed")
         return found
 
     @api.get("/trades")
@@ -75,12 +87,15 @@ def router(site: Site) -> APIRouter:
         side: Literal["BUY", "SELL"] | None = None, source: Literal["api", "polygon"] | None = None,
         kind: Annotated[Literal["live", "catch-up", "backfill"] | None, Query(alias="class")] = None,
         action: Action | None = None, reason: Reason | None = None,
-        status: Literal["active", "retracted"] | None = None,
+        status: Literal["active", "retracted"] | None = None, state: State = None,
     ) -> Row:  # fmt: skip
-        """Leaders' trades, newest first, each with one portfolio's decision (`main` unless named)."""
+        """Leaders' trades, newest first, each with one portfolio's decision (`main` unless named) and what became of
+        it: `state`, `partly`, `orphaned`, what the order got (`our_…`) of what it was for (`order_…`), and `why` it got
+        nothing or not all."""
         wanted = browse.TradeFilter(
             portfolio=portfolio or portfolios_store.MAIN, leader=leader.lower() if leader else None, token_id=token_id,
             words=words, side=side, source=source, kind=kind, action=action, reason=reason, status=status,
+            state=state,
         )  # fmt: skip
         with snapshot(database) as c:
             rows, following = browse.trades(c, wanted, limit=limit, before=before)
@@ -100,7 +115,7 @@ def router(site: Site) -> APIRouter:
         limit: Limit = 100, before: Before = None, portfolio: Name = None, leader: Wallet = None,
         action: Action | None = None, reason: Reason | None = None,
     ) -> Row:  # fmt: skip
-        """Decisions with their traces, newest first."""
+        """Decisions with their traces and what became of them (`state`, …, as with trades), newest first."""
         return _page("decisions", limit, before, portfolio=portfolio, leader=leader, action=action, reason=reason)
 
     @api.get("/fills")
@@ -133,7 +148,8 @@ def router(site: Site) -> APIRouter:
 
     @api.get("/latency")
     def latency() -> Row:
-        """Chain against API; and how long it took from a block to our fill."""
+        """Chain against API; and how long it took from a match to our fill. `off` says which source is off and why;
+        what compares the two is null where the chain was off."""
         with snapshot(database) as c:
             return {**latencies.latency(c), "pace_ms": latencies.pace(c)}
 

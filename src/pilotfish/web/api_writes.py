@@ -114,7 +114,8 @@ def router(site: Site, preview: Preview) -> APIRouter:
 
     @api.post("/leaders", status_code=201)
     async def add_leader(leader: NewLeader) -> dict[str, str]:
-        """Follow somebody from now on."""
+        """Follow somebody from now on; `result` is `added`, `again` (was followed before: what happened in between is
+        never copied) or `known`."""
         wallet = await _wallet(leader.wallet)
         result = write(lambda c: leaders_store.add(c, wallet, leader.label, now()))
         return {"wallet": wallet, "result": result}
@@ -135,7 +136,7 @@ def router(site: Site, preview: Preview) -> APIRouter:
 
     @api.patch("/leaders/{wallet}")
     def change_leader(wallet: Wallet, what: LeaderChange) -> Row:
-        """Pause or resume copying somebody, or name him otherwise."""
+        """Pause or resume copying somebody, or name them otherwise; a formerly followed one can be named, too."""
 
         def change(c: Connection) -> None:
             if what.label is not None:

@@ -35,6 +35,7 @@ class Snapshot:
     positions: list[dict[str, Any]] = field(default_factory=list)
     feed: list[dict[str, Any]] = field(default_factory=list)
     leaders: list[dict[str, Any]] = field(default_factory=list)
+    former: list[dict[str, Any]] = field(default_factory=list)
     equity: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     latency: dict[str, Any] = field(default_factory=dict)
     error: str = ""
@@ -42,6 +43,11 @@ class Snapshot:
     def portfolio(self, name: str) -> dict[str, Any] | None:
         """One active portfolio's figures."""
         return next((p for p in self.portfolios if p["name"] == name), None)
+
+    @property
+    def everybody(self) -> list[dict[str, Any]]:
+        """Leaders that are followed, then those that were."""
+        return [*self.leaders, *self.former]
 
 
 class Reader:
@@ -111,6 +117,7 @@ class Reader:
                 positions=browse.positions(c, limit=POSITION_ROWS)[0],
                 feed=summaries.feed(c, feed),
                 leaders=queries.leaders(c),
+                former=queries.leaders(c, "former"),
                 equity=equity,
                 latency=latency,
             )

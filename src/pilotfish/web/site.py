@@ -15,7 +15,7 @@ from pilotfish.app.config import process_value
 from pilotfish.core.setting_values import Value, words_of
 from pilotfish.store.database import snapshot
 from pilotfish.store.report import Reports
-from pilotfish.store.rollup import DecisionCounts, TradeCounts
+from pilotfish.store.rollup import CopyCounts, DecisionCounts, TradeCounts
 from pilotfish.web.sessions import Sessions
 from pilotfish.web.shared import Shared
 
@@ -35,6 +35,7 @@ class Site:
     shared: Shared = field(init=False)
     counts: DecisionCounts = field(default_factory=DecisionCounts)
     trade_counts: TradeCounts = field(default_factory=TradeCounts)
+    copy_counts: CopyCounts = field(default_factory=CopyCounts)
     reports: Reports = field(default_factory=Reports)
 
     def __post_init__(self) -> None:
@@ -48,6 +49,7 @@ class Site:
             with snapshot(self.database) as c:
                 self.counts.read(c)
                 self.trade_counts.read(c)
+                self.copy_counts.read(c)
         except SQLAlchemyError as problem:
             log.warning("the database cannot be read yet", error=str(problem).splitlines()[0][:200])
 
