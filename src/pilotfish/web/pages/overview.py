@@ -129,7 +129,7 @@ def _lights(s: Snapshot) -> str:
     w = s.worker
     if w is None:
         return ""
-    stale = s.worker_age is None or s.worker_age > summaries.ALIVE_SECONDS
+    stale = not summaries.alive(w, s.worker_age)
     mode = w["mode"]
     chain, api, books, database = w["polygon"], w["api"], w["books"], w["database"]
     lag_text = f", {api['serving_lag_seconds']} s behind" if api.get("serving_lag_seconds") is not None else ""
