@@ -9,7 +9,7 @@ from rich.table import Table
 
 from pilotfish.cli import session
 from pilotfish.core.units import format_micro
-from pilotfish.store import browse, leaders_store, portfolios_store, queries
+from pilotfish.store import browse, leaders_store, names, portfolios_store, queries
 from pilotfish.store.database import snapshot
 
 app = typer.Typer(help="Follow, list, pause and leave wallets.", no_args_is_help=True)
@@ -21,7 +21,8 @@ def add(
     label: str = typer.Option("", "--label", help="A name for him."),
 ) -> None:
     """Follow a wallet from now on. Works while a worker runs and before."""
-    with session.database(session.begin()).begin() as c:
+    env, wallet = session.begin(), leaders_store.wallet_of(wallet)
+    with session.database(env).begin() as c:
         result = leaders_store.add(c, wallet, label, session.now())
     told = {"added": "is followed from now on", "again": "is followed again, from now on"}
     print(f"{wallet.strip().lower()} {told.get(result, 'is followed already')}")
@@ -30,7 +31,7 @@ def add(
 @app.command("list")
 def list_(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
     """Who is followed."""
-    with snapshot(session.database(session.begin())) as c:
+    with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
         rows = queries.leaders(c)
     if as_json:
         session.print_json(rows)
@@ -51,8 +52,8 @@ def show(
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Worth copying? His trades, what was copied, what it came to, and what he holds beside us."""
-    with snapshot(session.database(session.begin())) as c:
-        found = browse.leader(c, leaders_store.wallet_of(wallet), portfolio)
+    with snapshot(session.reading(session.begin(), as_json=as_json, code=1)) as c:
+        found = browse.leader(c, names.leader(c, wallet), names.portfolio(c, portfolio))
     if found is None:
         raise leaders_store.LeaderError(f"{wallet} is not followed; `pilotfish leaders list` shows who is")
     if as_json:
@@ -102,6 +103,7 @@ def resume(wallet: str = typer.Argument(help="The leader's wallet.")) -> None:
 
 
 def _set(wallet: str, status: str, told: str) -> None:
-    with session.database(session.begin()).begin() as c:
+    env, wallet = session.begin(), leaders_store.wallet_of(wallet)
+    with session.existing(env).begin() as c:
         leaders_store.set_status(c, wallet, status, session.now())
     print(f"{wallet.strip().lower()} {told}")
