@@ -108,7 +108,8 @@ def _told(s: Snapshot) -> str:
     if end:
         return (
             '<div class="banner bad" role="alert"><b>The worker is not running.</b>'
-            f" As asked, {esc(summaries.ended(s.worker))}. What follows is its last state. Start it: <code>pilotfish run</code></div>"
+            f" As asked, {esc(summaries.ended(s.worker))}. What follows is its last state."
+            " Start it: <code>pilotfish run</code></div>"
         )
     if s.worker_age is not None and s.worker_age > summaries.ALIVE_SECONDS:
         return (
