@@ -164,7 +164,7 @@ def not_ready(worker: dict[str, Any] | None, age: float | None) -> list[str]:
     ended = summaries.ended(worker)
     if ended is not None:
         return [ended]
-    if age > summaries.ALIVE_SECONDS:
+    if not summaries.alive(worker, age):
         return [f"the worker said nothing for {age:.0f} s"]
     why = []
     if not worker["database"]["healthy"]:

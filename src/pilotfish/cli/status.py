@@ -33,6 +33,7 @@ def collect(database: Engine) -> dict[str, Any]:
             "running": summaries.alive(worker, age),
             "ended": (worker or {}).get("ended"),
             "last_sign_of_life_sec": round(age, 1) if age is not None else None,
+            "not_ready": not_ready(worker, age),
             "mode": (worker or {}).get("mode", {}),
             "worker": worker,
             "leaders": queries.leaders(c),
@@ -57,7 +58,7 @@ def status(
         session.print_json(state)
     else:
         Console().print(_screen(state))
-    raise typer.Exit(1 if not_ready(state["worker"], state["last_sign_of_life_sec"]) else 0)
+    raise typer.Exit(1 if state["not_ready"] else 0)
 
 
 def _watch(database: Engine) -> None:
