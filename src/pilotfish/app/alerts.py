@@ -120,8 +120,24 @@ class Alerts:
         self.wanted = frozenset(kinds) if urls else frozenset()
         self.status.on = bool(self.wanted)
 
+    @property
+    def urls(self) -> str:
+        """Where alerts go; empty = nowhere."""
+        return self._urls
+
     def see(self, effects: Iterable[Effect]) -> None:
-        """What an event led to."""
+        """What an event led to. Whatever goes wrong in telling it stays out of the way of copying."""
+        try:
+            self._see(effects)
+        except Exception as problem:
+            self._faulty(problem)
+
+    def _faulty(self, problem: Exception) -> None:
+        self.status.failed += 1
+        self.status.error = f"{type(problem).__name__}: {problem}"[:300]
+        log.error("an alert could not be made; copying goes on", exc_info=problem)
+
+    def _see(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
             if not isinstance(effect, Insert):
                 continue
@@ -191,10 +207,13 @@ class Alerts:
         """Send what gathers; never ends."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            if self.wanted:
-                self._look()
-            if self._lines and time.monotonic() - self._first_at >= GATHER_SECONDS:
-                await self._send()
+            try:
+                if self.wanted:
+                    self._look()
+                if self._lines and time.monotonic() - self._first_at >= GATHER_SECONDS:
+                    await self._send()
+            except Exception as problem:
+                self._faulty(problem)
 
     async def _send(self) -> None:
         lines = [self._lines.popleft() for _ in range(min(MOST_LINES, len(self._lines)))]

@@ -11,12 +11,14 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish.app.config import process_value
+from pilotfish.app.ending import TakenOverError
 from pilotfish.app.modes import effective_mode
 from pilotfish.core import events as ev
 from pilotfish.core.settings import Policy
 from pilotfish.core.units import SECOND
 from pilotfish.store import portfolios_store, restore, settings_store
 from pilotfish.store import tables as t
+from pilotfish.store.outage import is_outage
 
 if TYPE_CHECKING:
     from pilotfish.app.runtime import Worker
@@ -77,9 +79,10 @@ class Control:
                     await self._run_command(command)
                 self.worker.health.publish()
                 if not await asyncio.to_thread(self.worker.lease.renew):
-                    log.critical("another worker took this database over; stopping")
-                    self.worker.request_stop()
-            except SQLAlchemyError as problem:
+                    raise TakenOverError("another worker took this database over")
+            except (SQLAlchemyError, OSError) as problem:
+                if not is_outage(problem):
+                    raise
                 self.worker.hub.counts["control_errors"] += 1
                 log.error("cannot read the database for changes", error=str(problem).splitlines()[0][:200])
             await asyncio.sleep(CONTROL_SECONDS)
@@ -223,6 +226,6 @@ class Control:
         await asyncio.to_thread(self._finish_command, done)
 
     def _finish_command(self, statement: Any) -> None:
-        self.worker.writer.flush()
-        with self.worker.database.begin() as c:
-            c.execute(statement)
+        if self.worker.writer.flush():
+            with self.worker.database.begin() as c:
+                c.execute(statement)

@@ -15,6 +15,7 @@ from pilotfish.core.effects import Insert, Upsert
 from pilotfish.core.events import HealthChanged
 from pilotfish.core.trade import Source
 from pilotfish.store import summaries
+from pilotfish.store.writer import MAX_BACKLOG
 
 if TYPE_CHECKING:
     from pilotfish.app.runtime import Worker
@@ -69,6 +70,8 @@ class Health:
             names[Source.POLYGON] = "Polygon"
         found = {name: self._last[source] for source, name in names.items() if source in self._last}
         found["the database"] = (w.writer.failure is None and w.writer.fatal is None, w.writer.failure or "")
+        if w.dashboard.enabled:
+            found["the dashboard"] = (w.dashboard.healthy, w.dashboard.detail)
         return {name: (healthy, redact(detail)) for name, (healthy, detail) in found.items()}
 
     def snapshot(self) -> dict[str, Any]:
@@ -121,12 +124,13 @@ class Health:
             },
             "database": {
                 "healthy": w.writer.failure is None and w.writer.fatal is None,
-                "detail": redact(w.writer.failure or ""),
+                "detail": redact(w.writer.failure or (str(w.writer.fatal)[:300] if w.writer.fatal else "")),
                 "last_ok_at": w.writer.last_commit_at,
                 "backlog": w.writer.backlog,
                 "commits": w.writer.commits,
                 "failures": w.writer.failures,
             },
+            "dashboard": msgspec.to_builtins(w.dashboard),
             "alerts": {**msgspec.to_builtins(w.alerts.status), "error": redact(w.alerts.status.error)},
             "leaders": {
                 c.leader: {"cursor_ts": c.cursor_ts, "last_ok_at": c.last_ok_at, "error": redact(c.error)}
@@ -136,7 +140,10 @@ class Health:
         }
 
     def publish(self) -> None:
-        """Write the snapshot and new bad inputs; they go through the writer like everything else."""
+        """Write the snapshot and new bad inputs; they go through the writer like everything else. Nothing is added
+        while the writer is far behind."""
+        if self.worker.writer.backlog > MAX_BACKLOG:
+            return
         now = self.worker.hub.now()
         rows: list[Insert | Upsert] = [
             Upsert("worker_status", {"name": "worker", "at": now, "data": self.snapshot()}),
@@ -169,7 +176,10 @@ def not_ready(worker: dict[str, Any] | None, age: float | None) -> list[str]:
     """Why copying cannot go on, in words; empty = it can."""
     if worker is None or age is None:
         return ["no worker has run yet"]
-    if age > summaries.ALIVE_SECONDS:
+    ended = summaries.ended(worker)
+    if ended is not None:
+        return [ended]
+    if not summaries.alive(worker, age):
         return [f"the worker said nothing for {age:.0f} s"]
     why = []
     if not worker["database"]["healthy"]:

@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from sqlalchemy import Engine, func, select
 
+from pilotfish.app.listening import check_port
 from pilotfish.cli import session, stand
-from pilotfish.cli.run import check_port
 from pilotfish.core.units import format_micro
 from pilotfish.store import leaders_store, summaries
 from pilotfish.store import tables as t
@@ -42,8 +42,7 @@ def demo(
 ) -> None:
     """Watch leaders trade on a stand-in venue: no account, no key, nothing leaves this machine."""
     session.begin()
-    check_port("127.0.0.1", port)
-    port = port or stand.free_port()
+    port = check_port("127.0.0.1", port)
     with tempfile.TemporaryDirectory(prefix="pilotfish-demo-") as folder:
         result = asyncio.run(_Demo(Path(folder), for_, seed, port).run())
     if as_json:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from pilotfish.cli import session
 from pilotfish.core.units import format_micro
-from pilotfish.store import browse, leaders_store, portfolios_store, queries
+from pilotfish.store import browse, leaders_store, names, portfolios_store, queries
 from pilotfish.store.copies import ORDERS, WORDS
 from pilotfish.store.database import snapshot
 
@@ -22,7 +22,8 @@ def add(
     label: str = typer.Option("", "--label", help="A name for them."),
 ) -> None:
     """Follow a wallet from now on, also one that was left. Works while a worker runs and before."""
-    with session.database(session.begin()).begin() as c:
+    env, wallet = session.begin(), leaders_store.wallet_of(wallet)
+    with session.database(env).begin() as c:
         result = leaders_store.add(c, wallet, label, session.now())
     told = {
         "added": "is followed from now on",
@@ -37,7 +38,7 @@ def list_(
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Who is followed, or was."""
-    with snapshot(session.database(session.begin())) as c:
+    with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
         rows = queries.leaders(c, "all" if everybody else "followed")
         former = [] if everybody else queries.leaders(c, "former")
     if as_json:
@@ -63,8 +64,8 @@ def show(
 ) -> None:
     """Worth copying? Their trades, what was copied, what it came to, and what they hold beside us; also of somebody
     who was followed once."""
-    with snapshot(session.database(session.begin())) as c:
-        found = browse.leader(c, leaders_store.wallet_of(wallet), portfolio)
+    with snapshot(session.reading(session.begin(), as_json=as_json, code=1)) as c:
+        found = browse.leader(c, names.leader(c, wallet), names.portfolio(c, portfolio))
     if found is None:
         raise leaders_store.LeaderError(f"{wallet} was never followed; `pilotfish leaders list --all` shows who was")
     if as_json:
@@ -124,6 +125,7 @@ def resume(wallet: str = typer.Argument(help="The leader's wallet.")) -> None:
 
 
 def _set(wallet: str, status: str, told: str) -> None:
-    with session.database(session.begin()).begin() as c:
+    env, wallet = session.begin(), leaders_store.wallet_of(wallet)
+    with session.existing(env).begin() as c:
         leaders_store.set_status(c, wallet, status, session.now())
     print(f"{wallet.strip().lower()} {told}")

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from pilotfish.cli import session
 from pilotfish.core.reasons import MEANING, OUTCOMES, Outcome, Reason
 from pilotfish.core.units import MICRO, SECOND
-from pilotfish.store import browse, commands_store, portfolios_store, queries
+from pilotfish.store import browse, commands_store, names, portfolios_store, queries
 from pilotfish.store import report as shortfall
 from pilotfish.store import tables as t
 from pilotfish.store.copies import WORDS, State
@@ -63,8 +63,9 @@ def report(
 ) -> None:
     """Would copying have paid: the leaders' prices at our size against what we got, and where the difference went."""
     begin = since_of(since, session.now())
-    with snapshot(session.database(session.begin())) as c:
-        rows = shortfall.report(c, portfolio=portfolio or None, leader=leader.lower() or None, since=begin)
+    with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
+        of = {"portfolio": names.wanted_portfolio(c, portfolio), "leader": names.wanted_leader(c, leader)}
+        rows = shortfall.report(c, **of, since=begin)
     if as_json:
         session.print_json(rows)
         return
@@ -124,10 +125,11 @@ def trades(
 ) -> None:
     """Leaders' trades with what became of each: filled, order out, not filled, skipped or waiting, and why; --why ID
     shows every check of one."""
-    with snapshot(session.database(session.begin())) as c:
+    with snapshot(session.reading(session.begin(), as_json=as_json, code=1 if why else 0)) as c:
+        wallet = names.wanted_leader(c, leader)
         if not why:
             wanted = browse.TradeFilter(
-                portfolio=portfolio, leader=leader.lower() or None, state=state.value if state else None
+                portfolio=names.portfolio(c, portfolio), leader=wallet, state=state.value if state else None
             )
             rows, _ = browse.trades(c, wanted, limit=limit)
             rows = [{k: v for k, v in r.items() if k != "decision"} for r in rows]
@@ -204,9 +206,9 @@ def positions(
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Positions, the largest first."""
-    with snapshot(session.database(session.begin())) as c:
+    with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
         wanted = None if everything else "open"
-        rows, _ = browse.positions(c, portfolio=portfolio or None, status=wanted, limit=None)
+        rows, _ = browse.positions(c, portfolio=names.wanted_portfolio(c, portfolio), status=wanted, limit=None)
     if as_json:
         session.print_json(rows)
         return
@@ -229,21 +231,22 @@ def close(
     yes: bool = typer.Option(False, "--yes", help="Do it without asking."),
 ) -> None:
     """Sell paper positions at what the book bids. Needs a running worker."""
-    database = session.database(session.begin())
+    database = session.existing(session.begin())
     with snapshot(database) as c:
         portfolios_store.find(c, portfolio)
+        wallet = names.wanted_leader(c, leader)
         held = t.positions.c.shares_micro > 0
         wanted = [held, t.positions.c.portfolio == portfolio]
         if token:
             wanted.append(t.positions.c.token_id == token)
-        if leader:
-            wanted.append(t.positions.c.leader == leader.lower())
+        if wallet:
+            wanted.append(t.positions.c.leader == wallet)
         n = len(list(c.execute(select(t.positions.c.token_id).where(*wanted))))
     if n == 0:
         raise typer.BadParameter("no such open position")
     if not yes:
         typer.confirm(f"Sell {n} position{'s' if n != 1 else ''} of {portfolio}?", abort=True)
-    payload = {"portfolio": portfolio, "token_id": token or None, "leader": leader.lower() or None}
+    payload = {"portfolio": portfolio, "token_id": token or None, "leader": wallet}
     with database.begin() as c:
         number = commands_store.ask(c, "close", payload, at=session.now(), by="terminal")
     print(commands_store.wait(database, number, CLOSE_SECONDS) or "asked for; a worker does it as soon as it runs")

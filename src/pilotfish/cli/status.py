@@ -31,8 +31,10 @@ def collect(database: Engine) -> dict[str, Any]:
     with snapshot(database) as c:
         worker, age = summaries.worker(c)
         return {
-            "running": age is not None and age < summaries.ALIVE_SECONDS,
+            "running": summaries.alive(worker, age),
+            "ended": (worker or {}).get("ended"),
             "last_sign_of_life_sec": round(age, 1) if age is not None else None,
+            "not_ready": not_ready(worker, age),
             "mode": (worker or {}).get("mode", {}),
             "worker": worker,
             "leaders": queries.leaders(c),
@@ -49,7 +51,7 @@ def status(
     watch: bool = typer.Option(False, "--watch", help="Show it again every two seconds, until Ctrl-C."),
 ) -> None:
     """Is it working, how are we doing. Exit code 0 while a worker runs and copying can go on."""
-    database = session.database(session.begin())
+    database = session.reading(session.begin(), as_json=as_json, code=1)
     if watch and not as_json:
         _watch(database)
     state = collect(database)
@@ -57,7 +59,7 @@ def status(
         session.print_json(state)
     else:
         Console().print(_screen(state))
-    raise typer.Exit(1 if not_ready(state["worker"], state["last_sign_of_life_sec"]) else 0)
+    raise typer.Exit(1 if state["not_ready"] else 0)
 
 
 def _watch(database: Engine) -> None:
@@ -74,18 +76,17 @@ def _screen(state: dict[str, Any]) -> Group:
     if worker is None:
         lines.append("No worker has run on this database yet: pilotfish run")
         return Group(*lines)
-    age = state["last_sign_of_life_sec"]
     mode = state["mode"]
-    lines.append(
-        f"worker {'[green]● running[/]' if state['running'] else f'[red]○ stopped {age:.0f} s ago[/]'}"
-        f"   mode {mode.get('effectiveTriggerMode')} (from {mode.get('source')})"
-    )
+    lines.append(f"worker {_sign_of_life(state)}   mode {mode.get('effectiveTriggerMode')} (from {mode.get('source')})")
     sources = Table("source", "state", "detail")
     for name, key in (("Data API", "api"), ("Polygon", "polygon"), ("books", "books"), ("database", "database")):
         part = worker[key]
         off = part.get("off", "")
-        sign = "off" if off else "[green]● ok[/]" if part["healthy"] else "[red]▲ down[/]"
+        sign = "off" if off else _light(part, state)
         sources.add_row(name, sign, escape(off or str(part.get("detail", ""))))
+    web = worker.get("dashboard") or {}
+    if web.get("enabled"):
+        sources.add_row("dashboard", _light(web, state), escape(web["detail"]))
     lines.append(sources)
     lines += [
         f"{escape(p['name'])}: equity {format_micro(p['equity_micro'], 2)},"
@@ -117,10 +118,26 @@ def _screen(state: dict[str, Any]) -> Group:
     return Group(*lines)
 
 
+def _light(part: dict[str, Any], state: dict[str, Any]) -> str:
+    """A part's light; of a worker that does not run only what was."""
+    if not state["running"]:
+        return "[dim]○ was ok[/]" if part["healthy"] else "[red]▲ was down[/]"
+    return "[green]● ok[/]" if part["healthy"] else "[red]▲ down[/]"
+
+
+def _sign_of_life(state: dict[str, Any]) -> str:
+    """The worker's light: running, stopped, ended by a fault (with the cause), or silent."""
+    if state["running"]:
+        return "[green]● running[/]"
+    end, told = state["ended"], summaries.ended(state["worker"])
+    if told is not None:
+        return f"[yellow]○ {escape(told)}[/]" if end["clean"] else f"[red]✗ ended by a fault: {escape(told)}[/]"
+    return f"[red]▲ said nothing for {state['last_sign_of_life_sec']:.0f} s[/]"
+
+
 def verify(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
     """Recompute the books from what only grows, and name every difference."""
-    database = session.database(session.begin())
-    with snapshot(database) as c:
+    with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
         found = recompute(c)
     if as_json:
         session.print_json({"verify": found or "ok"})
@@ -139,13 +156,13 @@ def reset(
 
 def reset_paper(portfolio: str, *, yes: bool) -> None:
     """Reset one portfolio, or all (empty): by the worker if one runs, else here."""
-    if not yes:
-        typer.confirm(f"Wipe positions, fills and ledger of {portfolio or 'all portfolios'}?", abort=True)
-    database = session.database(session.begin())
+    database = session.existing(session.begin())
     name = portfolio or None
     if name is not None:
         with snapshot(database) as c:
             portfolios_store.find(c, name)
+    if not yes:
+        typer.confirm(f"Wipe positions, fills and ledger of {portfolio or 'all portfolios'}?", abort=True)
     try:
         reset_now(database, name, by="terminal")
     except LeaseError:
@@ -163,7 +180,7 @@ def _ask_worker(database: Engine, portfolio: str | None) -> None:
 
 def latency(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
     """Chain against API: who sees trades first, and how late the other is."""
-    with snapshot(session.database(session.begin())) as c:
+    with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
         figures = latencies.latency(c)
     if as_json:
         session.print_json(figures)

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 import msgspec
 
+from pilotfish.core.names import unknown
 from pilotfish.core.setting_values import Kind as Kind
 from pilotfish.core.setting_values import Scope as Scope
 from pilotfish.core.setting_values import Setting as Setting
@@ -258,9 +259,7 @@ def find(name: str) -> Setting:
     """The setting called ``name`` (its environment name works too); raises :class:`SettingError`."""
     setting = BY_NAME.get(name.lower()) or next((s for s in ALL if s.env_name == name.upper()), None)
     if setting is None:
-        close = [s.name for s in ALL if name.lower() in s.name or s.name in name.lower()][:3]
-        hint = f"; did you mean {', '.join(close)}?" if close else "; see `pilotfish settings list`"
-        raise SettingError(f"there is no setting {name!r}{hint}")
+        raise SettingError(str(unknown("setting", name, [s.name for s in ALL], "see `pilotfish settings list`")))
     return setting
 
 

@@ -19,6 +19,24 @@ log = structlog.get_logger(__name__)
 QUEUE_BOUND = 10_000
 
 
+class EndedError(Exception):
+    """A loop that must never end came back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What ended the worker: which part, by what, and during what (empty = nothing in particular)."""
+
+    part: str
+    cause: BaseException
+    during: str = ""
+
+    def __str__(self) -> str:
+        what = str(self.cause).strip().splitlines()[0][:300] if str(self.cause).strip() else ""
+        during = f" ({self.during})" if self.during else ""
+        return f"{self.part}{during}: {type(self.cause).__name__}{': ' + what if what else ''}"
+
+
 @dataclass(frozen=True, slots=True)
 class BadInput:
     """Something that could not be used, kept for a person to look at."""
@@ -37,7 +55,12 @@ class Hub:
         self.settings: Mapping[str, Value] = {}
         self.counts: Counter[str] = Counter()
         self.bad: deque[BadInput] = deque(maxlen=1000)
+        self.fault: Fault | None = None
+        """The first thing that nothing can go on after."""
+        self.failed = asyncio.Event()
+        """Set with :attr:`fault`."""
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._essential: set[asyncio.Task[Any]] = set()
         self._last_now = 0
 
     def now(self) -> int:
@@ -74,18 +97,43 @@ class Hub:
         self.bad.append(BadInput(self.now(), source, error[:500], payload[:4000]))
         log.warning("input cannot be used; it is kept under bad inputs", source=source, error=error[:300])
 
-    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run a task that is ended with the worker; an error in it is logged, never swallowed."""
+    def fail(self, part: str, cause: BaseException, during: str = "") -> None:
+        """Something happened after which the worker must not look alive: the first one ends it, by name."""
+        if self.fault is not None:
+            return
+        self.fault = Fault(part, cause, during)
+        self.failed.set()
+        log.critical("the worker cannot go on", part=part, during=during, exc_info=cause)
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str, *, essential: bool = False) -> asyncio.Task[None]:
+        """Run a task that is ended with the worker; an error in it is logged, never swallowed.
+
+        ``essential``: a loop that must never end by itself. If it does, by an error or by coming back, the worker ends
+        with its name (:meth:`fail`); cancelling it is how it ends rightly.
+        """
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
+        if essential:
+            self._essential.add(task)
         task.add_done_callback(self._done)
         return task
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
+        essential = task in self._essential
+        self._essential.discard(task)
+        asked = task.cancelling() > 0
+        problem = None if task.cancelled() else task.exception()
+        if problem is not None:
             self.counts["task_errors"] += 1
-            log.error("a task failed", task=task.get_name(), exc_info=task.exception())
+            log.error("a task failed", task=task.get_name(), exc_info=problem)
+        if essential and not asked:
+            self.fail(task.get_name(), problem or EndedError("it ended, and it must not"))
+
+    @property
+    def essential(self) -> frozenset[asyncio.Task[Any]]:
+        """The loops that must not end."""
+        return frozenset(self._essential)
 
     async def close(self) -> None:
         """End every task."""

@@ -224,7 +224,7 @@ class LocalBooks:
             _Shard(frozenset(ordered[i : i + TOKENS_A_CONNECTION])) for i in range(0, len(ordered), TOKENS_A_CONNECTION)
         ]
         for shard in opened:
-            shard.task = self.hub.spawn(self._keep(shard), f"books-{len(shard.tokens)}")
+            shard.task = self.hub.spawn(self._keep(shard), f"books-{len(shard.tokens)}", essential=True)
         self._shards += opened
         return opened
 

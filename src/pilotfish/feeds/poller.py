@@ -52,14 +52,15 @@ class Poller:
 
     def start(self) -> None:
         """Begin asking the service for its own state."""
-        self.hub.spawn(self._watch_status(), "api-status")
+        self.hub.spawn(self._watch_status(), "api-status", essential=True)
 
     def follow(self, leader: str, floor_ts: int, cursor_ts: int) -> None:
         """Poll a leader from now on."""
         self.unfollow(leader)
         self.cursors[leader] = Cursor(leader, floor_ts, cursor_ts)
         position = len(self._tasks)
-        self._tasks[leader] = self.hub.spawn(self._poll_forever(self.cursors[leader], position), f"poll-{leader[:10]}")
+        polling = self._poll_forever(self.cursors[leader], position)
+        self._tasks[leader] = self.hub.spawn(polling, f"poll-{leader[:10]}", essential=True)
 
     def unfollow(self, leader: str) -> None:
         """Stop polling a leader."""

@@ -89,7 +89,7 @@ class Watcher:
         """Connect and stay connected."""
         if self._task is None and self._ws_url:
             self.status.state = "connecting"
-            self._task = self.hub.spawn(self._run(), "polygon")
+            self._task = self.hub.spawn(self._run(), "polygon", essential=True)
 
     @property
     def configured(self) -> bool:

@@ -181,6 +181,21 @@ def worker(c: Connection) -> tuple[Row | None, float | None]:
     return data, max(0.0, time.time() - row.at / 1e6)
 
 
+def alive(worker: Row | None, age: float | None) -> bool:
+    """True while a worker runs: it spoke a moment ago, and did not say that it ended."""
+    return worker is not None and age is not None and age < ALIVE_SECONDS and not worker.get("ended")
+
+
+def ended(worker: Row | None) -> str | None:
+    """What the worker's last word was if it ended by itself or was stopped, for people; ``None`` = it gave none."""
+    end = (worker or {}).get("ended")
+    if not end:
+        return None
+    ago = max(0.0, time.time() - end["at"])
+    when = f"{ago:.0f} s ago" if ago < 120 else f"{ago / 60:.0f} min ago" if ago < 7200 else f"{ago / 3600:.0f} h ago"
+    return f"the worker was stopped {when}" if end["clean"] else f"{end['cause']} ({when})"
+
+
 def bad_inputs(c: Connection, limit: int = 50) -> list[Row]:
     """Inputs that could not be used, newest first."""
     rows = c.execute(select(t.bad_inputs).order_by(t.bad_inputs.c.at.desc()).limit(limit))

@@ -107,6 +107,17 @@ def _told(s: Snapshot) -> Html:
             '<div class="banner bad" role="alert"><b>No worker has run yet.</b>'
             " Start one: <code>pilotfish run</code></div>"
         )
+    if (end := s.worker.get("ended")) and not end["clean"]:
+        return (
+            '<div class="banner bad" role="alert"><b>The worker ended by a fault and copies nothing.</b>'
+            f" {esc(summaries.ended(s.worker))} Its log says more. Start it: <code>pilotfish run</code></div>"
+        )
+    if end:
+        return (
+            '<div class="banner bad" role="alert"><b>The worker is not running.</b>'
+            f" As asked, {esc(summaries.ended(s.worker))}. What follows is its last state."
+            " Start it: <code>pilotfish run</code></div>"
+        )
     if s.worker_age is not None and s.worker_age > summaries.ALIVE_SECONDS:
         return (
             '<div class="banner bad" role="alert"><b>The worker is not running.</b> What follows is its last state.'

@@ -59,7 +59,7 @@ class _Books(Collector):
             counts = self._site.counts.read(c)
             orders = self._site.copy_counts.read(c)
         up = GaugeMetricFamily("pilotfish_worker_up", "1 while the worker runs")
-        up.add_metric([], float(age is not None and age < summaries.ALIVE_SECONDS))
+        up.add_metric([], float(summaries.alive(worker, age)))
         yield up
         if worker is not None:
             yield from _sources(worker)

@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from pilotfish.app import listening
 from pilotfish.app.config import process_value
 from pilotfish.core.setting_values import Value, words_of
 from pilotfish.store.database import snapshot
@@ -74,7 +75,9 @@ class Site:
     @property
     def allowed_hosts(self) -> tuple[str, ...]:
         """Names besides the loopback ones that the dashboard may be reached by."""
-        return words_of(process_value(self.environment, "web_allowed_hosts"))
+        named = words_of(process_value(self.environment, "web_allowed_hosts"))
+        host, _ = listening.address(self.environment)
+        return named if host in listening.EVERYWHERE else (*named, host.lower())
 
 
 def now() -> int:

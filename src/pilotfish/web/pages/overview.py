@@ -130,7 +130,7 @@ def _lights(s: Snapshot) -> Html:
     w = s.worker
     if w is None:
         return ""
-    stale = s.worker_age is None or s.worker_age > summaries.ALIVE_SECONDS
+    stale = not summaries.alive(w, s.worker_age)
     mode = w["mode"]
     chain, api, books, database = w["polygon"], w["api"], w["books"], w["database"]
     off = chain.get("off", "")
