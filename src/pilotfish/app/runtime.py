@@ -21,6 +21,7 @@ from pilotfish.app.control import Control
 from pilotfish.app.health import Health
 from pilotfish.app.lease import Lease
 from pilotfish.app.modes import EffectiveMode
+from pilotfish.app.worth_keeping import worth_keeping
 from pilotfish.core import effects as fx
 from pilotfish.core import events as ev
 from pilotfish.core.engine import Engine
@@ -28,6 +29,7 @@ from pilotfish.core.settings import Value
 from pilotfish.core.units import SECOND
 from pilotfish.feeds.books import Books
 from pilotfish.feeds.hub import Hub
+from pilotfish.feeds.late_rows import LateRows
 from pilotfish.feeds.local_books import LocalBooks
 from pilotfish.feeds.markets import Markets
 from pilotfish.feeds.poller import Poller
@@ -140,6 +142,7 @@ class Worker:
             (self.books.value_missed(self._missed), "missed-marks"),
             (self.markets.refresh(lambda: self._held() | self._missed()), "held-markets"),
             (self.reconcile.run(), "reconcile"),
+            (LateRows(self.hub, self.poller).run(), "late-rows"),
         ):
             self.hub.spawn(work, name)
 
@@ -155,13 +158,8 @@ class Worker:
     async def _follow_books(self) -> None:
         """Keep the books of what followed leaders hold, as far as there is room: their next trade may be in it."""
         while True:
-            holdings = self.engine.state.holdings.items()
-            self.books.local.fill_up([token for (_, token), h in holdings if h.shares and not self._paid(token)])
+            self.books.local.fill_up(worth_keeping(self.engine.state, self.reconcile.is_worthless))
             await asyncio.sleep(FOLLOW_BOOKS_SECONDS)
-
-    def _paid(self, token_id: str) -> bool:
-        market = self.engine.state.markets.get(token_id)
-        return market is not None and market.payout is not None
 
     # -- the engine's loop -------------------------------------------------------------------------------------
 

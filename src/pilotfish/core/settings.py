@@ -73,8 +73,8 @@ ALL: tuple[Setting, ...] = (
        " recorded as lagging.", "Sources", unit="ms", low=0, high=600_000),
     _S("wait_for_api", _K.BOOL, False, "Wait for the API's fields of a trade seen on chain before deciding, for at most"
        " api_lag_fallback_ms.", "Sources", Scope.PORTFOLIO),
-    _S("api_health_stale_ms", _K.INT, 30_000, "The API counts as down when one leader could not be polled for this long (or"
-       " two rounds of polls, where those take longer).", "Sources", unit="ms", low=1000, high=3_600_000),
+    _S("api_health_stale_ms", _K.INT, 30_000, "The API counts as down when one leader could not be polled for this"
+       " long, or for two rounds of polls where those take longer.", "Sources", unit="ms", low=1000, high=3_600_000),
     _S("api_max_serving_lag_sec", _K.INT, 120, "The API counts as down when it says itself that it is further behind"
        " than this.", "Sources", unit="s", low=5, high=_DAY),
     _S("polygon_health_stale_ms", _K.INT, 15_000, "Polygon counts as down when no block was seen for this long.",

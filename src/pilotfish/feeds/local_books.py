@@ -49,8 +49,7 @@ UNPROVEN = "its connection was wrong and is not compared yet"
 
 @dataclass(slots=True)
 class _Local:
-    """One book. ``doubt``: why it must not be used; ``confirmed_at``: when (monotonic s) the venue last agreed;
-    ``framed_at``: when the channel last said something of it."""
+    """One book. ``doubt``: why it must not be used; ``confirmed_at``: when (monotonic s) the venue last agreed."""
 
     token_id: str
     bids: dict[int, int] = field(default_factory=dict)
@@ -60,7 +59,6 @@ class _Local:
     owner: _Shard | None = None
     doubt: str = "no snapshot yet"
     confirmed_at: float = 0.0
-    framed_at: float = 0.0
     unexplained: set[tuple[Side, int]] = field(default_factory=set)
     """Levels on which the book over HTTP was another one, and of which the channel has said nothing since."""
     pending: list[tuple[int, ws.Change]] | None = None
@@ -162,7 +160,7 @@ class LocalBooks:
                 wanted[token] = None
         for token in self._filled - wanted.keys():
             del self._books[token]
-        for token in reversed(wanted):
+        for token in wanted:
             if token not in self._books:
                 self._books[token] = _Local(token)
                 self._changed.set()
@@ -172,8 +170,8 @@ class LocalBooks:
     def get(self, token_id: str, within_ms: int | None = None) -> Book | None:
         """The book, or ``None`` where it is not kept or not to be trusted.
 
-        ``within_ms``: only one that was confirmed so lately, by a frame of its token or a read over HTTP; that is the
-        book of this instant. Without it the book is as of when it was confirmed.
+        ``within_ms``: only one that was confirmed so lately, by a frame of its token with the best prices or a read
+        over HTTP; that is the book of this instant. Without it the book is as of when it was confirmed.
         """
         local = self._books.get(token_id)
         if local is None or local.doubt or not self._on() or not (local.bids or local.asks):
@@ -185,7 +183,7 @@ class LocalBooks:
             return None
         if now - local.confirmed_at > self.hub.number("local_book_check_sec"):
             return None
-        age = now - max(local.confirmed_at, local.framed_at)
+        age = now - local.confirmed_at
         if within_ms is not None and age * 1000 > within_ms:
             return None
         self.status.used += 1
@@ -220,6 +218,8 @@ class LocalBooks:
         if _crossed(local):
             local.doubt = "crossed"
             return
+        if local.unexplained:
+            return
         if differs and compared:
             self._count(local, "the HTTP book is another one")
             local.doubt, local.unexplained = "the HTTP book was another one", differs
@@ -227,7 +227,6 @@ class LocalBooks:
             return
         if compared and shard.wrong:
             self._proven_right(shard)
-        local.unexplained.clear()
         local.doubt, local.confirmed_at = UNPROVEN if shard.wrong else "", time.monotonic()
 
     def no_http(self, token_id: str) -> None:
@@ -304,10 +303,8 @@ class LocalBooks:
                 self._shards.remove(shard)
 
     async def _keep(self, shard: _Shard) -> None:
-        """Connect, listen, and connect again, until the connection is no longer wanted (its task is cancelled then)."""
-        await self.hub.rounds(
-            "a market channel", lambda: self._connection(shard), lambda error: self._lost(shard, error)
-        )
+        """Connect, listen, and connect again, until the connection is no longer wanted: its task is cancelled then."""
+        await self.hub.rounds("a market channel", lambda: self._connection(shard), lambda why: self._lost(shard, why))
 
     async def _connection(self, shard: _Shard) -> float:
         """One connection from open to close; returns the pause until the next one."""
@@ -336,7 +333,7 @@ class LocalBooks:
         self.status.reconnects += 1
         shard.failures = 0 if heard and not shard.wrong else min(shard.failures + 1, 10)
         pause = min(MAX_BACKOFF, FIRST_BACKOFF * 2 ** max(0, shard.failures - 1))
-        return pause * random.uniform(0.5, 1.0)
+        return float(pause * random.uniform(0.5, 1.0))
 
     # -- a connection that was wrong ---------------------------------------------------------------------------
 
@@ -457,7 +454,6 @@ class LocalBooks:
         local.pending = [] if local.pending is not None else None
         local.unexplained.clear()
         local.doubt, local.confirmed_at = UNPROVEN if shard.wrong else "", time.monotonic()
-        local.framed_at = local.confirmed_at
         if _crossed(local):
             self._in_doubt(local, "crossed")
 
@@ -478,7 +474,6 @@ class LocalBooks:
             last[change.token_id] = change
         for token, change in last.items():
             local = self._books[token]
-            local.framed_at = time.monotonic()
             if local.doubt:
                 continue
             if _crossed(local):
@@ -492,7 +487,7 @@ class LocalBooks:
         if (bid is not None and bid != mine[0]) or (ask is not None and ask != mine[1]):
             self._in_doubt(local, f"best prices {mine[0]}/{mine[1]}, the venue says {bid}/{ask}")
         elif bid is not None and ask is not None:
-            local.confirmed_at = local.framed_at = time.monotonic()
+            local.confirmed_at = time.monotonic()
 
     def _count(self, local: _Local, why: str) -> None:
         self.status.doubts += 1

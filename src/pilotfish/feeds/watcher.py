@@ -146,7 +146,7 @@ class Watcher:
             pause = min(MAX_BACKOFF, FIRST_BACKOFF * 2 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)
             self._ended(reason)
             log.warning("polygon connection lost; connecting again", reason=reason[:300], wait_s=round(pause, 2))
-            return pause
+            return float(pause)
 
         await self.hub.rounds("the Polygon connection", one, self._ended)
 

@@ -52,6 +52,10 @@ class Reading:
     gaps: list[int] = field(default_factory=list)
 
 
+class BoundsError(Exception):
+    """The service does not keep to the window that was asked for, and answers with a part of it only."""
+
+
 class _EnoughError(Exception):
     """The reading is long enough; the rest is for the next one."""
 
@@ -97,6 +101,8 @@ class Walk:
         if not page.more or not page.rows or past:
             self._found.rows += inside if rising else inside[::-1]
             return []
+        if len(inside) < len(stamped):
+            raise BoundsError(f"asked for {low} to {high or 'now'}, got rows from {min(stamps)} to {max(stamps)}")
         last = high if high is not None else max(now, *stamps, low)
         kept = [s for s, _ in inside if s]
         if last == low or (kept and min(kept) == max(kept) == low and rising):

@@ -14,7 +14,7 @@ from pilotfish.core.events import Move
 from pilotfish.core.trade import LeaderFill
 from pilotfish.core.units import scaled, shown
 from pilotfish.polymarket import wire
-from pilotfish.polymarket.activity import Answer, Fetch, Reading, Walk
+from pilotfish.polymarket.activity import Answer, BoundsError, Fetch, Reading, Walk
 from pilotfish.polymarket.http import NotFoundError, Service, VenueError
 from pilotfish.polymarket.rows import MOVES, TokenInfo, add_position, as_row, condition_of, kind_of, parse_token
 from pilotfish.polymarket.rows import Holdings as Holdings
@@ -107,6 +107,8 @@ class DataApi:
             return await Walk(fetch, max_offset=max_offset, heard=heard).read(start, end, int(time.time()))
         except _NoV2Error:
             return None
+        except BoundsError as problem:
+            raise VenueError(f"data activity cannot be read page by page: {problem}", 200) from None
 
     def _fetch_v2(self, leader: str) -> Fetch:
         async def fetch(start: int, end: int | None, cursor: str | None, _skip: int) -> Answer:
