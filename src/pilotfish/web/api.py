@@ -13,7 +13,17 @@ from fastapi.responses import StreamingResponse
 
 from pilotfish.core.reasons import Reason
 from pilotfish.core.settings import Kind
-from pilotfish.store import browse, exports, latencies, portfolios_store, queries, report, settings_store, summaries
+from pilotfish.store import (
+    browse,
+    completeness,
+    exports,
+    latencies,
+    portfolios_store,
+    queries,
+    report,
+    settings_store,
+    summaries,
+)
 from pilotfish.store.database import snapshot
 from pilotfish.web.site import Site
 
@@ -49,6 +59,7 @@ def router(site: Site) -> APIRouter:
                 "last_sign_of_life_sec": age,
                 "mode": (worker or {}).get("mode", {}),
                 "worker": worker,
+                "incomplete": completeness.incomplete(c),
                 "counts": summaries.counts(c, site.counts, site.trade_counts),
             }
 

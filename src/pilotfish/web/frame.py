@@ -21,6 +21,7 @@ PAGES = (
     ("/latency", "Latency"), ("/portfolios", "Portfolios"), ("/settings", "Settings"),
 )  # fmt: skip
 REFRESH_SECONDS = 0.3
+GAPS_SHOWN = 3
 
 Blocks = Mapping[str, str]
 
@@ -105,7 +106,19 @@ def _told(s: Snapshot) -> str:
             '<div class="banner bad" role="alert"><b>The worker is not running.</b> What follows is its last state.'
             " Start it: <code>pilotfish run</code></div>"
         )
-    return ""
+    return _incomplete(s)
+
+
+def _incomplete(s: Snapshot) -> str:
+    """What is missing of leaders' histories, plainly."""
+    if not s.incomplete:
+        return ""
+    told = "; ".join(esc(gap["told"]) for gap in s.incomplete[:GAPS_SHOWN])
+    more = f" and {len(s.incomplete) - GAPS_SHOWN} more gaps" if len(s.incomplete) > GAPS_SHOWN else ""
+    return (
+        f'<div class="banner" role="note"><b>Trades may be missing:</b> {told}{more}. The API did not give all rows of'
+        " that time; they are asked for again.</div>"
+    )
 
 
 def portfolio_picker(s: Snapshot, chosen: str, path: str, keep: Mapping[str, str] | None = None) -> str:
