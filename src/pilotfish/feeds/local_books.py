@@ -15,15 +15,15 @@ import random
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import aiohttp
 import structlog
 
-from pilotfish.core.book import Book, make_book
+from pilotfish.core.book import Book
 from pilotfish.core.trade import Side
-from pilotfish.core.units import MICRO, SECOND
 from pilotfish.feeds.hub import Hub
+from pilotfish.feeds.kept_book import Channel, KeptBook, apply, difference
 from pilotfish.polymarket import market_ws as ws
 from pilotfish.polymarket import wire
 from pilotfish.polymarket.clob import BookError, parse_book
@@ -45,45 +45,6 @@ PROVE_SECONDS = 1.5
 COMPARE_SECONDS = 2.0
 """Pause between two attempts to compare a new connection."""
 UNPROVEN = "its connection was wrong and is not compared yet"
-
-
-@dataclass(slots=True)
-class _Local:
-    """One book. ``doubt``: why it must not be used; ``confirmed_at``: when (monotonic s) the venue last agreed."""
-
-    token_id: str
-    bids: dict[int, int] = field(default_factory=dict)
-    asks: dict[int, int] = field(default_factory=dict)
-    tick: int = 10_000
-    min_size: int = 5 * MICRO
-    owner: _Shard | None = None
-    doubt: str = "no snapshot yet"
-    confirmed_at: float = 0.0
-    unexplained: set[tuple[Side, int]] = field(default_factory=set)
-    """Levels on which the book over HTTP was another one, and of which the channel has said nothing since."""
-    pending: list[tuple[int, ws.Change]] | None = None
-    """Changes since a re-read over HTTP was asked for; ``None`` = none is under way."""
-
-    def side(self, side: Side) -> dict[int, int]:
-        return self.bids if side is Side.BUY else self.asks
-
-    def best(self) -> tuple[int, int]:
-        """Best bid and ask; 0 for an empty side."""
-        return max(self.bids, default=0), min(self.asks, default=0)
-
-
-@dataclass(eq=False, slots=True)
-class _Shard:
-    tokens: frozenset[str]
-    task: asyncio.Task[None] | None = None
-    heard_at: float = 0.0
-    ready: bool = False
-    socket: aiohttp.ClientWebSocketResponse | None = None
-    wrong: set[str] = field(default_factory=set)
-    """Tokens on which it was proven wrong: until one of its books was compared, none of them is used."""
-    failures: int = 0
-    first_frame: asyncio.Event = field(default_factory=asyncio.Event)
-    ended: bool = False
 
 
 @dataclass(slots=True)
@@ -120,9 +81,9 @@ class LocalBooks:
         self._url = url
         self._reread = reread
         self._resolved = resolved
-        self._books: OrderedDict[str, _Local] = OrderedDict()
+        self._books: OrderedDict[str, KeptBook] = OrderedDict()
         """Least recently needed first."""
-        self._shards: list[_Shard] = []
+        self._shards: list[Channel] = []
         self._changed = asyncio.Event()
         self._merging = False
         self._filled: set[str] = set()
@@ -138,7 +99,7 @@ class LocalBooks:
         if token_id in self._books:
             self._books.move_to_end(token_id)
             return
-        self._books[token_id] = _Local(token_id)
+        self._books[token_id] = KeptBook(token_id)
         while len(self._books) > self.hub.number("max_local_books"):
             gone, _ = self._books.popitem(last=False)
             self._filled.discard(gone)
@@ -162,7 +123,7 @@ class LocalBooks:
             del self._books[token]
         for token in wanted:
             if token not in self._books:
-                self._books[token] = _Local(token)
+                self._books[token] = KeptBook(token)
                 self._changed.set()
             self._books.move_to_end(token, last=False)
         self._filled = set(wanted)
@@ -187,7 +148,7 @@ class LocalBooks:
         if within_ms is not None and age * 1000 > within_ms:
             return None
         self.status.used += 1
-        return self._as_book(local, 0.0 if within_ms is not None else age)
+        return local.as_book(self.hub.now(), 0.0 if within_ms is not None else age)
 
     def kept(self, token_id: str) -> bool:
         """True while this token's book is kept, trusted or not."""
@@ -210,12 +171,12 @@ class LocalBooks:
         bids, asks = {lv.price: lv.size for lv in book.bids}, {lv.price: lv.size for lv in book.asks}
         for then, change in changed:
             if not (at_ms and then and then <= at_ms):
-                _apply(bids if change.side is Side.BUY else asks, change)
+                apply(bids if change.side is Side.BUY else asks, change)
         shard = local.owner
-        differs = _difference(Side.BUY, bids, local.bids) | _difference(Side.SELL, asks, local.asks)
+        differs = difference(Side.BUY, bids, local.bids) | difference(Side.SELL, asks, local.asks)
         compared = not local.doubt or local.doubt == UNPROVEN
         local.bids, local.asks, local.tick, local.min_size = bids, asks, book.tick, book.min_size
-        if _crossed(local):
+        if local.is_crossed:
             local.doubt = "crossed"
             return
         if local.unexplained:
@@ -273,10 +234,11 @@ class LocalBooks:
         if not wanted:
             self._end(self._shards)
 
-    def _open(self, tokens: set[str]) -> list[_Shard]:
+    def _open(self, tokens: set[str]) -> list[Channel]:
         ordered = sorted(tokens)
         opened = [
-            _Shard(frozenset(ordered[i : i + TOKENS_A_CONNECTION])) for i in range(0, len(ordered), TOKENS_A_CONNECTION)
+            Channel(frozenset(ordered[i : i + TOKENS_A_CONNECTION]))
+            for i in range(0, len(ordered), TOKENS_A_CONNECTION)
         ]
         for shard in opened:
             shard.task = self.hub.spawn(self._keep(shard), f"books-{len(shard.tokens)}")
@@ -284,7 +246,7 @@ class LocalBooks:
         self._shards += opened
         return opened
 
-    async def _take_over(self, opened: list[_Shard], before: list[_Shard]) -> None:
+    async def _take_over(self, opened: list[Channel], before: list[Channel]) -> None:
         try:
             async with asyncio.timeout(SNAPSHOT_SECONDS):
                 for shard in opened:
@@ -292,9 +254,10 @@ class LocalBooks:
             self._end(before)
         except TimeoutError:
             self._end(opened)
-        self._merging = False
+        finally:
+            self._merging = False
 
-    def _end(self, shards: list[_Shard]) -> None:
+    def _end(self, shards: list[Channel]) -> None:
         for shard in list(shards):
             shard.ended = True
             if shard.task is not None:
@@ -302,11 +265,11 @@ class LocalBooks:
             if shard in self._shards:
                 self._shards.remove(shard)
 
-    async def _keep(self, shard: _Shard) -> None:
+    async def _keep(self, shard: Channel) -> None:
         """Connect, listen, and connect again, until the connection is no longer wanted: its task is cancelled then."""
         await self.hub.rounds("a market channel", lambda: self._connection(shard), lambda why: self._lost(shard, why))
 
-    async def _connection(self, shard: _Shard) -> float:
+    async def _connection(self, shard: Channel) -> float:
         """One connection from open to close; returns the pause until the next one."""
         heard: bool | None = False
         try:
@@ -337,7 +300,7 @@ class LocalBooks:
 
     # -- a connection that was wrong ---------------------------------------------------------------------------
 
-    async def _judge(self, shard: _Shard, local: _Local) -> None:
+    async def _judge(self, shard: Channel, local: KeptBook) -> None:
         """Give the channel a moment to bring what the HTTP book has shown; what it still has not is proof."""
         await asyncio.sleep(PROVE_SECONDS)
         if local.owner is not shard or not local.unexplained:
@@ -351,7 +314,7 @@ class LocalBooks:
         if shard.socket is not None:
             await shard.socket.close()
 
-    async def _compare_shard(self, shard: _Shard) -> None:
+    async def _compare_shard(self, shard: Channel) -> None:
         """Read a book of a new connection over HTTP until one was compared: one of those that were wrong, if any."""
         while shard.wrong:
             mine = [local for local in self._books.values() if local.owner is shard]
@@ -360,13 +323,13 @@ class LocalBooks:
                 self._reread(local.token_id)
             await asyncio.sleep(COMPARE_SECONDS if doubted else 0.1)
 
-    def _proven_right(self, shard: _Shard) -> None:
+    def _proven_right(self, shard: Channel) -> None:
         shard.wrong.clear()
         for local in self._books.values():
             if local.owner is shard and local.doubt == UNPROVEN:
                 local.doubt = ""
 
-    async def _listen(self, shard: _Shard, socket: aiohttp.ClientWebSocketResponse) -> bool | None:
+    async def _listen(self, shard: Channel, socket: aiohttp.ClientWebSocketResponse) -> bool | None:
         """Read until the connection ends; True if it was of use, ``None`` if it went silent."""
         useful = False
         while True:
@@ -392,7 +355,7 @@ class LocalBooks:
             elif message.type is aiohttp.WSMsgType.ERROR:
                 raise aiohttp.ClientError(str(socket.exception()))
 
-    def _lost(self, shard: _Shard, why: str) -> None:
+    def _lost(self, shard: Channel, why: str) -> None:
         if not shard.ended:
             self.status.error = why
             log.warning("market channel lost; books are read over HTTP meanwhile", why=why, books=len(shard.tokens))
@@ -404,7 +367,7 @@ class LocalBooks:
 
     # -- frames ------------------------------------------------------------------------------------------------
 
-    def _take(self, shard: _Shard, text: str | bytes) -> None:
+    def _take(self, shard: Channel, text: str | bytes) -> None:
         frames, errors = ws.parse(text)
         self.status.frames += 1
         for error in errors:
@@ -425,16 +388,16 @@ class LocalBooks:
                     for token in frame.token_ids:
                         self._resolved(token)
 
-    def _unreadable(self, shard: _Shard, error: str, text: str | bytes) -> None:
+    def _unreadable(self, shard: Channel, error: str, text: str | bytes) -> None:
         shown = text if isinstance(text, str) else text.decode("utf-8", "replace")
         self.hub.bad_input("market_ws", error, shown[:2000])
         self._doubt_all(shard, "a frame that could not be read")
 
-    def _mine(self, shard: _Shard, token_id: str) -> _Local | None:
+    def _mine(self, shard: Channel, token_id: str) -> KeptBook | None:
         local = self._books.get(token_id)
         return local if local is not None and local.owner is shard else None
 
-    def _snapshot(self, shard: _Shard, frame: ws.Snapshot) -> None:
+    def _snapshot(self, shard: Channel, frame: ws.Snapshot) -> None:
         local = self._books.get(frame.token_id)
         if local is None:
             return
@@ -454,16 +417,16 @@ class LocalBooks:
         local.pending = [] if local.pending is not None else None
         local.unexplained.clear()
         local.doubt, local.confirmed_at = UNPROVEN if shard.wrong else "", time.monotonic()
-        if _crossed(local):
+        if local.is_crossed:
             self._in_doubt(local, "crossed")
 
-    def _changes(self, shard: _Shard, frame: ws.Changes) -> None:
+    def _changes(self, shard: Channel, frame: ws.Changes) -> None:
         last: dict[str, ws.Change] = {}
         for change in frame.changes:
             local = self._mine(shard, change.token_id)
             if local is None:
                 continue
-            _apply(local.side(change.side), change)
+            apply(local.side(change.side), change)
             if local.unexplained:
                 local.unexplained.discard((change.side, change.price))
                 if not local.unexplained:
@@ -476,12 +439,12 @@ class LocalBooks:
             local = self._books[token]
             if local.doubt:
                 continue
-            if _crossed(local):
+            if local.is_crossed:
                 self._in_doubt(local, "crossed")
             else:
                 self._compare(local, change.best_bid, change.best_ask)
 
-    def _compare(self, local: _Local, bid: int | None, ask: int | None) -> None:
+    def _compare(self, local: KeptBook, bid: int | None, ask: int | None) -> None:
         """Against the best prices that the venue says; both agreeing confirms the book."""
         mine = local.best()
         if (bid is not None and bid != mine[0]) or (ask is not None and ask != mine[1]):
@@ -489,53 +452,24 @@ class LocalBooks:
         elif bid is not None and ask is not None:
             local.confirmed_at = time.monotonic()
 
-    def _count(self, local: _Local, why: str) -> None:
+    def _count(self, local: KeptBook, why: str) -> None:
         self.status.doubts += 1
         self.hub.counts["book_doubts"] += 1
         log.info("a kept book was wrong", token_id=local.token_id, why=why)
 
-    def _in_doubt(self, local: _Local, why: str) -> None:
+    def _in_doubt(self, local: KeptBook, why: str) -> None:
         self._count(local, why)
         local.doubt = why
         self._reread(local.token_id)
 
-    def _doubt_all(self, shard: _Shard, why: str) -> None:
+    def _doubt_all(self, shard: Channel, why: str) -> None:
         for local in self._books.values():
             if local.owner is shard and not local.doubt:
                 self._in_doubt(local, why)
 
-    def _as_book(self, local: _Local, age: float) -> Book:
-        """The book as of ``age`` seconds ago."""
-        now = self.hub.now()
-        return make_book(
-            local.token_id,
-            list(local.bids.items()),
-            list(local.asks.items()),
-            requested_at=now - round(age * SECOND),
-            received_at=now,
-            tick=local.tick,
-            min_size=local.min_size,
-        )
-
     def _publish(self) -> None:
         self.status.kept = len(self._books)
         self.status.connected = sum(s.ready for s in self._shards)
-
-
-def _apply(side: dict[int, int], change: ws.Change) -> None:
-    if change.size:
-        side[change.price] = change.size
-    else:
-        side.pop(change.price, None)
-
-
-def _difference(side: Side, one: dict[int, int], other: dict[int, int]) -> set[tuple[Side, int]]:
-    return {(side, price) for price in one.keys() | other.keys() if one.get(price) != other.get(price)}
-
-
-def _crossed(local: _Local) -> bool:
-    bid, ask = local.best()
-    return bool(bid and ask and bid >= ask)
 
 
 async def _ping(socket: aiohttp.ClientWebSocketResponse) -> None:

@@ -84,6 +84,8 @@ def parse_time(value: object) -> int | None:
 
 def parse_market(market: Mapping[str, Any], token_id: str, fetched_at: int) -> Market:
     """One token's side of a Gamma market. Raises :class:`MarketError`."""
+    if not isinstance(market, Mapping):
+        raise MarketError(f"market: expected an object, got {type(market).__name__}")
     tokens = string_list(market.get("clobTokenIds"), "clobTokenIds") or string_list(
         market.get("positionIds"), "positionIds"
     )
@@ -197,14 +199,16 @@ class Gamma:
             rows = answer.get("data", answer.get("markets")) if isinstance(answer, Mapping) else answer
             if not isinstance(rows, list):
                 raise VenueError(f"gamma /markets: expected a list, got {type(rows).__name__}", 200)
+            bad = None
             for row in rows:
-                if isinstance(row, Mapping):
-                    try:
-                        return parse_market(row, token_id, fetched_at)
-                    except OtherMarketError:
-                        continue
-                    except MarketError as problem:
-                        raise VenueError(f"gamma /markets: {problem}", 200) from None
+                try:
+                    return parse_market(row, token_id, fetched_at)
+                except OtherMarketError:
+                    continue
+                except MarketError as problem:
+                    bad = problem
+            if bad is not None:
+                raise VenueError(f"gamma /markets: {bad}", 200)
         return None
 
     async def profile(self, wallet: str) -> Profile | None:
