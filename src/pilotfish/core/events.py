@@ -229,15 +229,15 @@ class ChainFillSeen(_Event, frozen=True, kw_only=True, tag=True):
 class ApiWindowRead(_Event, frozen=True, kw_only=True, tag=True):
     """All TRADE rows of one leader from a start to now, in the API's order, other moves, where the cursor goes.
 
-    ``read_from`` and ``read_to`` (epoch seconds, inclusive; ``None`` = now) are what was read, and ``gaps`` the seconds
-    of it (from, to) of which not all rows could be had.
+    ``read_from`` (``None`` = not said) to ``read_to`` (``None`` = now), epoch seconds, is what was read, and ``gaps``
+    the seconds of it (from, to) of which not all rows could be had.
     """
 
     leader: str
     fills: tuple[LeaderFill, ...]
     cursor_ts: int
     moves: tuple[Move, ...] = ()
-    read_from: int = 0
+    read_from: int | None = None
     read_to: int | None = None
     gaps: tuple[tuple[int, int], ...] = ()
 

@@ -168,6 +168,8 @@ class Leading:
 
         The cursor passes a gap in the same commit that says so; a later reading of those seconds closes it.
         """
+        if e.read_from is None:
+            return
         left = after_reading(leader.gaps, e.read_from, e.read_to, e.gaps)
         for low, high in sorted(leader.gaps ^ left):
             row = {"leader": leader.wallet, "from_ts": low, "to_ts": high, "changed_at": e.at}

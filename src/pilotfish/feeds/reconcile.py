@@ -82,7 +82,7 @@ class Reconcile:
                     at=self.hub.now(),
                     leader=leader,
                     as_of=as_of,
-                    holdings=tuple(sorted((token, n) for token, n in holdings.shares.items() if n)),
+                    holdings=tuple(sorted(holdings.shares.items())),
                     conditions=tuple(sorted(holdings.conditions.items())),
                     bootstrap=bootstrap,
                     value=holdings.value,

@@ -190,9 +190,9 @@ class DataApi:
                 "_": time.time_ns(),
             }
             rows = _list(await self.service.get("/positions", params), "/positions")
-            known = len(held.shares)
+            known = len(held.listed)
             fresh = _add_positions(held, rows)
-            if edge and fresh and len(held.shares) - known > len(rows) - edge:
+            if edge and fresh and len(held.listed) - known > len(rows) - edge:
                 held.whole = False
             if not _may_be_cut(len(rows)):
                 held.whole = held.whole and (bool(rows) or not edge)

@@ -34,8 +34,8 @@ class Holdings:
     (millionths of a USDC).
 
     ``worthless`` are held tokens that can only be redeemed, or are worth nothing. ``unread`` are tokens whose row could
-    not be used; ``whole`` is False where something is missing of which not even the token is known: then a token that
-    is not listed may be held all the same. ``bad_rows`` are (row, error) pairs.
+    not be used, ``listed`` those whose row could. ``whole`` is False where something is missing of which not even the
+    token is known: then a token that is not listed may be held all the same. ``bad_rows`` are (row, error) pairs.
     """
 
     shares: dict[str, int] = field(default_factory=dict)
@@ -44,6 +44,7 @@ class Holdings:
     worthless: set[str] = field(default_factory=set)
     unread: set[str] = field(default_factory=set)
     whole: bool = True
+    listed: set[str] = field(default_factory=set)
     bad_rows: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -224,15 +225,18 @@ def add_position(held: Holdings, row: object) -> bool:
         held.bad_rows.append((wire.encode({"row": row}, 2000), str(problem)))
         if token is None:
             held.whole = False
-        elif token not in held.shares:
+        elif token not in held.listed:
             held.unread.add(token)
         return True
-    if token in held.shares:
+    if token in held.listed:
         return False
+    held.listed.add(token)
+    held.unread.discard(token)
+    if not shares:
+        return True
     condition = condition_of(first(row, "condition_id", "conditionId"))
     if condition is not None:
         held.conditions[token] = condition
-    held.unread.discard(token)
     held.shares[token] = shares
     held.value = min(MAX_AMOUNT, held.value + max(0, value or 0))
     redeemable = wire.is_true(row.get("redeemable")) or _word(row, "status") in ("REDEEMABLE", "CLOSED")
