@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -41,6 +42,13 @@ def test_a_gap_in_the_history_is_said_everywhere_survives_a_restart_and_closes(t
         address = pilot.start_web()
         with urlopen(f"{address}/api/v1/status", timeout=10) as answer:
             assert json.load(answer)["incomplete"] == [gap]
+
+        def shown(path: str) -> bool:
+            with urlopen(f"{address}{path}", timeout=10) as answer:
+                return str(gap["told"]) in answer.read().decode()
+
+        for path in ("/", "/trades", f"/leaders/{WALLET}"):
+            until(f"said on {path}", partial(shown, path))
         pilot.start()
         assert pilot.status()["incomplete"] == [gap]
         assert len(pilot.export("trades")) < 1245

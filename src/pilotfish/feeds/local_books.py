@@ -44,6 +44,7 @@ PROVE_SECONDS = 1.5
 """How long changes that a read over HTTP shows may take to come through the channel before it is proven wrong."""
 COMPARE_SECONDS = 2.0
 """Pause between two attempts to compare a new connection."""
+WRONG = "it was wrong about a book"
 UNPROVEN = "its connection was wrong and is not compared yet"
 
 
@@ -284,7 +285,7 @@ class LocalBooks:
                 helpers.append(asyncio.create_task(self._compare_shard(shard), name="books-compare"))
             try:
                 heard = await self._listen(shard, socket)
-                self._lost(shard, "closed by the venue" if heard is not None else "silent")
+                self._lost(shard, WRONG if shard.wrong else "closed by the venue" if heard is not None else "silent")
             except (aiohttp.ClientError, OSError) as problem:
                 self._lost(shard, f"{type(problem).__name__}: {problem}"[:200])
             finally:
@@ -310,7 +311,7 @@ class LocalBooks:
         self.status.proven_wrong += 1
         self.hub.counts["book_channels_wrong"] += 1
         log.warning("the market channel was wrong; it is made anew", token_id=local.token_id, books=len(shard.tokens))
-        self._lost(shard, "it was wrong about a book")
+        self._lost(shard, WRONG)
         if shard.socket is not None:
             await shard.socket.close()
 

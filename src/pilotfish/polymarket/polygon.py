@@ -74,7 +74,7 @@ class PolygonSocket:
             if part.get("method") == "eth_subscription" and isinstance(params, dict):
                 self._on_event(wire.text_of(params.get("subscription")), params.get("result"))
                 continue
-            future = self._calls.pop(part["id"], None) if isinstance(part.get("id"), int) else None
+            future = self._calls.pop(part["id"], None) if type(part.get("id")) is int else None
             if future is None or future.done():
                 continue
             if part.get("error") is not None:
