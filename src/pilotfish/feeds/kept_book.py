@@ -69,6 +69,8 @@ class Channel:
     socket: aiohttp.ClientWebSocketResponse | None = None
     wrong: set[str] = field(default_factory=set)
     """Tokens on which it was proven wrong: until one of its books was compared, none of them is used."""
+    suspected: set[str] = field(default_factory=set)
+    """Tokens whose book over HTTP was another one a moment ago: until that is explained, none of its books is used."""
     failures: int = 0
     first_frame: asyncio.Event = field(default_factory=asyncio.Event)
     ended: bool = False

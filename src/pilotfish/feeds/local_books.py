@@ -141,7 +141,7 @@ class LocalBooks:
         now = time.monotonic()
         shard = local.owner
         stale = self.hub.number("local_book_stale_ms") / 1000
-        if shard is None or shard.ended or now - shard.heard_at > stale:
+        if shard is None or shard.ended or shard.suspected or now - shard.heard_at > stale:
             return None
         if now - local.confirmed_at > self.hub.number("local_book_check_sec"):
             return None
@@ -185,10 +185,11 @@ class LocalBooks:
         if differs and compared:
             self._count(local, "the HTTP book is another one")
             local.doubt, local.unexplained = "the HTTP book was another one", differs
+            shard.suspected.add(local.token_id)
             self.hub.spawn(self._judge(shard, local), "books-judge")
             return
         if compared and shard.wrong:
-            self._proven_right(shard)
+            self._compared(shard, local.token_id)
         local.doubt, local.confirmed_at = UNPROVEN if shard.wrong else "", time.monotonic()
 
     def no_http(self, token_id: str) -> None:
@@ -304,9 +305,11 @@ class LocalBooks:
     async def _judge(self, shard: Channel, local: KeptBook) -> None:
         """Give the channel a moment to bring what the HTTP book has shown; what it still has not is proof."""
         await asyncio.sleep(PROVE_SECONDS)
-        if local.owner is not shard or not local.unexplained:
+        still_kept = self._books.get(local.token_id) is local and local.owner is shard
+        if not still_kept or not local.unexplained:
+            shard.suspected.discard(local.token_id)
             return
-        local.unexplained.clear()
+        self._explained(shard, local)
         shard.wrong.add(local.token_id)
         self.status.proven_wrong += 1
         self.hub.counts["book_channels_wrong"] += 1
@@ -324,11 +327,21 @@ class LocalBooks:
                 self._reread(local.token_id)
             await asyncio.sleep(COMPARE_SECONDS if doubted else 0.1)
 
-    def _proven_right(self, shard: Channel) -> None:
+    def _compared(self, shard: Channel, token_id: str) -> None:
+        """A book of a new connection is the one over HTTP: all are believed once those that were wrong have been."""
+        shard.wrong.discard(token_id)
+        mine = [local for local in self._books.values() if local.owner is shard]
+        if any(local.token_id in shard.wrong for local in mine):
+            return
         shard.wrong.clear()
-        for local in self._books.values():
-            if local.owner is shard and local.doubt == UNPROVEN:
+        for local in mine:
+            if local.doubt == UNPROVEN:
                 local.doubt = ""
+
+    def _explained(self, shard: Channel, local: KeptBook) -> None:
+        """The channel has brought what the HTTP book had shown before it."""
+        local.unexplained.clear()
+        shard.suspected.discard(local.token_id)
 
     async def _listen(self, shard: Channel, socket: aiohttp.ClientWebSocketResponse) -> bool | None:
         """Read until the connection ends; True if it was of use, ``None`` if it went silent."""
@@ -365,6 +378,7 @@ class LocalBooks:
             if local.owner is shard:
                 local.owner, local.doubt = None, "no connection"
                 local.unexplained.clear()
+        shard.suspected.clear()
 
     # -- frames ------------------------------------------------------------------------------------------------
 
@@ -416,7 +430,7 @@ class LocalBooks:
         if frame.raw.get("min_order_size"):
             local.min_size = book.min_size
         local.pending = [] if local.pending is not None else None
-        local.unexplained.clear()
+        self._explained(shard, local)
         local.doubt, local.confirmed_at = UNPROVEN if shard.wrong else "", time.monotonic()
         if local.is_crossed:
             self._in_doubt(local, "crossed")
@@ -431,6 +445,7 @@ class LocalBooks:
             if local.unexplained:
                 local.unexplained.discard((change.side, change.price))
                 if not local.unexplained:
+                    self._explained(shard, local)
                     local.doubt, local.confirmed_at = UNPROVEN if shard.wrong else "", time.monotonic()
             if local.pending is not None:
                 local.pending.append((frame.at_ms, change))
