@@ -366,3 +366,27 @@ async def test_switched_off_every_book_is_read_over_http(reading: Reading) -> No
         assert levels(book.bids) == [(400_000, n * MICRO)]
         assert reading.http_reads() == before + n
     assert reading.venue_sockets() == []
+
+
+async def test_an_unforeseen_fault_of_one_frame_costs_trust_and_not_the_channel(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading.local.want(reading.token)
+    await reading.agrees()
+    real, calls = LocalBooks._changes, []
+
+    def changes(self: LocalBooks, *given: Any) -> None:
+        calls.append(given)
+        if len(calls) == 1:
+            raise ZeroDivisionError("nobody thought of this")
+        real(self, *given)
+
+    monkeypatch.setattr(LocalBooks, "_changes", changes)
+    connections = reading.channel.connections
+    await reading.book([(0.30, 10)], [(0.70, 10)])
+    await until("it is said", lambda: reading.hub.faults)
+    await reading.agrees()
+    await reading.book([(0.31, 10)], [(0.69, 10)])
+    await reading.agrees()
+    assert len(calls) > 1
+    assert reading.channel.connections == connections

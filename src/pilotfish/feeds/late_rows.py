@@ -21,7 +21,8 @@ GAPS_AT_ONCE = 3
 GAP_REACH = 7 * 86_400
 """Seconds: older gaps are not tried again, since the identities of what is there are no longer in memory."""
 SOON = 60.0
-"""Seconds until a reading that failed is tried again."""
+"""Seconds until a leader's first second reading, so that restarts leave none out, and until one that failed is tried
+again."""
 
 
 class LateRows:
@@ -41,7 +42,7 @@ class LateRows:
         """Read the leader whose reading is due, if there is one; returns the pause after it in seconds."""
         interval = self.hub.number("late_rows_interval_sec")
         now, cursors = time.monotonic(), self.poller.cursors
-        self._due = {w: self._due.get(w, c.begins_at + interval) for w, c in cursors.items()}
+        self._due = {w: self._due.get(w, c.begins_at + min(interval, SOON)) for w, c in cursors.items()}
         if not interval or not self._due:
             return LOOK_SECONDS
         leader = min(self._due, key=lambda w: (self._due[w], w))
