@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from pilotfish.core.units import MICRO
 from pilotfish.polymarket import data_api
 from pilotfish.polymarket.data_api import ActivityWindow, DataApi
 from pilotfish.polymarket.http import Service, VenueError, make_session
+from pilotfish.sim.market import SimMarket
 from pilotfish.sim.server import serve, urls
 from pilotfish.sim.venue import Venue
 
@@ -183,3 +185,37 @@ async def test_a_lower_limit_than_asked_for_loses_nothing(source: Source, monkey
     monkeypatch.setattr(data_api, "PAGE", 100)
     source.put(*(row(n, START + n) for n in range(730)))
     assert seen(await source.read()) == source.truth()
+
+
+def hold(source: Source, markets: int) -> dict[str, int]:
+    """The wallet holds both tokens of so many new markets."""
+    held = {}
+    for n in range(markets):
+        tokens = (str(10_000 + 2 * n), str(10_001 + 2 * n))
+        market = SimMarket(f"0x{n:064x}", f"Market {n}", f"m-{n}", "test", tokens)
+        source.venue.chain.add_market(market)
+        held |= dict.fromkeys(tokens, (n + 1) * MICRO)
+    source.venue.chain.initial[WALLET] = held
+    return held
+
+
+@pytest.mark.parametrize("markets", [0, 1, 25, 250, 601])
+async def test_positions_of_any_number_are_read_whole_each_once(source: Source, markets: int) -> None:
+    held = hold(source, markets)
+    found = await source.api.positions(WALLET)
+    assert (found.shares, found.whole, found.bad_rows) == (held, True, [])
+
+
+async def test_positions_whose_pages_never_end_are_not_whole(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = hold(source, 300)
+    real = source.api.service.get
+
+    async def get(path: str, params: dict[str, str | int] | None = None) -> Any:
+        given = {k: v for k, v in (params or {}).items() if k not in ("cursor", "offset")}
+        return await real(path, given)
+
+    monkeypatch.setattr(source.api.service, "get", get)
+    found = await source.api.positions(WALLET)
+    assert found.shares.items() <= held.items()
+    assert len(found.shares) == 500
+    assert not found.whole
