@@ -182,8 +182,9 @@ async def test_the_oldest_answer_is_trades_and_redemptions() -> None:
 async def test_what_questions_pay_and_how_far_the_service_is_behind() -> None:
     routes = {"/v2/resolutions": "resolutions_v2_rows.json", "/v2/status": "status_v2.json"}
     async with served(routes) as api:
-        found = await api.resolutions([condition("asked")])
+        found, bad = await api.resolutions([condition("asked")])
         assert await api.serving_lag_seconds() == 6
+    assert bad == []
     assert found == {
         condition("answered no"): (0, MICRO),
         condition("asked"): None,

@@ -20,7 +20,9 @@ from pilotfish.core.units import MICRO, SECOND, micro_from_decimal, price_of
 from pilotfish.polymarket import market_ws
 from pilotfish.polymarket.clob import winner_payout
 from pilotfish.polymarket.contracts import is_wallet
-from pilotfish.polymarket.data_api import (
+from pilotfish.polymarket.decode import OrderFilled, decode_order_filled
+from pilotfish.polymarket.gamma import parse_fee, parse_market, string_list
+from pilotfish.polymarket.rows import (
     WEI,
     RowError,
     parse_resolution,
@@ -28,8 +30,6 @@ from pilotfish.polymarket.data_api import (
     parse_token_id,
     parse_trade_row,
 )
-from pilotfish.polymarket.decode import OrderFilled, decode_order_filled
-from pilotfish.polymarket.gamma import parse_fee, parse_market, string_list
 from tests.desk import START, Desk, chain_fill
 from tests.payloads import files
 from tests.payloads.reading import Payloads

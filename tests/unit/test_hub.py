@@ -49,7 +49,7 @@ def test_an_essential_task_that_ends_in_any_way_is_a_fault_unless_it_was_told_to
         await hub.close()
         return hub
 
-    assert str(asyncio.run(ends()).fault) == told
+    assert str(asyncio.run(ends()).fatal) == told
 
 
 def test_being_told_to_end_and_an_error_of_a_single_task_are_no_faults() -> None:
@@ -63,6 +63,6 @@ def test_being_told_to_end_and_an_error_of_a_single_task_are_no_faults() -> None
         return hub
 
     hub = asyncio.run(ends())
-    assert hub.fault is None
+    assert hub.fatal is None
     assert hub.counts["task_errors"] == 1
     assert hub.essential == frozenset()

@@ -75,6 +75,7 @@ class Control:
                 for leader in leaders:
                     self._take_leader(leader, known=False)
                 self.worker.alerts.labels = {row.wallet: row.label for row in leaders}
+                self.worker.poller.labels = self.worker.alerts.labels
                 for command in commands:
                     await self._run_command(command)
                 self.worker.health.publish()
@@ -176,7 +177,7 @@ class Control:
                 event = self._new_follow(leader, now, was.holdings if was is not None else ())
             self.worker.reconcile.follow(leader.wallet, event.follow_from)
             self.worker.apply(event)
-            self.worker.poller.follow(leader.wallet, event.floor_ts, event.cursor_ts)
+            self.worker.poller.follow(leader.wallet, event.floor_ts, event.cursor_ts, event.gaps)
             log.info(
                 "following",
                 leader=leader.wallet,

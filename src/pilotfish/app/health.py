@@ -133,10 +133,18 @@ class Health:
             "dashboard": msgspec.to_builtins(w.dashboard),
             "alerts": {**msgspec.to_builtins(w.alerts.status), "error": redact(w.alerts.status.error)},
             "leaders": {
-                c.leader: {"cursor_ts": c.cursor_ts, "last_ok_at": c.last_ok_at, "error": redact(c.error)}
+                c.leader: {
+                    "cursor_ts": c.cursor_ts,
+                    "last_ok_at": c.last_ok_at,
+                    "error": redact(c.error),
+                    "gaps": sorted(c.gaps),
+                }
                 for c in w.poller.cursors.values()
             },
             "counts": dict(w.hub.counts),
+            "faults": {
+                name: {"error": redact(f.error), "at": f.at / 1e6, "count": f.count} for name, f in w.hub.faults.items()
+            },
         }
 
     def publish(self) -> None:

@@ -22,6 +22,7 @@ from pilotfish.app.dashboard import DashboardStatus
 from pilotfish.app.health import Health
 from pilotfish.app.lease import Lease
 from pilotfish.app.modes import EffectiveMode
+from pilotfish.app.worth_keeping import worth_keeping
 from pilotfish.core import effects as fx
 from pilotfish.core import events as ev
 from pilotfish.core.engine import Engine
@@ -31,7 +32,8 @@ from pilotfish.core.settings import Value
 from pilotfish.core.timers import Timer
 from pilotfish.core.units import SECOND
 from pilotfish.feeds.books import Books
-from pilotfish.feeds.hub import Fault, Hub
+from pilotfish.feeds.hub import Fatal, Hub
+from pilotfish.feeds.late_rows import LateRows
 from pilotfish.feeds.local_books import LocalBooks
 from pilotfish.feeds.markets import Markets
 from pilotfish.feeds.poller import Poller
@@ -104,8 +106,8 @@ class Worker:
         except Exception as problem:
             self.hub.fail("start", problem)
         await self._end(session, refused)
-        if self.hub.fault is not None:
-            raise WorkerDiedError(f"the worker ended: {self.hub.fault}", self._code(self.hub.fault))
+        if self.hub.fatal is not None:
+            raise WorkerDiedError(f"the worker ended: {self.hub.fatal}", self._code(self.hub.fatal))
         if refused is not None:
             raise refused
 
@@ -125,7 +127,7 @@ class Worker:
         if not await asyncio.to_thread(self.writer.stop, ending.STORE_SECONDS):
             unstored = f"{self.writer.backlog} events are not stored; the API cursor will bring them again"
             self.hub.fail("writer", self.writer.fatal or ending.UnstoredError(unstored))
-        fault = self.hub.fault
+        fault = self.hub.fatal
         told, code = (str(refused), ExitCode.PROBLEM) if refused else ("", ExitCode.OK)
         if fault is not None:
             told, code = str(fault), self._code(fault)
@@ -135,7 +137,7 @@ class Worker:
         if fault is not None:
             await ending.tell(self, str(fault))
 
-    def _code(self, fault: Fault) -> ExitCode:
+    def _code(self, fault: Fatal) -> ExitCode:
         return ending.code_of(fault.cause, by_writer=self.writer.fatal is not None)
 
     def _writer_ended(self, problem: BaseException) -> None:
@@ -183,6 +185,7 @@ class Worker:
             (self.books.value_missed(self._missed), "missed-marks"),
             (self.markets.refresh(lambda: self._held() | self._missed()), "held-markets"),
             (self.reconcile.run(), "reconcile"),
+            (LateRows(self.hub, self.poller).run(), "late-rows"),
         ):
             self.hub.spawn(work, name, essential=True)
 
@@ -198,13 +201,8 @@ class Worker:
     async def _follow_books(self) -> None:
         """Keep the books of what followed leaders hold, as far as there is room: their next trade may be in it."""
         while True:
-            holdings = self.engine.state.holdings.items()
-            self.books.local.fill_up([token for (_, token), h in holdings if h.shares and not self._paid(token)])
+            self.books.local.fill_up(worth_keeping(self.engine.state, self.reconcile.is_worthless))
             await asyncio.sleep(FOLLOW_BOOKS_SECONDS)
-
-    def _paid(self, token_id: str) -> bool:
-        market = self.engine.state.markets.get(token_id)
-        return market is not None and market.payout is not None
 
     # -- the engine's loop -------------------------------------------------------------------------------------
 

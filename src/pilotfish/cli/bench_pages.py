@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert
 from sqlalchemy import Engine as Database
 
 from pilotfish.core.units import MICRO, SECOND
-from pilotfish.store import browse, latencies, queries, report, summaries
+from pilotfish.store import browse, completeness, latencies, queries, report, summaries
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
 from pilotfish.store.rollup import CopyCounts, DecisionCounts, TradeCounts
@@ -160,6 +160,7 @@ def questions(
         "overview: portfolios": summaries.portfolios,
         "overview: equity curve": lambda c: summaries.equity(c, "main"),
         "overview: sources": latencies.latency,
+        "every page: what is missing": completeness.incomplete,
         "status: counts": lambda c: summaries.counts(c, counts, trade_counts, copies),
         "leaders: figures": lambda c: summaries.leaders(c, "main", counts, copies),
         "leaders: report": reports.report,

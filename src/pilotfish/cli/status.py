@@ -17,7 +17,7 @@ from pilotfish.app.lease import LeaseError
 from pilotfish.app.reset import reset_now
 from pilotfish.cli import session
 from pilotfish.core.units import format_micro
-from pilotfish.store import commands_store, latencies, portfolios_store, queries, summaries
+from pilotfish.store import commands_store, completeness, latencies, portfolios_store, queries, summaries
 from pilotfish.store.copies import ORDERS, WORDS
 from pilotfish.store.database import snapshot
 from pilotfish.store.verify import verify as recompute
@@ -41,6 +41,7 @@ def collect(database: Engine) -> dict[str, Any]:
             "portfolios": summaries.portfolios(c),
             "counts": summaries.counts(c),
             "latency": latencies.latency(c),
+            "incomplete": completeness.incomplete(c),
             "bad_inputs": len(bad := summaries.bad_inputs(c)),
             "newest_bad_inputs": [{k: row[k] for k in ("at", "source", "error")} for row in bad[:5]],
         }
@@ -109,6 +110,11 @@ def _screen(state: dict[str, Any]) -> Group:
         f" {counts['decisions']['copied']} copied ({became}), {sum(counts['decisions']['skipped'].values())} skipped,"
         f" {counts['fills']} fills"
     )
+    lines += [f"[yellow]▲[/] {escape(gap['told'])}" for gap in state["incomplete"]]
+    lines += [
+        f"[red]▲[/] {escape(name)}: an error of this program, {fault['count']} times: {escape(fault['error'])}"
+        for name, fault in worker.get("faults", {}).items()
+    ]
     lines += [
         f"[yellow]▲[/] {bad['at'][:19]} {escape(bad['source'])}: {escape(bad['error'][:160])}"
         for bad in state["newest_bad_inputs"]
@@ -136,13 +142,16 @@ def _sign_of_life(state: dict[str, Any]) -> str:
 
 
 def verify(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
-    """Recompute the books from what only grows, and name every difference."""
+    """Recompute the books from what only grows, and name every difference. What is missing of a leader's history is a
+    note: the books are right without it."""
     with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
         found = recompute(c)
+        gaps = completeness.incomplete(c)
     if as_json:
-        session.print_json({"verify": found or "ok"})
+        session.print_json({"verify": found or "ok", **({"incomplete": gaps} if gaps else {})})
     else:
         print("\n".join(found) or "ok: identities, decisions, positions, cash and holdings agree")
+        print("\n".join(f"note: {gap['told']}" for gap in gaps), end="\n" if gaps else "")
     raise typer.Exit(1 if found else 0)
 
 

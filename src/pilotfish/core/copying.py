@@ -33,7 +33,7 @@ ORDERS_KEPT = 100
 """Leader orders remembered per leader and token."""
 MARKET_MAX_AGE = 600 * SECOND
 MARKET_REFRESH = 60 * SECOND
-_EXITS = (Reason.COPY, Reason.SKIP_NO_POSITION, Reason.SKIP_BELOW_MIN)
+_EXITS = (Reason.COPY, Reason.COPY_GONE, Reason.SKIP_NO_POSITION, Reason.SKIP_BELOW_MIN)
 
 
 class Copying:
@@ -187,7 +187,7 @@ class Copying:
                 book=book,
                 book_failed=item.book_attempts >= policy.book_attempts,
                 memory=state.memory,
-                held=desk.held(key),
+                held=0 if self._sold_before(desk, trade) else desk.held(key),
                 cash=desk.free_cash() if buy else 0,
                 market_cost=desk.cost_where(condition_id=condition) if buy and condition else 0,
                 leader_cost=desk.cost_where(leader=trade.leader) if buy and policy.per_leader_cap_usdc else 0,
@@ -205,6 +205,15 @@ class Copying:
                 saved=desk.saved.get(key, 0) if buy else 0,
             )
         )
+
+    def _sold_before(self, desk: Desk, trade: Trade) -> bool:
+        """True for a late SELL of shares whose going was copied already, where what is held was bought after that."""
+        leader = self.state.leaders.get(trade.leader)
+        gone = leader.gone.get(trade.token_id) if leader is not None else None
+        if gone is None or trade.side is not Side.SELL or trade.unexplained or trade.traded_at > gone:
+            return False
+        position = desk.positions.get((trade.leader, trade.token_id))
+        return position is not None and position.shares > 0 and position.opened_at > gone
 
     def _finish(self, desk: Desk, key: DeskKey, item: Waiting, verdict: rules.Verdict, at: int) -> None:
         trade = item.trade

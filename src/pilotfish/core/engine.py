@@ -109,6 +109,7 @@ class Engine:
         trades = {t.id: t for t in e.trades}
         for trade in sorted(e.trades, key=lambda t: t.occurrence):
             s.index.add(trade)
+            s.traded_at[trade.token_id] = max(trade.traded_at, s.traded_at.get(trade.token_id, 0))
         for portfolio in e.portfolios:
             self._add_desk(portfolio)
             for token_id, side, price, shares in portfolio.taken:
@@ -183,6 +184,8 @@ class Engine:
             paused=e.paused,
             bootstrapped=e.bootstrapped,
             value=e.value,
+            gaps=set(e.gaps),
+            gone=dict(e.gone),
         )
         for token_id, shares in e.holdings:
             if e.is_new and (e.leader, token_id) in s.holdings:
@@ -278,6 +281,7 @@ class Engine:
         for sighting in s.index.see_api_window(fills, e.at):
             self._place(leader, sighting, e.at)
         self.leading.moves(leader, e.moves, e.at)
+        self.leading.coverage(leader, e)
         if e.cursor_ts > leader.cursor_ts:
             leader.cursor_ts = e.cursor_ts
             self.leading.write_cursor(leader, e.at)
@@ -350,6 +354,7 @@ class Engine:
             log_index=fill.log_index,
         )
         s.index.add(trade)
+        s.traded_at[trade.token_id] = max(traded_at, s.traded_at.get(trade.token_id, 0))
         market = s.markets.get(trade.token_id)
         if market is not None:
             trade.condition_id = trade.condition_id or market.condition_id

@@ -169,6 +169,10 @@ class LeaderFollowed(_Event, frozen=True, kw_only=True, tag=True):
     bootstrapped: bool = False
     holdings: tuple[tuple[str, int], ...] = ()
     value: int | None = None
+    gaps: tuple[tuple[int, int], ...] = ()
+    """What is missing of their history: seconds (from, to)."""
+    gone: tuple[tuple[str, int], ...] = ()
+    """Tokens that the venue showed as gone for an unknown reason lately, and as of when (µs)."""
 
 
 class LeaderPaused(_Event, frozen=True, kw_only=True, tag=True):
@@ -238,17 +242,24 @@ class ChainFillSeen(_Event, frozen=True, kw_only=True, tag=True):
 
 
 class ApiWindowRead(_Event, frozen=True, kw_only=True, tag=True):
-    """All TRADE rows of one leader from a start to now, in the API's order, other moves, where the cursor goes."""
+    """All TRADE rows of one leader from a start to now, in the API's order, other moves, where the cursor goes.
+
+    ``read_from`` (``None`` = not said) to ``read_to`` (``None`` = now), epoch seconds, is what was read, and ``gaps``
+    the seconds of it (from, to) of which not all rows could be had.
+    """
 
     leader: str
     fills: tuple[LeaderFill, ...]
     cursor_ts: int
     moves: tuple[Move, ...] = ()
+    read_from: int | None = None
+    read_to: int | None = None
+    gaps: tuple[tuple[int, int], ...] = ()
 
 
 class HoldingsSnapshot(_Event, frozen=True, kw_only=True, tag=True):
     """What ``/v2/positions`` says that a leader holds, as of an instant (µs); ``conditions`` of those tokens, and what
-    all of it is worth."""
+    all of it is worth. Of ``unread`` tokens it says nothing; nor, unless it is ``whole``, of those it does not list."""
 
     leader: str
     as_of: int
@@ -256,6 +267,8 @@ class HoldingsSnapshot(_Event, frozen=True, kw_only=True, tag=True):
     bootstrap: bool = False
     conditions: tuple[tuple[str, str], ...] = ()
     value: int | None = None
+    unread: tuple[str, ...] = ()
+    whole: bool = True
 
 
 class MarketSeen(_Event, frozen=True, kw_only=True, tag=True):

@@ -349,12 +349,17 @@ def _market(f: Facts, t: _Trace) -> Market | None:
 def _sell(f: Facts, t: _Trace, v: Verdict) -> None:
     trade = f.trade
     t.require(f.held > 0, Reason.SKIP_NO_POSITION, "held_shares_micro", f.held, 1)
+    if trade.unexplained:
+        wanted = f.policy.copy_unexplained_exits
+        t.require(wanted, Reason.SKIP_UNEXPLAINED_EXIT, "copy_unexplained_exits", wanted, True)
     market = _market(f, t)
     before = trade.leader_pre_sell_shares
     shares = sizing.sell_shares(f.held, trade.shares, before, f.policy.exit_all_ratio)
     t.note("leader_pre_sell_shares_micro", before)
     t.note("leader_sold_shares_micro", trade.shares)
     t.require(shares > 0, Reason.SKIP_BELOW_MIN, "sell_shares_micro", shares, 1)
+    if trade.unexplained:
+        v.reason = Reason.COPY_GONE
     v.shares = shares
     tick = min(market.tick if market else UNKNOWN_TICK, f.book.tick if f.book else MICRO)
     v.limit = sizing.sell_limit(

@@ -9,6 +9,7 @@ class Reason(StrEnum):
     """The code that a decision carries."""
 
     COPY = "COPY"
+    COPY_GONE = "COPY_GONE"
     SKIP_BACKFILL = "SKIP_BACKFILL"
     SKIP_PAUSED = "SKIP_PAUSED"
     SKIP_SIDE = "SKIP_SIDE"
@@ -18,6 +19,7 @@ class Reason(StrEnum):
     SKIP_POLYGON_UNHEALTHY = "SKIP_POLYGON_UNHEALTHY"
     SKIP_API_UNHEALTHY = "SKIP_API_UNHEALTHY"
     SKIP_NO_POSITION = "SKIP_NO_POSITION"
+    SKIP_UNEXPLAINED_EXIT = "SKIP_UNEXPLAINED_EXIT"
     SKIP_CATCHUP_TOO_OLD = "SKIP_CATCHUP_TOO_OLD"
     SKIP_CATCHUP_WORSE_PRICE = "SKIP_CATCHUP_WORSE_PRICE"
     SKIP_CATCHUP_NEW_POSITION = "SKIP_CATCHUP_NEW_POSITION"
@@ -60,6 +62,7 @@ class Reason(StrEnum):
 
 MEANING: dict[Reason, str] = {
     Reason.COPY: "Copied: an intent was written.",
+    Reason.COPY_GONE: "Copied as an exit: the venue shows twice that the leader holds nothing, and nothing says why.",
     Reason.SKIP_BACKFILL: "From before the leader was followed; history is never copied.",
     Reason.SKIP_PAUSED: "The leader or the portfolio is paused.",
     Reason.SKIP_SIDE: "This side is not copied (copy_side).",
@@ -69,6 +72,7 @@ MEANING: dict[Reason, str] = {
     Reason.SKIP_POLYGON_UNHEALTHY: "Polygon is down and the mode needs it for a BUY.",
     Reason.SKIP_API_UNHEALTHY: "The Data API is down and strict_both needs it for a BUY.",
     Reason.SKIP_NO_POSITION: "The leader sold what we do not hold.",
+    Reason.SKIP_UNEXPLAINED_EXIT: "The leader's holding is gone for an unknown reason (copy_unexplained_exits is off).",
     Reason.SKIP_CATCHUP_TOO_OLD: "A missed BUY, older than catch_up_buy_max_age_sec.",
     Reason.SKIP_CATCHUP_WORSE_PRICE: "A missed BUY, and the price is now worse than the catch-up rules allow.",
     Reason.SKIP_CATCHUP_NEW_POSITION: "A missed BUY that would open a new position (catch_up_buy_open_new is off).",

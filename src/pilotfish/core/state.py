@@ -9,6 +9,7 @@ from pilotfish.core.dedupe import TradeIndex
 from pilotfish.core.desk import Desk, DeskKey
 from pilotfish.core.effects import Effect, Insert, Upsert, position_row
 from pilotfish.core.events import Market, Move
+from pilotfish.core.gaps import Gap
 from pilotfish.core.holdings import Holding
 from pilotfish.core.ledger import Entry, Position
 from pilotfish.core.settings import Globals
@@ -34,6 +35,10 @@ class Leader:
     """When holdings are compared once more (µs), if they are."""
     moves: dict[tuple[str, str, str], Move] = field(default_factory=dict)
     """Recent moves without a trade, by (tx, kind, condition)."""
+    gaps: set[Gap] = field(default_factory=set)
+    """What is missing of the history: seconds (from, to) of which not all rows could be had."""
+    gone: dict[str, int] = field(default_factory=dict)
+    """Tokens that fell to zero for an unknown reason, and as of when (µs)."""
 
 
 class State:
@@ -56,6 +61,8 @@ class State:
         self.globals = Globals()
         self.started_at = 0
         """When this run began (µs)."""
+        self.traded_at: dict[str, int] = {}
+        """Token -> when a followed leader last traded it (µs)."""
         self.ids = {"trade": 0, "decision": 0, "intent": 0, "fill": 0, "entry": 0, "adjustment": 0}
 
     def next_id(self, what: str) -> int:

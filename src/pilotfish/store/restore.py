@@ -14,6 +14,7 @@ from pilotfish.core.events import (
     PortfolioState,
     Restored,
 )
+from pilotfish.core.leading import GONE
 from pilotfish.core.ledger import Position
 from pilotfish.core.settings import Globals, Policy
 from pilotfish.core.trade import Side, Source, Trade, TradeClass, exit_without_trade
@@ -214,7 +215,7 @@ def _recent(c: Connection, name: str, since: int) -> tuple[tuple[IntentState, tu
 def _pending(c: Connection, name: str) -> tuple[PendingDecision, ...]:
     d, a = t.decisions, t.holding_adjustments
     query = select(d.c.id, d.c.trade_id, d.c.adjustment_id, a.c.leader, a.c.token_id, a.c.before_micro, a.c.delta_micro,
-                   a.c.at)  # fmt: skip
+                   a.c.at, a.c.cause)  # fmt: skip
     query = query.outerjoin(a, a.c.id == d.c.adjustment_id).where(d.c.portfolio == name, d.c.action == "wait")
     return tuple(
         PendingDecision(
@@ -222,7 +223,9 @@ def _pending(c: Connection, name: str) -> tuple[PendingDecision, ...]:
             portfolio=name,
             trade_id=r.trade_id,
             adjustment_id=r.adjustment_id,
-            exit=exit_without_trade(r.leader, r.token_id, -r.delta_micro, r.before_micro, 0, r.at)
+            exit=exit_without_trade(
+                r.leader, r.token_id, -r.delta_micro, r.before_micro, 0, r.at, unexplained=r.cause == GONE
+            )
             if r.adjustment_id is not None
             else None,
         )
@@ -318,4 +321,19 @@ def follow_again(c: Connection, leader: LeaderRow, at: int) -> LeaderFollowed | 
         bootstrapped=cursor.bootstrapped,
         holdings=tuple((r.token_id, r.shares_micro) for r in held),
         value=cursor.positions_value_micro,
+        gaps=gaps(c, leader.wallet),
+        gone=_gone(c, leader.wallet, at - KEEP_IDENTITIES),
     )
+
+
+def gaps(c: Connection, wallet: str) -> tuple[tuple[int, int], ...]:
+    """What is missing of a leader's history: seconds (from, to)."""
+    g = t.history_gaps.c
+    found = c.execute(select(g.from_ts, g.to_ts).where(g.leader == wallet, g.is_open).order_by(g.from_ts))
+    return tuple((r.from_ts, r.to_ts) for r in found)
+
+
+def _gone(c: Connection, wallet: str, since: int) -> tuple[tuple[str, int], ...]:
+    a = t.holding_adjustments.c
+    query = select(a.token_id, func.max(a.at).label("at")).where(a.leader == wallet, a.cause == GONE, a.at >= since)
+    return tuple((r.token_id, r.at) for r in c.execute(query.group_by(a.token_id).order_by(a.token_id)))

@@ -60,6 +60,13 @@ cursors = Table(
     _big("api_cursor_updated_at"), _big("follow_from"), _big("floor_ts"), _flag("bootstrapped"),
     _big("positions_value_micro", null=True),
 )  # fmt: skip
+history_gaps = Table(
+    "history_gaps", metadata,
+    _str("leader", 42, key=True), _big("from_ts", key=True), _big("to_ts", key=True), _big("changed_at"),
+    _flag("is_open"),
+    Index("ix_history_gaps_is_open", "is_open"),
+)  # fmt: skip
+"""Seconds of a leader's history of which not all rows could be had; closed once they could."""
 portfolios = Table(
     "portfolios", metadata,
     _str("name", 100, key=True), _big("bankroll_micro"), _big("created_at", null=True), _big("reset_at", null=True),

@@ -17,6 +17,7 @@ from pilotfish.core.reasons import Reason
 from pilotfish.core.settings import Kind
 from pilotfish.store import (
     browse,
+    completeness,
     exports,
     latencies,
     names,
@@ -77,6 +78,7 @@ def router(site: Site) -> APIRouter:
                 "last_sign_of_life_sec": age,
                 "mode": (worker or {}).get("mode", {}),
                 "worker": worker,
+                "incomplete": completeness.incomplete(c),
                 "counts": summaries.counts(c, site.counts, site.trade_counts, site.copy_counts),
             }
 

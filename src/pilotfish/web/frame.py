@@ -22,6 +22,7 @@ PAGES = (
     ("/latency", "Latency"), ("/portfolios", "Portfolios"), ("/settings", "Settings"),
 )  # fmt: skip
 REFRESH_SECONDS = 0.3
+GAPS_SHOWN = 3
 
 Blocks: TypeAlias = Mapping[str, Html]
 
@@ -123,7 +124,19 @@ def _told(s: Snapshot) -> Html:
             '<div class="banner bad" role="alert"><b>The worker is not running.</b> What follows is its last state.'
             " Start it: <code>pilotfish run</code></div>"
         )
-    return ""
+    return _incomplete(s)
+
+
+def _incomplete(s: Snapshot) -> Html:
+    """What is missing of leaders' histories, plainly."""
+    if not s.incomplete:
+        return ""
+    told = "; ".join(esc(gap["told"]) for gap in s.incomplete[:GAPS_SHOWN])
+    more = f" and {len(s.incomplete) - GAPS_SHOWN} more gaps" if len(s.incomplete) > GAPS_SHOWN else ""
+    return (
+        f'<div class="banner" role="note"><b>Trades may be missing:</b> {told}{esc(more)}. The API did not give all rows of'
+        " that time; they are asked for again.</div>"
+    )
 
 
 def portfolio_picker(s: Snapshot, chosen: str, path: str, keep: Mapping[str, str] | None = None) -> Html:

@@ -114,7 +114,7 @@ class Preview:
             "name": profile.name if profile else "",
             "trades_in_days": LOOK_BACK_DAYS,
             "trades": len(fills),
-            "more": not window.complete,
+            "more": not window.complete or bool(window.gaps),
             "turnover_usdc": round(sum(f.usdc for f in fills) / MICRO, 2),
             "last_trades": [
                 {

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from pilotfish.store import browse, latencies, queries, summaries
+from pilotfish.store import browse, completeness, latencies, queries, summaries
 from pilotfish.store.database import snapshot
 
 log = structlog.get_logger(__name__)
@@ -38,6 +38,7 @@ class Snapshot:
     former: list[dict[str, Any]] = field(default_factory=list)
     equity: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     latency: dict[str, Any] = field(default_factory=dict)
+    incomplete: list[dict[str, Any]] = field(default_factory=list)
     error: str = ""
 
     def portfolio(self, name: str) -> dict[str, Any] | None:
@@ -120,4 +121,5 @@ class Reader:
                 former=queries.leaders(c, "former"),
                 equity=equity,
                 latency=latency,
+                incomplete=completeness.incomplete(c),
             )
