@@ -174,8 +174,13 @@ def _table(rows: list[Row], costs: dict[str, Row], portfolio: str, sort: str, *,
     if by in {name for name, *_ in COLUMNS if name}:
         rows = sorted(rows, key=lambda r: _order(r, costs.get(r["wallet"]), by), reverse=not up)
     body = "".join(_line(r, costs.get(r["wallet"]), portfolio, admin=admin) for r in rows)
-    head = sortable(COLUMNS, "/leaders", {"portfolio": portfolio}, by, up=up)
-    return grid("rows", head, body, tall=True)
+    return grid("rows", _heads(by, portfolio, up=up, former=bool(rows[0]["left_at"])), body, tall=True)
+
+
+def _heads(by: str, portfolio: str, *, up: bool, former: bool) -> Html:
+    """The heads of the first table sort both."""
+    columns = [("" if former else name, text, kind) for name, text, kind in COLUMNS]
+    return sortable(columns, "/leaders", {"portfolio": portfolio}, by, up=up)
 
 
 def _line(r: Row, cost: Row | None, portfolio: str, *, admin: bool) -> Html:
