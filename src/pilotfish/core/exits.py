@@ -5,7 +5,7 @@ from __future__ import annotations
 from pilotfish.core import ledger, sizing
 from pilotfish.core.copying import draw
 from pilotfish.core.desk import Desk
-from pilotfish.core.effects import Insert, SetTimer, decision_row, intent_row
+from pilotfish.core.effects import Insert, Row, SetTimer, decision_row, intent_row
 from pilotfish.core.events import IntentState
 from pilotfish.core.ledger import Position
 from pilotfish.core.policy import Check, Verdict
@@ -58,8 +58,8 @@ class Exits:
         limit = 1
         if rule != "close" and position.mark_price:
             limit = sizing.sell_limit(position.mark_price, MICRO, policy.sell_max_slippage_bps, 1)
-        of = {"trade_id": None, "adjustment_id": None, "rule": rule, "portfolio": desk.name, "side": "SELL"}
-        of |= {"leader": position.leader, "token_id": position.token_id}
+        of: Row = {"trade_id": None, "adjustment_id": None, "rule": rule, "portfolio": desk.name, "side": "SELL"}
+        of |= {"leader": position.leader, "token_id": position.token_id, "wanted_usdc_micro": 0}
         verdict = Verdict("exit", reason, [check])
         state.out.append(Insert("decisions", {**decision_row(number, verdict, at), **of}))
         latency = sizing.latency_ms(policy, draw(desk.name, rule, position.token_id, number))
@@ -81,6 +81,7 @@ class Exits:
             created_at=at,
             due_at=due,
             give_up_at=due + policy.sell_retry_sec * SECOND,
+            rule=rule,
         )
         desk.intents[intent.id] = intent
         state.out.append(Insert("intents", intent_row(intent)))

@@ -6,12 +6,13 @@ import time
 from collections import Counter
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, case, func, literal, select
+from sqlalchemy import BigInteger, Connection, func, literal, select
 
 from pilotfish.core.units import price_of, proceeds_of
 from pilotfish.store import tables as t
 from pilotfish.store.queries import Row, decimal, iso
 from pilotfish.store.rollup import DecisionCounts, TradeCounts
+from pilotfish.store.round_trips import TripCounts
 
 ALIVE_SECONDS = 5.0
 """A worker that said nothing for so long does not run."""
@@ -40,11 +41,11 @@ def counts(c: Connection, decisions: DecisionCounts | None = None, trades: Trade
     }
 
 
-def portfolios(c: Connection) -> list[Row]:
-    """Each portfolio with its latest valuation."""
+def portfolios(c: Connection, trips: TripCounts | None = None) -> list[Row]:
+    """Each portfolio with its latest valuation; ``won`` and ``lost`` count round trips, from flat to flat."""
     newest = select(func.max(t.equity_snapshots.c.id)).group_by(t.equity_snapshots.c.portfolio)
     last = {r.portfolio: r for r in c.execute(select(t.equity_snapshots).where(t.equity_snapshots.c.id.in_(newest)))}
-    shut = _shut(c)
+    ended = (trips or TripCounts()).read(c)
     result = []
     for p in c.execute(select(t.portfolios).order_by(t.portfolios.c.created_at, t.portfolios.c.name)):
         e = last.get(p.name)
@@ -62,8 +63,8 @@ def portfolios(c: Connection) -> list[Row]:
                 "open_positions": e.open_positions if e else 0,
                 "peak_micro": (e.peak_micro if e else None) or p.bankroll_micro,
                 "drawdown_micro": (e.drawdown_micro if e else None) or 0,
-                "won": shut.get(p.name, (0, 0))[0],
-                "lost": shut.get(p.name, (0, 0))[1],
+                "won": ended.get(p.name, (0, 0))[0],
+                "lost": ended.get(p.name, (0, 0))[1],
                 "status": p.status,
                 "follows_all": p.follows_all,
                 "note": p.note or "",
@@ -73,14 +74,6 @@ def portfolios(c: Connection) -> list[Row]:
             }
         )
     return result
-
-
-def _shut(c: Connection) -> dict[str, tuple[int, int]]:
-    """Positions that are closed or resolved: won and lost, by portfolio."""
-    p = t.positions.c
-    won = func.sum(case((p.realized_pnl_micro > 0, 1), else_=0))
-    query = select(p.portfolio, won.label("won"), func.count().label("n")).where(p.shares_micro == 0)
-    return {r.portfolio: (int(r.won or 0), r.n - int(r.won or 0)) for r in c.execute(query.group_by(p.portfolio))}
 
 
 def equity(c: Connection, portfolio: str, points: int = CURVE_POINTS, since: int | None = None) -> list[Row]:
