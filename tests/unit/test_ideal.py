@@ -234,12 +234,11 @@ GUARDS = st.fixed_dictionaries(
         "max_buys_per_outcome": st.sampled_from([0, 1]),
         "cap_mode": st.sampled_from(["cut", "skip"]),
         "orphan_policy": st.sampled_from(["keep", "exit"]),
-        "bankroll_part": st.just(0),
     },
-).map(lambda d: {k: v for k, v in d.items() if k != "bankroll_part"})
+)
 SIZES: list[dict[str, Value]] = [
     {},
-    {"size_tiers": ((usd(20), 2 * MICRO),)},
+    {"size_tiers": "20:2"},
     {"sizing_mode": "fixed_shares", "fixed_shares": 20 * MICRO},
     {"sizing_mode": "leader_ratio", "leader_ratio": 300_000},
     {"sizing_mode": "bankroll_ratio"},

@@ -19,7 +19,7 @@ from sqlalchemy import Engine, func, select
 
 from pilotfish.cli import session, stand
 from pilotfish.cli.run import check_port
-from pilotfish.core.units import format_micro
+from pilotfish.core.numerals import money
 from pilotfish.store import leaders_store, summaries
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database, snapshot
@@ -219,6 +219,6 @@ def _print(result: dict[str, Any]) -> None:
     print(f"{decisions['copied']} copied, {sum(decisions['skipped'].values())} skipped ({skipped or 'none'})")
     print(
         f"{result['fills']} fills, {result['open_positions']} open positions,"
-        f" equity {format_micro(result['equity_micro'], 2)} USDC"
+        f" equity {money(result['equity_micro'])} USDC"
     )
     print("books: " + ("ok" if result["verify"] == "ok" else msgspec.json.encode(result["verify"]).decode()))

@@ -16,7 +16,7 @@ from pilotfish.app.health import not_ready
 from pilotfish.app.lease import LeaseError
 from pilotfish.app.reset import reset_now
 from pilotfish.cli import session
-from pilotfish.core.units import format_micro
+from pilotfish.core.numerals import money
 from pilotfish.store import commands_store, latencies, portfolios_store, queries, summaries
 from pilotfish.store.database import snapshot
 from pilotfish.store.verify import verify as recompute
@@ -87,11 +87,11 @@ def _screen(state: dict[str, Any]) -> Group:
         sources.add_row(name, sign, escape(str(part.get("detail", ""))))
     lines.append(sources)
     lines += [
-        f"{escape(p['name'])}: equity {format_micro(p['equity_micro'], 2)},"
-        f" cash {format_micro(p['cash_micro'], 2)},"
-        f" realised {format_micro(p['realized_pnl_micro'], 2)},"
-        f" unrealised {format_micro(p['unrealized_pnl_micro'], 2)},"
-        f" fees {format_micro(p['fees_micro'], 2)}, {p['open_positions']} open positions"
+        f"{escape(p['name'])}: equity {money(p['equity_micro'])},"
+        f" cash {money(p['cash_micro'])},"
+        f" realised {money(p['realized_pnl_micro'])},"
+        f" unrealised {money(p['unrealized_pnl_micro'])},"
+        f" fees {money(p['fees_micro'])}, {p['open_positions']} open positions"
         for p in state["portfolios"]
     ]
     counts = state["counts"]

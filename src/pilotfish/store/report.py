@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 from sqlalchemy import Connection, func, select
 
 from pilotfish.core.leader_orders import ORDER_LIFE, ORDERS_KEPT
+from pilotfish.core.numerals import count
 from pilotfish.core.reasons import NEVER_COPIED
 from pilotfish.core.shortfall import (
     CLIPPED,
@@ -400,6 +401,12 @@ def _rows(c: Connection, found: dict[tuple[str, str], Line], since: int | None) 
         for (p, w), line in found.items()
     ]
     return sorted(rows, key=lambda r: (r["portfolio"], -r["turnover_micro"], r["leader"]))
+
+
+def copied_of(row: Row) -> str:
+    """How many of their orders were copied, in words; trades by themselves count as one each."""
+    told = f"{count(row['orders_copied'])} of {count(row['orders'])} orders copied"
+    return told + (f" ({count(row['trades'])} fills)" if row["trades"] > row["orders"] else "")
 
 
 def figures(line: Line) -> Row:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Connection, func, literal, select
 
+from pilotfish.core.reasons import NEVER_COPIED
 from pilotfish.core.units import price_of, proceeds_of
 from pilotfish.store import tables as t
 from pilotfish.store.queries import Row, decimal, iso
@@ -43,12 +44,12 @@ def counts(c: Connection, decisions: DecisionCounts | None = None, trades: Trade
 
 def portfolios(c: Connection, trips: TripCounts | None = None) -> list[Row]:
     """Each portfolio with its latest valuation; ``won`` and ``lost`` count round trips, from flat to flat."""
-    newest = select(func.max(t.equity_snapshots.c.id)).group_by(t.equity_snapshots.c.portfolio)
-    last = {r.portfolio: r for r in c.execute(select(t.equity_snapshots).where(t.equity_snapshots.c.id.in_(newest)))}
+    snapshots = t.equity_snapshots
+    newest = snapshots.c.at.desc(), snapshots.c.id.desc()
     ended = (trips or TripCounts()).read(c)
     result = []
-    for p in c.execute(select(t.portfolios).order_by(t.portfolios.c.created_at, t.portfolios.c.name)):
-        e = last.get(p.name)
+    for p in c.execute(select(t.portfolios).order_by(t.portfolios.c.created_at, t.portfolios.c.name)).all():
+        e = c.execute(select(snapshots).where(snapshots.c.portfolio == p.name).order_by(*newest).limit(1)).first()
         result.append(
             {
                 "name": p.name,
@@ -199,7 +200,8 @@ def leaders(c: Connection, portfolio: str, decisions: DecisionCounts | None = No
 
     def of(wallet: str) -> Row:
         fresh = {
-            "trades": 0, "backfill": 0, "copied": 0, "skipped": {}, "realized_pnl_micro": 0, "unrealized_pnl_micro": 0,
+            "trades": 0, "backfill": 0, "copied": 0, "orders": 0, "orders_copied": 0, "skipped": {},
+            "realized_pnl_micro": 0, "unrealized_pnl_micro": 0,
             "fees_micro": 0, "cost_micro": 0, "value_micro": 0, "open_positions": 0, "last_trade_at": None,
         }  # fmt: skip
         return result.setdefault(wallet, fresh)
@@ -212,6 +214,9 @@ def leaders(c: Connection, portfolio: str, decisions: DecisionCounts | None = No
             row["backfill"] += n
             continue
         row["trades"] += n
+        if group.reason not in NEVER_COPIED:
+            row["orders"] += 0 if group.further else n
+            row["orders_copied"] += n if group.action == "copy" else 0
         if group.action == "copy":
             row["copied"] += n
         elif group.action == "skip":

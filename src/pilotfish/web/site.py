@@ -16,6 +16,7 @@ from pilotfish.core.setting_values import Value, words_of
 from pilotfish.store.database import snapshot
 from pilotfish.store.report import Reports
 from pilotfish.store.rollup import DecisionCounts, TradeCounts
+from pilotfish.store.round_trips import TripCounts
 from pilotfish.web.sessions import Sessions
 from pilotfish.web.shared import Shared
 
@@ -36,6 +37,7 @@ class Site:
     counts: DecisionCounts = field(default_factory=DecisionCounts)
     trade_counts: TradeCounts = field(default_factory=TradeCounts)
     reports: Reports = field(default_factory=Reports)
+    trips: TripCounts = field(default_factory=TripCounts)
 
     def __post_init__(self) -> None:
         tokens = [str(self.environment.get(name, "")) for name in ("admin_token", "view_token")]
@@ -48,6 +50,7 @@ class Site:
             with snapshot(self.database) as c:
                 self.counts.read(c)
                 self.trade_counts.read(c)
+                self.trips.read(c)
         except SQLAlchemyError as problem:
             log.warning("the database cannot be read yet", error=str(problem).splitlines()[0][:200])
 

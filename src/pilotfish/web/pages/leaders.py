@@ -9,6 +9,7 @@ from fastapi import Request
 from nicegui import ui
 from sqlalchemy import Connection
 
+from pilotfish.core.numerals import count, money, price
 from pilotfish.store import browse, queries, settings_store, summaries
 from pilotfish.store.portfolios_store import MAIN
 from pilotfish.web.auth import is_admin
@@ -20,9 +21,7 @@ from pilotfish.web.markup import (
     figure,
     grid,
     heads,
-    money,
     out,
-    price,
     shares,
     short,
     signed,
@@ -164,7 +163,7 @@ def _line(r: Row, cost: Row | None, portfolio: str, *, admin: bool) -> str:
     skips = list(r.get("skipped", {}).items())[:2]
     told = ", ".join(f"{words(reason)} {n}" for reason, n in skips) or "–"
     trades, copied = r.get("trades", 0), r.get("copied", 0)
-    share, left_out = copied_share(trades, copied, r.get("skipped", {}))
+    share, left_out = copied_share(r)
     ideal = signed(cost["ideal_micro"]) if cost else "–"
     actual = signed(cost["actual_micro"]) if cost else "–"
     lost = signed(-cost["difference_micro"]) if cost else "–"
@@ -173,8 +172,8 @@ def _line(r: Row, cost: Row | None, portfolio: str, *, admin: bool) -> str:
     return (
         f'<tr data-href="{url}"><td class="wide"><a href="{url}"><b>{name}</b></a>{paused}'
         f'<small class="mini"> {esc(short(r["wallet"]))} · last trade {ago(r.get("last_trade_at"))}</small></td>'
-        f'<td class="num" data-l="trades">{trades}</td>'
-        f'<td class="num" data-l="copied" title="{left_out}">{copied}<small>{share}</small></td>'
+        f'<td class="num" data-l="trades">{count(trades)}</td>'
+        f'<td class="num" data-l="copied" title="{left_out}">{count(copied)}<small>{share}</small></td>'
         f'<td class="wide mini">{told}</td>'
         f'<td class="num" data-l="at his prices">{ideal}</td><td class="num" data-l="we made">{actual}</td>'
         f'<td class="num" data-l="lost">{lost}</td><td class="num" data-l="open">{r.get("open_positions", 0)}</td>'
@@ -217,11 +216,11 @@ def _who(r: Row, *, admin: bool) -> str:
 
 def _figures(r: Row) -> str:
     trades, copied = r.get("trades", 0), r.get("copied", 0)
-    share, left_out = copied_share(trades, copied, r.get("skipped", {}))
+    share, left_out = copied_share(r)
     return '<div class="figures" style="grid-template-columns:repeat(auto-fit,minmax(150px,1fr))">' + "".join(
         (
-            figure("Trades seen", f"{trades:,}", f"last {ago(r.get('last_trade_at'))}"),
-            figure("Copied", f"{copied:,}", f"{share} of what could be" if trades else "none yet", title=left_out),
+            figure("Trades seen", count(trades), f"last {ago(r.get('last_trade_at'))}"),
+            figure("Copied", count(copied), f"{share} of what could be" if trades else "none yet", title=left_out),
             figure("Realised PnL", signed(r.get("realized_pnl_micro", 0)), "on what was copied from him"),
             figure("Unrealised PnL", signed(r.get("unrealized_pnl_micro", 0)), f"{r.get('open_positions', 0)} open"),
             figure("Exposure", money(r.get("cost_micro", 0)), "at cost"),
@@ -248,7 +247,7 @@ def _skips(r: Row, portfolio: str) -> str:
     lines = "".join(
         f'<div class="part"><a href="/trades?leader={esc(r["wallet"])}&amp;reason={esc(reason)}&amp;portfolio='
         f'{quote(portfolio)}">{words(reason)}</a><span class="track"><i style="left:0;width:{100 * n / most:.1f}%;'
-        f'background:var(--accent)"></i></span><span class="num">{n}</span></div>'
+        f'background:var(--accent)"></i></span><span class="num">{count(n)}</span></div>'
         for reason, n in skipped.items()
     )
     return f'{head}<div class="pad parts">{lines}</div>'

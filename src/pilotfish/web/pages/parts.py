@@ -11,14 +11,15 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse
 from sqlalchemy import select
 
+from pilotfish.core import numerals
+from pilotfish.core.numerals import count, money, price
 from pilotfish.core.reasons import MEANING, OUTCOMES, Outcome, Reason
-from pilotfish.core.units import MICRO, format_micro
 from pilotfish.store import leaders_store, queries, summaries
 from pilotfish.store import tables as t
 from pilotfish.store.database import snapshot
 from pilotfish.web.api import Id
 from pilotfish.web.auth import is_admin
-from pilotfish.web.markup import ago, esc, leader, money, out, price, shares, side, signed, verdict
+from pilotfish.web.markup import ago, esc, leader, out, shares, side, signed, verdict
 from pilotfish.web.preview import Preview, PreviewError
 from pilotfish.web.site import Site
 
@@ -160,10 +161,7 @@ def _value(value: object, *, micro: bool) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
-        if not micro:
-            return f"{value:,}"
-        whole, _, rest = format_micro(abs(value)).partition(".")
-        return f"{'−' if value < 0 else ''}{int(whole):,}.{rest:0<2}"
+        return numerals.exact(value) if micro else count(value)
     if isinstance(value, list):
         return " … ".join(_value(x, micro=micro) for x in value) if micro else esc(", ".join(str(x) for x in value))
     return esc(value)
@@ -188,14 +186,14 @@ def _intent(i: Row) -> str:
 
 
 def _levels(levels: list[Row]) -> str:
-    return ", ".join(f"{level['shares_micro'] / MICRO:,.2f} at {price(level['price'])}" for level in levels)
+    return ", ".join(f"{shares(level['shares_micro'])} at {price(level['price'])}" for level in levels)
 
 
 def _preview(x: Row) -> str:
     wallet = x["wallet"]
     body = "".join(
         f"<tr><td>{side(f['side'])}</td><td>{esc(f['title'] or 'unknown market')}<small class=mini> {esc(f['outcome'])}"
-        f"</small></td><td class=num>{f['shares']:,.2f}</td><td class=num>{price(f['price'])}</td>"
+        f"</small></td><td class=num>{shares(f['shares_micro'])}</td><td class=num>{price(f['price'])}</td>"
         f'<td class="when"><time datetime="{esc(f["traded_at"])}" data-ago></time></td></tr>'
         for f in x["last_trades"]
     )
@@ -208,8 +206,9 @@ def _preview(x: Row) -> str:
     return (
         f'<div class="pad" style="padding:12px 0 0"><h3>{name}</h3><p class="mini"><code>{esc(wallet)}</code> ·'
         f" {out('https://polymarket.com/profile/' + wallet, 'profile')}</p>"
-        f"<p>{x['trades']:,}{'+' if x['more'] else ''} trades for {x['turnover_usdc']:,.0f} USDC in"
-        f" {x['trades_in_days']} days; holds {x['open_positions']} positions worth {x['positions_value_usdc']:,.0f}"
+        f"<p>{count(x['trades'])}{'+' if x['more'] else ''} trades for {money(x['turnover_micro'], 0)} USDC in"
+        f" {x['trades_in_days']} days; holds {x['open_positions']} positions worth"
+        f" {money(x['positions_value_micro'], 0)}"
         f' USDC.</p>{trades}<p><button type="button" class="primary" data-post="/api/v1/leaders" data-body="{add}"'
         ' data-done="is followed from now on" data-go="reload">Follow him from now on</button></p></div>'
     )

@@ -10,12 +10,13 @@ from nicegui import ui
 from sqlalchemy import Connection
 
 from pilotfish.core import settings as s
+from pilotfish.core.numerals import count, money, percent
 from pilotfish.core.settings import Scope
 from pilotfish.store import portfolios_store, settings_store, summaries
 from pilotfish.web.auth import is_admin
 from pilotfish.web.charts import compare_options
 from pilotfish.web.frame import frame, live
-from pilotfish.web.markup import ago, esc, grid, heads, money, options, short, signed
+from pilotfish.web.markup import ago, esc, grid, heads, options, short, signed
 from pilotfish.web.pages.shortfall import PARTS
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
@@ -65,7 +66,7 @@ def register(site: Site, reader: Reader) -> None:
 
 
 def _read(site: Site, c: Connection) -> Row:
-    rows = summaries.portfolios(c)
+    rows = summaries.portfolios(c, site.trips)
     shown = [p for p in rows if p["status"] == "active"]
     stored = settings_store.load(c)
     effective = {p["name"]: settings_store.effective(site.environment, stored, p["name"]) for p in shown}
@@ -114,7 +115,7 @@ def _table(x: Row, costs: dict[str, Row], *, admin: bool) -> str:
         ("worst drawdown", [_drawdown(p) for p in rows]),
         ("exposure", [money(p["exposure_micro"]) for p in rows]),
         ("open positions", [str(p["open_positions"]) for p in rows]),
-        ("won / lost", [f"{p['won']} / {p['lost']}" for p in rows]),
+        ("won / lost", [f"{count(p['won'])} / {count(p['lost'])}" for p in rows]),
         ("copies", [_follows(x["follows"].get(p["name"])) for p in rows]),
         ("since", [ago(p["reset_at"] or p["created_at"]) for p in rows]),
         ("at his prices", [signed(costs[p["name"]]["ideal_micro"]) if p["name"] in costs else "–" for p in rows]),
@@ -138,8 +139,7 @@ def _table(x: Row, costs: dict[str, Row], *, admin: bool) -> str:
 
 
 def _drawdown(p: Row) -> str:
-    share = 100 * p["drawdown_micro"] / max(1, p["peak_micro"])
-    return f"{money(p['drawdown_micro'])} ({share:.2f} %)"
+    return f"{money(p['drawdown_micro'])} ({percent(p['drawdown_micro'], p['peak_micro'], 2)})"
 
 
 def _follows(chosen: list[str] | None) -> str:
