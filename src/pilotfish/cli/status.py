@@ -16,7 +16,7 @@ from pilotfish.app.health import not_ready
 from pilotfish.app.lease import LeaseError
 from pilotfish.app.reset import reset_now
 from pilotfish.cli import session
-from pilotfish.core.numerals import money
+from pilotfish.core.numerals import duration, money
 from pilotfish.store import commands_store, latencies, portfolios_store, queries, summaries
 from pilotfish.store.database import snapshot
 from pilotfish.store.verify import verify as recompute
@@ -75,8 +75,9 @@ def _screen(state: dict[str, Any]) -> Group:
         return Group(*lines)
     age = state["last_sign_of_life_sec"]
     mode = state["mode"]
+    stopped = f"[red]○ stopped {duration(round(1000 * age))} ago[/]"
     lines.append(
-        f"worker {'[green]● running[/]' if state['running'] else f'[red]○ stopped {age:.0f} s ago[/]'}"
+        f"worker {'[green]● running[/]' if state['running'] else stopped}"
         f"   mode {mode.get('effectiveTriggerMode')} (from {mode.get('source')})"
     )
     sources = Table("source", "state", "detail")
