@@ -67,7 +67,7 @@ def test_alerts_tell_of_copies_exits_results_bad_input_and_health(tmp_path: Path
         stand.fill(token, "SELL", 40, 0.49)
         until("the exit is told", lambda: any("sold 20" in line for line in inbox.lines()))
         stand.post("/resolve", token_id=token, payouts=[1, 0])
-        until("the result is told", lambda: any("paid 30 USDC" in line for line in inbox.lines()))
+        until("the result is told", lambda: any("paid 30.00 USDC" in line for line in inbox.lines()))
         stand.post("/rpc", action="raw", value="{")
         until("bad input is told", lambda: any("could not be used" in line for line in inbox.lines()))
         stand.post("/rpc", action="refuse", seconds=3)

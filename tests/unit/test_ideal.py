@@ -256,7 +256,7 @@ STEP = st.tuples(
 )
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(STEP, min_size=2, max_size=14), st.sampled_from(SIZES), GUARDS, GUARDS, st.sampled_from([None, 0, MICRO])
 )
