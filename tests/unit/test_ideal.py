@@ -246,7 +246,22 @@ SIZES: list[dict[str, Value]] = [
 ]
 STEP = st.tuples(
     st.sampled_from(
-        ["buy", "buy", "buy", "buy", "buy", "sell", "restart", "reorg", "value", "merge", "close", "reading"]
+        [
+            "buy",
+            "buy",
+            "buy",
+            "buy",
+            "buy",
+            "sell",
+            "restart",
+            "reorg",
+            "value",
+            "merge",
+            "close",
+            "reading",
+            "change",
+            "change",
+        ]
     ),
     st.integers(1, 2),  # order
     st.sampled_from([TOKEN, TOKEN, TOKEN, NO_TOKEN]),
@@ -254,14 +269,21 @@ STEP = st.tuples(
     st.integers(20, 80),  # cents
     st.sampled_from(["chain", "chain", "api", "api, then chain"]),
     st.sampled_from([1, 3, 30]),  # spread in cents
-    st.booleans(),  # whether books can be read
+    st.sampled_from([True, True, True, False]),  # whether books can be read
     st.sampled_from([0, 1, 5, 30, 90, 4000]),  # what passes then, in seconds
 )
+
+BEGIN = [
+    ("buy", 1, TOKEN, 100, 50, "chain", 1, True, 1),
+    ("change", 1, TOKEN, 100, 50, "chain", 1, True, 1),
+    ("buy", 1, TOKEN, 100, 40, "chain", 1, True, 1),
+]
+"""One portfolio is paused at an order's first fill and not at its second."""
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    st.lists(STEP, min_size=2, max_size=14), st.sampled_from(SIZES), GUARDS, GUARDS, st.sampled_from([None, 0, MICRO])
+    st.lists(STEP, min_size=2, max_size=12), st.sampled_from(SIZES), GUARDS, GUARDS, st.sampled_from([None, 0, MICRO])
 )
 def test_no_guard_changes_what_their_prices_would_have_earned(
     tmp_path_factory: Any,
@@ -271,12 +293,13 @@ def test_no_guard_changes_what_their_prices_would_have_earned(
     other: dict[str, Value],
     payout: int | None,
 ) -> None:
-    desk = Desk({**OPEN, **sizes}, others={"one": {**sizes, **one}, "other": {**sizes, **other}},
+    desk = Desk({**OPEN, **sizes}, others={"one": {**OPEN, **sizes, "paused": True}, "other": {**sizes, **other}},
                 fee=FeeSchedule(40_000), holdings={TOKEN: 20})  # fmt: skip
     seen: list[Any] = []
     moments = []
     with world(desk, tmp_path_factory.mktemp("books")) as made:
-        for n, (what, order, token, shares, cents, source, spread, readable, pause) in enumerate(steps, start=1):
+        story = [*BEGIN, *steps]
+        for n, (what, order, token, shares, cents, source, spread, readable, pause) in enumerate(story, start=1):
             desk.answer_books = readable
             desk.bids, desk.asks = [(cents / 100, 300.0)], [(min(99, cents + spread) / 100, 200.0)]
             at = desk.at // SECOND * SECOND
@@ -308,6 +331,11 @@ def test_no_guard_changes_what_their_prices_would_have_earned(
                 second = desk.at // SECOND
                 desk.send(ev.ApiWindowRead(at=desk.at, leader=LEADER, fills=(), cursor_ts=second, moves=(move,)))
                 desk.send(ev.HoldingsSnapshot(at=desk.at, leader=LEADER, as_of=desk.at, holdings=()))
+            elif what == "change":
+                now = {} if desk.others["one"].get("paused") else {"paused": True}
+                desk.others["one"] = {**OPEN, **sizes, **one, "paused": False, **now}
+                policy = desk.policies["one"]
+                desk.send(ev.PolicyChanged(at=desk.at, portfolio="one", policy=policy))
             elif what == "close":
                 desk.send(ev.CloseAsked(at=desk.at, portfolio="one"))
             else:
