@@ -220,7 +220,7 @@ LIMITS: dict[str, list[Value]] = {
     "below_min": ["skip", "accumulate", "raise"],
     "min_price": [0, usd(0.45)],
     "min_leader_usdc": [0, usd(30)],
-    "skip_keywords": [(), ("market",)],
+    "skip_keywords": ["", "market"],
     "copy_side": ["both", "buy", "sell"],
     "paused": [False, True],
     "catch_up_buy_max_age_sec": [10, 300],

@@ -151,9 +151,9 @@ def test_pages_rest_commands_and_exports_show_the_same_numbers(tmp_path: Path, b
             assert f"fees {money(p['fees_micro'])}" in terminal
         assert get("/report") == report
         with urllib.request.urlopen(f"{address}/api/v1/export/report.csv", timeout=10) as answer:
-            table = list(csv.DictReader(io.StringIO(answer.read().decode())))
+            sheet = list(csv.DictReader(io.StringIO(answer.read().decode())))
         for field in ("ideal_micro", "actual_micro", "orders", "orders_copied", "trades", "copied"):
-            assert [int(r[field].lstrip("'")) for r in table] == [r[field] for r in report], field
+            assert [int(r[field].lstrip("'")) for r in sheet] == [r[field] for r in report], field
 
         # machines
         with urllib.request.urlopen(f"{address}/metrics", timeout=10) as answer:
