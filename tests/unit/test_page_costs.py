@@ -20,7 +20,6 @@ GROWS = {
     "latency: missing": "looks at the newest 20,000 trades",
     "leaders: figures": "adds up all positions",
     "leaders: report": "values every position, and goes through the last hour",
-    "overview: portfolios": "counts closed positions",
     "positions, open": "sorts the open positions",
     "positions, closed": "sorts the closed positions",
     "overview: equity curve": "one look-up for each of 400 points",

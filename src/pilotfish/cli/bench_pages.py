@@ -17,6 +17,7 @@ from pilotfish.store import browse, completeness, latencies, queries, report, su
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
 from pilotfish.store.rollup import CopyCounts, DecisionCounts, TradeCounts
+from pilotfish.store.round_trips import TripCounts
 
 MANY, FEW = 1_000_000, 10_000
 CHUNK = 20_000
@@ -55,6 +56,7 @@ def fill_database(database: Database, trades: int) -> None:
             copied = [i for i in numbers if i % 5 == 0]
             c.execute(insert(t.intents), [_intent(i) for i in copied])
             c.execute(insert(t.fills), [_fill(i) for i in copied if not _unfilled(i)])
+            c.execute(insert(t.round_trips), [_trip(i) for i in copied if i % 2])
 
 
 def _market(i: int) -> Row:
@@ -102,6 +104,7 @@ def _decision(i: int) -> Row:
         "reason": "COPY" if copied else _SKIPS[i % len(_SKIPS)], "decided_at": _AT + i * SECOND + 2_100_000,
         "trace": [["age_ms", 2100, 15_000, True]] * 12, "rule": None, "leader": _wallet(i), "token_id": _token(i),
         "side": "BUY" if i % 3 else "SELL", "class": "live", "wanted_usdc_micro": 25 * MICRO,
+        "asked_usdc_micro": 25 * MICRO, "sized_by_order": True if i % 3 else None,
         "granted_usdc_micro": 25 * MICRO if copied else 0,
     }  # fmt: skip
 
@@ -132,11 +135,21 @@ def _fill(i: int) -> Row:
     }  # fmt: skip
 
 
+def _trip(i: int) -> Row:
+    at = _AT + i * SECOND
+    return {
+        "portfolio": "main", "leader": _wallet(i), "token_id": _token(i), "opened_at": at, "closed_at": at + SECOND,
+        "bought_micro": 50 * MICRO, "paid_micro": 25 * MICRO, "got_micro": 25 * MICRO + i % 3 - 1, "fees_micro": 0,
+        "pnl_micro": i % 3 - 1, "ended": "leader",
+    }  # fmt: skip
+
+
 def questions(
     counts: DecisionCounts, trade_counts: TradeCounts, reports: report.Reports, copies: CopyCounts | None = None
 ) -> dict[str, Callable[[Connection], Any]]:
     """By page: what it asks of the database."""
     copies = copies or CopyCounts()
+    trips = TripCounts()
     f, rare = browse.TradeFilter, browse.TradeFilter(reason="SKIP_RESET")
     return {
         "trades, newest page": lambda c: browse.trades(c, f(), limit=50),
@@ -157,7 +170,7 @@ def questions(
         "trades taken back": lambda c: browse.trades(c, f(status="retracted"), limit=50),
         "one trade with its trace": lambda c: queries.trade_with_decisions(c, 1234),
         "overview: decisions": lambda c: summaries.feed(c, 60),
-        "overview: portfolios": summaries.portfolios,
+        "overview: portfolios": lambda c: summaries.portfolios(c, trips),
         "overview: equity curve": lambda c: summaries.equity(c, "main"),
         "overview: sources": latencies.latency,
         "every page: what is missing": completeness.incomplete,

@@ -19,7 +19,7 @@ from sqlalchemy import Engine, func, select
 
 from pilotfish.app.listening import check_port
 from pilotfish.cli import session, stand
-from pilotfish.core.units import format_micro
+from pilotfish.core.numerals import money
 from pilotfish.store import leaders_store, summaries
 from pilotfish.store import tables as t
 from pilotfish.store.copies import ORDERS, WORDS
@@ -222,6 +222,6 @@ def _print(result: dict[str, Any]) -> None:
     )
     print(
         f"{result['fills']} fills, {result['open_positions']} open positions,"
-        f" equity {format_micro(result['equity_micro'], 2)} USDC"
+        f" equity {money(result['equity_micro'])} USDC"
     )
     print("books: " + ("ok" if result["verify"] == "ok" else msgspec.json.encode(result["verify"]).decode()))

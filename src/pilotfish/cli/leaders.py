@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pilotfish.cli import session
-from pilotfish.core.units import format_micro
+from pilotfish.core.numerals import count, money, percent, price, shares
 from pilotfish.store import browse, leaders_store, names, portfolios_store, queries
 from pilotfish.store.copies import ORDERS, WORDS
 from pilotfish.store.database import snapshot
@@ -72,28 +72,33 @@ def show(
         session.print_json(found)
         return
     console = Console()
+    share = percent(found.get("orders_copied", 0), found.get("orders", 0))
     skipped = ", ".join(f"{n} {reason}" for reason, n in found.get("skipped", {}).items()) or "none"
     status = f"formerly followed, left {found['left_at'][:10]}" if found["left_at"] else found["status"]
     console.print(f"{escape(found['label'] or found['wallet'])} ({status}), in portfolio {escape(portfolio)}")
     became = ", ".join(f"{found.get(s, 0)} {WORDS[s]}" for s in ORDERS)
     console.print(f"{found.get('trades', 0)} trades, {found.get('copied', 0)} copied ({became}), skipped: {skipped}")
     console.print(
-        f"realised {format_micro(found.get('realized_pnl_micro', 0), 2)},"
-        f" unrealised {format_micro(found.get('unrealized_pnl_micro', 0), 2)},"
-        f" fees {format_micro(found.get('fees_micro', 0), 2)}, {found.get('open_positions', 0)} open positions"
+        f"{count(found.get('trades', 0))} trades, {count(found.get('copied', 0))} copied"
+        f" ({share} of what could be), skipped: {skipped}"
+    )
+    console.print(
+        f"realised {money(found.get('realized_pnl_micro', 0))},"
+        f" unrealised {money(found.get('unrealized_pnl_micro', 0))},"
+        f" fees {money(found.get('fees_micro', 0))}, {found.get('open_positions', 0)} open positions"
     )
     if found["report"]:
         line = found["report"]
-        parts = ", ".join(f"{k.removesuffix('_micro')} {format_micro(-v, 2)}" for k, v in line["parts"].items() if v)
+        parts = ", ".join(f"{k.removesuffix('_micro')} {money(-v)}" for k, v in line["parts"].items() if v)
         console.print(
-            f"at his prices {format_micro(line['ideal_micro'], 2)}, ours {format_micro(line['actual_micro'], 2)}"
+            f"at his prices {money(line['ideal_micro'])}, ours {money(line['actual_micro'])}"
             f" ({parts or 'no difference'})"
         )
     table = Table("market", "outcome", "they hold", "we hold", "our cost", "bid")
     for h in found["holdings"][:20]:
         table.add_row(
-            escape(h["title"] or h["token_id"][:16]), escape(h["outcome"] or ""), format_micro(h["shares_micro"], 2),
-            format_micro(h["our_shares_micro"], 2), format_micro(h["our_cost_micro"], 2), str(h["bid"] or "–"),
+            escape(h["title"] or h["token_id"][:16]), escape(h["outcome"] or ""), shares(h["shares_micro"]),
+            shares(h["our_shares_micro"]), money(h["our_cost_micro"]), price(h["bid"]),
         )  # fmt: skip
     console.print(table)
 

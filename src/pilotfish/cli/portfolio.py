@@ -10,7 +10,7 @@ from rich.table import Table
 from pilotfish.cli import session
 from pilotfish.cli.status import reset_paper
 from pilotfish.core import settings as s
-from pilotfish.core.units import format_micro
+from pilotfish.core.numerals import money
 from pilotfish.store import portfolios_store, settings_store, summaries
 from pilotfish.store.database import snapshot
 
@@ -34,8 +34,8 @@ def list_(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
         won = f"{p['won']} of {p['won'] + p['lost']}"
         pnl = p["equity_micro"] - p["bankroll_micro"]
         table.add_row(
-            escape(p["name"]), p["status"], format_micro(p["equity_micro"], 2), format_micro(pnl, 2),
-            format_micro(p["fees_micro"], 2), format_micro(p["drawdown_micro"], 2), won, str(p["open_positions"]),
+            escape(p["name"]), p["status"], money(p["equity_micro"]), money(pnl),
+            money(p["fees_micro"]), money(p["drawdown_micro"]), won, str(p["open_positions"]),
             (p["created_at"] or "")[:16].replace("T", " "),
         )  # fmt: skip
     Console().print(table)

@@ -14,6 +14,7 @@ from rich.table import Table
 from sqlalchemy import select
 
 from pilotfish.cli import session
+from pilotfish.core.numerals import gain, money, price, shares
 from pilotfish.core.reasons import MEANING, OUTCOMES, Outcome, Reason
 from pilotfish.core.units import MICRO, SECOND
 from pilotfish.store import browse, commands_store, names, portfolios_store, queries
@@ -21,6 +22,7 @@ from pilotfish.store import report as shortfall
 from pilotfish.store import tables as t
 from pilotfish.store.copies import WORDS, State
 from pilotfish.store.database import snapshot
+from pilotfish.store.report import copied_of
 
 CLOSE_SECONDS = 5.0
 
@@ -82,14 +84,14 @@ def _print(console: Console, row: dict[str, Any]) -> None:
     since = f" since {row['since'][:16].replace('T', ' ')} UTC" if row["since"] else ""
     table = Table(f"{escape(row['portfolio'])}: {who}{since}", "USDC", "")
     table.columns[1].justify = "right"
-    table.add_row("at his prices, every trade whole and free", _usd(row["ideal_micro"]), "")
+    table.add_row("at his prices, every trade whole and free", gain(row["ideal_micro"]), "")
     parts = row["parts"]
     for name, meaning in PARTS.items():
         note = _causes(row, name)
         if parts[name]:
-            table.add_row(f"  {meaning}", _usd(-parts[name]), escape(note))
+            table.add_row(f"  {meaning}", gain(-parts[name]), escape(note))
     table.add_section()
-    table.add_row("copied, fees paid", _usd(row["actual_micro"]), f"{row['copied']} of {row['trades']} trades copied")
+    table.add_row("copied, fees paid", gain(row["actual_micro"]), copied_of(row))
     console.print(table)
 
 
@@ -108,11 +110,7 @@ PARTS = {
 def _causes(row: dict[str, Any], name: str) -> str:
     by = {"skipped_micro": "skipped_by_reason", "clipped_micro": "clipped_by_cause"}.get(name)
     by = "own_exits_by_cause" if name == "own_exits_micro" else by
-    return ", ".join(f"{cause} {_usd(-amount)}" for cause, amount in row[by].items() if amount) if by else ""
-
-
-def _usd(micro: int) -> str:
-    return f"{micro / MICRO:+,.2f}"
+    return ", ".join(f"{cause} {gain(-amount)}" for cause, amount in row[by].items() if amount) if by else ""
 
 
 def trades(
@@ -152,8 +150,8 @@ def _print_trades(rows: list[dict[str, Any]]) -> None:
         decided = ", ".join(f"{d['portfolio']}: {_became(d)}" for d in r["decisions"])
         table.add_row(
             str(r["id"]), r["traded_at"][:19].replace("T", " "), r["leader"][:10], r["side"],
-            escape((r["title"] or "?")[:50]), escape((r["outcome"] or "?")[:20]), f"{r['shares_micro'] / MICRO:,.2f}",
-            f"{r['price']:.4f}", escape(decided),
+            escape((r["title"] or "?")[:50]), escape((r["outcome"] or "?")[:20]), shares(r["shares_micro"]),
+            price(r["price"]), escape(decided),
         )  # fmt: skip
     Console().print(table)
 
@@ -164,18 +162,18 @@ def _became(d: dict[str, Any]) -> str:
         return str(d["reason"])
     told = "partly filled" if d["partly"] else WORDS[State(d["state"])]
     if d["our_shares_micro"]:
-        told += f" {d['our_shares_micro'] / MICRO:,.2f} at {d['our_price']:.4f}"
+        told += f" {shares(d['our_shares_micro'])} at {price(d['our_price'])}"
     if d["partly"]:
         got, of = (d["our_usdc_micro"], d["order_usdc_micro"]) if d["order_usdc_micro"] else (
             d["our_shares_micro"], d["order_shares_micro"])  # fmt: skip
-        told += f" ({got / MICRO:,.2f} of {of / MICRO:,.2f} {'USDC' if d['order_usdc_micro'] else 'shares'})"
+        told += f" ({money(got)} of {money(of)} {'USDC' if d['order_usdc_micro'] else 'shares'})"
     return told + (f": {d['why']}" if d["why"] else "") + (", orphaned by a reorg" if d["orphaned"] else "")
 
 
 def _print_why(found: dict[str, Any]) -> None:
     console = Console()
     console.print(
-        f"{found['side']} {found['shares_micro'] / MICRO:g} {escape(found['outcome'] or '')} at {found['price']}"
+        f"{found['side']} {shares(found['shares_micro'])} {escape(found['outcome'] or '')} at {price(found['price'])}"
         f" by {found['leader']} in {escape(found['title'] or 'an unknown market')}, {found['traded_at']}"
     )
     for decision in found["decisions"]:
@@ -193,9 +191,9 @@ def _print_why(found: dict[str, Any]) -> None:
             console.print(f"intent {intent['id']}: {intent['state']}{ended}")
             for fill in intent["fills"]:
                 console.print(
-                    f"  filled {fill['shares_micro'] / MICRO:g} at {fill['price']}: delay"
-                    f" {_usd(fill['delay_cost_micro'])}, spread {_usd(fill['spread_cost_micro'])},"
-                    f" fee {_usd(fill['fee_micro'])}"
+                    f"  filled {shares(fill['shares_micro'])} at {price(fill['price'])}: delay"
+                    f" {gain(fill['delay_cost_micro'])}, spread {gain(fill['spread_cost_micro'])},"
+                    f" fee {gain(fill['fee_micro'])}"
                 )
 
 
@@ -214,11 +212,11 @@ def positions(
         return
     table = Table("portfolio", "market", "outcome", "shares", "cost", "worth", "PnL", "status")
     for r in rows:
-        gain = r["unrealized_pnl_micro"] + r["realized_pnl_micro"]
+        earned = r["unrealized_pnl_micro"] + r["realized_pnl_micro"]
         table.add_row(
             escape(r["portfolio"]), escape(r["title"] or r["token_id"][:16]), escape(r["outcome"]),
-            f"{r['shares_micro'] / MICRO:,.2f}", f"{r['cost_micro'] / MICRO:,.2f}", f"{r['value_micro'] / MICRO:,.2f}",
-            _usd(gain), r["status"],
+            shares(r["shares_micro"]), money(r["cost_micro"]), money(r["value_micro"]),
+            gain(earned), r["status"],
         )  # fmt: skip
     Console().print(table)
 

@@ -16,7 +16,7 @@ from pilotfish.app.health import not_ready
 from pilotfish.app.lease import LeaseError
 from pilotfish.app.reset import reset_now
 from pilotfish.cli import session
-from pilotfish.core.units import format_micro
+from pilotfish.core.numerals import duration, money
 from pilotfish.store import commands_store, completeness, latencies, portfolios_store, queries, summaries
 from pilotfish.store.copies import ORDERS, WORDS
 from pilotfish.store.database import snapshot
@@ -90,14 +90,14 @@ def _screen(state: dict[str, Any]) -> Group:
         sources.add_row("dashboard", _light(web, state), escape(web["detail"]))
     lines.append(sources)
     lines += [
-        f"{escape(p['name'])}: equity {format_micro(p['equity_micro'], 2)},"
-        f" cash {format_micro(p['cash_micro'], 2)},"
-        f" realised {format_micro(p['realized_pnl_micro'], 2)},"
-        f" unrealised {format_micro(p['unrealized_pnl_micro'], 2)},"
-        f" fees {format_micro(p['fees_micro'], 2)}, {p['open_positions']} open positions"
+        f"{escape(p['name'])}: equity {money(p['equity_micro'])},"
+        f" cash {money(p['cash_micro'])},"
+        f" realised {money(p['realized_pnl_micro'])},"
+        f" unrealised {money(p['unrealized_pnl_micro'])},"
+        f" fees {money(p['fees_micro'])}, {p['open_positions']} open positions"
         + (
-            f"; nobody bids for {format_micro(p['unmarked_value_micro'], 2)} of it, without that the equity is"
-            f" {format_micro(p['equity_pessimistic_micro'], 2)}"
+            f"; nobody bids for {money(p['unmarked_value_micro'])} of it, without that the equity is"
+            f" {money(p['equity_pessimistic_micro'])}"
             if p["unmarked_value_micro"]
             else ""
         )
@@ -138,7 +138,7 @@ def _sign_of_life(state: dict[str, Any]) -> str:
     end, told = state["ended"], summaries.ended(state["worker"])
     if told is not None:
         return f"[yellow]○ {escape(told)}[/]" if end["clean"] else f"[red]✗ ended by a fault: {escape(told)}[/]"
-    return f"[red]▲ said nothing for {state['last_sign_of_life_sec']:.0f} s[/]"
+    return f"[red]▲ said nothing for {duration(round(1000 * state['last_sign_of_life_sec']))}[/]"
 
 
 def verify(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:

@@ -118,9 +118,6 @@ class Engine:
             desk = s.desks[portfolio.name]
             self.execution.restore(desk, portfolio.intents, trades, e.at)
             self.execution.remember(desk, portfolio.recent)
-            for trade_id in portfolio.spent_on:
-                if trade_id in trades:
-                    self.copying.note_order(desk, trades[trade_id])
         self._resuming = [(p.name, p.pending, trades) for p in e.portfolios if p.pending]
         for trade in e.trades:
             self._watch(trade, e.at)
@@ -296,7 +293,8 @@ class Engine:
         touched = self._reordered(trade)
         if sighting.fill.source is Source.POLYGON:
             touched += self._sort_occurrences(trade)
-            self.copying.learned_order_hash(trade)
+        for seen in _unique([trade, *touched]):
+            self.copying.learned(seen)
         if sighting.revived:
             if trade.moves_holding:
                 touched += self.leading.holding(trade.leader, trade.token_id).add_trade(trade)

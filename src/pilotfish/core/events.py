@@ -8,6 +8,7 @@ import msgspec
 
 from pilotfish.core.book import Book
 from pilotfish.core.fees import NO_FEE, FeeSchedule
+from pilotfish.core.leader_orders import LeaderOrder
 from pilotfish.core.ledger import Position
 from pilotfish.core.settings import Globals, Policy
 from pilotfish.core.timers import Timer
@@ -65,6 +66,8 @@ class IntentState(msgspec.Struct, kw_only=True):
     leader_usdc: int = 0
     leader_shares: int = 0
     """The exact amounts of the leader's fill, for limits; 0 where no trade of theirs is behind it."""
+    rule: str | None = None
+    """What asked for a sale that no leader did: take_profit, stop_loss, close, or a reorg."""
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -93,22 +96,14 @@ class PendingDecision(msgspec.Struct, frozen=True, kw_only=True):
     trade_id: int | None
     adjustment_id: int | None = None
     exit: Trade | None = None
-
-
-class SpentOrder(msgspec.Struct, kw_only=True):
-    """A leader order on which a portfolio has spent its fixed size."""
-
-    trade_id: int
-    order_hash: str | None
-    price: int
-    last_at: int
+    order_decision_id: int | None = None
 
 
 class PortfolioState(msgspec.Struct, frozen=True, kw_only=True):
     """A portfolio as the store knows it.
 
-    ``spent_on``: recent BUY trades copied, or skipped as part of an order already copied. ``spent_today`` counts the
-    UTC day ``spent_day``; ``buys`` counts copied BUYs by token. ``recent``: intents with fills that a reorg could still
+    ``orders``: the leaders' orders that further fills may belong to, oldest first. ``spent_today`` counts the UTC day
+    ``spent_day``; ``buys`` counts copied BUYs by token. ``recent``: intents with fills that a reorg could still
     touch, with the fills' ids. ``follows`` names the leaders that it copies; ``None`` = all. ``saved``: (leader, token,
     USDC) saved up below the minimum. ``day_equity``: equity when this UTC day began; ``peak`` the highest so far and
     ``drawdown`` the deepest fall below a peak. ``missed``: (leader, token) of BUYs in markets that are not resolved.
@@ -122,7 +117,7 @@ class PortfolioState(msgspec.Struct, frozen=True, kw_only=True):
     positions: tuple[Position, ...] = ()
     intents: tuple[IntentState, ...] = ()
     pending: tuple[PendingDecision, ...] = ()
-    spent_on: tuple[int, ...] = ()
+    orders: tuple[LeaderOrder, ...] = ()
     spent_day: int = 0
     spent_today: int = 0
     buys: tuple[tuple[str, int], ...] = ()

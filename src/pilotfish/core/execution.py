@@ -228,7 +228,7 @@ class Execution:
             )
         )
         state.book_cash(desk, entries, at=at, leader=intent.leader, token_id=intent.token_id, fill_id=fill_id)
-        state.put_position(desk, position)
+        state.put_position(desk, position, intent.rule or "leader")
         if not intent.trade_id:
             return
         known = self._of_trade.setdefault(intent.trade_id, [])
@@ -311,6 +311,7 @@ class Execution:
                 created_at=at,
                 due_at=at + ORPHAN_PATIENCE + desk.policy.of(trade.leader).order_latency_ms * 1000,
                 give_up_at=at + ORPHAN_PATIENCE + desk.policy.sell_retry_sec * SECOND,
+                rule="reorg",
             )
             desk.intents[way_out.id] = way_out
             self.state.out.append(Insert("intents", intent_row(way_out)))
@@ -356,7 +357,7 @@ class Execution:
                     entries = ledger.settle(position, market.payout, at)
                     of = {"leader": position.leader, "token_id": market.token_id}
                     self.state.book_cash(desk, entries, at=at, fill_id=None, **of)
-                    self.state.put_position(desk, position)
+                    self.state.put_position(desk, position, "resolved")
 
     def archive(self, desk: Desk) -> None:
         """A portfolio takes part no longer: its open intents end."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pilotfish.core import ledger, sizing
 from pilotfish.core.copying import draw
 from pilotfish.core.desk import Desk, DeskKey
-from pilotfish.core.effects import Insert, NeedBook, SetTimer, decision_row, intent_row, intent_update
+from pilotfish.core.effects import Insert, NeedBook, Row, SetTimer, decision_row, intent_row, intent_update
 from pilotfish.core.events import IntentState
 from pilotfish.core.ledger import Position
 from pilotfish.core.policy import Check, Verdict
@@ -78,7 +78,7 @@ class Exits:
         entries = ledger.write_off(position, at)
         of = {"leader": position.leader, "token_id": position.token_id}
         self.state.book_cash(desk, entries, at=at, fill_id=None, **of)
-        self.state.put_position(desk, position)
+        self.state.put_position(desk, position, "dust")
 
     def _sweep(self, desk: Desk, position: Position, at: int) -> None:
         """Close a position that is dust and that nothing is about to sell."""
@@ -114,8 +114,8 @@ class Exits:
             tick = min(market.tick if market else MICRO, book.tick if book else MICRO)
             worse = policy.sell_max_slippage_bps, tick, policy.sell_max_slippage_ticks
             limit = sizing.sell_limit(position.mark_price, MICRO, *worse)
-        of = {"trade_id": None, "adjustment_id": None, "rule": rule, "portfolio": desk.name, "side": "SELL"}
-        of |= {"leader": position.leader, "token_id": position.token_id}
+        of: Row = {"trade_id": None, "adjustment_id": None, "rule": rule, "portfolio": desk.name, "side": "SELL"}
+        of |= {"leader": position.leader, "token_id": position.token_id, "wanted_usdc_micro": 0}
         verdict = Verdict("exit", reason, [check])
         state.out.append(Insert("decisions", {**decision_row(number, verdict, at), **of}))
         latency = sizing.latency_ms(policy, draw(desk.name, rule, position.token_id, number))
@@ -137,6 +137,7 @@ class Exits:
             created_at=at,
             due_at=due,
             give_up_at=due + policy.sell_retry_sec * SECOND,
+            rule=rule,
         )
         desk.intents[intent.id] = intent
         state.out.append(Insert("intents", intent_row(intent)))

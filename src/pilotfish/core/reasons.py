@@ -114,6 +114,10 @@ MEANING: dict[Reason, str] = {
 }
 
 
+NEVER_COPIED = (Reason.SKIP_BACKFILL, Reason.SKIP_UNSUPPORTED, Reason.SKIP_RESET)
+"""Decisions on what could not be copied, whatever the settings: left out where it is said how much of it was."""
+
+
 class Outcome(StrEnum):
     """How an intent ended, where it did not simply fill."""
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pilotfish.core.book import Book, LiquidityMemory
 from pilotfish.core.dedupe import TradeIndex
 from pilotfish.core.desk import Desk, DeskKey
-from pilotfish.core.effects import Effect, Insert, Upsert, position_row
+from pilotfish.core.effects import Effect, Insert, Upsert, position_row, trip_row
 from pilotfish.core.events import Market, Move
 from pilotfish.core.gaps import Gap
 from pilotfish.core.holdings import Holding
-from pilotfish.core.ledger import Entry, Position
+from pilotfish.core.ledger import Entry, Position, end_trip
 from pilotfish.core.settings import Globals
 from pilotfish.core.trade import Source
 
@@ -74,9 +74,13 @@ class State:
         """The portfolios that copy a leader."""
         return [desk for desk in self.desks.values() if desk.wants(leader)]
 
-    def put_position(self, desk: Desk, position: Position) -> None:
-        """Count a position that has changed, and write its row."""
+    def put_position(self, desk: Desk, position: Position, ended: str = "leader") -> None:
+        """Count a position that has changed, and write its row; ``ended`` says what a round trip that is over now was
+        ended by: the leader, one of our own rules, a reorg or the market's result."""
         desk.count(position)
+        trip = end_trip(position)
+        if trip is not None:
+            self.out.append(Insert("round_trips", trip_row(desk.name, position, trip, ended)))
         self.out.append(Upsert("positions", position_row(desk.name, position)))
 
     def book_cash(

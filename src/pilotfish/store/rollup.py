@@ -8,7 +8,7 @@ import threading
 from collections import Counter
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, case, func, select, text
 
 from pilotfish.store import copies
 from pilotfish.store import tables as t
@@ -22,6 +22,8 @@ class Group(NamedTuple):
     action: str
     reason: str
     kind: str
+    further: bool = False
+    """On a further fill of an order, where sizes go by order."""
 
 
 class DecisionCounts:
@@ -48,9 +50,14 @@ class DecisionCounts:
 
     def _count(self, c: Connection, above: int, upto: int) -> Counter[Group]:
         d = t.decisions.c
-        by = (d.portfolio, d.leader, d.action, d.reason, d["class"])
-        query = select(*by, func.count().label("n")).where(d.id > above, d.id <= upto).group_by(*by)
-        return Counter({Group(r[0], r[1] or "", r[2], r[3], r[4] or ""): r.n for r in c.execute(query)})
+        further = case((d.sized_by_order.is_(True) & d.order_decision_id.is_not(None), 1), else_=0).label("further")
+        by = (d.portfolio, d.leader, d.action, d.reason, d["class"], further)
+        query = (
+            select(*by, func.count().label("n")).where(d.id > above, d.id <= upto).group_by(*by[:-1], text("further"))
+        )
+        return Counter(
+            {Group(r[0], r[1] or "", r[2], r[3], r[4] or "", bool(r.further)): r.n for r in c.execute(query)}
+        )
 
 
 class Order(NamedTuple):

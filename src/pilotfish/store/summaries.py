@@ -6,13 +6,15 @@ import time
 from collections import Counter
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, case, func, literal, select
+from sqlalchemy import BigInteger, Connection, func, literal, select
 
+from pilotfish.core.reasons import NEVER_COPIED
 from pilotfish.core.units import price_of, proceeds_of
 from pilotfish.store import copies
 from pilotfish.store import tables as t
 from pilotfish.store.queries import Row, decimal, iso
 from pilotfish.store.rollup import CopyCounts, DecisionCounts, TradeCounts
+from pilotfish.store.round_trips import TripCounts
 
 ALIVE_SECONDS = 5.0
 """A worker that said nothing for so long does not run."""
@@ -47,14 +49,14 @@ def counts(
     }
 
 
-def portfolios(c: Connection) -> list[Row]:
-    """Each portfolio with its latest valuation."""
-    newest = select(func.max(t.equity_snapshots.c.id)).group_by(t.equity_snapshots.c.portfolio)
-    last = {r.portfolio: r for r in c.execute(select(t.equity_snapshots).where(t.equity_snapshots.c.id.in_(newest)))}
-    shut = _shut(c)
+def portfolios(c: Connection, trips: TripCounts | None = None) -> list[Row]:
+    """Each portfolio with its latest valuation; ``won`` and ``lost`` count round trips, from flat to flat."""
+    snapshots = t.equity_snapshots
+    newest = snapshots.c.at.desc(), snapshots.c.id.desc()
+    ended = (trips or TripCounts()).read(c)
     result = []
-    for p in c.execute(select(t.portfolios).order_by(t.portfolios.c.created_at, t.portfolios.c.name)):
-        e = last.get(p.name)
+    for p in c.execute(select(t.portfolios).order_by(t.portfolios.c.created_at, t.portfolios.c.name)).all():
+        e = c.execute(select(snapshots).where(snapshots.c.portfolio == p.name).order_by(*newest).limit(1)).first()
         result.append(
             {
                 "name": p.name,
@@ -71,8 +73,8 @@ def portfolios(c: Connection) -> list[Row]:
                 "open_positions": e.open_positions if e else 0,
                 "peak_micro": (e.peak_micro if e else None) or p.bankroll_micro,
                 "drawdown_micro": (e.drawdown_micro if e else None) or 0,
-                "won": shut.get(p.name, (0, 0))[0],
-                "lost": shut.get(p.name, (0, 0))[1],
+                "won": ended.get(p.name, (0, 0))[0],
+                "lost": ended.get(p.name, (0, 0))[1],
                 "status": p.status,
                 "follows_all": p.follows_all,
                 "note": p.note or "",
@@ -82,14 +84,6 @@ def portfolios(c: Connection) -> list[Row]:
             }
         )
     return result
-
-
-def _shut(c: Connection) -> dict[str, tuple[int, int]]:
-    """Positions that are closed or resolved: won and lost, by portfolio."""
-    p = t.positions.c
-    won = func.sum(case((p.realized_pnl_micro > 0, 1), else_=0))
-    query = select(p.portfolio, won.label("won"), func.count().label("n")).where(p.shares_micro == 0)
-    return {r.portfolio: (int(r.won or 0), r.n - int(r.won or 0)) for r in c.execute(query.group_by(p.portfolio))}
 
 
 def equity(c: Connection, portfolio: str, points: int = CURVE_POINTS, since: int | None = None) -> list[Row]:
@@ -211,7 +205,8 @@ def leaders(
 
     def of(wallet: str) -> Row:
         fresh = {
-            "trades": 0, "backfill": 0, "copied": 0, "filled": 0, "out": 0, "not_filled": 0, "skipped": {},
+            "trades": 0, "backfill": 0, "copied": 0, "orders": 0, "orders_copied": 0, "filled": 0, "out": 0,
+            "not_filled": 0, "skipped": {},
             "realized_pnl_micro": 0, "unrealized_pnl_micro": 0,
             "fees_micro": 0, "cost_micro": 0, "value_micro": 0, "open_positions": 0, "last_trade_at": None,
         }  # fmt: skip
@@ -225,6 +220,9 @@ def leaders(
             row["backfill"] += n
             continue
         row["trades"] += n
+        if group.reason not in NEVER_COPIED:
+            row["orders"] += 0 if group.further else n
+            row["orders_copied"] += n if group.action == "copy" else 0
         if group.action == "copy":
             row["copied"] += n
         elif group.action == "skip":

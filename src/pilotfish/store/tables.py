@@ -140,16 +140,19 @@ markets = Table(
     _big("delay_ms"), _big("end_at", null=True), _big("payout_micro", null=True),
     _big("fetched_at"),
 )  # fmt: skip
+_LATER = text("order_decision_id IS NOT NULL")
 decisions = Table(
     "decisions", metadata,
     _id(), _big("trade_id", null=True), _big("adjustment_id", null=True), _str("portfolio", 100),
     _str("action", 8), _str("reason", 40), _big("decided_at"),
     Column("trace", JSON, nullable=False), _str("rule", 16, null=True), _str("leader", 42, null=True),
     _str("token_id", 78, null=True), _str("side", 4, null=True), _str("class", 16, null=True),
-    _big("wanted_usdc_micro", null=True), _big("granted_usdc_micro", null=True),
+    _big("wanted_usdc_micro", null=True), _big("granted_usdc_micro", null=True), _big("asked_usdc_micro", null=True),
+    _big("order_decision_id", null=True), Column("sized_by_order", Boolean), _big("exit_price_micro", null=True),
     UniqueConstraint("trade_id", "portfolio", name="uq_decisions_trade_portfolio"),
     UniqueConstraint("adjustment_id", "portfolio", name="uq_decisions_adjustment_portfolio"),
     Index("ix_decisions_action", "action"),
+    Index("ix_decisions_order_decision_id", "order_decision_id", sqlite_where=_LATER, postgresql_where=_LATER),
     Index("ix_decisions_leader_token_id", "leader", "token_id"),
     Index("ix_decisions_decided_at", "decided_at"),
     Index("ix_decisions_portfolio_reason_trade_id", "portfolio", "reason", "trade_id"),
@@ -194,6 +197,15 @@ positions = Table(
     _str("condition_id", 66), _str("outcome", 500), _big("shares_micro"), _big("cost_micro"),
     _big("realized_pnl_micro"), _big("fees_micro"), _big("mark_price_micro", null=True), _str("status", 12),
     _big("opened_at"), _big("closed_at", null=True), _big("unmarked_since", null=True),
+    *(Column(f"trip_{what}_micro", BigInteger, nullable=False, server_default="0")
+      for what in ("bought", "paid", "got", "fees")),
+)  # fmt: skip
+round_trips = Table(
+    "round_trips", metadata,
+    _auto(), _str("portfolio", 100), _str("leader", 42), _str("token_id", 78), _big("opened_at"), _big("closed_at"),
+    _big("bought_micro"), _big("paid_micro"), _big("got_micro"), _big("fees_micro"), _big("pnl_micro"),
+    _str("ended", 12),
+    Index("ix_round_trips_portfolio_closed_at", "portfolio", "closed_at"),
 )  # fmt: skip
 savings = Table(
     "savings", metadata,
@@ -243,5 +255,7 @@ worker_status = Table(
     _str("name", 40, key=True), _big("at"), Column("data", JSON, nullable=False),
 )  # fmt: skip
 
-PAPER_TABLES = (intents, fills, positions, savings, liquidity_taken, ledger_entries, equity_snapshots)
+PAPER_TABLES = (
+    intents, fills, positions, round_trips, savings, liquidity_taken, ledger_entries, equity_snapshots,
+)  # fmt: skip
 """What a reset wipes; each has a ``portfolio`` column."""

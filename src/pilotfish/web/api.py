@@ -170,7 +170,7 @@ def router(site: Site) -> APIRouter:
     def portfolios() -> list[Row]:
         """Portfolios with their latest valuation."""
         with snapshot(database) as c:
-            return summaries.portfolios(c)
+            return summaries.portfolios(c, site.trips)
 
     @api.get("/equity")
     def equity(portfolio: Name = None, points: Annotated[int, Query(ge=2, le=5000)] = 400) -> list[Row]:

@@ -134,8 +134,8 @@ def _incomplete(s: Snapshot) -> Html:
     told = "; ".join(esc(gap["told"]) for gap in s.incomplete[:GAPS_SHOWN])
     more = f" and {len(s.incomplete) - GAPS_SHOWN} more gaps" if len(s.incomplete) > GAPS_SHOWN else ""
     return (
-        f'<div class="banner" role="note"><b>Trades may be missing:</b> {told}{esc(more)}. The API did not give all rows of'
-        " that time; they are asked for again.</div>"
+        f'<div class="banner" role="note"><b>Trades may be missing:</b> {told}{esc(more)}.'
+        " The API did not give all rows of that time; they are asked for again.</div>"
     )
 
 

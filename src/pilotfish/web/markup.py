@@ -9,8 +9,9 @@ from html import escape
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
+from pilotfish.core import numerals
+from pilotfish.core.numerals import count, money, percent, price
 from pilotfish.core.reasons import MEANING, OUTCOMES, Outcome, Reason
-from pilotfish.core.units import MICRO
 from pilotfish.store.copies import WORDS, State
 
 Html: TypeAlias = str
@@ -22,30 +23,18 @@ def esc(value: object) -> str:
     return escape(str(value), quote=True)
 
 
-def money(micro: int, places: int = 2) -> Html:
-    """USDC with thousands separators, rounded for show."""
-    return f"{micro / MICRO:,.{places}f}"
-
-
 def signed(micro: int) -> Html:
     """A gain or loss: sign, icon and colour, so that colour never stands alone."""
-    if round(micro / MICRO, 2) == 0:
-        return '<span class="flat">0.00</span>'
-    kind, icon, sign = ("up", "▲", "+") if micro > 0 else ("down", "▼", "−")
-    return f'<span class="{kind}"><i aria-hidden="true">{icon}</i> {sign}{money(abs(micro))}</span>'
+    text = numerals.gain(micro)
+    if text == "0.00":
+        return f'<span class="flat">{text}</span>'
+    kind, icon = ("up", "▲") if micro > 0 else ("down", "▼")
+    return f'<span class="{kind}"><i aria-hidden="true">{icon}</i> {text}</span>'
 
 
 def shares(micro: int) -> Html:
     """Shares, as many digits as tell something."""
-    value = micro / MICRO
-    if 0 < value < 0.01:
-        return "&lt;0.01"
-    return f"{value:,.0f}" if value >= 1000 else f"{value:,.2f}"
-
-
-def price(value: float | None) -> Html:
-    """A price in USDC per share."""
-    return "–" if value is None else esc(f"{value:.4f}".rstrip("0").ljust(4, "0"))
+    return esc(numerals.shares(micro))
 
 
 def ago(iso: str | None) -> Html:
@@ -53,13 +42,6 @@ def ago(iso: str | None) -> Html:
     if not iso:
         return "–"
     return f'<time datetime="{esc(iso)}" title="{esc(iso[:19].replace("T", " "))} UTC" data-ago></time>'
-
-
-def lag(ms: int | None) -> Html:
-    """A delay."""
-    if ms is None:
-        return "–"
-    return f"{ms / 1000:.1f} s" if ms < 60_000 else f"{ms // 60_000:d} min"
 
 
 def short(wallet: str) -> str:
@@ -182,13 +164,12 @@ def sortable(columns: Iterable[tuple[str, str, str]], path: str, keep: Mapping[s
     return head
 
 
-def copied_share(trades: int, copied: int, skipped: Mapping[str, int]) -> tuple[str, str]:
-    """How much of what could be copied was, and what that leaves out: of an order that is eaten in many fills a fixed
-    size is spent at the first."""
-    further = skipped.get("SKIP_SAME_ORDER", 0)
-    rest = trades - further
-    told = f"{further:,} further fills of orders already copied are left out" if further else ""
-    return (f"{100 * copied / rest:.0f} %" if rest > 0 else "–"), told
+def copied_share(row: Mapping[str, Any]) -> tuple[str, str]:
+    """How much of what could be copied was, and of what that is a share: of a leader's orders, where sizes go by order.
+    ``row`` has ``orders``, ``orders_copied`` and ``trades``."""
+    orders, fills = row.get("orders", 0), row.get("trades", 0)
+    told = f"of {count(orders)} orders, eaten in {count(fills)} fills" if fills > orders else ""
+    return percent(row.get("orders_copied", 0), orders), told
 
 
 def heads(columns: Iterable[Html]) -> Html:

@@ -55,7 +55,7 @@ class _Books(Collector):
     def collect(self) -> Iterator[Metric]:
         with snapshot(self._site.database) as c:
             worker, age = summaries.worker(c)
-            portfolios = summaries.portfolios(c)
+            portfolios = summaries.portfolios(c, self._site.trips)
             counts = self._site.counts.read(c)
             orders = self._site.copy_counts.read(c)
         up = GaugeMetricFamily("pilotfish_worker_up", "1 while the worker runs")

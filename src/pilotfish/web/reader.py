@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish.store import browse, completeness, latencies, queries, summaries
 from pilotfish.store.database import snapshot
+from pilotfish.store.round_trips import TripCounts
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +58,7 @@ class Reader:
     def __init__(self, database: Engine, *, every: float = EVERY, looked_at_for: float = LOOKED_AT_FOR) -> None:
         self._database = database
         self._every, self._looked_at_for = every, looked_at_for
+        self._trips = TripCounts()
         self._looked_at = 0.0
         self._slow_at = 0.0
         self._wanted = asyncio.Event()
@@ -103,7 +105,7 @@ class Reader:
         before = self.snapshot
         with snapshot(self._database) as c:
             worker, age = summaries.worker(c)
-            portfolios = [p for p in summaries.portfolios(c) if p["status"] == "active"]
+            portfolios = [p for p in summaries.portfolios(c, self._trips) if p["status"] == "active"]
             equity, latency = before.equity, before.latency
             if slow:
                 equity = {p["name"]: summaries.equity(c, p["name"]) for p in portfolios}

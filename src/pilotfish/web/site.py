@@ -17,6 +17,7 @@ from pilotfish.core.setting_values import Value, words_of
 from pilotfish.store.database import snapshot
 from pilotfish.store.report import Reports
 from pilotfish.store.rollup import CopyCounts, DecisionCounts, TradeCounts
+from pilotfish.store.round_trips import TripCounts
 from pilotfish.web.sessions import Sessions
 from pilotfish.web.shared import Shared
 
@@ -38,6 +39,7 @@ class Site:
     trade_counts: TradeCounts = field(default_factory=TradeCounts)
     copy_counts: CopyCounts = field(default_factory=CopyCounts)
     reports: Reports = field(default_factory=Reports)
+    trips: TripCounts = field(default_factory=TripCounts)
 
     def __post_init__(self) -> None:
         tokens = [str(self.environment.get(name, "")) for name in ("admin_token", "view_token")]
@@ -51,6 +53,7 @@ class Site:
                 self.counts.read(c)
                 self.trade_counts.read(c)
                 self.copy_counts.read(c)
+                self.trips.read(c)
         except SQLAlchemyError as problem:
             log.warning("the database cannot be read yet", error=str(problem).splitlines()[0][:200])
 

@@ -8,6 +8,7 @@ from fastapi import Request
 from nicegui import ui
 from sqlalchemy import Connection
 
+from pilotfish.core.numerals import count, duration, percent, precise
 from pilotfish.store import latencies, summaries
 from pilotfish.web.charts import histogram_options, lag_options
 from pilotfish.web.frame import frame, live, put
@@ -82,10 +83,6 @@ def _head(text: str) -> Html:
     return f'<div class="head"><h2>{esc(text)}</h2></div>'
 
 
-def _seconds(ms: int | None) -> Html:
-    return "–" if ms is None else f"{ms / 1000:+.2f} s"
-
-
 def _off(off: dict[str, str], mode: str) -> Html:
     """What is off and why, and what that means for the figures."""
     if off.get("polygon"):
@@ -103,25 +100,25 @@ def _figures(x: Row) -> Html:
     s = x["sources"]
     gaps, api = s["api_behind_chain_ms"], s["seen_after_match_ms"]["api"]
     seen = (
-        figure("Match → API, median", _plain(api["p50"]), "until the Data API showed a trade"),
-        figure("90 % within", _plain(api["p90"]), f"99 % within {_plain(api['p99'])}"),
+        figure("Match → API, median", precise(api["p50"]), "until the Data API showed a trade"),
+        figure("90 % within", precise(api["p90"]), f"99 % within {precise(api['p99'])}"),
     )
     if s["chain_first"] is None:
         style = "grid-template-columns:repeat(auto-fit,minmax(150px,1fr));margin:0"
         return f'<div class="figures" style="{style}">{"".join(seen)}</div>'
     total = s["chain_first"] + s["api_first"]
-    share = f"{100 * s['chain_first'] / total:.0f} %" if total else "–"
-    rest = f"{100 * s['api_first'] / total:.0f} %" if total else "–"
+    share = percent(s["chain_first"], total)
+    rest = percent(s["api_first"], total)
 
     return '<div class="figures" style="grid-template-columns:repeat(auto-fit,minmax(150px,1fr));margin:0">' + "".join(
         (
-            figure("Chain first", share, f"{s['chain_first']:,} of {total:,} seen by both"),
-            figure("API first", rest, f"{s['api_first']:,} trades"),
-            figure("API behind, median", _seconds(gaps["p50"]), "negative = the API was first"),
-            figure("90 % within", _seconds(gaps["p90"]), f"99 % within {_seconds(gaps['p99'])}"),
-            figure("Only the chain so far", f"{s['only_polygon']:,}", "the API has not shown them"),
-            figure("Only the API so far", f"{s['only_api']:,}", "no log came"),
-            figure("Not confirmed in time", f"{s['api_lagged']:,}", "within api_lag_fallback_ms"),
+            figure("Chain first", share, f"{count(s['chain_first'])} of {count(total)} seen by both"),
+            figure("API first", rest, f"{count(s['api_first'])} trades"),
+            figure("API behind, median", duration(gaps["p50"], sign=True), "negative = the API was first"),
+            figure("90 % within", duration(gaps["p90"], sign=True), f"99 % within {duration(gaps['p99'], sign=True)}"),
+            figure("Only the chain so far", count(s['only_polygon']), "the API has not shown them"),
+            figure("Only the API so far", count(s['only_api']), "no log came"),
+            figure("Not confirmed in time", count(s['api_lagged']), "within api_lag_fallback_ms"),
             *seen,
         )
     ) + "</div>"  # fmt: skip
@@ -136,17 +133,13 @@ def _pace(pace: Row, *, off: bool) -> Html:
         ("filled", "decided → filled (with the simulated latency)"), ("whole", "match → filled"),
     )  # fmt: skip
     body = "".join(
-        f'<tr><td class="wide">{text}</td><td class="num" data-l="median">{_plain(pace[name]["p50"])}</td>'
-        f'<td class="num" data-l="90 %">{_plain(pace[name]["p90"])}</td>'
-        f'<td class="num" data-l="99 %">{_plain(pace[name]["p99"])}</td>'
-        f'<td class="num" data-l="of">{pace[name]["n"]:,}</td></tr>'
+        f'<tr><td class="wide">{text}</td><td class="num" data-l="median">{precise(pace[name]["p50"])}</td>'
+        f'<td class="num" data-l="90 %">{precise(pace[name]["p90"])}</td>'
+        f'<td class="num" data-l="99 %">{precise(pace[name]["p99"])}</td>'
+        f'<td class="num" data-l="of">{count(pace[name]["n"])}</td></tr>'
         for name, text in names
     )
     return head + grid("rows", heads(("step", "#median", "#90 % within", "#99 % within", "#copies")), body)
-
-
-def _plain(ms: int | None) -> Html:
-    return "–" if ms is None else f"{ms:,} ms" if ms < 10_000 else f"{ms / 1000:,.1f} s"
 
 
 def _outages(rows: list[Row]) -> Html:
@@ -156,7 +149,7 @@ def _outages(rows: list[Row]) -> Html:
     names = {"api": "Data API", "polygon": "Polygon"}
     body = "".join(
         f'<tr><td class="when">{ago(r["from"])}</td><td>{esc(names.get(r["source"], r["source"]))}</td>'
-        f'<td class="num" data-l="for">{"still is" if r["to"] is None else _plain(round(1000 * r["seconds"]))}</td>'
+        f'<td class="num" data-l="for">{"still is" if r["to"] is None else precise(round(1000 * r["seconds"]))}</td>'
         f'<td class="wide">{esc(r["why"])}</td></tr>'
         for r in rows
     )

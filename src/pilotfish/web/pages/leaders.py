@@ -10,6 +10,7 @@ from fastapi import Request
 from nicegui import ui
 from sqlalchemy import Connection
 
+from pilotfish.core.numerals import count, money, price
 from pilotfish.polymarket.contracts import is_wallet
 from pilotfish.store import browse, queries, settings_store, summaries
 from pilotfish.store.copies import ORDERS, WORDS
@@ -24,9 +25,7 @@ from pilotfish.web.markup import (
     figure,
     grid,
     heads,
-    money,
     out,
-    price,
     shares,
     short,
     signed,
@@ -186,9 +185,9 @@ def _heads(by: str, portfolio: str, *, up: bool, former: bool) -> Html:
 def _line(r: Row, cost: Row | None, portfolio: str, *, admin: bool) -> Html:
     url = f"/leaders/{esc(r['wallet'])}" + (f"?portfolio={quote(portfolio)}" if portfolio != MAIN else "")
     skips = list(r.get("skipped", {}).items())[:2]
-    told = ", ".join(f"{words(reason)} {n:,}" for reason, n in skips) or "–"
+    told = ", ".join(f"{words(reason)} {count(n)}" for reason, n in skips) or "–"
     trades, copied = r.get("trades", 0), r.get("copied", 0)
-    share, left_out = copied_share(trades, copied, r.get("skipped", {}))
+    share, left_out = copied_share(r)
     ideal = signed(cost["ideal_micro"]) if cost else "–"
     actual = signed(cost["actual_micro"]) if cost else "–"
     lost = signed(-cost["difference_micro"]) if cost else "–"
@@ -198,12 +197,13 @@ def _line(r: Row, cost: Row | None, portfolio: str, *, admin: bool) -> Html:
     return (
         f'<tr data-href="{url}"><td class="wide"><a href="{url}"><b>{name}</b></a>{paused}'
         f'<small class="mini"> {esc(short(r["wallet"]))} · last trade {ago(r.get("last_trade_at"))}</small></td>'
-        f'<td class="num" data-l="trades">{trades:,}</td>'
-        f'<td class="num" data-l="copied" title="{esc(left_out)}">{copied:,}<small>{esc(share)}</small>'
+        f'<td class="num" data-l="trades">{count(trades)}</td>'
+        f'<td class="num" data-l="copied" title="{esc(left_out)}">{count(copied)}<small>{esc(share)}</small>'
         f"<small>{_became(r)}</small></td>"
         f'<td class="wide mini">{told}</td>'
         f'<td class="num" data-l="at his prices">{ideal}</td><td class="num" data-l="we made">{actual}</td>'
-        f'<td class="num" data-l="lost">{lost}</td><td class="num" data-l="open">{r.get("open_positions", 0):,}</td>'
+        f'<td class="num" data-l="lost">{lost}</td>'
+        f'<td class="num" data-l="open">{count(r.get("open_positions", 0))}</td>'
         f'<td class="go">{_buttons(r) if admin else ""}</td></tr>'
     )
 
@@ -211,7 +211,7 @@ def _line(r: Row, cost: Row | None, portfolio: str, *, admin: bool) -> Html:
 def _became(r: Row) -> Html:
     """What became of the orders of copies; those from before a reset are not there any more."""
     counts = [(r.get(state.value, 0), WORDS[state]) for state in ORDERS]
-    return ", ".join(f"{n:,} {esc(word)}" for n, word in counts if n) or "no orders"
+    return ", ".join(f"{count(n)} {esc(word)}" for n, word in counts if n) or "no orders"
 
 
 def _buttons(r: Row) -> Html:
@@ -264,16 +264,18 @@ def _who(r: Row, *, admin: bool) -> Html:
 
 def _figures(r: Row) -> Html:
     trades, copied = r.get("trades", 0), r.get("copied", 0)
-    share, left_out = copied_share(trades, copied, r.get("skipped", {}))
+    share, left_out = copied_share(r)
     return '<div class="figures" style="grid-template-columns:repeat(auto-fit,minmax(150px,1fr))">' + "".join(
         (
-            figure("Trades seen", f"{trades:,}", f"last {ago(r.get('last_trade_at'))}"),
+            figure("Trades seen", count(trades), f"last {ago(r.get('last_trade_at'))}"),
             figure(
-                "Copied", f"{copied:,}",
+                "Copied", count(copied),
                 f"{esc(share)} of what could be; {_became(r)}" if trades else "none yet", title=left_out,
             ),
             figure("Realised PnL", signed(r.get("realized_pnl_micro", 0)), "on what was copied from him"),
-            figure("Unrealised PnL", signed(r.get("unrealized_pnl_micro", 0)), f"{r.get('open_positions', 0):,} open"),
+            figure(
+                "Unrealised PnL", signed(r.get("unrealized_pnl_micro", 0)), f"{count(r.get('open_positions', 0))} open"
+            ),
             figure("Exposure", money(r.get("cost_micro", 0)), "at cost"),
             figure("Fees", money(r.get("fees_micro", 0)), "paid"),
         )
@@ -298,7 +300,7 @@ def _skips(r: Row, portfolio: str) -> Html:
     lines = "".join(
         f'<div class="part"><a href="/trades?leader={esc(r["wallet"])}&amp;reason={esc(reason)}&amp;portfolio='
         f'{quote(portfolio)}">{words(reason)}</a><span class="track"><i style="left:0;width:{100 * n / most:.1f}%;'
-        f'background:var(--accent)"></i></span><span class="num">{n:,}</span></div>'
+        f'background:var(--accent)"></i></span><span class="num">{count(n)}</span></div>'
         for reason, n in skipped.items()
     )
     return f'{head}<div class="pad parts">{lines}</div>'

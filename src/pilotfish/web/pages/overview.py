@@ -7,6 +7,8 @@ from typing import Any
 from fastapi import Request
 from nicegui import ui
 
+from pilotfish.core.numerals import count, duration, money, percent, price, price_micro
+from pilotfish.core.units import price_of
 from pilotfish.store import summaries
 from pilotfish.store.portfolios_store import MAIN
 from pilotfish.web.auth import is_admin
@@ -21,11 +23,8 @@ from pilotfish.web.markup import (
     got,
     grid,
     heads,
-    lag,
     leader,
     market,
-    money,
-    price,
     shares,
     side,
     signed,
@@ -166,7 +165,7 @@ def _light(name: str, state: str, detail: str, sign: str = "") -> Html:
 
 
 def _age(then: float | None, now: float) -> str:
-    return "nothing yet" if then is None else f"{max(0, now - then):.0f} s ago"
+    return "nothing yet" if then is None else f"{duration(round(1000 * max(0.0, now - then)))} ago"
 
 
 def _books_work(books: dict[str, Any]) -> bool:
@@ -194,20 +193,19 @@ def _figures(s: Snapshot, name: str) -> Html:
     if p is None:
         return ""
     gain = p["equity_micro"] - p["bankroll_micro"]
-    percent = 100 * gain / p["bankroll_micro"]
+    grown = percent(gain, p["bankroll_micro"], 2, sign=True)
     kind = "up" if gain > 0 else "down" if gain < 0 else "flat"
-
-    exposure = 100 * p["exposure_micro"] / max(1, p["equity_micro"])
+    exposure = percent(p["exposure_micro"], p["equity_micro"], 1)
     return '<div class="figures">' + "".join(
         (
             figure("Equity, USDC", money(p["equity_micro"]),
-                   f'{signed(gain)} <span class="{kind}">({percent:+.2f} %)</span> since the start', "first"),
+                   f'{signed(gain)} <span class="{kind}">({grown})</span> since the start', "first"),
             figure("Cash", money(p["cash_micro"]), f"of {money(p['bankroll_micro'], 0)} at the start"),
             figure("Realised PnL", signed(p["realized_pnl_micro"]), "fees included"),
             figure("Unrealised PnL", signed(p["unrealized_pnl_micro"]), _unknown(p)),
             figure("Fees paid", money(p["fees_micro"]), "by the venue's schedule"),
             figure("Exposure", money(p["exposure_micro"]),
-                   f"{exposure:.1f} % in {p['open_positions']:,} position{'s' if p['open_positions'] != 1 else ''}"),
+                   f"{exposure} in {count(p['open_positions'])} position{'s' if p['open_positions'] != 1 else ''}"),
         )
     ) + "</div>"  # fmt: skip
 
@@ -221,11 +219,15 @@ def _unknown(p: dict[str, Any]) -> Html:
 
 
 def _curve_head(s: Snapshot, name: str) -> Html:
-    worst, best = 0.0, 0
+    worst, of, best = 0, 1, 0
     for row in s.equity.get(name, []):
         best = max(best, row["equity_micro"])
-        worst = max(worst, 100 * (best - row["equity_micro"]) / best if best else 0)
-    return f'<div class="head"><h2>Equity and drawdown</h2><span class="note">worst drawdown {worst:.2f} %</span></div>'
+        if (best - row["equity_micro"]) * of > worst * best:
+            worst, of = best - row["equity_micro"], best
+    return (
+        '<div class="head"><h2>Equity and drawdown</h2><span class="note">worst drawdown'
+        f" {percent(worst, of, 2)}</span></div>"
+    )
 
 
 def _sources(s: Snapshot) -> Html:
@@ -238,20 +240,17 @@ def _sources(s: Snapshot) -> Html:
     total = max(1, x["chain_first"] + x["api_first"])
     gaps = x["api_behind_chain_ms"]
 
-    def seconds(ms: int | None) -> Html:
-        return "–" if ms is None else f"{ms / 1000:+.1f} s"
-
     return (
-        f'{head}<div class="who"><div>Polygon first <b>{100 * x["chain_first"] / total:.0f} %</b>, Data API first'
-        f" <b>{100 * x['api_first'] / total:.0f} %</b> of {x['seen_by_both']:,} trades seen by both</div>"
+        f'{head}<div class="who"><div>Polygon first <b>{percent(x["chain_first"], total)}</b>, Data API first'
+        f" <b>{percent(x['api_first'], total)}</b> of {count(x['seen_by_both'])} trades seen by both</div>"
         f'<div class="bar" aria-hidden="true"><span style="width:{100 * x["chain_first"] / total:.1f}%"></span>'
         f'<span style="width:{100 * x["api_first"] / total:.1f}%"></span></div><dl class="pairs">'
-        f"<dt>API behind the chain, median</dt><dd>{seconds(gaps['p50'])}</dd>"
-        f"<dt>90 % of trades within</dt><dd>{seconds(gaps['p90'])}</dd>"
-        f"<dt>99 % of trades within</dt><dd>{seconds(gaps['p99'])}</dd>"
-        f"<dt>only the chain so far</dt><dd>{x['only_polygon']:,}</dd>"
-        f"<dt>only the API so far</dt><dd>{x['only_api']:,}</dd>"
-        f"<dt>not confirmed by the API in time</dt><dd>{x['api_lagged']:,}</dd></dl></div>"
+        f"<dt>API behind the chain, median</dt><dd>{duration(gaps['p50'], sign=True)}</dd>"
+        f"<dt>90 % of trades within</dt><dd>{duration(gaps['p90'], sign=True)}</dd>"
+        f"<dt>99 % of trades within</dt><dd>{duration(gaps['p99'], sign=True)}</dd>"
+        f"<dt>only the chain so far</dt><dd>{count(x['only_polygon'])}</dd>"
+        f"<dt>only the API so far</dt><dd>{count(x['only_api'])}</dd>"
+        f"<dt>not confirmed by the API in time</dt><dd>{count(x['api_lagged'])}</dd></dl></div>"
     )
 
 
@@ -261,7 +260,7 @@ def _api_alone(x: dict[str, Any]) -> Html:
     told = f"Polygon is off: {esc(why)}." if why else "Polygon was off when these trades were made."
     after = x["seen_after_match_ms"]["api"]
     rows = "".join(
-        f"<dt>{name}</dt><dd>{lag(after[p])}</dd>"
+        f"<dt>{name}</dt><dd>{duration(after[p])}</dd>"
         for p, name in (("p50", "match → visible in the API, median"), ("p90", "90 % within"), ("p99", "99 % within"))
     )
     return (
@@ -299,7 +298,8 @@ def _feed_row(r: dict[str, Any]) -> Html:
         f'<td class="market">{market(r["title"], esc(r["outcome"]))}</td>'
         f'<td class="num size">{shares(r["shares_micro"] or 0)}<small>{_at(r["price"])}</small></td>'
         f'<td class="result"><a href="#" data-drawer="{part}">{verdict(r)}</a>{got(r)}</td>'
-        f'<td class="num lag" title="first seen through {source}">{lag(r["lag_ms"])}<small>{source}</small></td></tr>'
+        f'<td class="num lag" title="first seen through {source}">{duration(r["lag_ms"])}'
+        f"<small>{source}</small></td></tr>"
     )
 
 
@@ -322,10 +322,10 @@ def _held(s: Snapshot, name: str) -> Html:
 
 
 def _held_row(r: dict[str, Any]) -> Html:
-    average = r["cost_micro"] / r["shares_micro"]
+    average = price_micro(price_of(r["cost_micro"], r["shares_micro"]))
     return (
         f'<tr><td class="market">{market(r["title"], esc(r["outcome"]) + " · " + leader(r["leader"], r["label"]))}</td>'
-        f'<td class="num size">{shares(r["shares_micro"])}<small>at {price(average)}</small></td>'
+        f'<td class="num size">{shares(r["shares_micro"])}<small>at {average}</small></td>'
         f'<td class="num cost">{money(r["cost_micro"])}</td>'
         f'<td class="num pnl">{signed(r["unrealized_pnl_micro"])}<small>{bids(r)}</small></td>'
         "</tr>"
@@ -337,7 +337,8 @@ def _foot(s: Snapshot) -> Html:
         return ""
     bad = sum(n for name, n in s.worker["counts"].items() if name.startswith("bad_"))
     told = (
-        f' · <a href="#" data-drawer="/parts/bad-inputs">{bad:,} input{"s" if bad != 1 else ""} could not be used</a>'
+        f' · <a href="#" data-drawer="/parts/bad-inputs">{count(bad)} input{"s" if bad != 1 else ""}'
+        " could not be used</a>"
         if bad
         else ""
     )
@@ -345,4 +346,4 @@ def _foot(s: Snapshot) -> Html:
     if alerts.get("error"):
         told += f" · <b>alerts cannot be sent</b>: {esc(alerts['error'])}"
     logs, polls = s.worker["polygon"]["logs"], s.worker["counts"].get("polls", 0)
-    return f'<p class="foot">{logs:,} logs, {polls:,} polls{told}</p>'
+    return f'<p class="foot">{count(logs)} logs, {count(polls)} polls{told}</p>'

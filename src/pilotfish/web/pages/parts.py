@@ -11,14 +11,15 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse
 from sqlalchemy import select
 
+from pilotfish.core import numerals
+from pilotfish.core.numerals import count, money, price
 from pilotfish.core.reasons import MEANING, OUTCOMES, Outcome, Reason
-from pilotfish.core.units import MICRO, format_micro
 from pilotfish.store import copies, leaders_store, queries, summaries
 from pilotfish.store import tables as t
 from pilotfish.store.database import snapshot
 from pilotfish.web.api import Id
 from pilotfish.web.auth import is_admin
-from pilotfish.web.markup import Html, ago, esc, got, leader, money, out, price, shares, side, signed, verdict
+from pilotfish.web.markup import Html, ago, esc, got, leader, out, shares, side, signed, verdict
 from pilotfish.web.preview import Preview, PreviewError
 from pilotfish.web.site import Site
 
@@ -162,10 +163,7 @@ def _value(value: object, *, micro: bool) -> Html:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
-        if not micro:
-            return f"{value:,}"
-        whole, _, rest = format_micro(abs(value)).partition(".")
-        return f"{'−' if value < 0 else ''}{int(whole):,}.{esc(rest.ljust(2, '0'))}"
+        return numerals.exact(value) if micro else count(value)
     if isinstance(value, list):
         return " … ".join(_value(x, micro=micro) for x in value) if micro else esc(", ".join(str(x) for x in value))
     return esc(value)
@@ -190,14 +188,14 @@ def _intent(i: Row) -> Html:
 
 
 def _levels(levels: list[Row]) -> Html:
-    return ", ".join(f"{level['shares_micro'] / MICRO:,.2f} at {price(level['price'])}" for level in levels)
+    return ", ".join(f"{shares(level['shares_micro'])} at {price(level['price'])}" for level in levels)
 
 
 def _preview(x: Row) -> Html:
     wallet = x["wallet"]
     body = "".join(
         f"<tr><td>{side(f['side'])}</td><td>{esc(f['title'] or 'unknown market')}<small class=mini> {esc(f['outcome'])}"
-        f"</small></td><td class=num>{f['shares']:,.2f}</td><td class=num>{price(f['price'])}</td>"
+        f"</small></td><td class=num>{shares(f['shares_micro'])}</td><td class=num>{price(f['price'])}</td>"
         f'<td class="when"><time datetime="{esc(f["traded_at"])}" data-ago></time></td></tr>'
         for f in x["last_trades"]
     )
@@ -210,8 +208,9 @@ def _preview(x: Row) -> Html:
     return (
         f'<div class="pad" style="padding:12px 0 0"><h3>{name}</h3><p class="mini"><code>{esc(wallet)}</code> ·'
         f" {out('https://polymarket.com/profile/' + wallet, 'profile')}</p>"
-        f"<p>{x['trades']:,}{'+' if x['more'] else ''} trades for {x['turnover_usdc']:,.0f} USDC in"
-        f" {x['trades_in_days']:d} days; holds {x['open_positions']:,} positions worth {x['positions_value_usdc']:,.0f}"
+        f"<p>{count(x['trades'])}{'+' if x['more'] else ''} trades for {money(x['turnover_micro'], 0)} USDC in"
+        f" {count(x['trades_in_days'])} days; holds {count(x['open_positions'])} positions worth"
+        f" {money(x['positions_value_micro'], 0)}"
         f' USDC.</p>{trades}<p><button type="button" class="primary" data-post="/api/v1/leaders" data-body="{add}"'
         ' data-done="is followed from now on" data-go="reload">Follow him from now on</button></p></div>'
     )

@@ -10,13 +10,14 @@ from nicegui import ui
 from sqlalchemy import Connection
 
 from pilotfish.core import settings as s
+from pilotfish.core.numerals import count, money, percent
 from pilotfish.core.settings import Scope
 from pilotfish.store import portfolios_store, settings_store, summaries
 from pilotfish.store.copies import State
 from pilotfish.web.auth import is_admin
 from pilotfish.web.charts import compare_options
 from pilotfish.web.frame import frame, live, put
-from pilotfish.web.markup import Html, ago, esc, grid, heads, money, options, short, signed
+from pilotfish.web.markup import Html, ago, esc, grid, heads, options, short, signed
 from pilotfish.web.pages.shortfall import PARTS
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
@@ -63,7 +64,7 @@ def register(site: Site, reader: Reader) -> None:
 
 
 def _read(site: Site, c: Connection) -> Row:
-    rows = summaries.portfolios(c)
+    rows = summaries.portfolios(c, site.trips)
     shown = [p for p in rows if p["status"] == "active"]
     stored = settings_store.load(c)
     effective = {p["name"]: settings_store.effective(site.environment, stored, p["name"]) for p in shown}
@@ -112,8 +113,8 @@ def _table(x: Row, costs: dict[str, Row], *, admin: bool) -> Html:
         ("fees", [money(p["fees_micro"]) for p in rows]),
         ("worst drawdown", [_drawdown(p) for p in rows]),
         ("exposure", [money(p["exposure_micro"]) for p in rows]),
-        ("open positions", [f"{p['open_positions']:,}" for p in rows]),
-        ("won / lost", [f"{p['won']:,} / {p['lost']:,}" for p in rows]),
+        ("open positions", [count(p["open_positions"]) for p in rows]),
+        ("won / lost", [f"{count(p['won'])} / {count(p['lost'])}" for p in rows]),
         ("copies filled", [_became(x, p, State.FILLED) for p in rows]),
         ("copies with the order out", [_became(x, p, State.OUT) for p in rows]),
         ("copies not filled", [_became(x, p, State.NOT_FILLED) for p in rows]),
@@ -142,12 +143,11 @@ def _table(x: Row, costs: dict[str, Row], *, admin: bool) -> Html:
 def _became(x: Row, p: Row, state: State) -> Html:
     n = x["became"][p["name"]][state.value]
     of = urlencode({"portfolio": p["name"], "state": state.value})
-    return f'<a href="/trades?{esc(of)}">{n:,}</a>'
+    return f'<a href="/trades?{esc(of)}">{count(n)}</a>'
 
 
 def _drawdown(p: Row) -> Html:
-    share = 100 * p["drawdown_micro"] / max(1, p["peak_micro"])
-    return f"{money(p['drawdown_micro'])} ({share:.2f} %)"
+    return f"{money(p['drawdown_micro'])} ({percent(p['drawdown_micro'], p['peak_micro'], 2)})"
 
 
 def _follows(chosen: list[str] | None) -> Html:

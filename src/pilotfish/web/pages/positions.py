@@ -9,6 +9,8 @@ from urllib.parse import urlencode
 from fastapi import Request
 from nicegui import ui
 
+from pilotfish.core.numerals import count, money, price, price_micro
+from pilotfish.core.units import price_of
 from pilotfish.store import browse
 from pilotfish.store.portfolios_store import MAIN
 from pilotfish.web.auth import is_admin
@@ -22,9 +24,7 @@ from pilotfish.web.markup import (
     leader,
     leader_choices,
     market,
-    money,
     options,
-    price,
     shares,
     signed,
     sortable,
@@ -124,14 +124,14 @@ def _table(
         for n, text in ((number - 1, "Before"), (number + 1, "Next"))
         if 1 <= n <= pages
     ]
-    told = f"<span>{total:,} positions{f', page {number:,} of {pages:,}' if pages > 1 else ''}</span>"
+    told = f"<span>{count(total)} positions{f', page {count(number)} of {count(pages)}' if pages > 1 else ''}</span>"
     return grid("rows", head, body, tall=True) + f'<div class="pager">{"".join(links)}{told}</div>'
 
 
 def _line(r: Row, *, admin: bool) -> Html:
     held = r["shares_micro"] > 0
     under = f"{esc(r['outcome'])} · {leader(r['leader'], r['label'])}"
-    average = f"<small>at {price(r['cost_micro'] / r['shares_micro'])}</small>" if held else ""
+    average = f"<small>at {price_micro(price_of(r['cost_micro'], r['shares_micro']))}</small>" if held else ""
     bid = f"<small>{bids(r)}</small>" if held else ""
     if r["status"] == "resolved":
         name, end = "paid", f"{price(r['payout'])} a share<small>{ago(r['closed_at'])}</small>"

@@ -11,6 +11,7 @@ from fastapi import Request
 from nicegui import ui
 
 from pilotfish.core import settings as s
+from pilotfish.core.numerals import count
 from pilotfish.core.settings import Effective, Kind, Scope
 from pilotfish.store import browse, settings_store
 from pilotfish.web.auth import is_admin
@@ -139,7 +140,13 @@ def _bounds(setting: s.Setting) -> str:
         return {Kind.LIST: "words, separated by commas", Kind.TIERS: "like 0:1, 1000:0.5"}.get(setting.kind, "")
     low, high = (s.show(setting, b) if b is not None else "…" for b in (setting.low, setting.high))
     default = s.show(setting, setting.default)
-    return f"{low:,} to {high:,}, default {default:,}" if not isinstance(low, str) else f"up to {high}"
+    return (
+        f"{_plain(low)} to {_plain(high)}, default {_plain(default)}" if not isinstance(low, str) else f"up to {high}"
+    )
+
+
+def _plain(value: object) -> str:
+    return count(value) if isinstance(value, int) else str(value)
 
 
 def _control(setting: s.Setting, row: Row) -> Html:

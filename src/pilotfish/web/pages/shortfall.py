@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pilotfish.core.units import MICRO
+from pilotfish.core.numerals import gain, money
+from pilotfish.store.report import copied_of
 from pilotfish.web.markup import Html, esc, signed, words
 
 PARTS = (
@@ -40,9 +41,7 @@ def parts_html(row: dict[str, Any]) -> Html:
         kind = "gain" if value >= 0 else ""
         lines.append(_line(title, meaning, bar(start, start + value, kind), value, "", _causes(row, causes)))
     lines.append(_line("We made", "cash and what the bids would pay", bar(0, steps[-1], ""), steps[-1], "sum", ""))
-    share = (
-        f"{row['copied']:,} of {row['trades']:,} trades copied, {row['turnover_micro'] / MICRO:,.0f} USDC turned over"
-    )
+    share = f"{esc(copied_of(row))}, {money(row['turnover_micro'], 0)} USDC turned over"
     return f'<div class="parts">{"".join(lines)}</div><p class="mini">{share}</p>'
 
 
@@ -57,4 +56,4 @@ def _causes(row: dict[str, Any], name: str | None) -> Html:
     if name is None:
         return ""
     largest = sorted(row[name].items(), key=lambda item: -abs(item[1]))[:3]
-    return ", ".join(f"{words(cause)} {-amount / MICRO:+,.2f}" for cause, amount in largest if amount)
+    return ", ".join(f"{words(cause)} {gain(-amount)}" for cause, amount in largest if amount)

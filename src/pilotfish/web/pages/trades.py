@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from fastapi import Query, Request
 from nicegui import ui
 
+from pilotfish.core.numerals import duration, price
 from pilotfish.core.reasons import MEANING
 from pilotfish.store import browse
 from pilotfish.store.copies import WORDS, State
@@ -20,12 +21,10 @@ from pilotfish.web.markup import (
     got,
     grid,
     heads,
-    lag,
     leader,
     leader_choices,
     market,
     options,
-    price,
     shares,
     side,
     verdict,
@@ -148,5 +147,6 @@ def _line(r: Row) -> Html:
         f'<td>{side(r["side"])}</td><td class="market">{market(r["title"], under)}</td>'
         f'<td class="num size">{shares(r["shares_micro"])}<small>at {price(r["price"])}</small></td>'
         f'<td class="result"><a href="#" data-drawer="/parts/trade/{r["id"]:d}">{shown}</a>{came_to}{gone}</td>'
-        f'<td class="num lag" title="first seen through {source}">{lag(r["lag_ms"])}<small>{source}</small></td></tr>'
+        f'<td class="num lag" title="first seen through {source}">{duration(r["lag_ms"])}'
+        f"<small>{source}</small></td></tr>"
     )
