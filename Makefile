@@ -3,12 +3,13 @@
 # make scenarios   the promises of docs/behaviour.md, over real sockets, with a table of what was seen
 # make screenshots   the README's pictures, from the demo in Chromium (ARGS="--all --out DIR": every page and theme)
 # make page-times   how long each page takes in Chromium, in a database with a million trades
+# make fixtures   the payloads that contract tests read, made anew by tests/payloads
 # make install, make quick, make lint, make fmt, make lock
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: install demo test quick scenarios screenshots page-times lint fmt lock
+.PHONY: install demo test quick scenarios screenshots page-times fixtures lint fmt lock
 .DEFAULT_GOAL := install
 
 install: $(VENV)/.runtime
@@ -42,6 +43,9 @@ screenshots: $(VENV)/.dev
 page-times: $(VENV)/.dev
 	@sh tools/install-test-parts.sh
 	@$(BIN)/python tools/page_times.py $(ARGS)
+
+fixtures: $(VENV)/.dev
+	@$(BIN)/python -m tests.payloads
 
 lint: $(VENV)/.dev
 	@echo "== format and lint"

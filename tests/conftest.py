@@ -1,4 +1,4 @@
-"""What all tests share: the recorded payloads, and how a missing real part is treated."""
+"""What all tests share: the payloads they read, and how a missing real part is treated."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.payloads.reading import LEFT_OUT, Payloads, everything, recorded_folder
 
 settings.register_profile("default", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
@@ -26,12 +28,20 @@ def need(part: str, there: bool, how: str) -> None:
     pytest.skip(message)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that takes ``payloads`` runs on the project's own, and on the recorded ones where they are."""
+    if "payloads" in metafunc.fixturenames:
+        every = everything()
+        metafunc.parametrize("payloads", every, ids=[p.name for p in every])
+
+
 @pytest.fixture(scope="session")
-def real() -> Path:
-    """The folder of recorded payloads."""
-    folder = Path(os.environ.get("PILOTFISH_REAL_DATA", PROJECT.parent / "shared" / "data" / "real"))
-    need("recorded payloads", folder.is_dir(), "Set PILOTFISH_REAL_DATA to their folder.")
-    return folder
+def recorded() -> Payloads:
+    """The recorded payloads, for what is known of them alone."""
+    folder = recorded_folder()
+    if folder is None:
+        pytest.skip(LEFT_OUT)
+    return Payloads("recorded", folder)
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +53,9 @@ def chromium() -> str:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """A table of the scenarios that ran: the promise, whether it held, and what was seen."""
+    """What was left out, and a table of the scenarios that ran: the promise, whether it held, and what was seen."""
+    if recorded_folder() is None:
+        terminalreporter.line(LEFT_OUT)
     rows = [
         (report.nodeid.split("::")[-1], report.outcome, [str(v) for k, v in report.user_properties if k == "saw"])
         for outcome in ("passed", "failed")

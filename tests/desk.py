@@ -10,7 +10,7 @@ from pilotfish.core.book import make_book
 from pilotfish.core.effects import Delete, Effect, Insert, NeedBook, NeedHoldings, NeedMarket, SetTimer, Update, Upsert
 from pilotfish.core.engine import Engine
 from pilotfish.core.fees import NO_FEE, FeeSchedule
-from pilotfish.core.settings import Value, policy_from
+from pilotfish.core.settings import Policy, Value, policy_from
 from pilotfish.core.trade import LeaderFill, Side, Source
 from pilotfish.core.units import MICRO, SECOND
 
@@ -87,6 +87,8 @@ class Desk:
     tick: int = 10_000
     answer_books: bool = True
     answer_markets: bool = True
+    others: dict[str, dict[str, Value]] = field(default_factory=dict)
+    """Further portfolios and their settings."""
 
     def __post_init__(self) -> None:
         self.engine = Engine()
@@ -95,13 +97,19 @@ class Desk:
         self.timers: list[SetTimer] = []
         self.tables: dict[str, dict[Any, dict[str, Any]]] = {}
         self.asked_books: list[str] = []
-        policy = policy_from(self.settings)
-        bankroll = policy.bankroll
-        state = ev.PortfolioState(name="main", bankroll=bankroll, cash=bankroll, policy=policy)
-        self.send(ev.Restored(at=self.at, portfolios=(state,)))
+        states = []
+        for name, policy in self.policies.items():
+            bankroll = policy.bankroll
+            states.append(ev.PortfolioState(name=name, bankroll=bankroll, cash=bankroll, policy=policy))
+        self.send(ev.Restored(at=self.at, portfolios=tuple(states)))
         self.send(ev.HealthChanged(at=self.at, source=Source.POLYGON, healthy=True))
         if self.follow:
             self.follow_leader(LEADER)
+
+    @property
+    def policies(self) -> dict[str, Policy]:
+        """Each portfolio's settings."""
+        return {name: policy_from(s) for name, s in {"main": self.settings, **self.others}.items()}
 
     def follow_leader(self, leader: str) -> None:
         """Follow from now on; holdings come at once if given."""

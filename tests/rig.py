@@ -67,6 +67,8 @@ class Stand:
         """End it."""
         self.process.terminate()
         self.process.wait(10)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
         self._errors.close()
 
     def get(self, path: str) -> Any:
@@ -165,25 +167,27 @@ class Pilot:
         """Start the worker; wait until it polls everybody and hears the chain."""
         self.runs += 1
         self.log = self.folder / f"run-{self.runs}.log"
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "pilotfish", "run", "--no-web"],
-            stderr=self.log.open("w"),
-            text=True,
-            cwd=self.folder,
-            env={**clean_environment(), **self.environment},
-        )
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "pilotfish", "run", "--no-web"],
+                stderr=log,
+                text=True,
+                cwd=self.folder,
+                env={**clean_environment(), **self.environment},
+            )
         if ready:
             until("the worker is ready", self.ready)
 
     def start_web(self, port: int = 0) -> str:
         """Start the dashboard's process, on a free port unless one is given; gives its address."""
         port = port or free_port()
-        self.web = subprocess.Popen(
-            [sys.executable, "-m", "pilotfish", "web"],
-            stderr=(self.folder / "web.log").open("w"),
-            cwd=self.folder,
-            env={**clean_environment(), **self.environment, "WEB_PORT": str(port)},
-        )
+        with (self.folder / "web.log").open("w") as log:
+            self.web = subprocess.Popen(
+                [sys.executable, "-m", "pilotfish", "web"],
+                stderr=log,
+                cwd=self.folder,
+                env={**clean_environment(), **self.environment, "WEB_PORT": str(port)},
+            )
         address = f"http://127.0.0.1:{port}"
         until("the dashboard answers", lambda: self._answers(f"{address}/healthz"))
         return address

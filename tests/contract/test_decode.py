@@ -96,8 +96,8 @@ def test_whatever_stands_in_a_field_the_decoder_answers_or_says_why_not(value: A
 
 
 ROW = {
-    "type": "TRADE", "proxy_wallet": LEADER, "timestamp": 1_784_055_427, "condition_id": "0x" + "12" * 32,
-    "token_id": "123", "side": "BUY", "size": 2.739725, "price": 0.6350002281, "transaction_hash": "0x" + "34" * 32,
+    "type": "TRADE", "proxy_wallet": LEADER, "timestamp": 1_790_000_427, "condition_id": "0x" + "12" * 32,
+    "token_id": "123", "side": "BUY", "size": 3.141593, "price": 0.6120001234, "transaction_hash": "0x" + "34" * 32,
 }  # fmt: skip
 
 
@@ -123,7 +123,7 @@ def test_whatever_stands_in_a_row_it_is_read_or_refused_with_a_reason(value: Any
         ({"token_id": ""}, "token id"),
         ({"token_id": 1.5}, "token id"),
         ({"timestamp": 17}, "timestamp"),
-        ({"timestamp": 1_784_055_427_000_000}, "timestamp"),
+        ({"timestamp": 1_790_000_427_000_000}, "timestamp"),
         ({"transaction_hash": "0x12"}, "transaction_hash"),
         ({"proxy_wallet": OTHER}, "proxy_wallet"),
     ],

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from pilotfish.cli import app
+from pilotfish.core.exit_codes import EXIT_MEANING, ExitCode
 from pilotfish.core.reasons import MEANING, OUTCOMES, Reason
 from tests.conftest import PROJECT
 
@@ -43,3 +44,9 @@ def test_the_readme_names_the_commands_that_there_are() -> None:
     named = set(re.findall(r"`(?:pilotfish )?([a-z]+)", table))
     assert commands <= named
     assert set(re.findall(r"`pilotfish ([a-z]+)", readme)) <= commands
+
+
+def test_the_readme_lists_the_exit_codes_that_there_are() -> None:
+    listed = dict(re.findall(r"^\| (\d+) \| (.+) \|$", (PROJECT / "README.md").read_text(), re.M))
+    assert listed == {str(int(code)): meaning for code, meaning in EXIT_MEANING.items()}
+    assert set(EXIT_MEANING) == set(ExitCode)

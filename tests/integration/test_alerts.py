@@ -61,11 +61,13 @@ def test_alerts_tell_of_copies_exits_results_bad_input_and_health(tmp_path: Path
         stand.fill(token, "BUY", 100)
         until("the copy is told", lambda: any("bought 50" in line for line in inbox.lines()))
         copied = next(line for line in inbox.lines() if "bought" in line)
-        assert copied.startswith("main: bought 50 of <b>Will @\u200beveryone win?</b> really / Yes at 0.5 (25 USDC)")
+        assert copied.startswith(
+            "main: bought 50.00 of <b>Will @\u200beveryone win?</b> really / Yes at 0.50 (25.00 USDC)"
+        )
         stand.fill(token, "SELL", 40, 0.49)
         until("the exit is told", lambda: any("sold 20" in line for line in inbox.lines()))
         stand.post("/resolve", token_id=token, payouts=[1, 0])
-        until("the result is told", lambda: any("paid 30 USDC" in line for line in inbox.lines()))
+        until("the result is told", lambda: any("paid 30.00 USDC" in line for line in inbox.lines()))
         stand.post("/rpc", action="raw", value="{")
         until("bad input is told", lambda: any("could not be used" in line for line in inbox.lines()))
         stand.post("/rpc", action="refuse", seconds=3)

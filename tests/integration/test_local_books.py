@@ -26,7 +26,7 @@ from pilotfish.polymarket.http import Service, make_session
 from pilotfish.sim.market import SimMarket
 from pilotfish.sim.market_ws import MarketChannel
 from pilotfish.sim.server import serve, urls
-from pilotfish.sim.venue import Venue
+from pilotfish.sim.venue import Fault, Venue
 
 
 @dataclass
@@ -187,7 +187,115 @@ async def test_a_book_that_is_silently_wrong_is_found_by_the_regular_check(readi
     book = await reading.next_book(reading.token)
     assert (levels(book.bids), levels(book.asks)) == reading.truth()
     assert reading.local.status.doubts == 1
-    assert reading.kept() == reading.truth()
+    await reading.agrees()
+    assert reading.local.status.proven_wrong == 1
+
+
+async def test_a_fill_never_uses_a_price_that_the_channel_has_missed(reading: Reading) -> None:
+    reading.set(local_book_fill_age_ms=300)
+    await reading.book([(0.50, 100)], [(0.51, 100)])
+    reading.local.want(reading.token)
+    await reading.agrees()
+    await reading.control("market_ws", action="silent", token_id=reading.token)
+    await reading.book([(0.61, 100)], [(0.62, 100)])
+    await until("older than a fill may use", lambda: reading.local.get(reading.token, 300) is None)
+    book = await reading.next_book(reading.token)
+    assert book.best_ask == 620_000
+    assert reading.local.get(reading.token) is None
+
+
+async def test_a_mark_is_as_of_when_the_kept_book_was_confirmed_and_serves_no_later_fill(reading: Reading) -> None:
+    reading.set(local_book_fill_age_ms=100)
+    reading.local.want(reading.token)
+    await reading.agrees()
+    await until("too old for a fill", lambda: reading.local.get(reading.token, 100) is None)
+    due_at = reading.hub.now()
+    mark = reading.local.get(reading.token)
+    assert mark is not None
+    assert mark.requested_at < due_at
+    reads = reading.http_reads()
+    fresh = await reading.next_book(reading.token)
+    assert fresh.requested_at > due_at
+    assert reading.http_reads() == reads + 1
+    confirmed = await reading.next_book(reading.token)
+    assert reading.http_reads() == reads + 1
+    assert confirmed.requested_at > fresh.requested_at
+
+
+@pytest.mark.parametrize("which", ["one token", "all tokens", "one connection"])
+async def test_a_channel_that_was_proven_wrong_is_made_anew_and_compared_before_it_is_used(
+    reading: Reading, which: str
+) -> None:
+    reading.set(local_book_fill_age_ms=0)
+    token = reading.token
+    other = sorted(t for t in reading.venue.chain.markets if t not in reading.market.tokens)[0]
+    reading.local.want(token)
+    if which != "one connection":
+        reading.local.want(other)
+    await until(
+        "both are kept", lambda: reading.local.get(token) and (which == "one connection" or reading.local.get(other))
+    )
+    reading.local.want(other)
+    await until("the other is kept", lambda: reading.local.get(other))
+    muted = next(c for c in reading.venue_sockets() if token in c.tokens)
+    bystander = next(c for c in reading.venue_sockets() if other in c.tokens)
+    if which == "one token":
+        muted.quiet.add(token)
+    else:
+        muted.silent = True
+    before = reading.channel.connections
+    await reading.book([(0.30, 10)], [(0.70, 10)])
+    book = await reading.next_book(token)
+    assert (levels(book.bids), levels(book.asks)) == reading.truth()
+    await until("it is proven wrong", lambda: reading.local.status.proven_wrong == 1)
+    assert reading.local.get(token) is None
+    assert (reading.local.get(other) is None) == (bystander is muted)
+    asked = reading.http_reads()
+    await until("another connection", lambda: reading.channel.connections > before)
+    await reading.agrees()
+    assert reading.http_reads() > asked
+    assert (bystander in reading.venue_sockets()) == (bystander is not muted)
+
+
+async def test_a_new_connection_is_not_believed_while_it_cannot_be_compared(reading: Reading) -> None:
+    reading.set(local_book_fill_age_ms=0)
+    reading.local.want(reading.token)
+    await reading.agrees()
+    next(iter(reading.venue_sockets())).silent = True
+    before = reading.channel.connections
+    await reading.book([(0.30, 10)], [(0.70, 10)])
+    await reading.next_book(reading.token)
+    await until("it is proven wrong", lambda: reading.local.status.proven_wrong == 1)
+    reading.venue.faults["clob"] = Fault("status", 404)
+    await until("another connection, with its snapshot", lambda: reading.channel.connections > before)
+    asked = reading.http_reads()
+    await until("a comparison was tried", lambda: reading.http_reads() > asked)
+    assert reading.local.get(reading.token) is None
+    reading.venue.faults.clear()
+    await reading.agrees()
+
+
+async def test_a_change_that_is_still_on_its_way_proves_nothing(reading: Reading) -> None:
+    reading.set(local_book_fill_age_ms=0)
+    reading.local.want(reading.token)
+    await reading.agrees()
+    for n in range(1, 6):
+        reading.market.bids = {400_000: n * MICRO}
+        await reading.next_book(reading.token)
+    await reading.agrees()
+    assert reading.local.status.proven_wrong == 0
+
+
+async def test_books_that_may_be_needed_take_the_places_of_those_that_may_not(reading: Reading) -> None:
+    reading.set(max_local_books=3)
+    tokens = sorted(reading.venue.chain.markets)[:8]
+    reading.local.want(tokens[0])
+    reading.local.fill_up(tokens[1:5])
+    assert [reading.local.kept(t) for t in tokens[:5]] == [True, True, True, False, False]
+    reading.local.fill_up([tokens[6], tokens[1], tokens[0], tokens[2]])
+    assert [t for t in tokens if reading.local.kept(t)] == [tokens[0], tokens[1], tokens[6]]
+    reading.local.want(tokens[7])
+    assert [t for t in tokens if reading.local.kept(t)] == [tokens[0], tokens[6], tokens[7]]
 
 
 async def test_a_dropped_and_a_muted_connection_come_back_and_http_serves_meanwhile(reading: Reading) -> None:
@@ -258,3 +366,27 @@ async def test_switched_off_every_book_is_read_over_http(reading: Reading) -> No
         assert levels(book.bids) == [(400_000, n * MICRO)]
         assert reading.http_reads() == before + n
     assert reading.venue_sockets() == []
+
+
+async def test_an_unforeseen_fault_of_one_frame_costs_trust_and_not_the_channel(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading.local.want(reading.token)
+    await reading.agrees()
+    real, calls = LocalBooks._changes, []
+
+    def changes(self: LocalBooks, *given: Any) -> None:
+        calls.append(given)
+        if len(calls) == 1:
+            raise ZeroDivisionError("nobody thought of this")
+        real(self, *given)
+
+    monkeypatch.setattr(LocalBooks, "_changes", changes)
+    connections = reading.channel.connections
+    await reading.book([(0.30, 10)], [(0.70, 10)])
+    await until("it is said", lambda: reading.hub.faults)
+    await reading.agrees()
+    await reading.book([(0.31, 10)], [(0.69, 10)])
+    await reading.agrees()
+    assert len(calls) > 1
+    assert reading.channel.connections == connections

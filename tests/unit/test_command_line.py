@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, Engine, event
+from typer.testing import CliRunner
 
+from pilotfish.cli import app
 from pilotfish.cli.session import clean_environment
 
 
@@ -48,3 +51,24 @@ def test_without_words_it_shows_what_there_is(tmp_path: Path) -> None:
     for command in ("init", "doctor", "run", "demo", "status", "report", "leaders", "settings", "export"):
         assert command in shown
     assert "Traceback" not in shown
+
+
+def test_a_command_closes_the_database_that_it_opened(tmp_path: Path) -> None:
+    opened, closed = set(), set()
+
+    @event.listens_for(Engine, "engine_connect")
+    def connected(connection: Connection) -> None:
+        opened.add(connection.engine)
+
+    @event.listens_for(Engine, "engine_disposed")
+    def disposed(engine: Engine) -> None:
+        closed.add(engine)
+
+    try:
+        for words in (["leaders", "list", "--json"], ["leaders", "remove", "0x12"], ["verify", "--json"]):
+            CliRunner().invoke(app, words, env={"DATABASE_URL": f"sqlite:///{tmp_path / 'x.db'}"})
+    finally:
+        event.remove(Engine, "engine_connect", connected)
+        event.remove(Engine, "engine_disposed", disposed)
+    assert len(opened) >= 2
+    assert opened == closed

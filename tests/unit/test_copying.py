@@ -53,7 +53,7 @@ def test_a_fixed_size_is_spent_once_per_order_and_again_for_the_next_order() -> 
 def test_seen_by_the_api_only_a_burst_at_one_price_is_one_order() -> None:
     desk = Desk()
     for n in range(1, 4):
-        desk.api(api_fill(n, "BUY", 13.698629 * n, 0.5, traded_at=desk.at // SECOND * SECOND))
+        desk.api(api_fill(n, "BUY", 12.345679 * n, 0.5, traded_at=desk.at // SECOND * SECOND))
         desk.advance(2)
     desk.api(api_fill(9, "BUY", 10, 0.495, traded_at=desk.at // SECOND * SECOND))
     desk.advance(1)

@@ -20,7 +20,6 @@ GROWS = {
     "latency: missing": "looks at the newest 20,000 trades",
     "leaders: figures": "adds up all positions",
     "leaders: report": "values every position, and goes through the last hour",
-    "overview: portfolios": "counts closed positions",
     "positions, open": "sorts the open positions",
     "positions, closed": "sorts the closed positions",
     "overview: equity curve": "one look-up for each of 400 points",
@@ -83,6 +82,12 @@ def test_no_filter_of_a_leader_goes_through_everybody_elses_trades(sizes: dict[i
         browse.TradeFilter(kind="backfill"),
         browse.TradeFilter(token_id="5"),
         browse.TradeFilter(portfolio="another", action="copy"),
+        browse.TradeFilter(portfolio="another", state="filled"),
+        browse.TradeFilter(leader=nobody, state="filled"),
+        browse.TradeFilter(leader=nobody, state="not_filled"),
+        browse.TradeFilter(leader=nobody, state="out"),
+        browse.TradeFilter(state="out"),
+        browse.TradeFilter(state="waiting"),
     ]
     for wanted in rare:
         with snapshot(sizes[MANY]) as c:

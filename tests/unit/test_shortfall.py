@@ -105,7 +105,7 @@ def test_a_late_copy_books_its_delay_under_catch_up(tmp_path: Path) -> None:
     desk.advance(1)
     database = stored(desk, tmp_path)
     row = row_of(database)
-    shares = 25 / 0.54
+    shares = 46.2962  # of 25 USDC at 0.54, in steps of 0.0001
     assert near(row["parts"]["catch_up_micro"], shares * (0.535 - 0.50))
     assert row["parts"]["delay_micro"] == 0
     assert near(row["parts"]["spread_micro"], shares * 0.005)

@@ -55,7 +55,7 @@ def test_ceil_div_is_the_ceiling(a: int, b: int) -> None:
 
 @pytest.mark.parametrize(
     ("given_", "micro"),
-    [("9e-6", 9), (9e-06, 9), ("0.0000005", 1), ("0.00000049", 0), (Decimal("13.698629"), 13_698_629), (5, 5 * MICRO)],
+    [("9e-6", 9), (9e-06, 9), ("0.0000005", 1), ("0.00000049", 0), (Decimal("12.345679"), 12_345_679), (5, 5 * MICRO)],
 )
 def test_numbers_of_the_venue(given_: object, micro: int) -> None:
     assert micro_from_decimal(given_) == micro

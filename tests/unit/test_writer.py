@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, event, func, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from pilotfish.core.effects import Insert, Update, Upsert, WipePaper
 from pilotfish.store import tables as t
@@ -111,3 +113,125 @@ def test_many_events_share_a_commit(database: Engine) -> None:
     assert writer.flush()
     assert writer.commits <= 2
     assert writer.stop()
+
+
+class Ended:
+    """What the writer says when it ends by an error."""
+
+    def __init__(self) -> None:
+        self.told = threading.Event()
+        self.cause: BaseException | None = None
+
+    def __call__(self, cause: BaseException) -> None:
+        self.cause = cause
+        self.told.set()
+
+
+def stored(database: Engine) -> list[int]:
+    with database.connect() as c:
+        return list(c.execute(select(t.ledger_entries.c.id).order_by(t.ledger_entries.c.id)).scalars())
+
+
+def refusing(database: Engine, when: str, what: str) -> None:
+    """The database refuses, by a trigger."""
+    with database.begin() as c:
+        c.exec_driver_sql(
+            f"CREATE TRIGGER no BEFORE INSERT ON ledger_entries WHEN {when} BEGIN SELECT RAISE(ABORT, '{what}'); END"
+        )
+
+
+def test_what_was_queued_before_a_refused_row_is_stored_and_stop_says_that_not_all_is(database: Engine) -> None:
+    refusing(database, "NEW.id = 3", "not this one")
+    ended = Ended()
+    writer = Writer(database, ended)
+    for number in (1, 2, 3, 4):
+        writer.submit([ledger(number)])
+    writer.start()
+    assert ended.told.wait(10)
+    assert isinstance(ended.cause, IntegrityError)
+    assert stored(database) == [1, 2]
+    assert writer.backlog == 2
+    assert not writer.flush(1)
+    assert not writer.stop()
+
+
+@pytest.mark.parametrize("row", [{"amount_micro": object()}, {"amount_micro": 2**70}])
+def test_a_value_that_no_database_takes_ends_the_writer_and_is_not_tried_again(
+    database: Engine, row: dict[str, object]
+) -> None:
+    ended = Ended()
+    writer = Writer(database, ended)
+    writer.start()
+    writer.submit([Insert("ledger_entries", {**ledger(1).row, **row})])
+    assert ended.told.wait(10)
+    assert writer.failures == 0
+    assert not writer.stop()
+    with pytest.raises(WriterFailedError):
+        writer.submit([ledger(2)])
+
+
+def test_a_dropped_table_is_no_outage(database: Engine) -> None:
+    with database.begin() as c:
+        c.exec_driver_sql("DROP TABLE ledger_entries")
+    ended = Ended()
+    writer = Writer(database, ended)
+    writer.start()
+    writer.submit([ledger(1)])
+    assert ended.told.wait(10)
+    assert not writer.stop()
+
+
+def test_an_error_in_what_is_called_after_a_commit_ends_the_writer_loudly(database: Engine) -> None:
+    def fails() -> None:
+        raise KeyError("unforeseen")
+
+    ended = Ended()
+    writer = Writer(database, ended)
+    writer.start()
+    writer.submit([ledger(1)], fails)
+    assert ended.told.wait(10)
+    assert isinstance(ended.cause, KeyError)
+    assert stored(database) == [1]
+    assert not writer.flush(1)
+    assert not writer.stop()
+
+
+def test_stop_is_true_only_if_all_that_was_ever_queued_is_stored(database: Engine) -> None:
+    never_started = Writer(database)
+    never_started.submit([ledger(1)])
+    assert not never_started.stop()
+    writer = Writer(database)
+    writer.start()
+    writer.submit([ledger(1)])
+    assert writer.stop()
+    assert stored(database) == [1]
+    with pytest.raises(WriterFailedError):
+        writer.submit([ledger(2)])
+
+
+def test_a_locked_database_is_waited_for_and_given_up_only_when_stopping(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    database = open_database(f"sqlite:///{path}")
+
+    @event.listens_for(database, "connect")
+    def impatient(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute("PRAGMA busy_timeout=1")
+
+    database.dispose()
+    ended = Ended()
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    writer = Writer(database, ended)
+    writer.start()
+    writer.submit([ledger(1)])
+    assert not writer.flush(0.5)
+    assert "locked" in (writer.failure or "")
+    assert writer.fatal is None
+    other.execute("ROLLBACK")
+    assert writer.flush(10)
+    assert writer.failure is None
+    other.execute("BEGIN IMMEDIATE")
+    writer.submit([ledger(2)])
+    assert not writer.stop()
+    assert stored(database) == [1]
+    other.close()

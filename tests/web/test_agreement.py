@@ -8,12 +8,14 @@ import json
 import re
 import urllib.request
 from collections import Counter
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
 
+from pilotfish.core.numerals import percent
 from tests.rig import Pilot, Stand, rig, until
 from tests.web.chromium import window
 
@@ -40,8 +42,24 @@ def valued(pilot: Pilot) -> bool:
 
 
 def money(micro: int) -> str:
-    """As pages show it, without sign."""
-    return f"{abs(micro) / MICRO:,.2f}"
+    """As it is shown to people everywhere, without sign: halves go away from zero."""
+    return f"{to(Decimal(abs(micro)) / MICRO, 2):,}"
+
+
+def to(number: Decimal, places: int) -> Decimal:
+    """The nearest number of so many places."""
+    return number.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+
+
+def price(usdc: int, shares: int) -> str:
+    """A price as it is shown to people everywhere: what JSON says, to 0.0001, with at least two places."""
+    whole, _, rest = str(to(to(Decimal(usdc) / shares, 6), 4)).partition(".")
+    return f"{whole}.{rest.rstrip('0'):0<2}"
+
+
+def said(pilot: Pilot, *command: str) -> str:
+    """What a command prints, on one line."""
+    return " ".join(pilot.cli(*command).split())
 
 
 def figures(page: Page) -> dict[str, str]:
@@ -108,6 +126,9 @@ def test_pages_rest_commands_and_exports_show_the_same_numbers(tmp_path: Path, b
         assert counts["fills"] == len(rows["fills"])
         by_reason = Counter(d["reason"] for d in rows["decisions"])
         assert counts["decisions"]["copied"] == by_reason["COPY"] > 0
+        became = Counter(d["state"] for d in rows["decisions"] if d["action"] == "copy")
+        told_by_counts = {s: n for s in ("filled", "out", "not_filled") if (n := counts["decisions"][s])}
+        assert told_by_counts == became
         assert counts["decisions"]["skipped"] == {r: n for r, n in sorted(by_reason.items()) if r.startswith("SKIP")}
         assert (
             get("/latency")["api_behind_chain_ms"] == json.loads(pilot.cli("latency", "--json"))["api_behind_chain_ms"]
@@ -116,6 +137,7 @@ def test_pages_rest_commands_and_exports_show_the_same_numbers(tmp_path: Path, b
         # portfolios
         portfolios = {p["name"]: p for p in get("/portfolios")}
         assert list(portfolios.values()) == json.loads(pilot.cli("portfolio", "list", "--json")) == status["portfolios"]
+        terminal = said(pilot, "status")
         for name, p in portfolios.items():
             cash = sum(e["amount_micro"] for e in rows["ledger"] if e["portfolio"] == name)
             mine = [x for x in rows["positions"] if x["portfolio"] == name]
@@ -128,7 +150,13 @@ def test_pages_rest_commands_and_exports_show_the_same_numbers(tmp_path: Path, b
             assert get(f"/equity?portfolio={name}")[-1]["equity_micro"] == p["equity_micro"]
             earned = sum(r["actual_micro"] for r in report if r["portfolio"] == name)
             assert p["equity_micro"] - p["bankroll_micro"] == earned
+            assert f"{name}: equity {money(p['equity_micro'])}, cash {money(p['cash_micro'])}," in terminal
+            assert f"fees {money(p['fees_micro'])}" in terminal
         assert get("/report") == report
+        with urllib.request.urlopen(f"{address}/api/v1/export/report.csv", timeout=10) as answer:
+            sheet = list(csv.DictReader(io.StringIO(answer.read().decode())))
+        for field in ("ideal_micro", "actual_micro", "orders", "orders_copied", "trades", "copied"):
+            assert [int(r[field].lstrip("'")) for r in sheet] == [r[field] for r in report], field
 
         # machines
         with urllib.request.urlopen(f"{address}/metrics", timeout=10) as answer:
@@ -160,6 +188,10 @@ def test_pages_rest_commands_and_exports_show_the_same_numbers(tmp_path: Path, b
             assert shown["Fees paid"] == money(p["fees_micro"])
             assert shown["Exposure"] == money(p["exposure_micro"])
             assert page.locator(".held tbody tr").count() == p["open_positions"]
+            mine = [x for x in held.values() if x["portfolio"] == name]
+            assert sorted(page.locator(".held .size small").all_inner_texts()) == sorted(
+                f"at {price(x['cost_micro'], x['shares_micro'])}" for x in mine
+            )
         page = seen.open("/leaders")
         for line in [r for r in report if r["portfolio"] == "main"]:
             cells = page.locator("table.rows tbody tr", has_text=line["label"]).locator("td")
@@ -168,9 +200,14 @@ def test_pages_rest_commands_and_exports_show_the_same_numbers(tmp_path: Path, b
             assert money(line["ideal_micro"]) in row[4]
             assert money(line["actual_micro"]) in row[5]
             assert money(line["difference_micro"]) in row[6]
+            share = percent(line["orders_copied"], line["orders"])
+            assert " ".join(row[2].split()) == f"{line['copied']} {share}"
         for leader in leaders:
             figure = get(f"/leaders/{leader['wallet']}")
             assert json.loads(pilot.cli("leaders", "show", leader["wallet"], "--json")) == figure
+            spoken_of = said(pilot, "leaders", "show", leader["wallet"])
+            assert f"{figure['copied']:,} copied ({percent(figure['orders_copied'], figure['orders'])}" in spoken_of
+            assert f"fees {money(figure['fees_micro'])}, {figure['open_positions']} open positions" in spoken_of
             page = seen.open(f"/leaders/{leader['wallet']}")
             page.locator(".figure").first.wait_for()
             shown = figures(page)
@@ -184,6 +221,15 @@ def test_pages_rest_commands_and_exports_show_the_same_numbers(tmp_path: Path, b
         table = page.locator("table.plain").first.locator("tbody tr").all_inner_texts()
         equity_row = next(line for line in table if line.startswith("equity"))
         assert [money(p["equity_micro"]) for p in portfolios.values()] == equity_row.split("\t")[1:]
+        page = seen.open("/trades")
+        page.locator("tbody tr").first.wait_for()
+        fills_of = {f["intent_id"]: f for f in rows["fills"]}
+        decided = {d["id"]: d for d in rows["decisions"] if d["portfolio"] == "main"}
+        ours = {price(fills_of[i["id"]]["usdc_micro"], fills_of[i["id"]]["shares_micro"])
+                for i in rows["intents"] if i["id"] in fills_of and i["decision_id"] in decided}  # fmt: skip
+        told_prices = re.findall(r" at (\d\.\d+)", " ".join(page.locator("td.result").all_inner_texts()))
+        assert told_prices
+        assert set(told_prices) <= ours
         page = seen.open("/positions")
         expected = sum(1 for k in held if k[0] == "main")
         page.get_by_text(f"{expected} positions").wait_for()

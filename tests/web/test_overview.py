@@ -34,7 +34,7 @@ def test_the_overview_answers_its_questions(tmp_path: Path, browser: Browser) ->
         stand.fill(token, "BUY", 100, 0.50)
         stand.fill(other, "BUY", 100, 0.50)
         pilot.fills(1)
-        page.get_by_text("copied").first.wait_for(timeout=5000)
+        page.locator(".feed .result", has_text="✓ filled").wait_for(timeout=5000)
         page.get_by_text("– spread").wait_for(timeout=5000)
         assert page.locator(".feed tbody tr").count() == 2
         page.locator(".held tbody tr").first.wait_for(timeout=5000)

@@ -68,7 +68,7 @@ def desk(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def test_leaders_shows_what_copying_came_to_and_adds_by_name_after_a_look(desk: Desk) -> None:
     seen = desk.seen()
     page = seen.open("/leaders")
-    row = page.locator("table.rows tbody tr")
+    row = page.locator(".followed table.rows tbody tr")
     expect(row).to_have_count(1)
     expect(row).to_contain_text(HOSTILE)
     expect(row).to_contain_text("spread 1")
@@ -80,15 +80,15 @@ def test_leaders_shows_what_copying_came_to_and_adds_by_name_after_a_look(desk: 
     page.get_by_role("button", name="Look him up").click()
     page.get_by_role("heading", name=name["label"]).wait_for()
     page.get_by_role("button", name="Follow him from now on").click()
-    expect(page.locator("table.rows tbody tr")).to_have_count(2)
-    second = page.locator("table.rows tbody tr", has_text=name["label"])
+    expect(page.locator(".followed table.rows tbody tr")).to_have_count(2)
+    second = page.locator(".followed table.rows tbody tr", has_text=name["label"])
     second.get_by_role("button", name="Pause").click()
     expect(second).to_contain_text("paused")
     second.get_by_role("button", name="Resume").click()
     expect(second.get_by_role("button", name="Pause")).to_be_visible()
     second.get_by_role("button", name="Leave").click()
     page.get_by_role("button", name="Do it").click()
-    expect(page.locator("table.rows tbody tr")).to_have_count(1)
+    expect(page.locator(".followed table.rows tbody tr")).to_have_count(1)
     assert page.evaluate("window.hacked") is None
     seen.wrong = [w for w in seen.wrong if "400" not in w]
     seen.clean()
@@ -127,6 +127,13 @@ def test_trades_are_filtered_by_the_address_and_a_row_opens_its_trace(desk: Desk
     expect(page.locator("dialog pre")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator("dialog")).to_have_count(0)
+    page.goto(f"{desk.address}/trades")
+    page.get_by_label("What became of it").select_option("filled")
+    page.wait_for_url("**state=filled**")
+    expect(rows.last).to_contain_text("✓ filled")
+    expect(page.locator("table.feed")).not_to_contain_text("Will the tide")
+    page.get_by_label("What became of it").select_option("not_filled")
+    page.get_by_text("No trade matches.").wait_for()
     page.goto(f"{desk.address}/trades?q=ONERROR")
     expect(rows.nth(1)).to_be_visible()
     expect(page.locator("table.feed")).not_to_contain_text("Will the tide")
@@ -231,7 +238,7 @@ def test_a_leader_is_renamed_and_all_that_was_copied_from_him_sold(tmp_path: Pat
     with traded(tmp_path, browser) as desk:
         seen = desk.seen()
         page = seen.open(f"/leaders/{WALLET}")
-        page.get_by_label("His name here").fill("The tide")
+        page.get_by_label("Their name here").fill("The tide")
         page.get_by_role("button", name="Rename").click()
         expect(page.locator(".title h1")).to_have_text("The tide")
         page = seen.open(f"/positions?leader={WALLET}")
@@ -271,7 +278,7 @@ def _close_and_reset(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/leaders", f"/leaders/{WALLET}", "/trades", "/positions", "/latency",
-                                  "/portfolios", "/settings", f"/leaders/{WALLET_2}"])  # fmt: skip
+                                  "/portfolios", "/settings", f"/leaders/{WALLET}?portfolio=main"])  # fmt: skip
 def test_every_page_fits_a_phone_can_be_reached_by_keyboard_and_names_its_parts(desk: Desk, path: str) -> None:
     seen = desk.seen(360)
     page = seen.open(path)
@@ -336,7 +343,7 @@ def test_leaders_are_sorted_by_any_figure(desk: Desk) -> None:
     seen = desk.seen(admin=False)
     desk.pilot.cli("leaders", "add", WALLET_2, "--label", "zz quiet")
     page = seen.open("/leaders")
-    rows = page.locator("table.rows tbody tr")
+    rows = page.locator(".followed table.rows tbody tr")
     expect(rows).to_have_count(2)
     page.get_by_role("link", name="trades", exact=True).click()
     page.wait_for_url("**sort=-trades**")

@@ -17,9 +17,9 @@ import structlog
 
 from pilotfish.app.logs import hide
 from pilotfish.core.effects import Effect, Insert
+from pilotfish.core.numerals import money, price_micro, shares
 from pilotfish.core.setting_values import words_of
 from pilotfish.core.settings import BY_NAME, SettingError, Value
-from pilotfish.core.units import format_micro
 
 if TYPE_CHECKING:
     from pilotfish.app.runtime import Worker
@@ -120,8 +120,24 @@ class Alerts:
         self.wanted = frozenset(kinds) if urls else frozenset()
         self.status.on = bool(self.wanted)
 
+    @property
+    def urls(self) -> str:
+        """Where alerts go; empty = nowhere."""
+        return self._urls
+
     def see(self, effects: Iterable[Effect]) -> None:
-        """What an event led to."""
+        """What an event led to. Whatever goes wrong in telling it stays out of the way of copying."""
+        try:
+            self._see(effects)
+        except Exception as problem:
+            self._faulty(problem)
+
+    def _faulty(self, problem: Exception) -> None:
+        self.status.failed += 1
+        self.status.error = f"{type(problem).__name__}: {problem}"[:300]
+        log.error("an alert could not be made; copying goes on", exc_info=problem)
+
+    def _see(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
             if not isinstance(effect, Insert):
                 continue
@@ -131,17 +147,15 @@ class Alerts:
                 if ("copies" if buy else "exits") in self.wanted:
                     self._tell(self._fill(row))
             elif effect.table == "ledger_entries" and row["kind"] == "settle" and "results" in self.wanted:
-                paid = format_micro(row["amount_micro"], 2)
+                paid = money(row["amount_micro"])
                 self._tell(f"{row['portfolio']}: {self._market(row['token_id'])} paid {paid} USDC")
 
     def _fill(self, row: Mapping[str, Any]) -> str:
-        shares, usdc = format_micro(row["shares_micro"], 2), format_micro(row["usdc_micro"], 2)
+        held, usdc = shares(row["shares_micro"]), money(row["usdc_micro"])
         what = "bought" if row["side"] == "BUY" else "sold"
         who = self.labels.get(row["leader"]) or row["leader"]
-        price = format_micro(row["price_micro"], 4)
-        return (
-            f"{row['portfolio']}: {what} {shares} of {self._market(row['token_id'])} at {price} ({usdc} USDC) – {who}"
-        )
+        price = price_micro(row["price_micro"])
+        return f"{row['portfolio']}: {what} {held} of {self._market(row['token_id'])} at {price} ({usdc} USDC) – {who}"
 
     def _market(self, token_id: str) -> str:
         market = self.worker.engine.state.markets.get(token_id)
@@ -191,10 +205,13 @@ class Alerts:
         """Send what gathers; never ends."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            if self.wanted:
-                self._look()
-            if self._lines and time.monotonic() - self._first_at >= GATHER_SECONDS:
-                await self._send()
+            try:
+                if self.wanted:
+                    self._look()
+                if self._lines and time.monotonic() - self._first_at >= GATHER_SECONDS:
+                    await self._send()
+            except Exception as problem:
+                self._faulty(problem)
 
     async def _send(self) -> None:
         lines = [self._lines.popleft() for _ in range(min(MOST_LINES, len(self._lines)))]

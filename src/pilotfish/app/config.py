@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from dotenv import dotenv_values
 
 from pilotfish.core import settings as s
+from pilotfish.core.names import nearest
 from pilotfish.core.problem import Problem
 from pilotfish.core.settings import Kind, SettingError, Value
 
@@ -24,8 +26,7 @@ def environment(env: Mapping[str, str] | None = None) -> dict[str, Value]:
     Raises :class:`ConfigError`.
     """
     if env is None:
-        file = {k: v for k, v in dotenv_values(Path.cwd() / ".env").items() if v is not None}
-        env = {**file, **os.environ}
+        env = {**{k: v for k, v in _file().items() if v is not None}, **os.environ}
     values: dict[str, Value] = {}
     for setting in s.ALL:
         given = env.get(setting.env_name, "").strip()
@@ -37,6 +38,51 @@ def environment(env: Mapping[str, str] | None = None) -> dict[str, Value]:
             shown = str(problem).replace(setting.name, setting.env_name, 1)
             raise ConfigError(f"environment variable {shown}") from None
     return values
+
+
+def _file() -> dict[str, str | None]:
+    """What the ``.env`` file in the working directory says. Raises :class:`ConfigError` if it cannot be read."""
+    path = Path.cwd() / ".env"
+    try:
+        return dict(dotenv_values(path, interpolate=True))
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"{path} cannot be read ({problem}); make it a text file that you may read") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Misnamed:
+    """A name that is no setting's, and the setting that it was probably meant to be."""
+
+    name: str
+    where: str
+    near: str | None
+
+    def __str__(self) -> str:
+        hint = f"did you mean {self.near}?" if self.near else ".env.example names every setting"
+        return f"{self.name} in {self.where} is not a setting and has no effect; {hint}"
+
+
+NEAR = 0.87
+"""How like a setting's name a variable of the environment must be to be told of: others belong to other programs."""
+PREFIX = "PILOTFISH_"
+
+
+def misnamed(env: Mapping[str, str] | None = None, file: Mapping[str, str | None] | None = None) -> list[Misnamed]:
+    """Every name of the ``.env`` file that is no setting, and what in the environment looks like one and is none."""
+    ours = [setting.env_name for setting in s.ALL]
+    known = set(ours)
+    by_name = {setting.name.upper(): setting.env_name for setting in s.ALL} | {name: name for name in ours}
+    found = []
+    for name in _file() if file is None else file:
+        if name not in known:
+            near = nearest(name.removeprefix(PREFIX), by_name)
+            found.append(Misnamed(name, ".env", by_name[near] if near else None))
+    for name in sorted(os.environ if env is None else env):
+        if name not in known:
+            near = nearest(name.upper().removeprefix(PREFIX), by_name, cutoff=NEAR, parts=False)
+            if near is not None:
+                found.append(Misnamed(name, "the environment", by_name[near]))
+    return found
 
 
 def process_value(values: Mapping[str, Value], name: str) -> str:

@@ -11,12 +11,14 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish.app.config import process_value
+from pilotfish.app.ending import TakenOverError
 from pilotfish.app.modes import effective_mode
 from pilotfish.core import events as ev
 from pilotfish.core.settings import Policy
 from pilotfish.core.units import SECOND
 from pilotfish.store import portfolios_store, restore, settings_store
 from pilotfish.store import tables as t
+from pilotfish.store.outage import is_outage
 
 if TYPE_CHECKING:
     from pilotfish.app.runtime import Worker
@@ -31,7 +33,8 @@ class Control:
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
-        self._leaders: dict[str, str] = {}
+        self._leaders: dict[str, tuple[str, int]] = {}
+        """Wallet -> status, and since when it is followed: left and followed again between two looks is a new start."""
         self._policies: dict[str, Policy] = {}
         self._follows: dict[str, list[str] | None] = {}
 
@@ -72,13 +75,15 @@ class Control:
                 for leader in leaders:
                     self._take_leader(leader, known=False)
                 self.worker.alerts.labels = {row.wallet: row.label for row in leaders}
+                self.worker.poller.labels = self.worker.alerts.labels
                 for command in commands:
                     await self._run_command(command)
                 self.worker.health.publish()
                 if not await asyncio.to_thread(self.worker.lease.renew):
-                    log.critical("another worker took this database over; stopping")
-                    self.worker.request_stop()
-            except SQLAlchemyError as problem:
+                    raise TakenOverError("another worker took this database over")
+            except (SQLAlchemyError, OSError) as problem:
+                if not is_outage(problem):
+                    raise
                 self.worker.hub.counts["control_errors"] += 1
                 log.error("cannot read the database for changes", error=str(problem).splitlines()[0][:200])
             await asyncio.sleep(CONTROL_SECONDS)
@@ -146,31 +151,33 @@ class Control:
                 log.info("settings taken up", portfolio=name)
 
     def _take_leader(self, leader: restore.LeaderRow, *, known: bool) -> None:
-        before = self._leaders.get(leader.wallet)
-        if leader.status == before:
+        before, since = self._leaders.get(leader.wallet, (None, leader.added_at))
+        if (leader.status, leader.added_at) == (before, since):
             return
         now = self.worker.hub.now()
-        self._leaders[leader.wallet] = leader.status
-        if leader.status == "removed":
-            if before is not None:
+        self._leaders[leader.wallet] = (leader.status, leader.added_at)
+        left_meanwhile = before in ("active", "paused") and since != leader.added_at
+        if leader.status == "removed" or left_meanwhile:
+            if before is not None or known:
                 self.worker.poller.unfollow(leader.wallet)
                 self.worker.reconcile.unfollow(leader.wallet)
                 self.worker.apply(ev.LeaderRemoved(at=now, leader=leader.wallet))
+            if before is not None:
                 log.info("leader removed", leader=leader.wallet)
-        elif before in ("active", "paused"):
+        if leader.status == "removed":
+            pass
+        elif before in ("active", "paused") and not left_meanwhile:
             self.worker.apply(ev.LeaderPaused(at=now, leader=leader.wallet, paused=leader.status == "paused"))
             log.info("leader changed", leader=leader.wallet, status=leader.status)
         else:
-            event = None
-            if known or before is None:
-                with self.worker.database.connect() as c:
-                    event = restore.follow_again(c, leader, now)
-                if event is not None and event.follow_from < leader.added_at - SECOND:
-                    event = None
-            event = event or self._new_follow(leader, now)
+            with self.worker.database.connect() as c:
+                event = was = restore.follow_again(c, leader, now)
+            left = before is not None or (was is not None and was.follow_from < leader.added_at - SECOND)
+            if event is None or left:  # of one who was left, history in between is never copied
+                event = self._new_follow(leader, now, was.holdings if was is not None else ())
             self.worker.reconcile.follow(leader.wallet, event.follow_from)
             self.worker.apply(event)
-            self.worker.poller.follow(leader.wallet, event.floor_ts, event.cursor_ts)
+            self.worker.poller.follow(leader.wallet, event.floor_ts, event.cursor_ts, event.gaps)
             log.info(
                 "following",
                 leader=leader.wallet,
@@ -178,10 +185,13 @@ class Control:
                 since=event.follow_from // SECOND,
                 new=event.is_new,
             )
-        self.worker.watcher.watch(frozenset(w for w, status in self._leaders.items() if status != "removed"))
+        self.worker.watcher.watch(frozenset(w for w, (status, _) in self._leaders.items() if status != "removed"))
 
-    def _new_follow(self, leader: restore.LeaderRow, now: int) -> ev.LeaderFollowed:
-        """A flat start reads nothing from before now; a warm start reads some history, as backfill."""
+    def _new_follow(
+        self, leader: restore.LeaderRow, now: int, holdings: tuple[tuple[str, int], ...]
+    ) -> ev.LeaderFollowed:
+        """A flat start reads nothing from before now; a warm start reads some history, as backfill. ``holdings`` are
+        what the books say that they held when they were left: the first snapshot corrects them."""
         follow_from = leader.added_at if leader.added_at >= self.worker.started_at else now
         floor = follow_from // SECOND
         if self.worker.hub.text("startup_mode") == "warm":
@@ -194,6 +204,7 @@ class Control:
             cursor_ts=floor,
             is_new=True,
             paused=leader.status == "paused",
+            holdings=holdings,
         )
 
     async def _run_command(self, command: Any) -> None:
@@ -216,6 +227,6 @@ class Control:
         await asyncio.to_thread(self._finish_command, done)
 
     def _finish_command(self, statement: Any) -> None:
-        self.worker.writer.flush()
-        with self.worker.database.begin() as c:
-            c.execute(statement)
+        if self.worker.writer.flush():
+            with self.worker.database.begin() as c:
+                c.execute(statement)

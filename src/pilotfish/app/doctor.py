@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import aiohttp
 from sqlalchemy import Engine, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from pilotfish.app import listening
 from pilotfish.app.alerts import addresses
 from pilotfish.app.config import process_value
 from pilotfish.app.logs import redact
@@ -29,7 +31,14 @@ from pilotfish.polymarket.http import Service, VenueError, make_session
 from pilotfish.polymarket.polygon import PolygonHttp, PolygonSocket, RpcError, quantity
 from pilotfish.store import settings_store, summaries
 from pilotfish.store import tables as t
-from pilotfish.store.database import open_database
+from pilotfish.store.database import (
+    OlderDatabaseError,
+    database_url,
+    empty_database,
+    nothing_recorded,
+    open_database,
+    open_to_read,
+)
 
 PATIENCE = 12.0
 """Seconds that a part may take to answer."""
@@ -57,19 +66,43 @@ class _Failed(Exception):  # noqa: N818 - an answer, not an accident
 
 
 async def examine(environment: dict[str, Value]) -> AsyncIterator[Finding]:
-    """Everything in turn. Nothing is changed, but that a database that is not there yet is made."""
+    """Everything in turn. Nothing is changed: neither is a database made, nor one of an older version brought up to
+    date."""
     try:
-        database = await asyncio.to_thread(open_database, process_value(environment, "database_url"))
+        database, found = await asyncio.to_thread(_database, process_value(environment, "database_url"))
     except Problem as problem:
         yield Finding("database", "fail", str(problem), "see the message; DATABASE_URL says where the books are")
         return
     try:
         async with make_session() as session:
-            doctor = _Doctor(environment, database, session)
+            doctor = _Doctor(environment, database, session, found)
             for name, ask in doctor.parts():
                 yield await _answer(name, ask)
     finally:
         database.dispose()
+
+
+def _database(configured: str) -> tuple[Engine, Finding | None]:
+    """The database, or an empty one in memory with what is to be said instead."""
+    try:
+        there = open_to_read(configured)
+    except OlderDatabaseError as problem:
+        return empty_database(), Finding("database", "warn", str(problem), "pilotfish run")
+    if there is None:
+        told = nothing_recorded(configured)
+        url = database_url(configured)
+        folder = Path(url.database or ".").resolve().parent
+        while not folder.exists():
+            folder = folder.parent
+        if url.get_backend_name() == "sqlite":
+            try:
+                tempfile.TemporaryFile(dir=folder).close()
+            except OSError as problem:
+                why = f"cannot open {url.database}: {folder} takes no files ({problem.strerror})"
+                return empty_database(), Finding("database", "fail", why, _FIXES["database"])
+        return empty_database(), Finding("database", "ok", f"{told} `pilotfish run` makes it.")
+    there.dispose()
+    return open_database(configured), None
 
 
 async def _answer(name: str, ask: Callable[[], Awaitable[str]]) -> Finding:
@@ -100,9 +133,12 @@ _FIXES = {
 
 
 class _Doctor:
-    def __init__(self, environment: dict[str, Value], database: Engine, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, environment: dict[str, Value], database: Engine, session: aiohttp.ClientSession, found: Finding | None
+    ) -> None:
         self._env = environment
         self._database = database
+        self._found = found
         self._session = session
         with database.connect() as c:
             stored = settings_store.load(c)
@@ -124,6 +160,10 @@ class _Doctor:
         return Service(self._session, name, process_value(self._env, setting), per_second=5, attempts=1)
 
     async def _books(self) -> str:
+        if self._found is not None and self._found.state == "ok":
+            return self._found.detail
+        if self._found is not None:
+            raise _Failed(self._found.detail, self._found.fix, self._found.state)
         return await asyncio.to_thread(self._write)
 
     def _write(self) -> str:
@@ -146,11 +186,16 @@ class _Doctor:
             raise _Failed("nobody is followed yet", "pilotfish leaders add WALLET --label NAME", "warn")
         return f"{count} followed"
 
+    def _runs(self) -> bool:
+        with self._database.connect() as c:
+            return summaries.alive(*summaries.worker(c))
+
     async def _worker(self) -> str:
         with self._database.connect() as c:
             state, age = summaries.worker(c)
-        if state is None or age is None or age > summaries.ALIVE_SECONDS:
-            raise _Failed("none runs on this database", "pilotfish run", "warn")
+        if state is None or not summaries.alive(state, age):
+            last = summaries.ended(state)
+            raise _Failed("none runs on this database" + (f"; {last}" if last else ""), "pilotfish run", "warn")
         return f"runs as process {state['pid']}"
 
     async def _data(self) -> str:
@@ -250,18 +295,22 @@ class _Doctor:
         return f"chain {chain}"
 
     async def _dashboard(self) -> str:
-        host, port = process_value(self._env, "web_host"), process_value(self._env, "web_port")
-        local = host in ("127.0.0.1", "::1", "localhost")
+        host, port = listening.address(self._env)
         admin, view = bool(self._env.get("admin_token")), bool(self._env.get("view_token"))
-        if not local and not (admin and view):
-            raise _Failed(f"WEB_HOST={host} without tokens is refused", "set ADMIN_TOKEN and VIEW_TOKEN")
+        try:
+            await asyncio.to_thread(listening.check_host, self._env, host)
+            if not await asyncio.to_thread(self._runs):
+                await asyncio.to_thread(listening.check_port, host, port)
+        except listening.ListenError as problem:
+            raise _Failed(str(problem), "see the message; WEB_HOST and WEB_PORT say where it listens") from None
+        url = f"http://{listening.shown(host, port)}"
         if not admin:
             raise _Failed(
-                f"http://{host}:{port}, to look at only: no ADMIN_TOKEN",
+                f"{url}, to look at only: no ADMIN_TOKEN",
                 "set ADMIN_TOKEN to change things there",
                 "warn",
             )
-        return f"http://{host}:{port}, " + ("reading needs a token" if view else "whoever reaches it may read")
+        return f"{url}, " + ("reading needs a token" if view else "whoever reaches it may read")
 
     async def _alerts(self) -> str:
         count = len(addresses(str(self._settings["alert_urls"])))

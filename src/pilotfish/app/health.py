@@ -15,6 +15,7 @@ from pilotfish.core.effects import Insert, Upsert
 from pilotfish.core.events import HealthChanged
 from pilotfish.core.trade import Source
 from pilotfish.store import summaries
+from pilotfish.store.writer import MAX_BACKLOG
 
 if TYPE_CHECKING:
     from pilotfish.app.runtime import Worker
@@ -31,6 +32,8 @@ class Health:
         self.worker = worker
         self._last: dict[Source, tuple[bool, str]] = {}
         self._published_bad = 0
+        self._listening: dict[str, int] = {}
+        """Source -> since when it is listened to."""
 
     async def run(self) -> None:
         """Judge for ever."""
@@ -43,6 +46,12 @@ class Health:
         if self.worker.mode is not None and self.worker.mode.effective == "api":
             return False, "off in mode api"
         return self.worker.watcher.healthy()
+
+    def chain_off(self) -> str:
+        """Why the chain is not listened to, in words; empty while it is."""
+        whys = ["mode api"] if self.worker.mode is not None and self.worker.mode.effective == "api" else []
+        whys += [] if self.worker.watcher.configured else ["no POLYGON_WS_URL"]
+        return ", and ".join(whys)
 
     async def _judge(self, source: Source, healthy: bool, detail: str) -> None:
         before = self._last.get(source)
@@ -61,6 +70,8 @@ class Health:
             names[Source.POLYGON] = "Polygon"
         found = {name: self._last[source] for source, name in names.items() if source in self._last}
         found["the database"] = (w.writer.failure is None and w.writer.fatal is None, w.writer.failure or "")
+        if w.dashboard.enabled:
+            found["the dashboard"] = (w.dashboard.healthy, w.dashboard.detail)
         return {name: (healthy, redact(detail)) for name, (healthy, detail) in found.items()}
 
     def snapshot(self) -> dict[str, Any]:
@@ -89,6 +100,7 @@ class Health:
             },
             "polygon": {
                 "enabled": mode is not None and mode.effective != "api",
+                "off": self.chain_off(),
                 "healthy": chain_ok,
                 "detail": redact(chain_detail),
                 "state": chain.state,
@@ -112,26 +124,44 @@ class Health:
             },
             "database": {
                 "healthy": w.writer.failure is None and w.writer.fatal is None,
-                "detail": redact(w.writer.failure or ""),
+                "detail": redact(w.writer.failure or (str(w.writer.fatal)[:300] if w.writer.fatal else "")),
                 "last_ok_at": w.writer.last_commit_at,
                 "backlog": w.writer.backlog,
                 "commits": w.writer.commits,
                 "failures": w.writer.failures,
             },
+            "dashboard": msgspec.to_builtins(w.dashboard),
             "alerts": {**msgspec.to_builtins(w.alerts.status), "error": redact(w.alerts.status.error)},
             "leaders": {
-                c.leader: {"cursor_ts": c.cursor_ts, "last_ok_at": c.last_ok_at, "error": redact(c.error)}
+                c.leader: {
+                    "cursor_ts": c.cursor_ts,
+                    "last_ok_at": c.last_ok_at,
+                    "error": redact(c.error),
+                    "gaps": sorted(c.gaps),
+                }
                 for c in w.poller.cursors.values()
             },
             "counts": dict(w.hub.counts),
+            "faults": {
+                name: {"error": redact(f.error), "at": f.at / 1e6, "count": f.count} for name, f in w.hub.faults.items()
+            },
         }
 
     def publish(self) -> None:
-        """Write the snapshot and new bad inputs; they go through the writer like everything else."""
+        """Write the snapshot and new bad inputs; they go through the writer like everything else. Nothing is added
+        while the writer is far behind."""
+        if self.worker.writer.backlog > MAX_BACKLOG:
+            return
         now = self.worker.hub.now()
         rows: list[Insert | Upsert] = [
             Upsert("worker_status", {"name": "worker", "at": now, "data": self.snapshot()}),
         ]
+        for source, on in (("api", True), ("polygon", not self.chain_off())):
+            if on:
+                since = self._listening.setdefault(source, now)
+                rows.append(Upsert("listening", {"source": source, "since": since, "until": now}))
+            else:
+                self._listening.pop(source, None)
         while self.worker.hub.bad:
             bad = self.worker.hub.bad.popleft()
             rows.append(
@@ -154,7 +184,10 @@ def not_ready(worker: dict[str, Any] | None, age: float | None) -> list[str]:
     """Why copying cannot go on, in words; empty = it can."""
     if worker is None or age is None:
         return ["no worker has run yet"]
-    if age > summaries.ALIVE_SECONDS:
+    ended = summaries.ended(worker)
+    if ended is not None:
+        return [ended]
+    if not summaries.alive(worker, age):
         return [f"the worker said nothing for {age:.0f} s"]
     why = []
     if not worker["database"]["healthy"]:

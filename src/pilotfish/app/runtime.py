@@ -13,22 +13,27 @@ from typing import Any
 import aiohttp
 import structlog
 from sqlalchemy import Engine as Database
-from sqlalchemy.exc import SQLAlchemyError
 
+from pilotfish.app import ending
 from pilotfish.app.alerts import Alerts
 from pilotfish.app.config import process_value
 from pilotfish.app.control import Control
+from pilotfish.app.dashboard import DashboardStatus
 from pilotfish.app.health import Health
 from pilotfish.app.lease import Lease
 from pilotfish.app.modes import EffectiveMode
+from pilotfish.app.worth_keeping import worth_keeping
 from pilotfish.core import effects as fx
 from pilotfish.core import events as ev
 from pilotfish.core.engine import Engine
+from pilotfish.core.exit_codes import ExitCode, WorkerDiedError
+from pilotfish.core.problem import Problem
 from pilotfish.core.settings import Value
 from pilotfish.core.timers import Timer
 from pilotfish.core.units import SECOND
 from pilotfish.feeds.books import Books
-from pilotfish.feeds.hub import Hub
+from pilotfish.feeds.hub import Fatal, Hub
+from pilotfish.feeds.late_rows import LateRows
 from pilotfish.feeds.local_books import LocalBooks
 from pilotfish.feeds.markets import Markets
 from pilotfish.feeds.poller import Poller
@@ -39,12 +44,16 @@ from pilotfish.polymarket.data_api import DataApi
 from pilotfish.polymarket.gamma import Gamma
 from pilotfish.polymarket.http import Service, make_session
 from pilotfish.polymarket.polygon import PolygonHttp
-from pilotfish.store.writer import MAX_BACKLOG, Writer
+from pilotfish.store.writer import MAX_BACKLOG, Writer, WriterFailedError
 
 log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 2.0
 FOLLOW_BOOKS_SECONDS = 5.0
+
+
+class EngineBrokenError(Exception):
+    """The engine met what must not be; the cause is in ``__cause__``, or in the worker's fault."""
 
 
 class Worker:
@@ -55,53 +64,86 @@ class Worker:
         self.environment = environment
         self.hub = Hub()
         self.engine = Engine()
-        self.writer = Writer(database)
+        self.writer = Writer(database, self._writer_ended)
+        self.dashboard = DashboardStatus()
         self.lease = Lease(database)
         self.started_at = self.hub.now()
         self.mode: EffectiveMode | None = None
         self._timers: list[tuple[int, int, Timer]] = []
         """A heap of (at, number, timer); the number keeps those of one instant in the order in which they were set."""
         self._timers_set = 0
+        self._broken = False
         self._timer_wake = asyncio.Event()
         self.control = Control(self)
         self.alerts = Alerts(self)
         self._stop = asyncio.Event()
-        self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def request_stop(self) -> None:
         """Ask the worker to stop cleanly."""
         self._stop.set()
 
     async def run(self) -> None:
-        """Run until :meth:`request_stop`; everything taken in is durable when this returns."""
-        self.lease.take()
-        self.writer.start()
-        self._session = make_session()
-        try:
-            self._wire(self._session)
-            await self._start()
-            stopping = asyncio.create_task(self._stop.wait(), name="stop")
-            applying = asyncio.create_task(self._apply_forever(), name="engine")
-            await asyncio.wait([stopping, applying], return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
-            if applying.done():
-                applying.result()
-            applying.cancel()
-            await asyncio.gather(applying, return_exceptions=True)
-        finally:
-            await self.watcher.stop()
-            await self.hub.close()
-            self._drain()
-            await self._session.close()
-            if not await asyncio.to_thread(self.writer.stop):
-                log.error("not everything could be written before stopping; the API cursor will bring it again")
-            self._release()
+        """Run until :meth:`request_stop`; everything taken in is durable when this returns.
 
-    def _release(self) -> None:
+        Raises :class:`~pilotfish.core.exit_codes.WorkerDiedError` after a fault that nothing can go on after: what was
+        queued before it is stored, the cause stands in the database, and an alert is sent.
+        """
+        self._loop = asyncio.get_running_loop()
+        session = make_session()
+        self._wire(session)
         try:
-            self.lease.release()
-        except SQLAlchemyError as problem:
-            log.warning("the worker's lease stays until it is stale", error=str(problem)[:200])
+            self.lease.take()
+        except BaseException:
+            await session.close()
+            raise
+        refused: Problem | None = None
+        try:
+            self.writer.start()
+            await self._work()
+        except Problem as problem:
+            refused = problem
+        except Exception as problem:
+            self.hub.fail("start", problem)
+        await self._end(session, refused)
+        if self.hub.fatal is not None:
+            raise WorkerDiedError(f"the worker ended: {self.hub.fatal}", self._code(self.hub.fatal))
+        if refused is not None:
+            raise refused
+
+    async def _work(self) -> None:
+        await self._start()
+        self.hub.spawn(self._apply_forever(), "engine", essential=True)
+        waits = [asyncio.create_task(event.wait()) for event in (self._stop, self.hub.failed)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+
+    async def _end(self, session: aiohttp.ClientSession, refused: Problem | None) -> None:
+        await self.watcher.stop()
+        await self.hub.close()
+        self._drain()
+        await session.close()
+        if not await asyncio.to_thread(self.writer.stop, ending.STORE_SECONDS):
+            unstored = f"{self.writer.backlog} events are not stored; the API cursor will bring them again"
+            self.hub.fail("writer", self.writer.fatal or ending.UnstoredError(unstored))
+        fault = self.hub.fatal
+        told, code = (str(refused), ExitCode.PROBLEM) if refused else ("", ExitCode.OK)
+        if fault is not None:
+            told, code = str(fault), self._code(fault)
+        if code is not ExitCode.TAKEN_OVER:
+            await ending.write_down(self, told, code)
+        await ending.within(ending.NOTE_SECONDS, self.lease.release, "the lease")
+        if fault is not None:
+            await ending.tell(self, str(fault))
+
+    def _code(self, fault: Fatal) -> ExitCode:
+        return ending.code_of(fault.cause, by_writer=self.writer.fatal is not None)
+
+    def _writer_ended(self, problem: BaseException) -> None:
+        """On the writer's thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.hub.fail, "writer", problem)
 
     def _wire(self, session: aiohttp.ClientSession) -> None:
         env, hub = self.environment, self.hub
@@ -143,8 +185,9 @@ class Worker:
             (self.books.value_missed(self._missed), "missed-marks"),
             (self.markets.refresh(lambda: self._held() | self._missed()), "held-markets"),
             (self.reconcile.run(), "reconcile"),
+            (LateRows(self.hub, self.poller).run(), "late-rows"),
         ):
-            self.hub.spawn(work, name)
+            self.hub.spawn(work, name, essential=True)
 
     def _held(self) -> set[str]:
         return {
@@ -158,13 +201,8 @@ class Worker:
     async def _follow_books(self) -> None:
         """Keep the books of what followed leaders hold, as far as there is room: their next trade may be in it."""
         while True:
-            holdings = self.engine.state.holdings.items()
-            self.books.local.fill_up([token for (_, token), h in holdings if h.shares and not self._paid(token)])
+            self.books.local.fill_up(worth_keeping(self.engine.state, self.reconcile.is_worthless))
             await asyncio.sleep(FOLLOW_BOOKS_SECONDS)
-
-    def _paid(self, token_id: str) -> bool:
-        market = self.engine.state.markets.get(token_id)
-        return market is not None and market.payout is not None
 
     # -- the engine's loop -------------------------------------------------------------------------------------
 
@@ -176,12 +214,34 @@ class Worker:
             self.apply(event)
 
     def _drain(self) -> None:
-        while not self.hub.queue.empty():
-            self.apply(self.hub.queue.get_nowait())
+        """What is in the queue when everything has stopped; nothing more after a fault of the engine or the writer."""
+        while not self._broken and self.writer.fatal is None and not self.hub.queue.empty():
+            try:
+                self.apply(self.hub.queue.get_nowait())
+            except Exception as problem:
+                self.hub.fail("engine", problem)
+                return
 
     def apply(self, event: ev.Event) -> None:
-        """Apply one event: its rows go to the writer, its questions to the feeds."""
-        effects = self.engine.apply(event)
+        """Apply one event: its rows go to the writer, its questions to the feeds.
+
+        An unforeseen error in it ends the worker, and nothing is applied any more: what the engine knows may be half
+        of what it should.
+        """
+        during = f"at {type(event).__name__}"
+        if self._broken:
+            raise EngineBrokenError(f"{during}, after an earlier fault")
+        try:
+            effects = self.engine.apply(event)
+        except Exception as problem:
+            self._broken = True
+            self.hub.fail("engine", problem, during)
+            raise EngineBrokenError(during) from problem
+        try:
+            self.writer.submit(effects)
+        except WriterFailedError as problem:
+            self.hub.fail("writer", self.writer.fatal or problem, during)
+            raise
         self.hub.counts["events"] += 1
         for effect in effects:
             match effect:
@@ -205,7 +265,6 @@ class Worker:
                     pass
         if self.alerts.wanted:
             self.alerts.see(effects)
-        self.writer.submit(effects)
 
     def _log_decision(self, row: dict[str, Any]) -> None:
         self.hub.counts[f"decision_{row['action']}"] += 1

@@ -9,7 +9,22 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish import __version__
 from pilotfish.app.logs import redact
-from pilotfish.cli import bench, demo, export, leaders, portfolio, report, run, settings, setup, sim, simtest, status
+from pilotfish.cli import (
+    bench,
+    demo,
+    export,
+    leaders,
+    portfolio,
+    report,
+    run,
+    session,
+    settings,
+    setup,
+    sim,
+    simtest,
+    status,
+)
+from pilotfish.core.exit_codes import ExitCode, WorkerDiedError
 from pilotfish.core.problem import Problem
 
 app = typer.Typer(
@@ -49,22 +64,29 @@ def _version(shown: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", help="Show the version.", callback=_version, is_eager=True),
 ) -> None:
     """Root of all commands."""
+    context.call_on_close(session.close)
 
 
 def main() -> None:
-    """The program's entry. Mistakes in the words of a command end with exit code 2, other problems with 1."""
+    """The program's entry; ``core/exit_codes.py`` says what the codes mean."""
     try:
         app()
+    except WorkerDiedError as problem:
+        _refuse(str(problem), problem.code)
     except Problem as problem:
-        print(f"Error: {redact(str(problem))}", file=sys.stderr)
-        sys.exit(1)
+        _refuse(str(problem), ExitCode.PROBLEM)
     except SQLAlchemyError as problem:
-        print(f"Error: the database: {redact(str(problem).splitlines()[0])}", file=sys.stderr)
-        sys.exit(1)
+        _refuse(f"the database: {str(problem).splitlines()[0]}", ExitCode.PROBLEM)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(ExitCode.INTERRUPTED)
     except BrokenPipeError:
-        sys.exit(0)
+        sys.exit(ExitCode.OK)
+
+
+def _refuse(told: str, code: ExitCode) -> None:
+    print(f"Error: {redact(told)}", file=sys.stderr)
+    sys.exit(code)

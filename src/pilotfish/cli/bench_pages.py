@@ -13,10 +13,11 @@ from sqlalchemy import Connection, insert
 from sqlalchemy import Engine as Database
 
 from pilotfish.core.units import MICRO, SECOND
-from pilotfish.store import browse, latencies, queries, report, summaries
+from pilotfish.store import browse, completeness, latencies, queries, report, summaries
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
-from pilotfish.store.rollup import DecisionCounts, TradeCounts
+from pilotfish.store.rollup import CopyCounts, DecisionCounts, TradeCounts
+from pilotfish.store.round_trips import TripCounts
 
 MANY, FEW = 1_000_000, 10_000
 CHUNK = 20_000
@@ -35,7 +36,7 @@ def _token(i: int) -> str:
 
 
 def fill_database(database: Database, trades: int) -> None:
-    """A database with so many trades, each decided; every fifth is copied and filled."""
+    """A database with so many trades, each decided; every fifth is copied, and filled but for a few."""
     with database.begin() as c:
         c.execute(insert(t.portfolios).values(name="main", bankroll_micro=10**10, created_at=_AT))
         c.execute(
@@ -54,7 +55,8 @@ def fill_database(database: Database, trades: int) -> None:
             c.execute(insert(t.decisions), [_decision(i) for i in numbers])
             copied = [i for i in numbers if i % 5 == 0]
             c.execute(insert(t.intents), [_intent(i) for i in copied])
-            c.execute(insert(t.fills), [_fill(i) for i in copied])
+            c.execute(insert(t.fills), [_fill(i) for i in copied if not _unfilled(i)])
+            c.execute(insert(t.round_trips), [_trip(i) for i in copied if i % 2])
 
 
 def _market(i: int) -> Row:
@@ -102,8 +104,14 @@ def _decision(i: int) -> Row:
         "reason": "COPY" if copied else _SKIPS[i % len(_SKIPS)], "decided_at": _AT + i * SECOND + 2_100_000,
         "trace": [["age_ms", 2100, 15_000, True]] * 12, "rule": None, "leader": _wallet(i), "token_id": _token(i),
         "side": "BUY" if i % 3 else "SELL", "class": "live", "wanted_usdc_micro": 25 * MICRO,
+        "asked_usdc_micro": 25 * MICRO, "sized_by_order": True if i % 3 else None,
         "granted_usdc_micro": 25 * MICRO if copied else 0,
     }  # fmt: skip
+
+
+def _unfilled(i: int) -> bool:
+    """True for the copies that found nothing."""
+    return i % 25 == 0
 
 
 def _intent(i: int) -> Row:
@@ -112,8 +120,8 @@ def _intent(i: int) -> Row:
         "id": i, "decision_id": i, "trade_id": i, "portfolio": "main", "leader": _wallet(i), "token_id": _token(i),
         "condition_id": "", "side": "BUY" if i % 3 else "SELL", "shares_micro": 50 * MICRO, "budget_micro": 25 * MICRO,
         "limit_price_micro": 510_000, "leader_price_micro": 500_000, "traded_at": at, "created_at": at, "due_at": at,
-        "give_up_at": at, "state": "filled", "reason": None, "filled_shares_micro": 50 * MICRO, "attempts": 0,
-        "share_cap_micro": 0,
+        "give_up_at": at, "attempts": 0, "share_cap_micro": 0, "state": "cancelled" if _unfilled(i) else "filled",
+        "reason": "UNFILLED_PRICE" if _unfilled(i) else None, "filled_shares_micro": 0 if _unfilled(i) else 50 * MICRO,
     }  # fmt: skip
 
 
@@ -127,10 +135,21 @@ def _fill(i: int) -> Row:
     }  # fmt: skip
 
 
+def _trip(i: int) -> Row:
+    at = _AT + i * SECOND
+    return {
+        "portfolio": "main", "leader": _wallet(i), "token_id": _token(i), "opened_at": at, "closed_at": at + SECOND,
+        "bought_micro": 50 * MICRO, "paid_micro": 25 * MICRO, "got_micro": 25 * MICRO + i % 3 - 1, "fees_micro": 0,
+        "pnl_micro": i % 3 - 1, "ended": "leader",
+    }  # fmt: skip
+
+
 def questions(
-    counts: DecisionCounts, trade_counts: TradeCounts, reports: report.Reports
+    counts: DecisionCounts, trade_counts: TradeCounts, reports: report.Reports, copies: CopyCounts | None = None
 ) -> dict[str, Callable[[Connection], Any]]:
     """By page: what it asks of the database."""
+    copies = copies or CopyCounts()
+    trips = TripCounts()
     f, rare = browse.TradeFilter, browse.TradeFilter(reason="SKIP_RESET")
     return {
         "trades, newest page": lambda c: browse.trades(c, f(), limit=50),
@@ -142,15 +161,23 @@ def questions(
         "trades of a leader by reason": lambda c: browse.trades(
             c, f(leader=_wallet(3), reason="SKIP_SLIPPAGE"), limit=50
         ),
+        "trades filled": lambda c: browse.trades(c, f(state="filled"), limit=50),
+        "trades not filled": lambda c: browse.trades(c, f(state="not_filled"), limit=50),
+        "trades not filled, of a leader": lambda c: browse.trades(
+            c, f(state="not_filled", leader=_wallet(0)), limit=10
+        ),
+        "trades with the order out": lambda c: browse.trades(c, f(state="out"), limit=50),
         "trades taken back": lambda c: browse.trades(c, f(status="retracted"), limit=50),
         "one trade with its trace": lambda c: queries.trade_with_decisions(c, 1234),
         "overview: decisions": lambda c: summaries.feed(c, 60),
-        "overview: portfolios": summaries.portfolios,
+        "overview: portfolios": lambda c: summaries.portfolios(c, trips),
         "overview: equity curve": lambda c: summaries.equity(c, "main"),
         "overview: sources": latencies.latency,
-        "status: counts": lambda c: summaries.counts(c, counts, trade_counts),
-        "leaders: figures": lambda c: summaries.leaders(c, "main", counts),
+        "every page: what is missing": completeness.incomplete,
+        "status: counts": lambda c: summaries.counts(c, counts, trade_counts, copies),
+        "leaders: figures": lambda c: summaries.leaders(c, "main", counts, copies),
         "leaders: report": reports.report,
+        "portfolios: what became of copies": lambda c: copies.states(c, "main"),
         "positions, open": lambda c: browse.positions(c, portfolio="main", limit=100),
         "positions, closed": lambda c: browse.positions(c, portfolio="main", status="closed", sort="closed", limit=100),
         "latency: pace": latencies.pace,

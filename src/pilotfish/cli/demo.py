@@ -17,11 +17,12 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from sqlalchemy import Engine, func, select
 
+from pilotfish.app.listening import check_port
 from pilotfish.cli import session, stand
-from pilotfish.cli.run import check_port
-from pilotfish.core.units import format_micro
+from pilotfish.core.numerals import money
 from pilotfish.store import leaders_store, summaries
 from pilotfish.store import tables as t
+from pilotfish.store.copies import ORDERS, WORDS
 from pilotfish.store.database import open_database, snapshot
 from pilotfish.store.verify import verify
 
@@ -41,8 +42,7 @@ def demo(
 ) -> None:
     """Watch leaders trade on a stand-in venue: no account, no key, nothing leaves this machine."""
     session.begin()
-    check_port("127.0.0.1", port)
-    port = port or stand.free_port()
+    port = check_port("127.0.0.1", port)
     with tempfile.TemporaryDirectory(prefix="pilotfish-demo-") as folder:
         result = asyncio.run(_Demo(Path(folder), for_, seed, port).run())
     if as_json:
@@ -216,9 +216,12 @@ def _print(result: dict[str, Any]) -> None:
         f" {result['trades_by_first_source']['api']} first from the API, {result['seen_by_both']} seen by both)"
     )
     skipped = ", ".join(f"{n} {reason}" for reason, n in decisions["skipped"].items())
-    print(f"{decisions['copied']} copied, {sum(decisions['skipped'].values())} skipped ({skipped or 'none'})")
+    became = ", ".join(f"{decisions[s]} {WORDS[s]}" for s in ORDERS)
+    print(
+        f"{decisions['copied']} copied ({became}), {sum(decisions['skipped'].values())} skipped ({skipped or 'none'})"
+    )
     print(
         f"{result['fills']} fills, {result['open_positions']} open positions,"
-        f" equity {format_micro(result['equity_micro'], 2)} USDC"
+        f" equity {money(result['equity_micro'])} USDC"
     )
     print("books: " + ("ok" if result["verify"] == "ok" else msgspec.json.encode(result["verify"]).decode()))

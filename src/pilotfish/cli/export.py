@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 
 import msgspec
 import typer
 
 from pilotfish.cli import session
-from pilotfish.store import exports
+from pilotfish.cli.choice import one_of
+from pilotfish.store import exports, names
 from pilotfish.store.database import snapshot
 
-Kind = StrEnum("Kind", {k.upper(): k for k in exports.KINDS})  # type: ignore[misc]
-
-
-class Format(StrEnum):
-    """How rows are written."""
-
-    JSON = "json"
-    CSV = "csv"
+FORMATS = ("json", "csv")
+"""How rows are written."""
 
 
 def export(
-    kind: Kind = typer.Argument(help="What to export."),
-    format_: Format = typer.Option(Format.JSON, "--format", help="json (one array) or csv."),
+    kind: str = typer.Argument(help="What to export.", parser=one_of(exports.KINDS), metavar="KIND"),
+    format_: str = typer.Option(
+        "json", "--format", help="json (one array) or csv.", parser=one_of(FORMATS), metavar="FORMAT"
+    ),
     portfolio: str = typer.Option("", "--portfolio", help="Only of this portfolio."),
     leader: str = typer.Option("", "--leader", help="Only of this leader's wallet."),
 ) -> None:
     """Write all rows of a kind to standard output. Works while a worker runs."""
-    with snapshot(session.database(session.begin())) as c:
-        rows = exports.rows(c, kind.value, portfolio=portfolio or None, leader=leader.lower() or None)
-        if format_ is Format.CSV:
+    with snapshot(session.reading(session.begin(), as_json=True)) as c:
+        of = {"portfolio": names.wanted_portfolio(c, portfolio), "leader": names.wanted_leader(c, leader)}
+        rows = exports.rows(c, kind, **of)
+        if format_ == "csv":
             sys.stdout.writelines(exports.csv_lines(rows))
             return
         first = True

@@ -8,8 +8,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from pilotfish.cli import session
-from pilotfish.core.units import format_micro
-from pilotfish.store import browse, leaders_store, portfolios_store, queries
+from pilotfish.core.numerals import count, money, percent, price, shares
+from pilotfish.store import browse, leaders_store, names, portfolios_store, queries
+from pilotfish.store.copies import ORDERS, WORDS
 from pilotfish.store.database import snapshot
 
 app = typer.Typer(help="Follow, list, pause and leave wallets.", no_args_is_help=True)
@@ -18,30 +19,41 @@ app = typer.Typer(help="Follow, list, pause and leave wallets.", no_args_is_help
 @app.command("add")
 def add(
     wallet: str = typer.Argument(help="The leader's wallet (0x and 40 hex digits)."),
-    label: str = typer.Option("", "--label", help="A name for him."),
+    label: str = typer.Option("", "--label", help="A name for them."),
 ) -> None:
-    """Follow a wallet from now on. Works while a worker runs and before."""
-    with session.database(session.begin()).begin() as c:
+    """Follow a wallet from now on, also one that was left. Works while a worker runs and before."""
+    env, wallet = session.begin(), leaders_store.wallet_of(wallet)
+    with session.database(env).begin() as c:
         result = leaders_store.add(c, wallet, label, session.now())
-    told = {"added": "is followed from now on", "again": "is followed again, from now on"}
+    told = {
+        "added": "is followed from now on",
+        "again": "is followed again, from now on; what happened in between is never copied",
+    }
     print(f"{wallet.strip().lower()} {told.get(result, 'is followed already')}")
 
 
 @app.command("list")
-def list_(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
-    """Who is followed."""
-    with snapshot(session.database(session.begin())) as c:
-        rows = queries.leaders(c)
+def list_(
+    everybody: bool = typer.Option(False, "--all", help="Formerly followed ones, too."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Who is followed, or was."""
+    with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
+        rows = queries.leaders(c, "all" if everybody else "followed")
+        former = [] if everybody else queries.leaders(c, "former")
     if as_json:
         session.print_json(rows)
         return
     if not rows:
-        print("Nobody is followed yet: pilotfish leaders add WALLET --label NAME")
-        return
+        print("Nobody is followed: pilotfish leaders add WALLET --label NAME")
     table = Table("wallet", "label", "status", "followed from")
     for row in rows:
-        table.add_row(row["wallet"], escape(row["label"]), row["status"], row["followed_from"] or "when a worker runs")
-    Console().print(table)
+        status = f"formerly followed, left {row['left_at'][:10]}" if row["left_at"] else row["status"]
+        table.add_row(row["wallet"], escape(row["label"]), status, row["followed_from"] or "when a worker runs")
+    if rows:
+        Console().print(table)
+    if former:
+        print(f"{len(former)} formerly followed: pilotfish leaders list --all")
 
 
 @app.command("show")
@@ -50,43 +62,59 @@ def show(
     portfolio: str = typer.Option(portfolios_store.MAIN, "--portfolio", help="In this portfolio."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Worth copying? His trades, what was copied, what it came to, and what he holds beside us."""
-    with snapshot(session.database(session.begin())) as c:
-        found = browse.leader(c, leaders_store.wallet_of(wallet), portfolio)
+    """Worth copying? Their trades, what was copied, what it came to, and what they hold beside us; also of somebody
+    who was followed once."""
+    with snapshot(session.reading(session.begin(), as_json=as_json, code=1)) as c:
+        found = browse.leader(c, names.leader(c, wallet), names.portfolio(c, portfolio))
     if found is None:
-        raise leaders_store.LeaderError(f"{wallet} is not followed; `pilotfish leaders list` shows who is")
+        raise leaders_store.LeaderError(f"{wallet} was never followed; `pilotfish leaders list --all` shows who was")
     if as_json:
         session.print_json(found)
         return
     console = Console()
+    share = percent(found.get("orders_copied", 0), found.get("orders", 0))
     skipped = ", ".join(f"{n} {reason}" for reason, n in found.get("skipped", {}).items()) or "none"
-    console.print(f"{escape(found['label'] or found['wallet'])} ({found['status']}), in portfolio {escape(portfolio)}")
-    console.print(f"{found.get('trades', 0)} trades, {found.get('copied', 0)} copied, skipped: {skipped}")
+    status = f"formerly followed, left {found['left_at'][:10]}" if found["left_at"] else found["status"]
+    console.print(f"{escape(found['label'] or found['wallet'])} ({status}), in portfolio {escape(portfolio)}")
+    became = ", ".join(f"{found.get(s, 0)} {WORDS[s]}" for s in ORDERS)
+    console.print(f"{found.get('trades', 0)} trades, {found.get('copied', 0)} copied ({became}), skipped: {skipped}")
     console.print(
-        f"realised {format_micro(found.get('realized_pnl_micro', 0), 2)},"
-        f" unrealised {format_micro(found.get('unrealized_pnl_micro', 0), 2)},"
-        f" fees {format_micro(found.get('fees_micro', 0), 2)}, {found.get('open_positions', 0)} open positions"
+        f"{count(found.get('trades', 0))} trades, {count(found.get('copied', 0))} copied"
+        f" ({share} of what could be), skipped: {skipped}"
+    )
+    console.print(
+        f"realised {money(found.get('realized_pnl_micro', 0))},"
+        f" unrealised {money(found.get('unrealized_pnl_micro', 0))},"
+        f" fees {money(found.get('fees_micro', 0))}, {found.get('open_positions', 0)} open positions"
     )
     if found["report"]:
         line = found["report"]
-        parts = ", ".join(f"{k.removesuffix('_micro')} {format_micro(-v, 2)}" for k, v in line["parts"].items() if v)
+        parts = ", ".join(f"{k.removesuffix('_micro')} {money(-v)}" for k, v in line["parts"].items() if v)
         console.print(
-            f"at his prices {format_micro(line['ideal_micro'], 2)}, ours {format_micro(line['actual_micro'], 2)}"
+            f"at his prices {money(line['ideal_micro'])}, ours {money(line['actual_micro'])}"
             f" ({parts or 'no difference'})"
         )
-    table = Table("market", "outcome", "he holds", "we hold", "our cost", "bid")
+    table = Table("market", "outcome", "they hold", "we hold", "our cost", "bid")
     for h in found["holdings"][:20]:
         table.add_row(
-            escape(h["title"] or h["token_id"][:16]), escape(h["outcome"] or ""), format_micro(h["shares_micro"], 2),
-            format_micro(h["our_shares_micro"], 2), format_micro(h["our_cost_micro"], 2), str(h["bid"] or "–"),
+            escape(h["title"] or h["token_id"][:16]), escape(h["outcome"] or ""), shares(h["shares_micro"]),
+            shares(h["our_shares_micro"]), money(h["our_cost_micro"]), price(h["bid"]),
         )  # fmt: skip
     console.print(table)
 
 
 @app.command("remove")
 def remove(wallet: str = typer.Argument(help="The leader's wallet.")) -> None:
-    """Follow a wallet no longer. What was copied from him stays."""
+    """Follow a wallet no longer. What was copied stays, and their results: `leaders list --all`, `leaders show`."""
     _set(wallet, "removed", "is no longer followed; what was copied stays")
+
+
+@app.command("rename")
+def rename(wallet: str = typer.Argument(help="The leader's wallet."), label: str = typer.Argument()) -> None:
+    """Give a leader another name; also one who was followed once."""
+    with session.database(session.begin()).begin() as c:
+        leaders_store.rename(c, wallet, label, session.now())
+    print(f"{wallet.strip().lower()} is called {label}")
 
 
 @app.command("pause")
@@ -102,6 +130,7 @@ def resume(wallet: str = typer.Argument(help="The leader's wallet.")) -> None:
 
 
 def _set(wallet: str, status: str, told: str) -> None:
-    with session.database(session.begin()).begin() as c:
+    env, wallet = session.begin(), leaders_store.wallet_of(wallet)
+    with session.existing(env).begin() as c:
         leaders_store.set_status(c, wallet, status, session.now())
     print(f"{wallet.strip().lower()} {told}")

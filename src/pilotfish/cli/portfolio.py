@@ -9,7 +9,8 @@ from rich.table import Table
 
 from pilotfish.cli import session
 from pilotfish.cli.status import reset_paper
-from pilotfish.core.units import format_micro
+from pilotfish.core import settings as s
+from pilotfish.core.numerals import money
 from pilotfish.store import portfolios_store, settings_store, summaries
 from pilotfish.store.database import snapshot
 
@@ -20,7 +21,7 @@ _SET = typer.Option([], "--set", metavar="NAME=VALUE", help="A setting of its ow
 @app.command("list")
 def list_(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
     """All portfolios with their figures."""
-    with snapshot(session.database(session.begin())) as c:
+    with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
         rows = summaries.portfolios(c)
     if as_json:
         session.print_json(rows)
@@ -33,8 +34,8 @@ def list_(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
         won = f"{p['won']} of {p['won'] + p['lost']}"
         pnl = p["equity_micro"] - p["bankroll_micro"]
         table.add_row(
-            escape(p["name"]), p["status"], format_micro(p["equity_micro"], 2), format_micro(pnl, 2),
-            format_micro(p["fees_micro"], 2), format_micro(p["drawdown_micro"], 2), won, str(p["open_positions"]),
+            escape(p["name"]), p["status"], money(p["equity_micro"]), money(pnl),
+            money(p["fees_micro"]), money(p["drawdown_micro"]), won, str(p["open_positions"]),
             (p["created_at"] or "")[:16].replace("T", " "),
         )  # fmt: skip
     Console().print(table)
@@ -47,24 +48,22 @@ def add(
     leader: list[str] = typer.Option([], "--leader", help="Copy only this leader; may be given several times."),
 ) -> None:
     """Make a portfolio that starts now with its bankroll in cash."""
-    env = session.begin()
+    env, changes = session.begin(), _changes(set_)
     with session.database(env).begin() as c:
         chosen = list(leader) or None
-        made = portfolios_store.add(
-            c, name, env, at=session.now(), by="terminal", changes=_changes(set_), leaders=chosen
-        )
+        made = portfolios_store.add(c, name, env, at=session.now(), by="terminal", changes=changes, leaders=chosen)
     print(f"portfolio {made} copies {'all leaders' if chosen is None else f'{len(chosen)} leaders'} from now on")
 
 
 @app.command("clone")
 def clone(source: str, name: str, set_: list[str] = _SET) -> None:
     """Make a portfolio with another one's settings and leaders, to try a change from now on."""
-    env = session.begin()
+    env, changes = session.begin(), _changes(set_)
     with session.database(env).begin() as c:
         at = session.now()
         main = settings_store.policy_of(env, settings_store.load(c), portfolios_store.MAIN)
         portfolios_store.ensure_main(c, main, at)
-        made = portfolios_store.clone(c, source, name, env, at=at, by="terminal", changes=_changes(set_))
+        made = portfolios_store.clone(c, source, name, env, at=at, by="terminal", changes=changes)
     print(f"portfolio {made} does what {source} does, from now on, with cash only")
 
 
@@ -77,7 +76,7 @@ def follow(
     """Choose whom a portfolio copies from now on."""
     if everybody == bool(wallets):
         raise typer.BadParameter("give the wallets, or --all")
-    with session.database(session.begin()).begin() as c:
+    with session.existing(session.begin()).begin() as c:
         portfolios_store.set_follows(c, name, None if everybody else wallets)
     print(f"portfolio {name} copies {'all leaders' if everybody else ', '.join(wallets)} from now on")
 
@@ -85,7 +84,7 @@ def follow(
 @app.command("archive")
 def archive(name: str) -> None:
     """End a portfolio; its books stay as they are."""
-    with session.database(session.begin()).begin() as c:
+    with session.existing(session.begin()).begin() as c:
         portfolios_store.archive(c, name)
     print(f"portfolio {name} is archived")
 
@@ -102,5 +101,7 @@ def _changes(given: list[str]) -> dict[str, object]:
         name, equals, value = text.partition("=")
         if not equals:
             raise typer.BadParameter(f"--set {text}: expected NAME=VALUE")
-        changes[name.strip()] = value.strip()
+        setting = s.find(name.strip())
+        s.parse(setting, value.strip())
+        changes[setting.name] = value.strip()
     return changes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 import typer
@@ -13,14 +14,29 @@ from rich.table import Table
 from sqlalchemy import select
 
 from pilotfish.cli import session
+from pilotfish.core.numerals import gain, money, price, shares
 from pilotfish.core.reasons import MEANING, OUTCOMES, Outcome, Reason
 from pilotfish.core.units import MICRO, SECOND
-from pilotfish.store import browse, commands_store, portfolios_store, queries
+from pilotfish.store import browse, commands_store, names, portfolios_store, queries
 from pilotfish.store import report as shortfall
 from pilotfish.store import tables as t
+from pilotfish.store.copies import WORDS, State
 from pilotfish.store.database import snapshot
+from pilotfish.store.report import copied_of
 
 CLOSE_SECONDS = 5.0
+
+
+class AskedFor(StrEnum):
+    """What became of a trade, as ``trades --state`` asks for it."""
+
+    FILLED = State.FILLED.value
+    OUT = State.OUT.value
+    NOT_FILLED = State.NOT_FILLED.value
+    SKIPPED = State.SKIPPED.value
+    WAITING = State.WAITING.value
+
+
 _UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 positions_app = typer.Typer(help="What the portfolios hold.", no_args_is_help=True)
@@ -49,8 +65,9 @@ def report(
 ) -> None:
     """Would copying have paid: the leaders' prices at our size against what we got, and where the difference went."""
     begin = since_of(since, session.now())
-    with snapshot(session.database(session.begin())) as c:
-        rows = shortfall.report(c, portfolio=portfolio or None, leader=leader.lower() or None, since=begin)
+    with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
+        of = {"portfolio": names.wanted_portfolio(c, portfolio), "leader": names.wanted_leader(c, leader)}
+        rows = shortfall.report(c, **of, since=begin)
     if as_json:
         session.print_json(rows)
         return
@@ -67,14 +84,14 @@ def _print(console: Console, row: dict[str, Any]) -> None:
     since = f" since {row['since'][:16].replace('T', ' ')} UTC" if row["since"] else ""
     table = Table(f"{escape(row['portfolio'])}: {who}{since}", "USDC", "")
     table.columns[1].justify = "right"
-    table.add_row("at his prices, every trade whole and free", _usd(row["ideal_micro"]), "")
+    table.add_row("at his prices, every trade whole and free", gain(row["ideal_micro"]), "")
     parts = row["parts"]
     for name, meaning in PARTS.items():
         note = _causes(row, name)
         if parts[name]:
-            table.add_row(f"  {meaning}", _usd(-parts[name]), escape(note))
+            table.add_row(f"  {meaning}", gain(-parts[name]), escape(note))
     table.add_section()
-    table.add_row("copied, fees paid", _usd(row["actual_micro"]), f"{row['copied']} of {row['trades']} trades copied")
+    table.add_row("copied, fees paid", gain(row["actual_micro"]), copied_of(row))
     console.print(table)
 
 
@@ -93,23 +110,27 @@ PARTS = {
 def _causes(row: dict[str, Any], name: str) -> str:
     by = {"skipped_micro": "skipped_by_reason", "clipped_micro": "clipped_by_cause"}.get(name)
     by = "own_exits_by_cause" if name == "own_exits_micro" else by
-    return ", ".join(f"{cause} {_usd(-amount)}" for cause, amount in row[by].items() if amount) if by else ""
-
-
-def _usd(micro: int) -> str:
-    return f"{micro / MICRO:+,.2f}"
+    return ", ".join(f"{cause} {gain(-amount)}" for cause, amount in row[by].items() if amount) if by else ""
 
 
 def trades(
     why: int = typer.Option(0, "--why", metavar="ID", help="Why this trade was copied or not: every check."),
     limit: int = typer.Option(20, "--limit", min=1, max=1000, help="How many, newest first."),
     leader: str = typer.Option("", "--leader", help="Only this leader's wallet."),
+    state: AskedFor | None = typer.Option(None, "--state", help="Only what became this in the portfolio."),
+    portfolio: str = typer.Option(portfolios_store.MAIN, "--portfolio", help="Whose decisions --state goes by."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Leaders' trades with what was decided on each; --why ID shows every check of one."""
-    with snapshot(session.database(session.begin())) as c:
+    """Leaders' trades with what became of each: filled, order out, not filled, skipped or waiting, and why; --why ID
+    shows every check of one."""
+    with snapshot(session.reading(session.begin(), as_json=as_json, code=1 if why else 0)) as c:
+        wallet = names.wanted_leader(c, leader)
         if not why:
-            rows, _ = queries.newest(c, "trades", limit=limit, leader=leader.lower() or None)
+            wanted = browse.TradeFilter(
+                portfolio=names.portfolio(c, portfolio), leader=wallet, state=state.value if state else None
+            )
+            rows, _ = browse.trades(c, wanted, limit=limit)
+            rows = [{k: v for k, v in r.items() if k != "decision"} for r in rows]
             decided = queries.decisions_of(c, [r["id"] for r in rows])
             rows = [{**r, "decisions": decided.get(r["id"], [])} for r in rows]
             session.print_json(rows) if as_json else _print_trades(rows)
@@ -126,24 +147,39 @@ def trades(
 def _print_trades(rows: list[dict[str, Any]]) -> None:
     table = Table("id", "traded", "leader", "side", "market", "outcome", "shares", "price", "decided")
     for r in rows:
-        decided = ", ".join(f"{d['portfolio']}: {d['reason']}" for d in r["decisions"])
+        decided = ", ".join(f"{d['portfolio']}: {_became(d)}" for d in r["decisions"])
         table.add_row(
             str(r["id"]), r["traded_at"][:19].replace("T", " "), r["leader"][:10], r["side"],
-            escape((r["title"] or "?")[:50]), escape((r["outcome"] or "?")[:20]), f"{r['shares_micro'] / MICRO:,.2f}",
-            f"{r['price']:.4f}", escape(decided),
+            escape((r["title"] or "?")[:50]), escape((r["outcome"] or "?")[:20]), shares(r["shares_micro"]),
+            price(r["price"]), escape(decided),
         )  # fmt: skip
     Console().print(table)
+
+
+def _became(d: dict[str, Any]) -> str:
+    """What became of a decision, in words."""
+    if d["state"] in (State.SKIPPED, State.WAITING):
+        return str(d["reason"])
+    told = "partly filled" if d["partly"] else WORDS[State(d["state"])]
+    if d["our_shares_micro"]:
+        told += f" {shares(d['our_shares_micro'])} at {price(d['our_price'])}"
+    if d["partly"]:
+        got, of = (d["our_usdc_micro"], d["order_usdc_micro"]) if d["order_usdc_micro"] else (
+            d["our_shares_micro"], d["order_shares_micro"])  # fmt: skip
+        told += f" ({money(got)} of {money(of)} {'USDC' if d['order_usdc_micro'] else 'shares'})"
+    return told + (f": {d['why']}" if d["why"] else "") + (", orphaned by a reorg" if d["orphaned"] else "")
 
 
 def _print_why(found: dict[str, Any]) -> None:
     console = Console()
     console.print(
-        f"{found['side']} {found['shares_micro'] / MICRO:g} {escape(found['outcome'] or '')} at {found['price']}"
+        f"{found['side']} {shares(found['shares_micro'])} {escape(found['outcome'] or '')} at {price(found['price'])}"
         f" by {found['leader']} in {escape(found['title'] or 'an unknown market')}, {found['traded_at']}"
     )
     for decision in found["decisions"]:
         console.print(
-            f"\n{escape(decision['portfolio'])}: {decision['reason']} – {MEANING[Reason(decision['reason'])]}"
+            f"\n{escape(decision['portfolio'])}: {escape(_became(decision))} – {decision['reason']}:"
+            f" {MEANING[Reason(decision['reason'])]}"
         )
         table = Table("check", "value", "limit", "")
         for check in decision["trace"]:
@@ -155,9 +191,9 @@ def _print_why(found: dict[str, Any]) -> None:
             console.print(f"intent {intent['id']}: {intent['state']}{ended}")
             for fill in intent["fills"]:
                 console.print(
-                    f"  filled {fill['shares_micro'] / MICRO:g} at {fill['price']}: delay"
-                    f" {_usd(fill['delay_cost_micro'])}, spread {_usd(fill['spread_cost_micro'])},"
-                    f" fee {_usd(fill['fee_micro'])}"
+                    f"  filled {shares(fill['shares_micro'])} at {price(fill['price'])}: delay"
+                    f" {gain(fill['delay_cost_micro'])}, spread {gain(fill['spread_cost_micro'])},"
+                    f" fee {gain(fill['fee_micro'])}"
                 )
 
 
@@ -168,19 +204,19 @@ def positions(
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Positions, the largest first."""
-    with snapshot(session.database(session.begin())) as c:
+    with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
         wanted = None if everything else "open"
-        rows, _ = browse.positions(c, portfolio=portfolio or None, status=wanted, limit=None)
+        rows, _ = browse.positions(c, portfolio=names.wanted_portfolio(c, portfolio), status=wanted, limit=None)
     if as_json:
         session.print_json(rows)
         return
     table = Table("portfolio", "market", "outcome", "shares", "cost", "worth", "PnL", "status")
     for r in rows:
-        gain = r["unrealized_pnl_micro"] + r["realized_pnl_micro"]
+        earned = r["unrealized_pnl_micro"] + r["realized_pnl_micro"]
         table.add_row(
             escape(r["portfolio"]), escape(r["title"] or r["token_id"][:16]), escape(r["outcome"]),
-            f"{r['shares_micro'] / MICRO:,.2f}", f"{r['cost_micro'] / MICRO:,.2f}", f"{r['value_micro'] / MICRO:,.2f}",
-            _usd(gain), r["status"],
+            shares(r["shares_micro"]), money(r["cost_micro"]), money(r["value_micro"]),
+            gain(earned), r["status"],
         )  # fmt: skip
     Console().print(table)
 
@@ -193,21 +229,22 @@ def close(
     yes: bool = typer.Option(False, "--yes", help="Do it without asking."),
 ) -> None:
     """Sell paper positions at what the book bids. Needs a running worker."""
-    database = session.database(session.begin())
+    database = session.existing(session.begin())
     with snapshot(database) as c:
         portfolios_store.find(c, portfolio)
+        wallet = names.wanted_leader(c, leader)
         held = t.positions.c.shares_micro > 0
         wanted = [held, t.positions.c.portfolio == portfolio]
         if token:
             wanted.append(t.positions.c.token_id == token)
-        if leader:
-            wanted.append(t.positions.c.leader == leader.lower())
+        if wallet:
+            wanted.append(t.positions.c.leader == wallet)
         n = len(list(c.execute(select(t.positions.c.token_id).where(*wanted))))
     if n == 0:
         raise typer.BadParameter("no such open position")
     if not yes:
         typer.confirm(f"Sell {n} position{'s' if n != 1 else ''} of {portfolio}?", abort=True)
-    payload = {"portfolio": portfolio, "token_id": token or None, "leader": leader.lower() or None}
+    payload = {"portfolio": portfolio, "token_id": token or None, "leader": wallet}
     with database.begin() as c:
         number = commands_store.ask(c, "close", payload, at=session.now(), by="terminal")
     print(commands_store.wait(database, number, CLOSE_SECONDS) or "asked for; a worker does it as soon as it runs")

@@ -6,28 +6,22 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
-import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 
 import structlog
 import typer
 
-from pilotfish.app.config import process_value
+from pilotfish.app import dashboard, listening
+from pilotfish.app.config import misnamed
+from pilotfish.app.listening import ListenError as ListenError
+from pilotfish.app.listening import check_host as check_host
+from pilotfish.app.listening import check_port as check_port
 from pilotfish.cli import session
-from pilotfish.core.problem import Problem
 from pilotfish.core.settings import Value
 
 log = structlog.get_logger(__name__)
-
-
-class ListenError(Problem):
-    """The dashboard cannot, or must not, listen where it was told to."""
-
-
-WEB_RESTARTS = 5
-"""How often a dashboard that ended by itself is started again."""
 
 
 def run(
@@ -37,63 +31,53 @@ def run(
     import uvloop
 
     env = session.begin()
+    tell_misnamed()
+    beside: Mapping[str, str] | None = None
     if not no_web:
-        check_port(process_value(env, "web_host"), int(process_value(env, "web_port")))
-    uvloop.run(_run(env, no_web=no_web))
+        host, port = listening.check(env)
+        print("\n".join(listening.greeting(env, host, port)), flush=True)
+        beside = {**os.environ, "WEB_PORT": str(port)}
+    uvloop.run(_run(env, beside))
 
 
-async def _run(env: dict[str, Value], *, no_web: bool) -> None:
+async def _run(env: dict[str, Value], beside: Mapping[str, str] | None) -> None:
     from pilotfish.app.runtime import Worker
 
     worker = Worker(session.database(env), env)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, worker.request_stop)
-    beside = None if no_web else asyncio.create_task(_keep_web(), name="dashboard")
+    web = asyncio.create_task(dashboard.keep(worker.dashboard, beside), name="dashboard") if beside else None
     try:
         await worker.run()
     finally:
-        if beside is not None:
-            beside.cancel()
-            await asyncio.gather(beside, return_exceptions=True)
+        if web is not None:
+            web.cancel()
+            await asyncio.gather(web, return_exceptions=True)
     log.info("stopped; everything taken in is stored")
-
-
-async def _keep_web() -> None:
-    """Keep the dashboard's process alive beside the worker; it ends when its standard input closes."""
-    for attempt in range(WEB_RESTARTS + 1):
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "pilotfish", "web", "--beside", stdin=subprocess.PIPE
-        )
-        try:
-            code = await process.wait()
-        finally:
-            if process.returncode is None:
-                process.terminate()
-                try:
-                    async with asyncio.timeout(2.0):
-                        await process.wait()
-                except TimeoutError:
-                    process.kill()
-        log.error("the dashboard ended; copying goes on", exit_code=code, restarts_left=WEB_RESTARTS - attempt)
-        await asyncio.sleep(2**attempt)
 
 
 def web(
     beside: bool = typer.Option(False, "--beside", hidden=True, help="End when standard input closes."),
 ) -> None:
-    """Run the dashboard alone, on the same database as a worker."""
-    from pilotfish.web.server import serve
-
+    """Run the dashboard alone, on the same database as a worker; makes the database where there is none yet."""
     env = session.begin()
-    host, port = process_value(env, "web_host"), int(process_value(env, "web_port"))
-    check_host(env, host)
+    host, port = listening.check(env)
     if not beside:
-        check_port(host, port)
+        tell_misnamed()
+        print("\n".join(listening.greeting(env, host, port)), flush=True)
     else:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    from pilotfish.web.server import serve  # slow to import, and not needed to refuse
+
     serve(session.database(env), env, host, port)
+
+
+def tell_misnamed() -> None:
+    """Say which names in ``.env`` and the environment are none of ours."""
+    for found in misnamed():
+        log.warning(str(found))
 
 
 def _end_with_parent() -> None:
@@ -101,28 +85,3 @@ def _end_with_parent() -> None:
         while os.read(sys.stdin.fileno(), 4096):
             pass
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-def check_port(host: str, port: int) -> None:
-    """Raise :class:`ListenError` if the dashboard's port is taken."""
-    if port == 0:
-        return
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as problem:
-            raise ListenError(
-                f"the dashboard cannot listen on {host}:{port} ({problem.strerror}); set WEB_PORT to another port,"
-                " or run without it (--no-web)"
-            ) from None
-
-
-def check_host(env: dict[str, Value], host: str) -> None:
-    """Refuse to listen beyond this machine without a token for reading."""
-    local = host in ("127.0.0.1", "::1", "localhost")
-    if not local and not (env.get("admin_token") and env.get("view_token")):
-        raise ListenError(
-            f"WEB_HOST={host} makes the dashboard reachable from other machines; set ADMIN_TOKEN and VIEW_TOKEN first"
-        )

@@ -9,12 +9,28 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+import typer
 from sqlalchemy import Engine
 
 from pilotfish.app import logs
 from pilotfish.app.config import environment, process_value
+from pilotfish.core.problem import Problem
 from pilotfish.core.settings import ALL, Kind, Value
-from pilotfish.store.database import open_database
+from pilotfish.store.database import (
+    OlderDatabaseError,
+    empty_database,
+    nothing_recorded,
+    open_database,
+    open_to_read,
+)
+
+
+class NothingRecordedError(Problem):
+    """What was to be changed cannot be there: there is no database yet."""
+
+
+_opened: list[Engine] = []
+"""Databases of the command that is running."""
 
 
 def begin() -> dict[str, Value]:
@@ -39,8 +55,45 @@ def clean_environment() -> dict[str, str]:
 
 
 def database(env: dict[str, Value]) -> Engine:
-    """The configured database, its tables up to date."""
-    return open_database(process_value(env, "database_url"))
+    """The configured database to write to, made if need be, its tables up to date."""
+    return _until_the_end(open_database(process_value(env, "database_url")))
+
+
+def _until_the_end(engine: Engine) -> Engine:
+    _opened.append(engine)
+    return engine
+
+
+def close() -> None:
+    """Close what was opened: the end of every command."""
+    while _opened:
+        _opened.pop().dispose()
+
+
+def existing(env: dict[str, Value]) -> Engine:
+    """The configured database to change what is in it; raises :class:`NothingRecordedError` where there is none."""
+    configured = process_value(env, "database_url")
+    try:
+        found = open_to_read(configured)
+    except OlderDatabaseError:
+        return _until_the_end(open_database(configured))
+    if found is None:
+        raise NothingRecordedError(f"{nothing_recorded(configured)} `pilotfish run` makes it")
+    found.dispose()
+    return _until_the_end(open_database(configured))
+
+
+def reading(env: dict[str, Value], *, as_json: bool, code: int = 0) -> Engine:
+    """The configured database to read, of which nothing is changed. Where there is none yet, people are told so and the
+    command ends with ``code``; what reads JSON gets an empty answer of the same shape."""
+    configured = process_value(env, "database_url")
+    found = open_to_read(configured)
+    if found is not None:
+        return _until_the_end(found)
+    if not as_json:
+        print(nothing_recorded(configured))
+        raise typer.Exit(code)
+    return _until_the_end(empty_database())
 
 
 def now() -> int:

@@ -11,7 +11,7 @@ from pilotfish.app import alerts
 from pilotfish.cli import session
 from pilotfish.core import settings as s
 from pilotfish.core.settings import Effective
-from pilotfish.store import settings_store
+from pilotfish.store import names, portfolios_store, settings_store
 
 app = typer.Typer(help="Look at settings and change them; a running worker takes changes up at once.",
                   no_args_is_help=True)  # fmt: skip
@@ -19,9 +19,10 @@ _PORTFOLIO = typer.Option("", "--portfolio", help="For one portfolio instead of 
 
 
 def _effective(portfolio: str) -> dict[str, Effective]:
+    """Settings have values before anything was recorded, too."""
     env = session.begin()
-    with session.database(env).connect() as c:
-        return settings_store.effective(env, settings_store.load(c), portfolio or None)
+    with session.reading(env, as_json=True).connect() as c:
+        return settings_store.effective(env, settings_store.load(c), names.wanted_portfolio(c, portfolio))
 
 
 @app.command("list")
@@ -50,7 +51,8 @@ def get(
     portfolio: str = _PORTFOLIO,
 ) -> None:
     """One setting's effective value."""
-    row = settings_store.as_json(_effective(portfolio)[s.find(name).name])
+    setting = s.find(name)
+    row = settings_store.as_json(_effective(portfolio)[setting.name])
     if json:
         session.print_json(row)
     else:
@@ -71,12 +73,18 @@ def unset(name: str, portfolio: str = _PORTFOLIO) -> None:
 
 
 def _change(name: str, value: str | None, portfolio: str) -> None:
-    env = session.begin()
-    alerts.check({name: value})
-    with session.database(env).begin() as c:
+    env, setting = session.begin(), s.find(name)
+    if value is not None:
+        s.parse(setting, value)
+    alerts.check({setting.name: value})
+    of_its_own = portfolio not in ("", portfolios_store.MAIN)
+    database = session.existing(env) if value is None or of_its_own else session.database(env)
+    with database.begin() as c:
+        if of_its_own:
+            portfolios_store.find(c, portfolio)
         settings_store.change(c, {name: value}, at=session.now(), by="terminal", portfolio=portfolio)
         stored = settings_store.load(c)
-    e = settings_store.effective(env, stored, portfolio or None)[s.find(name).name]
+    e = settings_store.effective(env, stored, portfolio or None)[setting.name]
     row = settings_store.as_json(e)
     beaten = "".join(f"; overrides {o['source']} {o['value']}" for o in row["overrides"])
     print(f"{row['name']} = {row['value']}{' ' + row['unit'] if row['unit'] else ''} ({row['source']}{beaten})")

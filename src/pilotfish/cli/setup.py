@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pilotfish.app.config import ConfigError
+from pilotfish.app.config import ConfigError, misnamed
 from pilotfish.cli import session
 from pilotfish.core import settings as s
 from pilotfish.core.problem import Problem
@@ -47,7 +47,14 @@ def doctor(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) ->
 async def _examine(env: dict[str, s.Value], console: Console | None) -> list[dict[str, Any]]:
     from pilotfish.app.doctor import Finding, examine
 
-    found = [Finding("settings", "ok", f"{len(env)} named in the environment or .env, all readable")]
+    strangers = misnamed()
+    readable = f"{len(env)} named in the environment or .env, all readable"
+    told = "; ".join(map(str, strangers))
+    found = [
+        Finding("settings", "warn", told, "correct the name, or take the line out")
+        if strangers
+        else Finding("settings", "ok", readable)
+    ]
     if console:
         _line(console, asdict(found[0]))
     async for finding in examine(env):

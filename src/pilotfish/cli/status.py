@@ -16,8 +16,9 @@ from pilotfish.app.health import not_ready
 from pilotfish.app.lease import LeaseError
 from pilotfish.app.reset import reset_now
 from pilotfish.cli import session
-from pilotfish.core.units import format_micro
-from pilotfish.store import commands_store, latencies, portfolios_store, queries, summaries
+from pilotfish.core.numerals import duration, money
+from pilotfish.store import commands_store, completeness, latencies, portfolios_store, queries, summaries
+from pilotfish.store.copies import ORDERS, WORDS
 from pilotfish.store.database import snapshot
 from pilotfish.store.verify import verify as recompute
 
@@ -30,14 +31,17 @@ def collect(database: Engine) -> dict[str, Any]:
     with snapshot(database) as c:
         worker, age = summaries.worker(c)
         return {
-            "running": age is not None and age < summaries.ALIVE_SECONDS,
+            "running": summaries.alive(worker, age),
+            "ended": (worker or {}).get("ended"),
             "last_sign_of_life_sec": round(age, 1) if age is not None else None,
+            "not_ready": not_ready(worker, age),
             "mode": (worker or {}).get("mode", {}),
             "worker": worker,
             "leaders": queries.leaders(c),
             "portfolios": summaries.portfolios(c),
             "counts": summaries.counts(c),
             "latency": latencies.latency(c),
+            "incomplete": completeness.incomplete(c),
             "bad_inputs": len(bad := summaries.bad_inputs(c)),
             "newest_bad_inputs": [{k: row[k] for k in ("at", "source", "error")} for row in bad[:5]],
         }
@@ -48,7 +52,7 @@ def status(
     watch: bool = typer.Option(False, "--watch", help="Show it again every two seconds, until Ctrl-C."),
 ) -> None:
     """Is it working, how are we doing. Exit code 0 while a worker runs and copying can go on."""
-    database = session.database(session.begin())
+    database = session.reading(session.begin(), as_json=as_json, code=1)
     if watch and not as_json:
         _watch(database)
     state = collect(database)
@@ -56,7 +60,7 @@ def status(
         session.print_json(state)
     else:
         Console().print(_screen(state))
-    raise typer.Exit(1 if not_ready(state["worker"], state["last_sign_of_life_sec"]) else 0)
+    raise typer.Exit(1 if state["not_ready"] else 0)
 
 
 def _watch(database: Engine) -> None:
@@ -73,39 +77,44 @@ def _screen(state: dict[str, Any]) -> Group:
     if worker is None:
         lines.append("No worker has run on this database yet: pilotfish run")
         return Group(*lines)
-    age = state["last_sign_of_life_sec"]
     mode = state["mode"]
-    lines.append(
-        f"worker {'[green]● running[/]' if state['running'] else f'[red]○ stopped {age:.0f} s ago[/]'}"
-        f"   mode {mode.get('effectiveTriggerMode')} (from {mode.get('source')})"
-    )
+    lines.append(f"worker {_sign_of_life(state)}   mode {mode.get('effectiveTriggerMode')} (from {mode.get('source')})")
     sources = Table("source", "state", "detail")
     for name, key in (("Data API", "api"), ("Polygon", "polygon"), ("books", "books"), ("database", "database")):
         part = worker[key]
-        off = key == "polygon" and not part["enabled"]
-        sign = "off" if off else "[green]● ok[/]" if part["healthy"] else "[red]▲ down[/]"
-        sources.add_row(name, sign, escape(str(part.get("detail", ""))))
+        off = part.get("off", "")
+        sign = "off" if off else _light(part, state)
+        sources.add_row(name, sign, escape(off or str(part.get("detail", ""))))
+    web = worker.get("dashboard") or {}
+    if web.get("enabled"):
+        sources.add_row("dashboard", _light(web, state), escape(web["detail"]))
     lines.append(sources)
     lines += [
-        f"{escape(p['name'])}: equity {format_micro(p['equity_micro'], 2)},"
-        f" cash {format_micro(p['cash_micro'], 2)},"
-        f" realised {format_micro(p['realized_pnl_micro'], 2)},"
-        f" unrealised {format_micro(p['unrealized_pnl_micro'], 2)},"
-        f" fees {format_micro(p['fees_micro'], 2)}, {p['open_positions']} open positions"
+        f"{escape(p['name'])}: equity {money(p['equity_micro'])},"
+        f" cash {money(p['cash_micro'])},"
+        f" realised {money(p['realized_pnl_micro'])},"
+        f" unrealised {money(p['unrealized_pnl_micro'])},"
+        f" fees {money(p['fees_micro'])}, {p['open_positions']} open positions"
         + (
-            f"; nobody bids for {format_micro(p['unmarked_value_micro'], 2)} of it, without that the equity is"
-            f" {format_micro(p['equity_pessimistic_micro'], 2)}"
+            f"; nobody bids for {money(p['unmarked_value_micro'])} of it, without that the equity is"
+            f" {money(p['equity_pessimistic_micro'])}"
             if p["unmarked_value_micro"]
             else ""
         )
         for p in state["portfolios"]
     ]
     counts = state["counts"]
+    became = ", ".join(f"{counts['decisions'][s]} {WORDS[s]}" for s in ORDERS)
     lines.append(
         f"{len(state['leaders'])} leaders, {counts['trades']} trades ({counts['seen_by_both']} seen by both sources),"
-        f" {counts['decisions']['copied']} copied, {sum(counts['decisions']['skipped'].values())} skipped,"
+        f" {counts['decisions']['copied']} copied ({became}), {sum(counts['decisions']['skipped'].values())} skipped,"
         f" {counts['fills']} fills"
     )
+    lines += [f"[yellow]▲[/] {escape(gap['told'])}" for gap in state["incomplete"]]
+    lines += [
+        f"[red]▲[/] {escape(name)}: an error of this program, {fault['count']} times: {escape(fault['error'])}"
+        for name, fault in worker.get("faults", {}).items()
+    ]
     lines += [
         f"[yellow]▲[/] {bad['at'][:19]} {escape(bad['source'])}: {escape(bad['error'][:160])}"
         for bad in state["newest_bad_inputs"]
@@ -115,15 +124,34 @@ def _screen(state: dict[str, Any]) -> Group:
     return Group(*lines)
 
 
+def _light(part: dict[str, Any], state: dict[str, Any]) -> str:
+    """A part's light; of a worker that does not run only what was."""
+    if not state["running"]:
+        return "[dim]○ was ok[/]" if part["healthy"] else "[red]▲ was down[/]"
+    return "[green]● ok[/]" if part["healthy"] else "[red]▲ down[/]"
+
+
+def _sign_of_life(state: dict[str, Any]) -> str:
+    """The worker's light: running, stopped, ended by a fault (with the cause), or silent."""
+    if state["running"]:
+        return "[green]● running[/]"
+    end, told = state["ended"], summaries.ended(state["worker"])
+    if told is not None:
+        return f"[yellow]○ {escape(told)}[/]" if end["clean"] else f"[red]✗ ended by a fault: {escape(told)}[/]"
+    return f"[red]▲ said nothing for {duration(round(1000 * state['last_sign_of_life_sec']))}[/]"
+
+
 def verify(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
-    """Recompute the books from what only grows, and name every difference."""
-    database = session.database(session.begin())
-    with snapshot(database) as c:
+    """Recompute the books from what only grows, and name every difference. What is missing of a leader's history is a
+    note: the books are right without it."""
+    with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
         found = recompute(c)
+        gaps = completeness.incomplete(c)
     if as_json:
-        session.print_json({"verify": found or "ok"})
+        session.print_json({"verify": found or "ok", **({"incomplete": gaps} if gaps else {})})
     else:
         print("\n".join(found) or "ok: identities, decisions, positions, cash and holdings agree")
+        print("\n".join(f"note: {gap['told']}" for gap in gaps), end="\n" if gaps else "")
     raise typer.Exit(1 if found else 0)
 
 
@@ -137,13 +165,13 @@ def reset(
 
 def reset_paper(portfolio: str, *, yes: bool) -> None:
     """Reset one portfolio, or all (empty): by the worker if one runs, else here."""
-    if not yes:
-        typer.confirm(f"Wipe positions, fills and ledger of {portfolio or 'all portfolios'}?", abort=True)
-    database = session.database(session.begin())
+    database = session.existing(session.begin())
     name = portfolio or None
     if name is not None:
         with snapshot(database) as c:
             portfolios_store.find(c, name)
+    if not yes:
+        typer.confirm(f"Wipe positions, fills and ledger of {portfolio or 'all portfolios'}?", abort=True)
     try:
         reset_now(database, name, by="terminal")
     except LeaseError:
@@ -161,12 +189,19 @@ def _ask_worker(database: Engine, portfolio: str | None) -> None:
 
 def latency(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
     """Chain against API: who sees trades first, and how late the other is."""
-    with snapshot(session.database(session.begin())) as c:
+    with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
         figures = latencies.latency(c)
     if as_json:
         session.print_json(figures)
         return
     console = Console()
+    after = ", ".join(f"{p} {ms} ms" for p, ms in figures["seen_after_match_ms"]["api"].items() if ms is not None)
+    console.print(f"the API showed trades after their match: {after or 'none yet'}")
+    if figures["off"].get("polygon"):
+        console.print(f"Polygon is off: {figures['off']['polygon']}")
+    if figures["chain_first"] is None:
+        console.print("chain and API cannot be compared: the chain was off when these trades were made")
+        return
     behind = ", ".join(f"{p} {ms} ms" for p, ms in figures["api_behind_chain_ms"].items())
     console.print(f"{figures['seen_by_both']} trades seen by both; API behind the chain: {behind}")
     console.print(f"first: chain {figures['chain_first']}, API {figures['api_first']}")

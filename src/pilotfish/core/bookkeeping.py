@@ -170,7 +170,7 @@ class Bookkeeping:
         fill_id = self.state.next_id("fill")
         self.state.out.append(Insert("fills", _fill_row(fill_id, order, e)))
         self.state.book_cash(desk, entries, at=e.at, leader=order.leader, token_id=order.token_id, fill_id=fill_id)
-        self.state.put_position(desk, position)
+        self.state.put_position(desk, position, order.rule or "leader")
         self.booked(desk, order, fill_id, e.at)
         if order.side is Side.SELL and position.shares and ledger.is_dust(position.shares, x.takes[-1].price):
             self.write_off(desk, position, order, e.at)
@@ -212,7 +212,7 @@ class Bookkeeping:
         order.dust = position.shares
         entries = ledger.write_off(position, at)
         self.state.book_cash(desk, entries, at=at, leader=position.leader, token_id=position.token_id, fill_id=None)
-        self.state.put_position(desk, position)
+        self.state.put_position(desk, position, "dust")
         for other in desk.open_intents(order.key, Side.SELL):
             self.cancel(desk, other, Outcome.CANCELLED_NOTHING_LEFT, at)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 
+from pilotfish.core import leader_orders, sizing
 from pilotfish.core import policy as rules
-from pilotfish.core import sizing
 from pilotfish.core.bookkeeping import Bookkeeping
 from pilotfish.core.desk import DAY, Desk, DeskKey, Waiting
 from pilotfish.core.effects import (
@@ -18,22 +18,18 @@ from pilotfish.core.effects import (
     Upsert,
     decision_row,
 )
-from pilotfish.core.events import PendingDecision, SpentOrder
+from pilotfish.core.events import PendingDecision
 from pilotfish.core.orders import Order
 from pilotfish.core.patience import given_up_at
 from pilotfish.core.reasons import Outcome, Reason
 from pilotfish.core.state import State
 from pilotfish.core.timers import LookAgain, ReorgOver, Waited
 from pilotfish.core.trade import Side, Trade
-from pilotfish.core.units import MICRO, PPM, SECOND, price_of
+from pilotfish.core.units import PPM, SECOND, price_of
 
-TICK_4 = 100
-"""Order prices are compared in steps of 0.0001, the venue's finest tick."""
-ORDERS_KEPT = 100
-"""Leader orders remembered per leader and token."""
 MARKET_MAX_AGE = 600 * SECOND
 MARKET_REFRESH = 60 * SECOND
-_EXITS = (Reason.COPY, Reason.SKIP_NO_POSITION, Reason.SKIP_BELOW_MIN)
+_EXITS = (Reason.COPY, Reason.COPY_GONE, Reason.SKIP_NO_POSITION, Reason.SKIP_BELOW_MIN)
 
 
 class Copying:
@@ -60,6 +56,8 @@ class Copying:
                 continue
             key = (trade.leader, trade.token_id)
             waiting = Waiting(item.id, trade, adjustment_id=item.adjustment_id, written=True)
+            mine = item.order_decision_id or item.id
+            waiting.order = next((o for o in desk.orders.get(key, ()) if o.decision_id == mine), None)
             desk.queues.setdefault(key, deque()).append(waiting)
             touched.add(key)
         return touched
@@ -70,20 +68,36 @@ class Copying:
             self._enqueue(desk, trade, None, at)
 
     def exit(self, trade: Trade, adjustment_id: int, at: int) -> None:
-        """Decide a leader's exit without a trade, for every portfolio that holds something of it."""
+        """Decide a leader's exit without a trade, for every portfolio that holds something of it, or would had it
+        copied everything."""
         for desk in self.state.followers(trade.leader):
             key = (trade.leader, trade.token_id)
-            if desk.held(key) or desk.open_intents(key):
+            if key in desk.missed or desk.held(key) or desk.open_intents(key):
                 self._enqueue(desk, trade, adjustment_id, at)
 
     def _enqueue(self, desk: Desk, trade: Trade, adjustment_id: int | None, at: int) -> None:
         key = (trade.leader, trade.token_id)
         queue = desk.queues.setdefault(key, deque())
-        queue.append(Waiting(self.state.next_id("decision"), trade, adjustment_id=adjustment_id))
+        item = Waiting(self.state.next_id("decision"), trade, adjustment_id=adjustment_id)
+        queue.append(item)
+        if trade.side is Side.BUY and not trade.is_backfill and not trade.is_combo:
+            self._begin_buy(desk, key, item, at)
         if len(queue) == 1:
             self.advance(desk, key, at)
         else:
             self._write_wait(desk, queue[-1], Reason.WAIT_TURN, [], at)
+
+    def _begin_buy(self, desk: Desk, key: DeskKey, item: Waiting, at: int) -> None:
+        """What the ideal takes of a BUY is settled as it comes in, before any guard or wait: which order it belongs to
+        and how large it is at their price."""
+        policy, leader = desk.policy.of(key[0]), self.state.leaders.get(key[0])
+        item.ideal = sizing.ideal_usdc(policy, item.trade, leader.value if leader else None, desk.bankroll)
+        item.by_order = sizing.by_order(policy)
+        orders = desk.orders.setdefault(key, [])
+        item.order, _ = leader_orders.join(orders, item.trade, item.decision_id, policy.burst_window_sec, at)
+        market = self.state.markets.get(key[1])
+        if market is None or market.payout is None:
+            desk.missed.add(key)
 
     def advance(self, desk: Desk, key: DeskKey, at: int) -> None:
         """Decide from the head of a queue until one has to wait."""
@@ -188,7 +202,7 @@ class Copying:
                 book=book,
                 book_failed=item.book_attempts >= policy.book_attempts,
                 memory=state.memory,
-                held=desk.held(key),
+                held=0 if self._sold_before(desk, trade) else desk.held(key),
                 cash=desk.free_cash() if buy else 0,
                 market_cost=desk.cost_where(condition_id=condition) if buy and condition else 0,
                 leader_cost=desk.cost_where(leader=trade.leader) if buy and policy.per_leader_cap_usdc else 0,
@@ -199,7 +213,7 @@ class Copying:
                 has_position=has_position,
                 opens_new=not (has_position or desk.open_intents(key, Side.BUY)),
                 buys_of_outcome=desk.buys.get(trade.token_id, 0),
-                same_order=buy and self._spent_order(desk, trade) is not None,
+                same_order=item.order is not None and item.order.spent,
                 leader_value=leader.value if leader else None,
                 equity=desk.equity,
                 lost_today=desk.lost_today,
@@ -207,19 +221,24 @@ class Copying:
             )
         )
 
+    def _sold_before(self, desk: Desk, trade: Trade) -> bool:
+        """True for a late SELL of shares whose going was copied already, where what is held was bought after that."""
+        leader = self.state.leaders.get(trade.leader)
+        gone = leader.gone.get(trade.token_id) if leader is not None else None
+        if gone is None or trade.side is not Side.SELL or trade.unexplained or trade.traded_at > gone:
+            return False
+        position = desk.positions.get((trade.leader, trade.token_id))
+        return position is not None and position.shares > 0 and position.opened_at > gone
+
     def _finish(self, desk: Desk, key: DeskKey, item: Waiting, verdict: rules.Verdict, at: int) -> None:
         trade = item.trade
         if trade.side is Side.SELL and verdict.reason in _EXITS:
             self._shrink_pending(desk, key, trade, verdict, at)
         self._save_up(desk, key, trade, verdict, at)
-        if trade.side is Side.BUY and not trade.is_backfill and not trade.is_combo:
-            market = self.state.markets.get(trade.token_id)
-            if market is None or market.payout is None:
-                desk.missed.add(key)
         self._write(desk, item, verdict, at)
-        if trade.side is Side.BUY and verdict.reason in (Reason.COPY, Reason.SKIP_SAME_ORDER):
-            self.note_order(desk, trade)
         if verdict.action == "copy":
+            if item.order is not None:
+                item.order.spent = True
             self._open_intent(desk, item, verdict, at)
 
     def _open_intent(self, desk: Desk, item: Waiting, verdict: rules.Verdict, at: int) -> None:
@@ -286,35 +305,10 @@ class Copying:
 
     # -- fixed sizes once per leader order ---------------------------------------------------------------------
 
-    def _spent_order(self, desk: Desk, trade: Trade) -> SpentOrder | None:
-        window = desk.policy.of(trade.leader).burst_window_sec * SECOND
-        for order in reversed(desk.spent.get((trade.leader, trade.token_id), ())):
-            if order.order_hash is not None and trade.order_hash is not None:
-                if order.order_hash == trade.order_hash:
-                    return order
-                continue
-            if abs(trade.traded_at - order.last_at) <= window and _at_price(trade, order.price):
-                return order
-        return None
-
-    def note_order(self, desk: Desk, trade: Trade) -> None:
-        """Remember that the fixed size is spent on the order that this fill belongs to."""
-        known = self._spent_order(desk, trade)
-        if known is not None:
-            known.order_hash = known.order_hash or trade.order_hash
-            known.last_at = max(known.last_at, trade.traded_at)
-            return
-        price = (price_of(trade.usdc, trade.shares) + TICK_4 // 2) // TICK_4 * TICK_4
-        orders = desk.spent.setdefault((trade.leader, trade.token_id), [])
-        orders.append(SpentOrder(trade_id=trade.id, order_hash=trade.order_hash, price=price, last_at=trade.traded_at))
-        del orders[:-ORDERS_KEPT]
-
-    def learned_order_hash(self, trade: Trade) -> None:
-        """The chain confirmed a trade that the API saw first: its order is known by hash from now on."""
+    def learned(self, trade: Trade) -> None:
+        """The other source has seen a trade, too: its order may be known by hash from now on."""
         for desk in self.state.desks.values():
-            for order in desk.spent.get((trade.leader, trade.token_id), ()):
-                if order.trade_id == trade.id and order.order_hash is None:
-                    order.order_hash = trade.order_hash
+            leader_orders.learned(desk.orders.get((trade.leader, trade.token_id), ()), trade)
 
     # -- waiting -----------------------------------------------------------------------------------------------
 
@@ -376,7 +370,16 @@ class Copying:
                 "leader": item.trade.leader,
                 "token_id": item.trade.token_id,
                 "side": item.trade.side.value,
+                "wanted_usdc_micro": item.ideal,
+                "order_decision_id": None,
+                "sized_by_order": None,
+                "exit_price_micro": None,
             }
+            if item.order is not None:
+                later = item.order.decision_id != item.decision_id
+                of |= {"order_decision_id": item.order.decision_id if later else None, "sized_by_order": item.by_order}
+            elif item.adjustment_id is not None:
+                of["exit_price_micro"] = price_of(item.trade.usdc, item.trade.shares)
             self.state.out.append(Insert("decisions", {**row, **of}))
 
 
@@ -384,9 +387,3 @@ def draw(*parts: object) -> int:
     """A number from 0 to 999,999 that depends on nothing but ``parts``, evenly spread."""
     text = "|".join(str(p) for p in parts).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") % PPM
-
-
-def _at_price(trade: Trade, price: int) -> bool:
-    """True if the fill is one at ``price``, allowing for the rounding of its amounts to a millionth."""
-    exact = trade.usdc * MICRO - trade.shares * price
-    return abs(exact) <= 2 * MICRO or abs(price_of(trade.usdc, trade.shares) - price) <= TICK_4 // 2

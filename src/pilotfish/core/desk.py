@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from pilotfish.core import ledger
-from pilotfish.core.events import Market, PortfolioState, SpentOrder
+from pilotfish.core.events import Market, PortfolioState
+from pilotfish.core.leader_orders import LeaderOrder
 from pilotfish.core.ledger import Position
 from pilotfish.core.orders import Order
 from pilotfish.core.reasons import Reason
@@ -35,6 +36,11 @@ class Waiting:
     """Why it was not final at the last look."""
     retry: tuple[Waited, int] | None = None
     """What it waits for and when (µs) that is looked at again, where time is what ends the wait."""
+    ideal: int = 0
+    """USDC that the ideal takes of a BUY at their price, if this fill is the one of its order that counts."""
+    by_order: bool = False
+    """True where sizing is by order, at the time at which the trade came in."""
+    order: LeaderOrder | None = None
 
 
 @dataclass(slots=True)
@@ -62,7 +68,10 @@ class Desk:
         self.positions: dict[DeskKey, Position] = {(p.leader, p.token_id): p for p in state.positions}
         self.by_token: dict[str, list[Position]] = {}
         self.intents: dict[int, Order] = {}
-        self.spent: dict[DeskKey, list[SpentOrder]] = {}
+        self.orders: dict[DeskKey, list[LeaderOrder]] = {}
+        """The leaders' orders, oldest first."""
+        for order in state.orders:
+            self.orders.setdefault((order.leader, order.token_id), []).append(order)
         self.spent_day, self.spent_today = state.spent_day, state.spent_today
         self.buys: dict[str, int] = dict(state.buys)
         self.saved: dict[DeskKey, int] = {(leader, token): usdc for leader, token, usdc in state.saved}
@@ -89,7 +98,7 @@ class Desk:
         """Back to the bankroll: what a reset of the paper state does."""
         self.bankroll = self.policy.bankroll
         self.cash = self.bankroll
-        for table in (self.positions, self.by_token, self.intents, self.spent, self.buys, self.saved, self.missed,
+        for table in (self.positions, self.by_token, self.intents, self.orders, self.buys, self.saved, self.missed,
                       self.armed, self._counted, self._cost_by, self._open_by):  # fmt: skip
             table.clear()
         self.sums = Sums()

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from pilotfish.core.ledger import Position
+from pilotfish.core.ledger import Position, Trip
 from pilotfish.core.orders import CancelOrder, Order, PlaceOrder
 from pilotfish.core.policy import Verdict
 from pilotfish.core.timers import Timer
@@ -180,18 +180,40 @@ def position_row(portfolio: str, p: Position) -> Row:
         "status": p.status,
         "opened_at": p.opened_at,
         "closed_at": p.closed_at,
+        "trip_bought_micro": p.trip.bought,
+        "trip_paid_micro": p.trip.paid,
+        "trip_got_micro": p.trip.got,
+        "trip_fees_micro": p.trip.fees,
+    }
+
+
+def trip_row(portfolio: str, p: Position, trip: Trip, ended: str) -> Row:
+    """The row of a round trip that is over (table ``round_trips``)."""
+    return {
+        "portfolio": portfolio,
+        "leader": p.leader,
+        "token_id": p.token_id,
+        "opened_at": p.opened_at,
+        "closed_at": p.closed_at,
+        "bought_micro": trip.bought,
+        "paid_micro": trip.paid,
+        "got_micro": trip.got,
+        "fees_micro": trip.fees,
+        "pnl_micro": trip.got - trip.paid,
+        "ended": ended,
     }
 
 
 def decision_row(number: int, v: Verdict, at: int) -> Row:
-    """What a decision says; whose it is goes into the row once, when it is first written."""
+    """What a decision says; whose it is, and what the ideal takes of it, goes into the row once,
+    when it is first written."""
     return {
         "id": number,
         "action": v.action,
         "reason": v.reason.value,
         "decided_at": at,
         "class": v.kind.value if v.kind else None,
-        "wanted_usdc_micro": v.wanted,
+        "asked_usdc_micro": v.wanted,
         "granted_usdc_micro": v.granted if v.action == "copy" else 0,
         "trace": [[c.check, c.value, c.limit, c.passed] for c in v.trace],
     }

@@ -1,6 +1,6 @@
 """The state machine: ``Engine.apply(event) -> list[Effect]``. One thread, no I/O, no clock.
 
-This module takes observations in (identity, holdings, sightings); ``copying`` decides, ``execution`` fills.
+This module takes observations in (identity, holdings, sightings); ``copying`` decides, ``bookkeeping`` books.
 """
 
 from __future__ import annotations
@@ -151,6 +151,7 @@ class Engine:
             s.index.add(trade)
             if trade.moves_holding and trade.active:
                 self._moved.setdefault((trade.leader, trade.token_id), []).append(trade)
+            s.traded_at[trade.token_id] = max(trade.traded_at, s.traded_at.get(trade.token_id, 0))
         for portfolio in e.portfolios:
             self._add_desk(portfolio)
             for token_id, side, price, shares in portfolio.taken:
@@ -159,9 +160,6 @@ class Engine:
             desk = s.desks[portfolio.name]
             for order in portfolio.intents:
                 self.bookkeeping.resume(desk, order, trades.get(order.trade_id), e.at)
-            for trade_id in portfolio.spent_on:
-                if trade_id in trades:
-                    self.copying.note_order(desk, trades[trade_id])
         self.reorgs.restore(trades, [(s.desks[p.name], p.recent) for p in e.portfolios])
         self._resuming = [(p.name, p.pending, trades) for p in e.portfolios if p.pending]
         for trade in e.trades:
@@ -233,11 +231,15 @@ class Engine:
             paused=e.paused,
             bootstrapped=e.bootstrapped,
             value=e.value,
+            gaps=set(e.gaps),
+            gone=dict(e.gone),
         )
         told: dict[str, list[tuple[int, int]]] = {}
         for token_id, said, as_of in e.sets:
             told.setdefault(token_id, []).append((said, as_of))
         for token_id, shares in e.holdings:
+            if e.is_new and (e.leader, token_id) in s.holdings:
+                continue  # left and followed again in one run: what is kept here is newer
             trades = self._moved.pop((e.leader, token_id), ())
             s.holdings[(e.leader, token_id)] = Holding.rebuilt(shares, trades, told.get(token_id, ()))
             s.holding_sums[(e.leader, token_id)] = shares
@@ -272,6 +274,7 @@ class Engine:
         if leader is not None:
             leader.active = False
             self.copying.wake_all(e.at)
+        self._take_up_pending(e.leader, e.at)
 
     def _policy(self, e: ev.PolicyChanged) -> None:
         desk = self.state.desks.get(e.portfolio)
@@ -335,6 +338,7 @@ class Engine:
         for sighting in s.index.see_api_window(fills, e.at):
             self._place(leader, sighting, e.at)
         self.leading.moves(leader, e.moves, e.at)
+        self.leading.coverage(leader, e)
         if e.cursor_ts > leader.cursor_ts:
             leader.cursor_ts = e.cursor_ts
             self.leading.write_cursor(leader, e.at)
@@ -349,7 +353,8 @@ class Engine:
         touched = self._reordered(trade)
         if sighting.fill.source is Source.POLYGON:
             touched += self._sort_occurrences(trade)
-            self.copying.learned_order_hash(trade)
+        for seen in _unique([trade, *touched]):
+            self.copying.learned(seen)
         if sighting.revived:
             if trade.moves_holding:
                 touched += self.leading.holding(trade.leader, trade.token_id).add_trade(trade)
@@ -407,6 +412,7 @@ class Engine:
             log_index=fill.log_index,
         )
         s.index.add(trade)
+        s.traded_at[trade.token_id] = max(traded_at, s.traded_at.get(trade.token_id, 0))
         market = s.markets.get(trade.token_id)
         if market is not None:
             trade.condition_id = trade.condition_id or market.condition_id

@@ -8,6 +8,7 @@ import msgspec
 
 from pilotfish.core.book import Book
 from pilotfish.core.fees import NO_FEE, FeeSchedule
+from pilotfish.core.leader_orders import LeaderOrder
 from pilotfish.core.ledger import Position
 from pilotfish.core.orders import Execution, How, Order
 from pilotfish.core.settings import Globals, Policy
@@ -62,22 +63,14 @@ class PendingDecision(msgspec.Struct, frozen=True, kw_only=True):
     trade_id: int | None
     adjustment_id: int | None = None
     exit: Trade | None = None
-
-
-class SpentOrder(msgspec.Struct, kw_only=True):
-    """A leader order on which a portfolio has spent its fixed size."""
-
-    trade_id: int
-    order_hash: str | None
-    price: int
-    last_at: int
+    order_decision_id: int | None = None
 
 
 class PortfolioState(msgspec.Struct, frozen=True, kw_only=True):
     """A portfolio as the store knows it.
 
-    ``spent_on``: recent BUY trades copied, or skipped as part of an order already copied. ``spent_today`` counts the
-    UTC day ``spent_day``; ``buys`` counts copied BUYs by token. ``recent``: intents with fills that a reorg could still
+    ``orders``: the leaders' orders that further fills may belong to, oldest first. ``spent_today`` counts the UTC day
+    ``spent_day``; ``buys`` counts copied BUYs by token. ``recent``: intents with fills that a reorg could still
     touch, with the fills' ids. ``follows`` names the leaders that it copies; ``None`` = all. ``saved``: (leader, token,
     USDC) saved up below the minimum. ``day_equity``: equity when this UTC day began; ``peak`` the highest so far and
     ``drawdown`` the deepest fall below a peak. ``missed``: (leader, token) of BUYs in markets that are not resolved.
@@ -91,7 +84,7 @@ class PortfolioState(msgspec.Struct, frozen=True, kw_only=True):
     positions: tuple[Position, ...] = ()
     intents: tuple[Order, ...] = ()
     pending: tuple[PendingDecision, ...] = ()
-    spent_on: tuple[int, ...] = ()
+    orders: tuple[LeaderOrder, ...] = ()
     spent_day: int = 0
     spent_today: int = 0
     buys: tuple[tuple[str, int], ...] = ()
@@ -140,6 +133,10 @@ class LeaderFollowed(_Event, frozen=True, kw_only=True, tag=True):
     sets: tuple[tuple[str, int, int], ...] = ()
     """What snapshots said of late: (token, shares, as of µs)."""
     value: int | None = None
+    gaps: tuple[tuple[int, int], ...] = ()
+    """What is missing of their history: seconds (from, to)."""
+    gone: tuple[tuple[str, int], ...] = ()
+    """Tokens that the venue showed as gone for an unknown reason lately, and as of when (µs)."""
 
 
 class LeaderPaused(_Event, frozen=True, kw_only=True, tag=True):
@@ -213,17 +210,24 @@ class ChainFillSeen(_Event, frozen=True, kw_only=True, tag=True):
 
 
 class ApiWindowRead(_Event, frozen=True, kw_only=True, tag=True):
-    """All TRADE rows of one leader from a start to now, in the API's order, other moves, where the cursor goes."""
+    """All TRADE rows of one leader from a start to now, in the API's order, other moves, where the cursor goes.
+
+    ``read_from`` (``None`` = not said) to ``read_to`` (``None`` = now), epoch seconds, is what was read, and ``gaps``
+    the seconds of it (from, to) of which not all rows could be had.
+    """
 
     leader: str
     fills: tuple[LeaderFill, ...]
     cursor_ts: int
     moves: tuple[Move, ...] = ()
+    read_from: int | None = None
+    read_to: int | None = None
+    gaps: tuple[tuple[int, int], ...] = ()
 
 
 class HoldingsSnapshot(_Event, frozen=True, kw_only=True, tag=True):
     """What ``/v2/positions`` says that a leader holds, as of an instant (µs); ``conditions`` of those tokens, and what
-    all of it is worth."""
+    all of it is worth. Of ``unread`` tokens it says nothing; nor, unless it is ``whole``, of those it does not list."""
 
     leader: str
     as_of: int
@@ -231,6 +235,8 @@ class HoldingsSnapshot(_Event, frozen=True, kw_only=True, tag=True):
     bootstrap: bool = False
     conditions: tuple[tuple[str, str], ...] = ()
     value: int | None = None
+    unread: tuple[str, ...] = ()
+    whole: bool = True
 
 
 class MarketSeen(_Event, frozen=True, kw_only=True, tag=True):

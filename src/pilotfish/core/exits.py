@@ -6,7 +6,7 @@ from pilotfish.core import ledger, sizing
 from pilotfish.core.bookkeeping import Bookkeeping
 from pilotfish.core.copying import draw
 from pilotfish.core.desk import Desk, DeskKey
-from pilotfish.core.effects import Insert, NeedBook, SetTimer, decision_row
+from pilotfish.core.effects import Insert, NeedBook, Row, SetTimer, decision_row
 from pilotfish.core.ledger import Position
 from pilotfish.core.orders import Order
 from pilotfish.core.policy import Check, Verdict
@@ -107,8 +107,8 @@ class Exits:
             tick = min(market.tick if market else MICRO, book.tick if book else MICRO)
             worse = policy.sell_max_slippage_bps, tick, policy.sell_max_slippage_ticks
             limit = sizing.sell_limit(position.mark_price, MICRO, *worse)
-        of = {"trade_id": None, "adjustment_id": None, "rule": rule, "portfolio": desk.name, "side": "SELL"}
-        of |= {"leader": position.leader, "token_id": position.token_id}
+        of: Row = {"trade_id": None, "adjustment_id": None, "rule": rule, "portfolio": desk.name, "side": "SELL"}
+        of |= {"leader": position.leader, "token_id": position.token_id, "wanted_usdc_micro": 0}
         verdict = Verdict("exit", reason, [check])
         state.out.append(Insert("decisions", {**decision_row(number, verdict, at), **of}))
         latency = sizing.latency_ms(policy, draw(desk.name, rule, position.token_id, number))
@@ -130,4 +130,5 @@ class Exits:
             created_at=at,
             due_at=due,
             give_up_at=due + policy.sell_retry_sec * SECOND,
+            rule=rule,
         )

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pilotfish.core.trade import Trade
-from pilotfish.core.units import SECOND
+from pilotfish.core.units import MAX_AMOUNT, SECOND
 
 KEEP = 512
 """Entries kept per holding for re-ordering and reorgs; older ones are final."""
@@ -140,4 +140,4 @@ def _base(shares: int, entries: list[_Entry]) -> int:
 
 
 def _after(entry: _Entry) -> int:
-    return entry.delta if entry.sets else max(0, entry.before + entry.delta)
+    return min(MAX_AMOUNT, entry.delta if entry.sets else max(0, entry.before + entry.delta))

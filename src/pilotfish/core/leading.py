@@ -10,12 +10,15 @@ from pilotfish.core import events as ev
 from pilotfish.core.copying import Copying
 from pilotfish.core.desk import DeskKey
 from pilotfish.core.effects import Insert, NeedHoldings, SetTimer, Upsert, trade_update
+from pilotfish.core.gaps import after_reading
 from pilotfish.core.holdings import Holding
 from pilotfish.core.state import Leader, State
 from pilotfish.core.timers import HoldingsAgain
 from pilotfish.core.trade import Trade, exit_without_trade
 from pilotfish.core.units import SECOND
 
+GONE = "gone"
+"""The cause of a correction to zero that no trade and no move explains."""
 MOVES_KEPT = 500
 """Moves without a trade remembered per leader."""
 SNAPSHOT_DOUBT = 10 * SECOND
@@ -89,7 +92,8 @@ class Leading:
         told = dict(e.holdings)
         self.state.conditions.update(e.conditions)
         mine: set[DeskKey] = {k for k in self.state.holdings if k[0] == e.leader}
-        tokens = sorted({k[1] for k in mine} | set(told))
+        said_of = {k[1] for k in mine} | set(told) if e.whole else set(told)
+        tokens = sorted(said_of - set(e.unread))
         if e.bootstrap and not leader.bootstrapped:
             leader.bootstrapped = True
             for token in tokens:
@@ -103,7 +107,8 @@ class Leading:
                 continue
             move, exact = self._explanation(leader, token, said - holding.shares, said)
             if leader.suspects.get(token) == said or (exact and not holding.traded_since(e.as_of - SNAPSHOT_DOUBT)):
-                self._correct(e, token, said, move.kind if move else "reconciled", move)
+                gone = move is None and said == 0
+                self._correct(e, token, said, move.kind if move else GONE if gone else "reconciled", move)
             else:
                 suspects[token] = said
         leader.suspects = suspects
@@ -137,7 +142,8 @@ class Leading:
         return likely, False
 
     def _correct(self, e: ev.HoldingsSnapshot, token: str, said: int, cause: str, move: ev.Move | None = None) -> None:
-        """Set a holding to what a snapshot said. A correction that an exit explains is copied as one."""
+        """Set a holding to what a snapshot said. One that an exit explains is copied as such, and so is one that has
+        gone for a reason nobody saw."""
         holding = self.holding(e.leader, token)
         before = holding.shares
         for trade in holding.set_to(said, e.as_of):
@@ -145,10 +151,17 @@ class Leading:
         told = (said, e.as_of) if said or before else None
         number = self.write_holding(e.leader, token, 0, e.at, cause, move.tx_hash if move else None, told)
         sold = before - holding.shares
-        if move is not None and move.is_exit and number is not None and sold > 0:
+        if number is None or sold <= 0:
+            return
+        gone = cause == GONE
+        if gone:
+            self.state.leaders[e.leader].gone[token] = e.as_of
+        if gone or (move is not None and move.is_exit):
             book = self.state.books.get(token)
             price = (book.best_bid or 0) if book else 0
-            self.copying.exit(exit_without_trade(e.leader, token, sold, before, price, move.at), number, e.at)
+            at = move.at if move is not None else e.as_of
+            trade = exit_without_trade(e.leader, token, sold, before, price, at, unexplained=gone)
+            self.copying.exit(trade, number, e.at)
 
     def moves(self, leader: Leader, moves: tuple[ev.Move, ...], at: int) -> None:
         """Remember moves without a trade, and look at what they did to the holdings."""
@@ -166,6 +179,19 @@ class Leading:
                 self.copying.ask_market(token, at)
         if fresh:
             self.state.out.append(NeedHoldings(leader.wallet, bootstrap=False))
+
+    def coverage(self, leader: Leader, e: ev.ApiWindowRead) -> None:
+        """Remember what of the history could not be read, and what now has been.
+
+        The cursor passes a gap in the same commit that says so; a later reading of those seconds closes it.
+        """
+        if e.read_from is None:
+            return
+        left = after_reading(leader.gaps, e.read_from, e.read_to, e.gaps)
+        for low, high in sorted(leader.gaps ^ left):
+            row = {"leader": leader.wallet, "from_ts": low, "to_ts": high, "changed_at": e.at}
+            self.state.out.append(Upsert("history_gaps", {**row, "is_open": (low, high) in left}))
+        leader.gaps = left
 
     def write_cursor(self, leader: Leader, at: int) -> None:
         self.state.out.append(

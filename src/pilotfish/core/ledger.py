@@ -14,6 +14,16 @@ DUST_USDC = MICRO // 100
 """What a SELL leaves below 0.01 share, or below 0.01 USDC, is written off."""
 
 
+class Trip(msgspec.Struct, kw_only=True):
+    """The round trip under way: shares bought since the position was flat, what was paid for them and got back, fees
+    within both, in millionths."""
+
+    bought: int = 0
+    paid: int = 0
+    got: int = 0
+    fees: int = 0
+
+
 class Position(msgspec.Struct, kw_only=True):
     """Shares of one token copied from one leader. ``cost`` is what the shares still held cost, fees included."""
 
@@ -32,6 +42,7 @@ class Position(msgspec.Struct, kw_only=True):
     status: str = "open"
     opened_at: int = 0
     closed_at: int | None = None
+    trip: Trip = msgspec.field(default_factory=lambda: Trip())
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +63,8 @@ def buy(position: Position, shares: int, usdc: int, fee: int, at: int) -> list[E
     position.shares += shares
     position.cost += usdc + fee
     position.fees += fee
+    trip = position.trip
+    trip.bought, trip.paid, trip.fees = trip.bought + shares, trip.paid + usdc + fee, trip.fees + fee
     return [Entry("buy", -usdc), *([Entry("fee", -fee)] if fee else [])]
 
 
@@ -63,6 +76,7 @@ def sell(position: Position, shares: int, usdc: int, fee: int, at: int) -> list[
     position.cost -= cost
     position.fees += fee
     position.realized_pnl += usdc - fee - cost
+    position.trip.got, position.trip.fees = position.trip.got + usdc - fee, position.trip.fees + fee
     if position.shares == 0:
         position.status, position.closed_at, position.unmarked_since = "closed", at, None
     return [Entry("sell", usdc), *([Entry("fee", -fee)] if fee else [])]
@@ -74,6 +88,7 @@ def settle(position: Position, payout: int, at: int) -> list[Entry]:
     usdc = proceeds_of(position.shares, payout)
     entry = Entry("settle", usdc, position.shares)
     position.realized_pnl += usdc - position.cost
+    position.trip.got += usdc
     position.shares, position.cost = 0, 0
     position.mark_price, position.status, position.closed_at = payout, "resolved", at
     position.unmarked_since = None
@@ -109,3 +124,11 @@ def mark(position: Position, price: int | None, at: int) -> bool:
 def value_of(position: Position) -> int:
     """What the position is worth at its last known mark, rounded down."""
     return proceeds_of(position.shares, position.mark_price or 0)
+
+
+def end_trip(position: Position) -> Trip | None:
+    """The round trip that has ended, from flat to flat; ``None`` while shares are held or none was under way."""
+    if position.shares or not position.trip.bought:
+        return None
+    ended, position.trip = position.trip, Trip()
+    return ended

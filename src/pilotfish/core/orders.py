@@ -72,6 +72,8 @@ class Order(msgspec.Struct, kw_only=True):
     leader_usdc: int = 0
     leader_shares: int = 0
     """The exact amounts of the leader's fill, for limits; 0 where no trade of theirs is behind it."""
+    rule: str | None = None
+    """What asked for a sale that no leader did: take_profit, stop_loss, close, dust, or a reorg."""
     fills: int = 0
     """How many fills were booked; the executor numbers them from 1."""
     placed: int = 0

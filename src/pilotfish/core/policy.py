@@ -66,8 +66,8 @@ class Check:
 class Verdict:
     """``action`` is copy, skip or wait. A copy says how much (``budget`` or ``shares``) and within which ``limit``.
 
-    ``wanted`` is the size of a BUY at the leader's price before minimums, caps and guards; ``granted`` what those left
-    of it; ``saved`` what is saved up of it. ``late``: decided as catch-up.
+    ``wanted`` is the size that a BUY asks for at the leader's price before minimums, caps and guards; ``granted`` what
+    those left of it; ``saved`` what is saved up of it. ``late``: decided as catch-up.
     """
 
     action: str
@@ -193,7 +193,7 @@ def _buy(f: Facts, kind: TradeClass, t: _Trace, v: Verdict) -> None:
 
 def _once_spent(f: Facts) -> bool:
     """True where a fixed size was already spent on the order that this fill belongs to."""
-    return f.same_order and f.policy.sizing_mode in ("fixed_usdc", "fixed_shares")
+    return f.same_order and sizing.by_order(f.policy)
 
 
 def _filters(f: Facts, market: Market, t: _Trace) -> None:
@@ -238,13 +238,18 @@ def _size(f: Facts, market: Market, t: _Trace, v: Verdict) -> None:
     if policy.sizing_mode == "bankroll_ratio":
         t.require(bool(f.leader_value), Reason.SKIP_LEADER_VALUE, "leader_value_micro", f.leader_value, 1)
     t.note("wanted_usdc_micro", v.wanted, f"{policy.sizing_mode} x {sizing.tier(policy, trade.usdc) / PPM:g}")
-    size = v.wanted + f.saved
+    size = v.wanted
+    if policy.max_copy_usdc and size > policy.max_copy_usdc:
+        t.note("most_for_a_copy_micro", size, policy.max_copy_usdc)
+        size = policy.max_copy_usdc
+    fresh = size
+    size += f.saved
     if f.saved:
         t.note("saved_up_micro", f.saved)
     if size < least and policy.below_min == "raise":
         size = least
     if size < least and policy.below_min == "accumulate":
-        v.saved = v.wanted
+        v.saved = fresh
         t.require(False, Reason.SKIP_ACCUMULATING, "budget_usdc_micro", size, least)
     t.require(size >= least, Reason.SKIP_BELOW_MIN, "budget_usdc_micro", size, least)
     budget = size
@@ -349,12 +354,17 @@ def _market(f: Facts, t: _Trace) -> Market | None:
 def _sell(f: Facts, t: _Trace, v: Verdict) -> None:
     trade = f.trade
     t.require(f.held > 0, Reason.SKIP_NO_POSITION, "held_shares_micro", f.held, 1)
+    if trade.unexplained:
+        wanted = f.policy.copy_unexplained_exits
+        t.require(wanted, Reason.SKIP_UNEXPLAINED_EXIT, "copy_unexplained_exits", wanted, True)
     market = _market(f, t)
     before = trade.leader_pre_sell_shares
     shares = sizing.sell_shares(f.held, trade.shares, before, f.policy.exit_all_ratio)
     t.note("leader_pre_sell_shares_micro", before)
     t.note("leader_sold_shares_micro", trade.shares)
     t.require(shares > 0, Reason.SKIP_BELOW_MIN, "sell_shares_micro", shares, 1)
+    if trade.unexplained:
+        v.reason = Reason.COPY_GONE
     v.shares = shares
     tick = min(market.tick if market else UNKNOWN_TICK, f.book.tick if f.book else MICRO)
     v.limit = sizing.sell_limit(

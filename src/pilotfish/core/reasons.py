@@ -9,6 +9,7 @@ class Reason(StrEnum):
     """The code that a decision carries."""
 
     COPY = "COPY"
+    COPY_GONE = "COPY_GONE"
     SKIP_BACKFILL = "SKIP_BACKFILL"
     SKIP_PAUSED = "SKIP_PAUSED"
     SKIP_SIDE = "SKIP_SIDE"
@@ -18,6 +19,7 @@ class Reason(StrEnum):
     SKIP_POLYGON_UNHEALTHY = "SKIP_POLYGON_UNHEALTHY"
     SKIP_API_UNHEALTHY = "SKIP_API_UNHEALTHY"
     SKIP_NO_POSITION = "SKIP_NO_POSITION"
+    SKIP_UNEXPLAINED_EXIT = "SKIP_UNEXPLAINED_EXIT"
     SKIP_CATCHUP_TOO_OLD = "SKIP_CATCHUP_TOO_OLD"
     SKIP_CATCHUP_WORSE_PRICE = "SKIP_CATCHUP_WORSE_PRICE"
     SKIP_CATCHUP_NEW_POSITION = "SKIP_CATCHUP_NEW_POSITION"
@@ -60,6 +62,7 @@ class Reason(StrEnum):
 
 MEANING: dict[Reason, str] = {
     Reason.COPY: "Copied: an intent was written.",
+    Reason.COPY_GONE: "Copied as an exit: the venue shows twice that the leader holds nothing, and nothing says why.",
     Reason.SKIP_BACKFILL: "From before the leader was followed; history is never copied.",
     Reason.SKIP_PAUSED: "The leader or the portfolio is paused.",
     Reason.SKIP_SIDE: "This side is not copied (copy_side).",
@@ -69,6 +72,7 @@ MEANING: dict[Reason, str] = {
     Reason.SKIP_POLYGON_UNHEALTHY: "Polygon is down and the mode needs it for a BUY.",
     Reason.SKIP_API_UNHEALTHY: "The Data API is down and strict_both needs it for a BUY.",
     Reason.SKIP_NO_POSITION: "The leader sold what we do not hold.",
+    Reason.SKIP_UNEXPLAINED_EXIT: "The leader's holding is gone for an unknown reason (copy_unexplained_exits is off).",
     Reason.SKIP_CATCHUP_TOO_OLD: "A missed BUY, older than catch_up_buy_max_age_sec.",
     Reason.SKIP_CATCHUP_WORSE_PRICE: "A missed BUY, and the price is now worse than the catch-up rules allow.",
     Reason.SKIP_CATCHUP_NEW_POSITION: "A missed BUY that would open a new position (catch_up_buy_open_new is off).",
@@ -110,6 +114,10 @@ MEANING: dict[Reason, str] = {
 }
 
 
+NEVER_COPIED = (Reason.SKIP_BACKFILL, Reason.SKIP_UNSUPPORTED, Reason.SKIP_RESET)
+"""Decisions on what could not be copied, whatever the settings: left out where it is said how much of it was."""
+
+
 class Outcome(StrEnum):
     """How an intent ended, where it did not simply fill."""
 
@@ -124,6 +132,26 @@ class Outcome(StrEnum):
     FAILED_REJECTED = "FAILED_REJECTED"
     FAILED_NO_BOOK = "FAILED_NO_BOOK"
     FAILED_LIMIT = "FAILED_LIMIT"
+
+
+OUTCOME_WORDS: dict[Outcome, str] = {
+    Outcome.UNFILLED_PRICE: "nothing on offer within the limit",
+    Outcome.CANCELLED_LEADER_SOLD: "the leader sold again first",
+    Outcome.CANCELLED_REORG: "a reorg took the trade back",
+    Outcome.CANCELLED_TOO_OLD: "too old after a restart",
+    Outcome.CANCELLED_NO_CASH: "the cash was gone",
+    Outcome.CANCELLED_RESOLVED: "the market was resolved first",
+    Outcome.CANCELLED_ARCHIVED: "the portfolio was archived",
+    Outcome.FAILED_NO_BOOK: "no order book could be had",
+    Outcome.FAILED_LIMIT: "nobody bid within the limit",
+}
+"""An outcome in a few words, for a line of a table."""
+
+
+def outcome_words(code: str) -> str:
+    """Why an order got nothing, or not all, in a few words."""
+    known = Outcome(code) if code in Outcome.__members__ else None
+    return OUTCOME_WORDS.get(known, OUTCOMES.get(known, "")) if known else code.replace("_", " ").lower()
 
 
 OUTCOMES: dict[Outcome, str] = {

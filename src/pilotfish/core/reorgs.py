@@ -100,6 +100,7 @@ class Reorgs:
             created_at=at,
             due_at=at + ORPHAN_PATIENCE + policy.order_latency_ms * 1000,
             give_up_at=at + ORPHAN_PATIENCE + policy.sell_retry_sec * SECOND,
+            rule="reorg",
         )
         self.bookkeeping.open(desk, way_out, at)
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 import msgspec
 
+from pilotfish.core.names import unknown
 from pilotfish.core.setting_values import Kind as Kind
 from pilotfish.core.setting_values import Scope as Scope
 from pilotfish.core.setting_values import Setting as Setting
@@ -63,14 +64,18 @@ ALL: tuple[Setting, ...] = (
        low=250, high=600_000),
     _S("poll_overlap_sec", _K.INT, 60, "How far before its cursor a poll reads, since rows can appear late.",
        "Sources", unit="s", low=0, high=3600),
+    _S("late_rows_interval_sec", _K.INT, 600, "How often each leader's last hours are read again, for rows that the API"
+       " showed late; 0 = never.", "Sources", unit="s", low=0, high=_DAY),
+    _S("late_rows_reach_sec", _K.INT, 7200, "How far back that second reading goes.", "Sources", unit="s", low=60,
+       high=7 * _DAY),
     _S("leader_stagger_ms", _K.INT, 500, "Delay between the first polls of two leaders.", "Sources", unit="ms", low=0,
        high=60_000),
     _S("api_lag_fallback_ms", _K.INT, 3000, "How long the API may take to confirm a trade seen on chain before it is"
        " recorded as lagging.", "Sources", unit="ms", low=0, high=600_000),
     _S("wait_for_api", _K.BOOL, False, "Wait for the API's fields of a trade seen on chain before deciding, for at most"
        " api_lag_fallback_ms.", "Sources", Scope.PORTFOLIO),
-    _S("api_health_stale_ms", _K.INT, 30_000, "The API counts as down when no poll succeeded for this long.",
-       "Sources", unit="ms", low=1000, high=3_600_000),
+    _S("api_health_stale_ms", _K.INT, 30_000, "The API counts as down when one leader could not be polled for this"
+       " long, or for two rounds of polls where those take longer.", "Sources", unit="ms", low=1000, high=3_600_000),
     _S("api_max_serving_lag_sec", _K.INT, 120, "The API counts as down when it says itself that it is further behind"
        " than this.", "Sources", unit="s", low=5, high=_DAY),
     _S("polygon_health_stale_ms", _K.INT, 15_000, "Polygon counts as down when no block was seen for this long.",
@@ -97,6 +102,8 @@ ALL: tuple[Setting, ...] = (
        env="CATCHUP_BUY_MAX_WORSE_BPS"),
     _S("catch_up_buy_open_new", _K.BOOL, True, "A missed BUY may open a new position.", "Copying", Scope.PORTFOLIO,
        env="CATCHUP_BUY_OPEN_NEW"),
+    _S("copy_unexplained_exits", _K.BOOL, True, "Sell what the venue shows, twice in a row, that the leader no longer"
+       " holds, though no trade and no move was seen that says why.", "Copying", Scope.PORTFOLIO),
     _S("sell_retry_sec", _K.INT, 60, "How long an exit that could not be filled whole is retried.", "Copying",
        Scope.PORTFOLIO, unit="s", low=0, high=_DAY),
     _S("exit_all_ratio", _K.RATIO, _usdc("0.999"), "A leader's sale of at least this part of what they hold is a sale"
@@ -209,6 +216,9 @@ ALL: tuple[Setting, ...] = (
        high=5_000),
     _S("local_book_stale_ms", _K.INT, 15_000, "Kept books are not used when nothing, not even a heartbeat, came for"
        " this long.", "Execution", unit="ms", low=1_000, high=600_000),
+    _S("local_book_fill_age_ms", _K.INT, 3_000, "A decision and a fill use a kept book only if a frame of its token, or"
+       " a read over HTTP, confirmed it within this time; else it is read over HTTP.", "Execution", unit="ms", low=0,
+       high=60_000),
     _S("local_book_check_sec", _K.INT, 60, "A kept book that nothing has confirmed for this long is compared with the"
        " HTTP book before it is used.", "Execution", unit="s", low=1, high=3_600),
     _S("mark_interval_ms", _K.INT, 5000, "How often held tokens' books are read to value positions.", "Execution",
@@ -258,9 +268,7 @@ def find(name: str) -> Setting:
     """The setting called ``name`` (its environment name works too); raises :class:`SettingError`."""
     setting = BY_NAME.get(name.lower()) or next((s for s in ALL if s.env_name == name.upper()), None)
     if setting is None:
-        close = [s.name for s in ALL if name.lower() in s.name or s.name in name.lower()][:3]
-        hint = f"; did you mean {', '.join(close)}?" if close else "; see `pilotfish settings list`"
-        raise SettingError(f"there is no setting {name!r}{hint}")
+        raise SettingError(str(unknown("setting", name, [s.name for s in ALL], "see `pilotfish settings list`")))
     return setting
 
 
@@ -308,6 +316,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     catch_up_buy_require_better_price: bool
     catch_up_buy_max_worse_bps: int
     catch_up_buy_open_new: bool
+    copy_unexplained_exits: bool
     sell_retry_sec: int
     exit_all_ratio: int
     orphan_policy: str

@@ -28,4 +28,4 @@ class Settlement:
                     entries = ledger.settle(position, market.payout, at)
                     of = {"leader": position.leader, "token_id": market.token_id}
                     self.state.book_cash(desk, entries, at=at, fill_id=None, **of)
-                    self.state.put_position(desk, position)
+                    self.state.put_position(desk, position, "resolved")

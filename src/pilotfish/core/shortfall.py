@@ -1,14 +1,15 @@
 """What copying cost: the leader's prices at our size against what we got, and where the difference went.
 
 Per portfolio, leader and token a :class:`Tally` follows two holdings side by side: ours, and what we would hold had
-every trade of his been copied whole, at his price and for no fee. What the second has and the first has not is kept by
-cause (a skip's reason, a cap, a fill that fell short). Every amount that is added to one side and not to the other is
-booked on exactly one part, so the parts add up to the difference to the millionth.
+every trade of theirs been copied whole, at their price and for no fee (an order of theirs once, where sizing is by
+order). What the second has and the first has not is kept by cause (a skip's reason, a cap, a fill that fell short).
+Every amount that is added to one side and not to the other is booked on exactly one part, so the parts add up to the
+difference to the millionth.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -19,9 +20,13 @@ from pilotfish.core.units import cost_of, proceeds_of
 CLIPPED = "CLIPPED"
 """Cut to a cap or to the cash."""
 FEWER_SHARES = "FEWER_SHARES"
-"""The same money bought fewer (or more) shares at our price than at his, or the book was too thin for all of it."""
+"""The same money bought fewer (or more) shares at our price than at theirs, or the book was too thin for all of it."""
+RESIZED = "RESIZED"
+"""Another size than the ideal's: by our equity instead of the bankroll, or by what changed while it waited."""
 MADE_UP = "MADE_UP"
-"""More than his share: what was saved up below the minimum, or a size raised to it."""
+"""More than their share: what was saved up below the minimum, or a size raised to it."""
+DUST = "DUST"
+"""Left by a SELL, too little to sell, and written off."""
 PENDING = "PENDING"
 """Not filled yet."""
 ORPHANED = "ORPHANED"
@@ -29,18 +34,20 @@ ORPHANED = "ORPHANED"
 
 
 class FillCost(msgspec.Struct, frozen=True, kw_only=True):
-    """A fill as the books have it: ``usdc`` without ``fee``; the costs against the leader's price, positive = lost."""
+    """A fill as the books have it: ``usdc`` without ``fee``; the costs against ``price``, what their price was taken to
+    be when we ordered; positive = lost."""
 
     shares: int
     usdc: int
     fee: int
     delay: int
     spread: int
+    price: int
 
 
 @dataclass(slots=True)
 class Parts:
-    """Where the difference between his prices and ours went, in millionths of a USDC; positive = it cost us."""
+    """Where the difference between their prices and ours went, in millionths of a USDC; positive = it cost us."""
 
     delay: int = 0
     spread: int = 0
@@ -68,34 +75,54 @@ class Parts:
             self.missed[cause] = self.missed.get(cause, 0) + amount
 
 
+class Waited(msgspec.Struct, frozen=True, kw_only=True):
+    """A later fill of an order was copied after its first was not: the ideal has the order already. ``cause`` is why
+    the first was not copied; it keeps what that made."""
+
+    cause: str
+
+
 @dataclass(slots=True)
 class Tally:
-    """One portfolio, leader and token. ``ideal`` and ``actual`` are profits; ``ideal`` = ``actual`` + ``parts``."""
+    """One portfolio, leader and token. ``ideal`` and ``actual`` are profits; ``ideal`` = ``actual`` + ``parts``.
+
+    ``wants`` are the shares that the ideal holds, ``held`` ours; ``missing`` is the difference by cause. The ideal is
+    reckoned on its own, from their trades and our sizes alone, so no guard moves it by a millionth.
+    """
 
     ideal: int = 0
     actual: int = 0
+    wants: int = 0
     held: int = 0
     missing: dict[str, int] = field(default_factory=dict)
     parts: Parts = field(default_factory=Parts)
     last_price: int = 0
 
     def buy(
-        self, price: int, wanted: int, fills: Sequence[FillCost], causes: Mapping[str, int], rest: str, *, late: bool
-    ) -> None:
-        """His BUY at ``price``: ``wanted`` shares at our size, of which ``fills`` were had.
+        self, price: int, wanted: int, fills: Sequence[FillCost], causes: Mapping[str, int], rest: str, *,
+        late: bool, waited: Waited | None = None,
+    ) -> None:  # fmt: skip
+        """Their BUY at ``price``: ``wanted`` shares at our size, of which ``fills`` were had.
 
-        ``causes`` says why how many shares are missing; whatever they leave goes to ``rest``.
+        ``causes`` says why how many shares are missing; whatever they leave goes to ``rest``. With ``waited`` the ideal
+        bought at an earlier fill of the order, and stays as it is.
         """
-        got = self._take(fills, late=late)
+        got = self._take(fills, price, cost_of, late=late)
         self.held += got
-        self.ideal -= cost_of(wanted, price)
         self.actual -= sum(f.usdc + f.fee for f in fills)
-        gap = sum(cost_of(f.shares, price) for f in fills) - cost_of(wanted, price)
+        cost = cost_of(wanted, price)
+        if waited is None:
+            self.wants += wanted
+            self.ideal -= cost
+        else:
+            self._miss(waited.cause, -wanted, cost)
+        gap = sum(cost_of(f.shares, price) for f in fills) - cost
         left = wanted - got
         for cause, shares in causes.items():
             if shares:
-                self._miss(cause, shares, -cost_of(shares, price))
-                gap += cost_of(shares, price)
+                paid = cost_of(abs(shares), price) * (1 if shares > 0 else -1)
+                self._miss(cause, shares, -paid)
+                gap += paid
                 left -= shares
         self._miss(rest, left, gap)
         self.last_price = price or self.last_price
@@ -103,61 +130,88 @@ class Tally:
     def sell(
         self, price: int, sold: int, before: int | None, fills: Sequence[FillCost], cause: str, *, late: bool
     ) -> None:
-        """His SELL of ``sold`` out of ``before`` at ``price``; ``cause`` is why ours fell short, where it did."""
-        for why, shares in self.missing.items():
-            moved = sizing.sell_shares(abs(shares), sold, before) * (1 if shares > 0 else -1)
-            brought = proceeds_of(moved, price)
-            self.missing[why] = shares - moved
-            self._earn(why, brought)
-            self.ideal += brought
+        """Their SELL of ``sold`` out of ``before`` at ``price``; ``cause`` is why ours fell short, where it did."""
         target = sizing.sell_shares(self.held, sold, before)
+        whole = sizing.sell_shares(self.wants, sold, before)
+        moved = {
+            why: sizing.sell_shares(abs(shares), sold, before) * (1 if shares > 0 else -1)
+            for why, shares in self.missing.items()
+        }
+        rest = whole - target - sum(moved.values())
+        if rest:
+            moved[self._main()] += rest
+        brought = proceeds_of(whole, price)
+        worth = self._valued(moved, brought - proceeds_of(target, price), price)
+        for why, shares in moved.items():
+            self.missing[why] -= shares
+            self._earn(why, worth[why])
+        self.wants -= whole
+        self.ideal += brought
         self._sold(price, target, fills, cause, late=late)
+        self.last_price = price or self.last_price
 
     def own_exit(self, price: int, fills: Sequence[FillCost], cause: str) -> None:
-        """A SELL that no trade of his asked for: the ideal keeps the shares."""
+        """A SELL that no trade of theirs asked for: the ideal keeps the shares."""
         self._sold(price, 0, fills, cause, late=False)
 
+    def write_off(self, shares: int) -> None:
+        """What was too little to sell is given up; the ideal keeps it."""
+        self.held -= shares
+        self._miss(DUST, shares, 0)
+
     def _sold(self, price: int, target: int, fills: Sequence[FillCost], cause: str, *, late: bool) -> None:
-        got = self._take(fills, late=late)
+        got = self._take(fills, price, proceeds_of, late=late)
         self.held -= got
-        worth = proceeds_of(target, price)
-        self.ideal += worth
         self.actual += sum(f.usdc - f.fee for f in fills)
+        worth = proceeds_of(target, price)
         self._miss(cause, got - target, worth - sum(proceeds_of(f.shares, price) for f in fills))
-        self.last_price = price or self.last_price
 
     def open_at(self, price: int) -> None:
         """Begin a period: forget what was earned before, and take over both holdings at ``price``."""
-        worth = proceeds_of(self.held, price)
         self.parts = Parts()
-        self.ideal = self.actual = -worth
-        for cause, shares in self.missing.items():
-            value = proceeds_of(shares, price)
+        self.actual = -proceeds_of(self.held, price)
+        self.ideal = -proceeds_of(self.wants, price)
+        for cause, value in self._valued(self.missing, self.actual - self.ideal, price).items():
             self._earn(cause, -value)
-            self.ideal -= value
 
-    def valued(self, mark: int, missing_mark: int) -> tuple[int, int, Parts]:
-        """``(ideal, actual, parts)`` with both holdings valued, at a payout or at what bids would pay."""
-        worth = proceeds_of(self.held, mark)
-        ideal, actual = self.ideal + worth, self.actual + worth
+    def valued(self, mark: int, bid: int) -> tuple[int, int, Parts]:
+        """``(ideal, actual, parts)`` with both holdings valued: ours at ``mark``, what bids would pay for them (or the
+        payout), the ideal's at ``bid``, the same for everybody. What ours is worth less than at ``bid`` is impact."""
+        whole, worth, even = (proceeds_of(s, p) for s, p in ((self.wants, bid), (self.held, mark), (self.held, bid)))
         parts = self.parts.copy()
-        for cause, shares in self.missing.items():
-            value = proceeds_of(shares, missing_mark)
+        for cause, value in self._valued(self.missing, whole - even, bid).items():
             if value:
                 parts.missed[cause] = parts.missed.get(cause, 0) + value
-            ideal += value
-        return ideal, actual, parts
+        parts.spread += even - worth
+        return self.ideal + whole, self.actual + worth, parts
 
     def copy(self) -> Tally:
         """One that can go on without this one."""
-        return Tally(self.ideal, self.actual, self.held, dict(self.missing), self.parts.copy(), self.last_price)
+        return Tally(
+            self.ideal, self.actual, self.wants, self.held, dict(self.missing), self.parts.copy(), self.last_price
+        )
 
-    def _take(self, fills: Sequence[FillCost], *, late: bool) -> int:
+    def _main(self) -> str:
+        """The cause that takes what rounding leaves: the one of the most shares."""
+        return max(sorted(self.missing), key=lambda why: abs(self.missing[why]))
+
+    def _valued(self, shares: Mapping[str, int], whole: int, price: int) -> dict[str, int]:
+        """What shares by cause are worth at ``price``, adding up to ``whole``."""
+        worth: dict[str, int] = {why: proceeds_of(n, price) for why, n in shares.items()}
+        rest = whole - sum(worth.values())
+        if rest:
+            worth[self._main()] += rest
+        return worth
+
+    def _take(self, fills: Sequence[FillCost], price: int, of: Callable[[int, int], int], *, late: bool) -> int:
+        """Book the costs of fills against ``price``, also where it was taken to be another one when we ordered."""
         for fill in fills:
+            believed, known = of(fill.shares, fill.price), of(fill.shares, price)
+            delay = fill.delay + (believed - known if of is cost_of else known - believed)
             if late:
-                self.parts.catch_up += fill.delay
+                self.parts.catch_up += delay
             else:
-                self.parts.delay += fill.delay
+                self.parts.delay += delay
             self.parts.spread += fill.spread
             self.parts.fees += fill.fee
         return sum(f.shares for f in fills)

@@ -13,10 +13,10 @@ FINEST = 100
 
 
 def wanted_usdc(policy: Policy, trade: Trade, leader_value: int | None, equity: int) -> int | None:
-    """USDC that a copy of a leader's BUY should spend at his price, before minimums and caps. Rounded down.
+    """USDC that a copy of a leader's BUY should spend at their price, before minimums and caps. Rounded down.
 
-    ``leader_value`` is what his positions are worth, ``equity`` what ours and our cash are; ``None`` = the mode needs
-    his value and it is not known.
+    ``leader_value`` is what their positions are worth, ``equity`` what ours and our cash are; ``None`` = the mode needs
+    their value and it is not known.
     """
     if policy.sizing_mode == "fixed_shares":
         wanted = ceil_div(policy.fixed_shares * trade.usdc, trade.shares)
@@ -28,8 +28,18 @@ def wanted_usdc(policy: Policy, trade: Trade, leader_value: int | None, equity: 
         wanted = trade.usdc * max(0, equity) * policy.bankroll_ratio // (leader_value * PPM)
     else:
         wanted = policy.fixed_usdc
-    wanted = wanted * tier(policy, trade.usdc) // PPM
-    return min(wanted, policy.max_copy_usdc) if policy.max_copy_usdc else wanted
+    return wanted * tier(policy, trade.usdc) // PPM
+
+
+def ideal_usdc(policy: Policy, trade: Trade, leader_value: int | None, bankroll: int) -> int:
+    """USDC of a leader's BUY that the ideal takes: it depends on how sizes are set, on their trade and on nothing that
+    guards have a hand in, so bankroll_ratio goes by the bankroll; 0 while the leader's value is not known."""
+    return wanted_usdc(policy, trade, leader_value, bankroll) or 0
+
+
+def by_order(policy: Policy) -> bool:
+    """True where a size is spent once an order of the leader, however many fills it is eaten in."""
+    return policy.sizing_mode in ("fixed_usdc", "fixed_shares")
 
 
 def tier(policy: Policy, leader_usdc: int) -> int:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pilotfish.core.book import Book, LiquidityMemory
 from pilotfish.core.dedupe import TradeIndex
 from pilotfish.core.desk import Desk, DeskKey
-from pilotfish.core.effects import Effect, Insert, Upsert, position_row
+from pilotfish.core.effects import Effect, Insert, Upsert, position_row, trip_row
 from pilotfish.core.events import Market, Move
+from pilotfish.core.gaps import Gap
 from pilotfish.core.holdings import Holding
-from pilotfish.core.ledger import Entry, Position
+from pilotfish.core.ledger import Entry, Position, end_trip
 from pilotfish.core.settings import Globals
 from pilotfish.core.trade import Source
 
@@ -34,6 +35,10 @@ class Leader:
     """When holdings are compared once more (µs), if they are."""
     moves: dict[tuple[str, str, str], Move] = field(default_factory=dict)
     """Recent moves without a trade, by (tx, kind, condition)."""
+    gaps: set[Gap] = field(default_factory=set)
+    """What is missing of the history: seconds (from, to) of which not all rows could be had."""
+    gone: dict[str, int] = field(default_factory=dict)
+    """Tokens that fell to zero for an unknown reason, and as of when (µs)."""
 
 
 class State:
@@ -56,6 +61,8 @@ class State:
         self.globals = Globals()
         self.started_at = 0
         """When this run began (µs)."""
+        self.traded_at: dict[str, int] = {}
+        """Token -> when a followed leader last traded it (µs)."""
         self.ids = {"trade": 0, "decision": 0, "intent": 0, "fill": 0, "entry": 0, "adjustment": 0}
 
     def next_id(self, what: str) -> int:
@@ -67,9 +74,13 @@ class State:
         """The portfolios that copy a leader."""
         return [desk for desk in self.desks.values() if desk.wants(leader)]
 
-    def put_position(self, desk: Desk, position: Position) -> None:
-        """Count a position that has changed, and write its row."""
+    def put_position(self, desk: Desk, position: Position, ended: str = "leader") -> None:
+        """Count a position that has changed, and write its row; ``ended`` says what a round trip that is over now was
+        ended by: the leader, one of our own rules, a reorg or the market's result."""
         desk.count(position)
+        trip = end_trip(position)
+        if trip is not None:
+            self.out.append(Insert("round_trips", trip_row(desk.name, position, trip, ended)))
         self.out.append(Upsert("positions", position_row(desk.name, position)))
 
     def book_cash(

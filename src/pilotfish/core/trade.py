@@ -109,6 +109,8 @@ class Trade(msgspec.Struct, kw_only=True):
     moves_holding: bool = True
     api_lagged: bool = False
     retracted_at: int | None = None
+    unexplained: bool = False
+    """True for the exit from a holding that was gone for a reason nobody saw; such a trade is no row of trades."""
 
     @property
     def key(self) -> TradeKey:
@@ -131,8 +133,12 @@ class Trade(msgspec.Struct, kw_only=True):
         return self.shares if self.side is Side.BUY else -self.shares
 
 
-def exit_without_trade(leader: str, token_id: str, sold: int, before: int, price: int, at: int) -> Trade:
+def exit_without_trade(
+    leader: str, token_id: str, sold: int, before: int, price: int, at: int, *, unexplained: bool = False
+) -> Trade:
     """A leader's MERGE, REDEEM or CONVERSION as the SELL that it amounts to. It has no id and is no row of trades.
+
+    ``unexplained``: nobody saw what became of the shares, only that they are gone.
 
     ``price`` in millionths is what a share was worth then, for the limit.
     """
@@ -151,4 +157,5 @@ def exit_without_trade(leader: str, token_id: str, sold: int, before: int, price
         first_seen_by_polygon_at=at,
         trade_class=TradeClass.LIVE,
         leader_pre_sell_shares=before,
+        unexplained=unexplained,
     )

@@ -5,7 +5,8 @@ Rounding is explicit and against us: what we pay rounds up, what we receive roun
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation, localcontext
+import re
+from decimal import Decimal, localcontext
 from typing import NewType
 
 Shares = NewType("Shares", int)
@@ -23,6 +24,12 @@ BPS = 10_000
 PPM = 1_000_000
 MAX_AMOUNT = 2**62
 """Amounts at or above this are refused at the edge: no real trade comes within a factor of 1,000 of it."""
+MAX_TRADE = 10**16
+"""Shares or USDC of one trade or position above which it is refused: ten thousand million, so that sums of many stay
+within 64 bits."""
+MAX_NUMBER_TEXT = 100
+"""Characters of the longest number that is read: a share count has 20, a price 18."""
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?")
 
 
 def ceil_div(a: int, b: int) -> int:
@@ -50,30 +57,58 @@ def shares_for(usdc: int, price: int) -> Shares:
     return Shares(usdc * MICRO // price) if price > 0 else Shares(0)
 
 
-def micro_from_decimal(value: object) -> int:
-    """Millionths of a JSON number or numeric text, rounded half up.
+def scaled(value: object, places: int) -> int:
+    """``value`` × 10^``places`` of a JSON number or numeric text, rounded half up.
 
-    Raises :class:`ValueError` for anything that is not a finite number within :data:`MAX_AMOUNT`.
+    Every number that others wrote comes in through here: its text is at most :data:`MAX_NUMBER_TEXT` long, so that no
+    number costs more than a few microseconds. Raises :class:`ValueError` for anything that is not a finite decimal
+    number whose result is within :data:`MAX_AMOUNT`.
     """
-    if isinstance(value, bool) or value is None:
-        raise ValueError(f"expected a number, got {value!r}")
-    try:
-        number = value if isinstance(value, Decimal) else Decimal(str(value).strip())
-    except InvalidOperation:
-        raise ValueError(f"expected a number, got {str(value)[:60]!r}") from None
-    if not number.is_finite() or abs(number.adjusted()) > 40:
-        if number.is_finite() and number == 0:
-            return 0
-        if number.is_finite() and number.adjusted() < -40:
-            return 0
-        raise ValueError(f"number out of range: {str(value)[:60]!r}")
+    if isinstance(value, int) and not isinstance(value, bool):
+        result = value * 10**places if value.bit_length() <= 64 else MAX_AMOUNT
+    elif isinstance(value, (str, float, Decimal)):
+        result = _scaled_text(str(value).strip(), places)
+    else:
+        raise ValueError(f"expected a number, got {shown(value)}")
+    if abs(result) >= MAX_AMOUNT:
+        raise ValueError(f"number out of range: {shown(value)}")
+    return result
+
+
+def _scaled_text(text: str, places: int) -> int:
+    if len(text) > MAX_NUMBER_TEXT or not _NUMBER.fullmatch(text):
+        raise ValueError(f"expected a number, got {shown(text)}")
+    number = Decimal(text)
+    if number == 0 or number.adjusted() < -places - 1:
+        return 0
+    if number.adjusted() > 40:
+        return MAX_AMOUNT
     with localcontext() as context:
-        context.prec = 60
-        scaled = number * MICRO
-        micro = int(scaled.to_integral_value(rounding="ROUND_HALF_UP"))
-    if abs(micro) >= MAX_AMOUNT:
-        raise ValueError(f"number out of range: {str(value)[:60]!r}")
-    return micro
+        context.prec = 200
+        return int(number.scaleb(places).to_integral_value(rounding="ROUND_HALF_UP"))
+
+
+def micro_from_decimal(value: object) -> int:
+    """Millionths of a JSON number or numeric text, rounded half up; raises :class:`ValueError` as :func:`scaled`."""
+    return scaled(value, 6)
+
+
+def price_from(value: object) -> Price:
+    """A price in millionths; raises :class:`ValueError` for what is not a number from 0 to 1."""
+    price = micro_from_decimal(value)
+    if not 0 <= price <= MICRO:
+        raise ValueError(f"expected a price from 0 to 1, got {shown(value)}")
+    return Price(price)
+
+
+def shown(value: object, most: int = 60) -> str:
+    """A value that others wrote, for a message: never longer than ``most`` characters, whatever it is."""
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 300:
+        return f"a number of {value.bit_length()} bits"
+    if isinstance(value, (list, tuple, dict)):
+        return f"a {type(value).__name__} of {len(value)}"
+    text = value if isinstance(value, str) else str(value)
+    return repr(text[:most].encode("utf-8", "replace").decode())
 
 
 def format_micro(micro: int, places: int = 6) -> str:

@@ -11,8 +11,10 @@ import structlog
 
 from pilotfish.core.book import Book
 from pilotfish.core.events import BookMissing, BookSeen
+from pilotfish.core.units import scaled
 from pilotfish.feeds.hub import Hub
 from pilotfish.feeds.local_books import LocalBooks
+from pilotfish.polymarket import wire
 from pilotfish.polymarket.clob import BookError, Clob, parse_book
 from pilotfish.polymarket.http import VenueError
 
@@ -26,7 +28,11 @@ REPEAT_SECONDS = 30.0
 
 
 class Books:
-    """Answers every ask with a ``BookSeen`` requested after it, or a ``BookMissing``; one request a token at a time."""
+    """Answers every ask with a ``BookSeen`` requested after it, or a ``BookMissing``; one request a token at a time.
+
+    What is asked for is for a decision or a fill: a kept book must have been confirmed within a few seconds. Marks take
+    a kept book that nothing contradicts, as of when it was confirmed.
+    """
 
     def __init__(self, hub: Hub, clob: Clob, local: Callable[[Callable[[str], None]], LocalBooks]) -> None:
         self.hub = hub
@@ -39,7 +45,7 @@ class Books:
     def ask(self, token_id: str) -> None:
         """Give a token's book as it is from now on."""
         self.local.want(token_id)
-        book = self.local.get(token_id)
+        book = self.local.get(token_id, self.hub.number("local_book_fill_age_ms"))
         if book is not None:
             self.hub.give(BookSeen(at=self.hub.now(), book=book))
         else:
@@ -56,7 +62,10 @@ class Books:
         try:
             while True:
                 self._asked[token_id] = False
-                await self._read_once(token_id)
+                try:
+                    await self._read_once(token_id)
+                except Exception as problem:
+                    await self._missing(token_id, self.hub.fault("book look-up", problem))
                 if not self._asked[token_id]:
                     return
         finally:
@@ -68,12 +77,14 @@ class Books:
         try:
             payload = await self.clob.book(token_id)
         except VenueError as problem:
-            await self.hub.emit(BookMissing(at=self.hub.now(), token_id=token_id, detail=str(problem)))
-            return
+            return await self._missing(token_id, str(problem))
         if payload is None:
-            await self.hub.emit(BookMissing(at=self.hub.now(), token_id=token_id, detail="no book", gone=True))
-            return
-        await self._emit(payload, token_id, requested_at)
+            return await self._missing(token_id, "no book", gone=True)
+        return await self._emit(payload, token_id, requested_at)
+
+    async def _missing(self, token_id: str, detail: str, *, gone: bool = False) -> None:
+        self.local.no_http(token_id)
+        await self.hub.emit(BookMissing(at=self.hub.now(), token_id=token_id, detail=detail, gone=gone))
 
     async def _emit(self, payload: object, token_id: str, requested_at: int) -> None:
         received_at = self.hub.now()
@@ -82,8 +93,8 @@ class Books:
             if book.token_id != token_id:
                 raise BookError(f"asked for {token_id[:12]}…, got {book.token_id[:12]}…")
         except BookError as problem:
-            self.hub.bad_input("clob", f"book of {token_id}: {problem}", str(payload)[:2000])
-            await self.hub.emit(BookMissing(at=received_at, token_id=token_id, detail=str(problem)))
+            self.hub.bad_input("clob", f"book of {token_id}: {problem}", wire.encode(payload, 2000))
+            await self._missing(token_id, str(problem))
             return
         self.local.take_http(book, _clock(payload))
         await self.hub.emit(BookSeen(at=received_at, book=book))
@@ -92,19 +103,27 @@ class Books:
 
     async def value_held(self, held: Callable[[], Iterable[str]]) -> None:
         """Hand over the books of everything that is held, every ``mark_interval_ms``; never ends."""
-        while True:
-            await asyncio.sleep(self.hub.number("mark_interval_ms") / 1000)
+
+        async def one() -> float:
             tokens = sorted(held())
             for token in tokens:
                 self.local.want(token)
             await self._value_all(tokens)
             self._valued = {token: x for token, x in self._valued.items() if self.local.kept(token)}
+            return self.hub.number("mark_interval_ms") / 1000
+
+        await asyncio.sleep(self.hub.number("mark_interval_ms") / 1000)
+        await self.hub.rounds("marks", one)
 
     async def value_missed(self, missed: Callable[[], Iterable[str]]) -> None:
         """Hand over the books of what leaders bought and nobody here holds, every minute; never ends."""
-        while True:
-            await asyncio.sleep(MISSED_SECONDS)
+
+        async def one() -> float:
             await self._value_all(sorted(missed()))
+            return MISSED_SECONDS
+
+        await asyncio.sleep(MISSED_SECONDS)
+        await self.hub.rounds("marks of what is not held", one)
 
     async def _value_all(self, tokens: list[str]) -> None:
         over_http = []
@@ -130,20 +149,23 @@ class Books:
         except VenueError as problem:
             log.debug("books in one request not available; reading them singly", error=str(problem))
             for token in tokens:
+                self.local.no_http(token)
                 self._reread(token)
             return
         wanted = set(tokens)
         for payload in payloads:
-            token = (
-                str(payload.get("asset_id") or payload.get("token_id") or "") if isinstance(payload, Mapping) else ""
-            )
+            named = wire.first(payload, "asset_id", "token_id") if isinstance(payload, Mapping) else None
+            token = wire.text_of(named)
             if token in wanted:
+                wanted.discard(token)
                 await self._emit(payload, token, requested_at)
+        for token in wanted:
+            self.local.no_http(token)
 
 
 def _clock(payload: object) -> int:
     """The venue's own time of a book, in ms; 0 where it does not say."""
     try:
-        return int(payload["timestamp"])  # type: ignore[index]
-    except (KeyError, TypeError, ValueError):
+        return scaled(payload.get("timestamp"), 0) if isinstance(payload, Mapping) else 0
+    except ValueError:
         return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,27 @@ from pilotfish.core.settings import BY_NAME, Value
 log = structlog.get_logger(__name__)
 
 QUEUE_BOUND = 10_000
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds until the next round after an unforeseen fault, growing while they go on."""
+FAULTS_KEPT = 100
+
+
+class EndedError(Exception):
+    """A loop that must never end came back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fatal:
+    """What ended the worker: which part, by what, and during what (empty = nothing in particular)."""
+
+    part: str
+    cause: BaseException
+    during: str = ""
+
+    def __str__(self) -> str:
+        what = str(self.cause).strip().splitlines()[0][:300] if str(self.cause).strip() else ""
+        during = f" ({self.during})" if self.during else ""
+        return f"{self.part}{during}: {type(self.cause).__name__}{': ' + what if what else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +50,15 @@ class BadInput:
     payload: str
 
 
+@dataclass(slots=True)
+class Fault:
+    """An error of this program that one part met: what, when last (µs), how often."""
+
+    error: str
+    at: int
+    count: int = 0
+
+
 class Hub:
     """Shared by all feeds of one worker."""
 
@@ -37,7 +67,14 @@ class Hub:
         self.settings: Mapping[str, Value] = {}
         self.counts: Counter[str] = Counter()
         self.bad: deque[BadInput] = deque(maxlen=1000)
+        self.fatal: Fatal | None = None
+        """The first thing that nothing can go on after."""
+        self.failed = asyncio.Event()
+        """Set with :attr:`fatal`."""
+        self.faults: dict[str, Fault] = {}
+        """By the name of the part that met them."""
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._essential: set[asyncio.Task[Any]] = set()
         self._last_now = 0
 
     def now(self) -> int:
@@ -71,21 +108,81 @@ class Hub:
     def bad_input(self, source: str, error: str, payload: str) -> None:
         """Count, log and keep something that could not be used."""
         self.counts[f"bad_{source}"] += 1
-        self.bad.append(BadInput(self.now(), source, error[:500], payload[:4000]))
+        self.bad.append(BadInput(self.now(), source, error.replace("\0", "")[:500], payload[:4000]))
         log.warning("input cannot be used; it is kept under bad inputs", source=source, error=error[:300])
 
-    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run a task that is ended with the worker; an error in it is logged, never swallowed."""
+    def fail(self, part: str, cause: BaseException, during: str = "") -> None:
+        """Something happened after which the worker must not look alive: the first one ends it, by name."""
+        if self.fatal is not None:
+            return
+        self.fatal = Fatal(part, cause, during)
+        self.failed.set()
+        log.critical("the worker cannot go on", part=part, during=during, exc_info=cause)
+
+    def fault(self, name: str, problem: Exception) -> str:
+        """Report an error that nothing foresaw: logged with its traceback, counted, kept for a person to look at.
+
+        Returns it in a few words. Only the piece of work that met it is lost; whoever calls this goes on.
+        """
+        text = f"{type(problem).__name__}: {problem}"[:300]
+        self.counts["faults"] += 1
+        known = self.faults.pop(name, Fault(text, 0))
+        self.faults[name] = Fault(text, self.now(), known.count + 1)
+        while len(self.faults) > FAULTS_KEPT:
+            del self.faults[next(iter(self.faults))]
+        log.error("an unforeseen error; the next round goes on", part=name, exc_info=problem)
+        return text
+
+    async def rounds(
+        self,
+        name: str,
+        one: Callable[[], Awaitable[float]],
+        on_fault: Callable[[str], None] = lambda _error: None,
+    ) -> None:
+        """Do ``one`` round after the other, for ever: it returns how many seconds later the next one is due.
+
+        The one shape of a loop of a feed: a round that ends by an unforeseen error is reported (and ``on_fault`` told
+        in a few words), and the next one is done after a pause. Nothing but being cancelled ends it.
+        """
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                wait = await one()
+                pause = FIRST_PAUSE
+            except Exception as problem:
+                on_fault(self.fault(name, problem))
+                wait, pause = pause, min(LONGEST_PAUSE, 2 * pause)
+            await asyncio.sleep(max(0.0, wait))
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str, *, essential: bool = False) -> asyncio.Task[None]:
+        """Run a task that is ended with the worker; an error in it is logged, never swallowed.
+
+        ``essential``: a loop that must never end by itself. If it does, by an error or by coming back, the worker ends
+        with its name (:meth:`fail`); cancelling it is how it ends rightly.
+        """
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
+        if essential:
+            self._essential.add(task)
         task.add_done_callback(self._done)
         return task
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
+        essential = task in self._essential
+        self._essential.discard(task)
+        asked = task.cancelling() > 0
+        problem = None if task.cancelled() else task.exception()
+        if problem is not None:
             self.counts["task_errors"] += 1
-            log.error("a task failed", task=task.get_name(), exc_info=task.exception())
+            log.error("a task failed", task=task.get_name(), exc_info=problem)
+        if essential and not asked:
+            self.fail(task.get_name(), problem or EndedError("it ended, and it must not"))
+
+    @property
+    def essential(self) -> frozenset[asyncio.Task[Any]]:
+        """The loops that must not end."""
+        return frozenset(self._essential)
 
     async def close(self) -> None:
         """End every task."""

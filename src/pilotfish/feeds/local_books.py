@@ -1,9 +1,11 @@
 """Order books kept from the market channel: of what is held, followed and about to be traded.
 
 The channel has no sequence numbers, so every doubt (a crossed book, best prices that differ from those the venue says,
-silence, nothing that confirmed the book for long) takes the book out of use until it was read over HTTP. Connections
-are subscribed once and never changed: new tokens get a connection of their own, and when there are too many
-connections as few as will do take over from all of them.
+silence, nothing that confirmed the book for long) takes the book out of use until it was read over HTTP. A connection
+that a read over HTTP has proven wrong is dropped; what the next one says is not used before one of its books, that of
+the token that was wrong if it has it, was compared over HTTP and is right. Connections are subscribed once and never
+changed: new tokens get a connection of their own, and when there are too many connections as few as will do take over
+from all of them.
 """
 
 from __future__ import annotations
@@ -13,16 +15,17 @@ import random
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import aiohttp
 import structlog
 
-from pilotfish.core.book import Book, make_book
+from pilotfish.core.book import Book
 from pilotfish.core.trade import Side
-from pilotfish.core.units import MICRO
 from pilotfish.feeds.hub import Hub
+from pilotfish.feeds.kept_book import Channel, KeptBook, apply, difference
 from pilotfish.polymarket import market_ws as ws
+from pilotfish.polymarket import wire
 from pilotfish.polymarket.clob import BookError, parse_book
 
 log = structlog.get_logger(__name__)
@@ -37,39 +40,12 @@ SNAPSHOT_SECONDS = 10.0
 """How long a connection may take until its first frame."""
 REPLAYED = 5_000
 """Changes of one book remembered while it is read over HTTP."""
-
-
-@dataclass(slots=True)
-class _Local:
-    """One book. ``doubt``: why it must not be used; ``confirmed_at``: when (monotonic s) the venue last agreed."""
-
-    token_id: str
-    bids: dict[int, int] = field(default_factory=dict)
-    asks: dict[int, int] = field(default_factory=dict)
-    tick: int = 10_000
-    min_size: int = 5 * MICRO
-    owner: _Shard | None = None
-    doubt: str = "no snapshot yet"
-    confirmed_at: float = 0.0
-    pending: list[tuple[int, ws.Change]] | None = None
-    """Changes since a re-read over HTTP was asked for; ``None`` = none is under way."""
-
-    def side(self, side: Side) -> dict[int, int]:
-        return self.bids if side is Side.BUY else self.asks
-
-    def best(self) -> tuple[int, int]:
-        """Best bid and ask; 0 for an empty side."""
-        return max(self.bids, default=0), min(self.asks, default=0)
-
-
-@dataclass(eq=False, slots=True)
-class _Shard:
-    tokens: frozenset[str]
-    task: asyncio.Task[None] | None = None
-    heard_at: float = 0.0
-    ready: bool = False
-    first_frame: asyncio.Event = field(default_factory=asyncio.Event)
-    ended: bool = False
+PROVE_SECONDS = 1.5
+"""How long changes that a read over HTTP shows may take to come through the channel before it is proven wrong."""
+COMPARE_SECONDS = 2.0
+"""Pause between two attempts to compare a new connection."""
+WRONG = "it was wrong about a book"
+UNPROVEN = "its connection was wrong and is not compared yet"
 
 
 @dataclass(slots=True)
@@ -84,6 +60,7 @@ class LocalStatus:
     kept: int = 0
     used: int = 0
     doubts: int = 0
+    proven_wrong: int = 0
     evicted: int = 0
     error: str = ""
 
@@ -105,11 +82,13 @@ class LocalBooks:
         self._url = url
         self._reread = reread
         self._resolved = resolved
-        self._books: OrderedDict[str, _Local] = OrderedDict()
+        self._books: OrderedDict[str, KeptBook] = OrderedDict()
         """Least recently needed first."""
-        self._shards: list[_Shard] = []
+        self._shards: list[Channel] = []
         self._changed = asyncio.Event()
         self._merging = False
+        self._filled: set[str] = set()
+        """Tokens that nobody has asked for, kept because there is room."""
 
     # -- for the rest of the worker ----------------------------------------------------------------------------
 
@@ -117,41 +96,60 @@ class LocalBooks:
         """This token is needed now: keep its book, and let the least recently needed ones go."""
         if not self._on():
             return
+        self._filled.discard(token_id)
         if token_id in self._books:
             self._books.move_to_end(token_id)
             return
-        self._books[token_id] = _Local(token_id)
+        self._books[token_id] = KeptBook(token_id)
         while len(self._books) > self.hub.number("max_local_books"):
-            self._books.popitem(last=False)
+            gone, _ = self._books.popitem(last=False)
+            self._filled.discard(gone)
             self.status.evicted += 1
         self._changed.set()
 
     def fill_up(self, tokens: Iterable[str]) -> None:
-        """Keep these too as long as there is room; they push nothing out."""
-        room = self.hub.number("max_local_books") - len(self._books)
+        """Keep these too as long as there is room, the first ones first; they push nothing out that somebody asked for,
+        and take the places of those that were kept like this before and now come later, or not at all."""
+        if not self._on():
+            return
+        asked_for = len(self._books) - len(self._filled)
+        room = max(0, self.hub.number("max_local_books") - asked_for)
+        wanted: dict[str, None] = {}
         for token in tokens:
-            if room <= 0 or not self._on():
-                return
+            if len(wanted) >= room:
+                break
+            if token not in self._books or token in self._filled:
+                wanted[token] = None
+        for token in self._filled - wanted.keys():
+            del self._books[token]
+        for token in wanted:
             if token not in self._books:
-                self._books[token] = _Local(token)
-                self._books.move_to_end(token, last=False)
-                room -= 1
+                self._books[token] = KeptBook(token)
                 self._changed.set()
+            self._books.move_to_end(token, last=False)
+        self._filled = set(wanted)
 
-    def get(self, token_id: str) -> Book | None:
-        """The book of this instant, or ``None`` where it is not kept or not to be trusted."""
+    def get(self, token_id: str, within_ms: int | None = None) -> Book | None:
+        """The book, or ``None`` where it is not kept or not to be trusted.
+
+        ``within_ms``: only one that was confirmed so lately, by a frame of its token with the best prices or a read
+        over HTTP; that is the book of this instant. Without it the book is as of when it was confirmed.
+        """
         local = self._books.get(token_id)
         if local is None or local.doubt or not self._on() or not (local.bids or local.asks):
             return None
         now = time.monotonic()
         shard = local.owner
         stale = self.hub.number("local_book_stale_ms") / 1000
-        if shard is None or shard.ended or now - shard.heard_at > stale:
+        if shard is None or shard.ended or shard.suspected or now - shard.heard_at > stale:
             return None
         if now - local.confirmed_at > self.hub.number("local_book_check_sec"):
             return None
+        age = now - local.confirmed_at
+        if within_ms is not None and age * 1000 > within_ms:
+            return None
         self.status.used += 1
-        return self._as_book(local)
+        return local.as_book(self.hub.now(), 0.0 if within_ms is not None else age)
 
     def kept(self, token_id: str) -> bool:
         """True while this token's book is kept, trusted or not."""
@@ -174,31 +172,51 @@ class LocalBooks:
         bids, asks = {lv.price: lv.size for lv in book.bids}, {lv.price: lv.size for lv in book.asks}
         for then, change in changed:
             if not (at_ms and then and then <= at_ms):
-                _apply(bids if change.side is Side.BUY else asks, change)
-        if not local.doubt and (bids, asks) != (local.bids, local.asks):
-            self._count(local, "the HTTP book is another one")
+                apply(bids if change.side is Side.BUY else asks, change)
+        shard = local.owner
+        differs = difference(Side.BUY, bids, local.bids) | difference(Side.SELL, asks, local.asks)
+        compared = not local.doubt or local.doubt == UNPROVEN
         local.bids, local.asks, local.tick, local.min_size = bids, asks, book.tick, book.min_size
-        if _crossed(local):
+        if local.is_crossed:
             local.doubt = "crossed"
             return
-        local.doubt, local.confirmed_at = "", time.monotonic()
+        if local.unexplained:
+            return
+        if differs and compared:
+            self._count(local, "the HTTP book is another one")
+            local.doubt, local.unexplained = "the HTTP book was another one", differs
+            shard.suspected.add(local.token_id)
+            self.hub.spawn(self._judge(shard, local), "books-judge")
+            return
+        if compared and shard.wrong:
+            self._compared(shard, local.token_id)
+        local.doubt, local.confirmed_at = UNPROVEN if shard.wrong else "", time.monotonic()
+
+    def no_http(self, token_id: str) -> None:
+        """An HTTP read that had begun brought nothing."""
+        local = self._books.get(token_id)
+        if local is not None:
+            local.pending = None
 
     async def run(self) -> None:
         """Keep connections for what is wanted; never ends."""
-        while True:
-            self._changed.clear()
-            if self._on() and self._url:
-                self._balance()
-            else:
-                self._end(self._shards)
-                self._books.clear()
-            self._publish()
-            try:
-                async with asyncio.timeout(1.0):
-                    await self._changed.wait()
-                    await asyncio.sleep(GATHER_SECONDS)
-            except TimeoutError:
-                continue
+        await self.hub.rounds("kept books", self._round)
+
+    async def _round(self) -> float:
+        self._changed.clear()
+        if self._on() and self._url:
+            self._balance()
+        else:
+            self._end(self._shards)
+            self._books.clear()
+            self._filled.clear()
+        self._publish()
+        try:
+            async with asyncio.timeout(1.0):
+                await self._changed.wait()
+        except TimeoutError:
+            return 0.0
+        return GATHER_SECONDS
 
     def _on(self) -> bool:
         return self.hub.flag("local_books") and bool(self._url)
@@ -218,17 +236,19 @@ class LocalBooks:
         if not wanted:
             self._end(self._shards)
 
-    def _open(self, tokens: set[str]) -> list[_Shard]:
+    def _open(self, tokens: set[str]) -> list[Channel]:
         ordered = sorted(tokens)
         opened = [
-            _Shard(frozenset(ordered[i : i + TOKENS_A_CONNECTION])) for i in range(0, len(ordered), TOKENS_A_CONNECTION)
+            Channel(frozenset(ordered[i : i + TOKENS_A_CONNECTION]))
+            for i in range(0, len(ordered), TOKENS_A_CONNECTION)
         ]
         for shard in opened:
-            shard.task = self.hub.spawn(self._keep(shard), f"books-{len(shard.tokens)}")
+            shard.task = self.hub.spawn(self._keep(shard), f"books-{len(shard.tokens)}", essential=True)
+            shard.wrong = {t for s in self._shards if not s.ended for t in s.wrong} & shard.tokens
         self._shards += opened
         return opened
 
-    async def _take_over(self, opened: list[_Shard], before: list[_Shard]) -> None:
+    async def _take_over(self, opened: list[Channel], before: list[Channel]) -> None:
         try:
             async with asyncio.timeout(SNAPSHOT_SECONDS):
                 for shard in opened:
@@ -236,9 +256,10 @@ class LocalBooks:
             self._end(before)
         except TimeoutError:
             self._end(opened)
-        self._merging = False
+        finally:
+            self._merging = False
 
-    def _end(self, shards: list[_Shard]) -> None:
+    def _end(self, shards: list[Channel]) -> None:
         for shard in list(shards):
             shard.ended = True
             if shard.task is not None:
@@ -246,30 +267,83 @@ class LocalBooks:
             if shard in self._shards:
                 self._shards.remove(shard)
 
-    async def _keep(self, shard: _Shard) -> None:
-        backoff = FIRST_BACKOFF
-        while not shard.ended:
-            try:
-                socket = await ws.connect(self._session, self._url, sorted(shard.tokens))
-            except (aiohttp.ClientError, TimeoutError, OSError) as problem:
-                self._lost(shard, f"{type(problem).__name__}: {problem}"[:200])
-            else:
-                self.status.connected_at = time.time()
-                pinging = asyncio.create_task(_ping(socket), name="books-ping")
-                try:
-                    heard = await self._listen(shard, socket)
-                    backoff = FIRST_BACKOFF if heard else backoff
-                    self._lost(shard, "closed by the venue" if heard is not None else "silent")
-                except (aiohttp.ClientError, OSError) as problem:
-                    self._lost(shard, f"{type(problem).__name__}: {problem}"[:200])
-                finally:
-                    pinging.cancel()
-                    await asyncio.shield(socket.close())
-            await asyncio.sleep(backoff * random.uniform(0.5, 1.0))
-            backoff = min(MAX_BACKOFF, backoff * 2)
-            self.status.reconnects += 1
+    async def _keep(self, shard: Channel) -> None:
+        """Connect, listen, and connect again, until the connection is no longer wanted: its task is cancelled then."""
+        await self.hub.rounds("a market channel", lambda: self._connection(shard), lambda why: self._lost(shard, why))
 
-    async def _listen(self, shard: _Shard, socket: aiohttp.ClientWebSocketResponse) -> bool | None:
+    async def _connection(self, shard: Channel) -> float:
+        """One connection from open to close; returns the pause until the next one."""
+        heard: bool | None = False
+        try:
+            socket = await ws.connect(self._session, self._url, sorted(shard.tokens))
+        except (aiohttp.ClientError, TimeoutError, OSError) as problem:
+            self._lost(shard, f"{type(problem).__name__}: {problem}"[:200])
+        else:
+            self.status.connected_at = time.time()
+            shard.socket = socket
+            helpers = [asyncio.create_task(_ping(socket), name="books-ping")]
+            if shard.wrong:
+                helpers.append(asyncio.create_task(self._compare_shard(shard), name="books-compare"))
+            try:
+                heard = await self._listen(shard, socket)
+                self._lost(shard, WRONG if shard.wrong else "closed by the venue" if heard is not None else "silent")
+            except (aiohttp.ClientError, OSError) as problem:
+                self._lost(shard, f"{type(problem).__name__}: {problem}"[:200])
+            finally:
+                shard.socket = None
+                for task in helpers:
+                    task.cancel()
+                await asyncio.gather(*helpers, return_exceptions=True)
+                await asyncio.shield(socket.close())
+        self.status.reconnects += 1
+        shard.failures = 0 if heard and not shard.wrong else min(shard.failures + 1, 10)
+        pause = min(MAX_BACKOFF, FIRST_BACKOFF * 2 ** max(0, shard.failures - 1))
+        return float(pause * random.uniform(0.5, 1.0))
+
+    # -- a connection that was wrong ---------------------------------------------------------------------------
+
+    async def _judge(self, shard: Channel, local: KeptBook) -> None:
+        """Give the channel a moment to bring what the HTTP book has shown; what it still has not is proof."""
+        await asyncio.sleep(PROVE_SECONDS)
+        still_kept = self._books.get(local.token_id) is local and local.owner is shard
+        if not still_kept or not local.unexplained:
+            shard.suspected.discard(local.token_id)
+            return
+        self._explained(shard, local)
+        shard.wrong.add(local.token_id)
+        self.status.proven_wrong += 1
+        self.hub.counts["book_channels_wrong"] += 1
+        log.warning("the market channel was wrong; it is made anew", token_id=local.token_id, books=len(shard.tokens))
+        self._lost(shard, WRONG)
+        if shard.socket is not None:
+            await shard.socket.close()
+
+    async def _compare_shard(self, shard: Channel) -> None:
+        """Read a book of a new connection over HTTP until one was compared: one of those that were wrong, if any."""
+        while shard.wrong:
+            mine = [local for local in self._books.values() if local.owner is shard]
+            doubted = [local for local in mine if local.token_id in shard.wrong] or mine[-1:]
+            for local in doubted[:1]:
+                self._reread(local.token_id)
+            await asyncio.sleep(COMPARE_SECONDS if doubted else 0.1)
+
+    def _compared(self, shard: Channel, token_id: str) -> None:
+        """A book of a new connection is the one over HTTP: all are believed once those that were wrong have been."""
+        shard.wrong.discard(token_id)
+        mine = [local for local in self._books.values() if local.owner is shard]
+        if any(local.token_id in shard.wrong for local in mine):
+            return
+        shard.wrong.clear()
+        for local in mine:
+            if local.doubt == UNPROVEN:
+                local.doubt = ""
+
+    def _explained(self, shard: Channel, local: KeptBook) -> None:
+        """The channel has brought what the HTTP book had shown before it."""
+        local.unexplained.clear()
+        shard.suspected.discard(local.token_id)
+
+    async def _listen(self, shard: Channel, socket: aiohttp.ClientWebSocketResponse) -> bool | None:
         """Read until the connection ends; True if it was of use, ``None`` if it went silent."""
         useful = False
         while True:
@@ -286,13 +360,16 @@ class LocalBooks:
                     continue
                 useful = shard.ready = True
                 shard.first_frame.set()
-                self._take(shard, message.data)
+                try:
+                    self._take(shard, message.data)
+                except Exception as problem:
+                    self._unreadable(shard, self.hub.fault("a market channel's frame", problem), message.data)
             elif message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING):
                 return useful
             elif message.type is aiohttp.WSMsgType.ERROR:
                 raise aiohttp.ClientError(str(socket.exception()))
 
-    def _lost(self, shard: _Shard, why: str) -> None:
+    def _lost(self, shard: Channel, why: str) -> None:
         if not shard.ended:
             self.status.error = why
             log.warning("market channel lost; books are read over HTTP meanwhile", why=why, books=len(shard.tokens))
@@ -300,16 +377,16 @@ class LocalBooks:
         for local in self._books.values():
             if local.owner is shard:
                 local.owner, local.doubt = None, "no connection"
+                local.unexplained.clear()
+        shard.suspected.clear()
 
     # -- frames ------------------------------------------------------------------------------------------------
 
-    def _take(self, shard: _Shard, text: str | bytes) -> None:
+    def _take(self, shard: Channel, text: str | bytes) -> None:
         frames, errors = ws.parse(text)
         self.status.frames += 1
         for error in errors:
-            shown = text if isinstance(text, str) else text.decode("utf-8", "replace")
-            self.hub.bad_input("market_ws", error, shown[:2000])
-            self._doubt_all(shard, "a frame that could not be read")
+            self._unreadable(shard, error, text)
         for frame in frames:
             match frame:
                 case ws.Snapshot():
@@ -326,18 +403,23 @@ class LocalBooks:
                     for token in frame.token_ids:
                         self._resolved(token)
 
-    def _mine(self, shard: _Shard, token_id: str) -> _Local | None:
+    def _unreadable(self, shard: Channel, error: str, text: str | bytes) -> None:
+        shown = text if isinstance(text, str) else text.decode("utf-8", "replace")
+        self.hub.bad_input("market_ws", error, shown[:2000])
+        self._doubt_all(shard, "a frame that could not be read")
+
+    def _mine(self, shard: Channel, token_id: str) -> KeptBook | None:
         local = self._books.get(token_id)
         return local if local is not None and local.owner is shard else None
 
-    def _snapshot(self, shard: _Shard, frame: ws.Snapshot) -> None:
+    def _snapshot(self, shard: Channel, frame: ws.Snapshot) -> None:
         local = self._books.get(frame.token_id)
         if local is None:
             return
         try:
             book = parse_book(frame.raw, requested_at=0, received_at=0)
         except BookError as problem:
-            self.hub.bad_input("market_ws", f"book of {frame.token_id}: {problem}", str(frame.raw)[:2000])
+            self.hub.bad_input("market_ws", f"book of {frame.token_id}: {problem}", wire.encode(frame.raw, 2000))
             if local.owner is shard:
                 self._in_doubt(local, "a snapshot that could not be read")
             return
@@ -348,17 +430,23 @@ class LocalBooks:
         if frame.raw.get("min_order_size"):
             local.min_size = book.min_size
         local.pending = [] if local.pending is not None else None
-        local.doubt, local.confirmed_at = "", time.monotonic()
-        if _crossed(local):
+        self._explained(shard, local)
+        local.doubt, local.confirmed_at = UNPROVEN if shard.wrong else "", time.monotonic()
+        if local.is_crossed:
             self._in_doubt(local, "crossed")
 
-    def _changes(self, shard: _Shard, frame: ws.Changes) -> None:
+    def _changes(self, shard: Channel, frame: ws.Changes) -> None:
         last: dict[str, ws.Change] = {}
         for change in frame.changes:
             local = self._mine(shard, change.token_id)
             if local is None:
                 continue
-            _apply(local.side(change.side), change)
+            apply(local.side(change.side), change)
+            if local.unexplained:
+                local.unexplained.discard((change.side, change.price))
+                if not local.unexplained:
+                    self._explained(shard, local)
+                    local.doubt, local.confirmed_at = UNPROVEN if shard.wrong else "", time.monotonic()
             if local.pending is not None:
                 local.pending.append((frame.at_ms, change))
                 del local.pending[:-REPLAYED]
@@ -367,12 +455,12 @@ class LocalBooks:
             local = self._books[token]
             if local.doubt:
                 continue
-            if _crossed(local):
+            if local.is_crossed:
                 self._in_doubt(local, "crossed")
             else:
                 self._compare(local, change.best_bid, change.best_ask)
 
-    def _compare(self, local: _Local, bid: int | None, ask: int | None) -> None:
+    def _compare(self, local: KeptBook, bid: int | None, ask: int | None) -> None:
         """Against the best prices that the venue says; both agreeing confirms the book."""
         mine = local.best()
         if (bid is not None and bid != mine[0]) or (ask is not None and ask != mine[1]):
@@ -380,48 +468,24 @@ class LocalBooks:
         elif bid is not None and ask is not None:
             local.confirmed_at = time.monotonic()
 
-    def _count(self, local: _Local, why: str) -> None:
+    def _count(self, local: KeptBook, why: str) -> None:
         self.status.doubts += 1
         self.hub.counts["book_doubts"] += 1
         log.info("a kept book was wrong", token_id=local.token_id, why=why)
 
-    def _in_doubt(self, local: _Local, why: str) -> None:
+    def _in_doubt(self, local: KeptBook, why: str) -> None:
         self._count(local, why)
         local.doubt = why
         self._reread(local.token_id)
 
-    def _doubt_all(self, shard: _Shard, why: str) -> None:
+    def _doubt_all(self, shard: Channel, why: str) -> None:
         for local in self._books.values():
             if local.owner is shard and not local.doubt:
                 self._in_doubt(local, why)
 
-    def _as_book(self, local: _Local) -> Book:
-        now = self.hub.now()
-        return make_book(
-            local.token_id,
-            list(local.bids.items()),
-            list(local.asks.items()),
-            requested_at=now,
-            received_at=now,
-            tick=local.tick,
-            min_size=local.min_size,
-        )
-
     def _publish(self) -> None:
         self.status.kept = len(self._books)
         self.status.connected = sum(s.ready for s in self._shards)
-
-
-def _apply(side: dict[int, int], change: ws.Change) -> None:
-    if change.size:
-        side[change.price] = change.size
-    else:
-        side.pop(change.price, None)
-
-
-def _crossed(local: _Local) -> bool:
-    bid, ask = local.best()
-    return bool(bid and ask and bid >= ask)
 
 
 async def _ping(socket: aiohttp.ClientWebSocketResponse) -> None:

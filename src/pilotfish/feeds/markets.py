@@ -47,7 +47,10 @@ class Markets:
 
     async def _read(self, token_id: str) -> None:
         try:
-            market, detail = await self._look_up(token_id)
+            try:
+                market, detail = await self._look_up(token_id)
+            except Exception as problem:
+                market, detail = None, self.hub.fault("market look-up", problem)
             if market is not None:
                 self._seen[token_id] = market
                 await self.hub.emit(MarketSeen(at=self.hub.now(), market=market))
@@ -72,6 +75,10 @@ class Markets:
         try:
             token = await self.data.token(token_id)
         except VenueError as problem:
+            problems.append(str(problem))
+            token = None
+        except RowError as problem:
+            self.hub.bad_input("data", f"/v2/tokens of {token_id}: {problem}", token_id)
             problems.append(str(problem))
             token = None
         if token is None or token.is_combo:
@@ -123,25 +130,26 @@ class Markets:
     async def _resolutions(self, conditions: list[str]) -> dict[str, Payouts]:
         """Ask what conditions pay, and keep what is settled. Unknown or unusable answers are left out."""
         try:
-            found = await self.data.resolutions(conditions)
+            found, bad = await self.data.resolutions(conditions)
         except VenueError as problem:
             log.warning("resolutions not available", error=str(problem))
             return {}
-        except RowError as problem:
-            self.hub.bad_input("data", f"/v2/resolutions: {problem}", ",".join(conditions))
-            return {}
+        for payload, error in bad:
+            self.hub.bad_input("data", f"/v2/resolutions: {error}", payload)
         self.settled.update({c: payouts for c, payouts in found.items() if payouts is not None})
         return found
 
     async def refresh(self, wanted: Callable[[], Iterable[str]]) -> None:
         """Look up again what is held or followed, for closings and resolutions: at once, then regularly."""
-        while True:
-            tokens = sorted(wanted())
-            conditions = sorted({self._seen[x].condition_id for x in tokens if x in self._seen} - set(self.settled))
-            for i in range(0, len(conditions), RESOLUTIONS_AT_ONCE):
-                await self._resolutions(conditions[i : i + RESOLUTIONS_AT_ONCE])
-            tokens.sort(key=lambda x: x in self._seen and self._seen[x].condition_id not in self.settled)
-            for token in tokens:
-                self.ask(token)
-                await asyncio.sleep(0.05)
-            await asyncio.sleep(self.hub.number("market_refresh_sec"))
+        await self.hub.rounds("held markets", lambda: self._refresh(wanted))
+
+    async def _refresh(self, wanted: Callable[[], Iterable[str]]) -> float:
+        tokens = sorted(wanted())
+        conditions = sorted({self._seen[x].condition_id for x in tokens if x in self._seen} - set(self.settled))
+        for i in range(0, len(conditions), RESOLUTIONS_AT_ONCE):
+            await self._resolutions(conditions[i : i + RESOLUTIONS_AT_ONCE])
+        tokens.sort(key=lambda x: x in self._seen and self._seen[x].condition_id not in self.settled)
+        for token in tokens:
+            self.ask(token)
+            await asyncio.sleep(0.05)
+        return self.hub.number("market_refresh_sec")

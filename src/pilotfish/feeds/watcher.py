@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-import msgspec
 import structlog
 
 from pilotfish.core.events import ChainFillSeen
 from pilotfish.core.trade import LeaderFill, Side, Source
 from pilotfish.core.units import SECOND
 from pilotfish.feeds.hub import Hub
+from pilotfish.polymarket import wire
 from pilotfish.polymarket.contracts import CHAIN_ID, EXCHANGES, is_combo_token, is_wallet
-from pilotfish.polymarket.decode import DecodeError, OrderFilled, decode_order_filled
+from pilotfish.polymarket.decode import DataError, DecodeError, OrderFilled, decode_order_filled
 from pilotfish.polymarket.polygon import (
     MAX_FRAME,
     Call,
@@ -89,7 +89,7 @@ class Watcher:
         """Connect and stay connected."""
         if self._task is None and self._ws_url:
             self.status.state = "connecting"
-            self._task = self.hub.spawn(self._run(), "polygon")
+            self._task = self.hub.spawn(self._run(), "polygon", essential=True)
 
     @property
     def configured(self) -> bool:
@@ -133,21 +133,28 @@ class Watcher:
 
     async def _run(self) -> None:
         failures = 0
-        while True:
+
+        async def one() -> float:
+            nonlocal failures
             self.status.state = "connecting"
             started = time.monotonic()
             try:
                 reason = await self._connection()
             except (aiohttp.ClientError, OSError, TimeoutError, RpcError, ValueError) as problem:
                 reason = f"{type(problem).__name__}: {problem}" if not isinstance(problem, RpcError) else str(problem)
-            self.status.subscribed, self.status.connected_at, self.status.watched = False, None, 0
-            self._socket = None
             failures = 0 if time.monotonic() - started > 60 else failures + 1
             pause = min(MAX_BACKOFF, FIRST_BACKOFF * 2 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)
-            self.status.state, self.status.error = "waiting", reason[:300]
-            self.status.reconnects += 1
+            self._ended(reason)
             log.warning("polygon connection lost; connecting again", reason=reason[:300], wait_s=round(pause, 2))
-            await asyncio.sleep(pause)
+            return float(pause)
+
+        await self.hub.rounds("the Polygon connection", one, self._ended)
+
+    def _ended(self, reason: str) -> None:
+        self.status.subscribed, self.status.connected_at, self.status.watched = False, None, 0
+        self._socket = None
+        self.status.state, self.status.error = "waiting", reason[:300]
+        self.status.reconnects += 1
 
     async def _connection(self) -> str:
         async with self._session.ws_connect(
@@ -226,7 +233,7 @@ class Watcher:
             try:
                 self._saw_block(quantity(result["number"]), quantity(result.get("timestamp")))
             except RpcError as problem:
-                self.hub.bad_input("polygon", f"block header: {problem}", str(result)[:500])
+                self.hub.bad_input("polygon", f"block header: {problem}", wire.encode(result, 500))
             return
         try:
             self._logs.put_nowait((self.hub.now(), result))
@@ -238,7 +245,7 @@ class Watcher:
 
     def _saw_block(self, number: int, timestamp: int | None) -> None:
         self.status.last_block_at, self.status.last_block = time.time(), number
-        if timestamp is not None:
+        if timestamp is not None and wire.is_second(timestamp):
             self._blocks[number] = timestamp
             while len(self._blocks) > BLOCKS_KEPT:
                 self._blocks.popitem(last=False)
@@ -249,13 +256,20 @@ class Watcher:
             self.status.logs += 1
             self.status.last_log_at = time.time()
             try:
-                decoded = decode_order_filled(raw)
-            except DecodeError as problem:
-                found = await self._from_receipt(socket, raw, problem)
-                if found is None:
-                    continue
-                decoded, raw = found
-            await self._take(socket, decoded, raw, at)
+                await self._handle_log(socket, raw, at)
+            except Exception as problem:
+                error = self.hub.fault("a Polygon log", problem)
+                self.hub.bad_input("polygon", f"log: {error}; left to the API", wire.encode(raw, 4000))
+
+    async def _handle_log(self, socket: PolygonSocket, raw: Any, at: int) -> None:
+        try:
+            decoded = decode_order_filled(raw)
+        except DecodeError as problem:
+            found = await self._from_receipt(socket, raw, problem)
+            if found is None:
+                return
+            decoded, raw = found
+        await self._take(socket, decoded, raw, at)
 
     async def _from_receipt(
         self, socket: PolygonSocket, raw: Any, problem: DecodeError
@@ -263,8 +277,8 @@ class Watcher:
         """A log without usable data: one look at its transaction's receipt; else the API brings the trade."""
         tx = raw.get("transactionHash") if isinstance(raw, Mapping) else None
         index = raw.get("logIndex") if isinstance(raw, Mapping) else None
-        payload = msgspec.json.encode(raw).decode()
-        if not isinstance(tx, str) or index is None or "data" not in str(problem):
+        payload = wire.encode(raw, 4000)
+        if not isinstance(tx, str) or index is None or not isinstance(problem, DataError):
             self.hub.bad_input("polygon", f"log: {problem}", payload)
             return None
         self.status.receipts += 1
@@ -278,15 +292,20 @@ class Watcher:
 
     async def _take(self, socket: PolygonSocket, fill: OrderFilled, raw: Mapping[str, Any], at: int) -> None:
         if fill.exchange not in self.exchanges:
-            self.hub.bad_input("polygon", f"log from {fill.exchange}, which is not watched", str(raw)[:500])
+            self.hub.bad_input("polygon", f"log from {fill.exchange}, which is not watched", wire.encode(raw, 500))
             return
         if fill.wallet not in self.wallets:
             self.status.counterparty_logs += 1
             return
         if fill.tx_hash is None:
-            self.hub.bad_input("polygon", "log without transactionHash", str(raw)[:500])
+            self.hub.bad_input("polygon", "log without transactionHash", wire.encode(raw, 500))
+            return
+        if fill.usdc > fill.shares:
+            self.hub.bad_input("polygon", "log: its price is above 1", wire.encode(raw, 4000))
             return
         stamp = fill.block_timestamp
+        if stamp is not None and not wire.is_second(stamp):
+            stamp = None
         if stamp is None and fill.block_number is not None and not fill.removed:
             stamp = await self._block_time(socket, fill.block_number)
         observed = LeaderFill(
@@ -306,7 +325,7 @@ class Watcher:
             block_hash=fill.block_hash,
             log_index=fill.log_index,
             is_combo=is_combo_token(fill.token_id),
-            raw=msgspec.json.encode(raw).decode(),
+            raw=wire.encode(raw, 20_000),
         )
         await self.hub.emit(ChainFillSeen(at=max(at, self.hub.now()), fill=observed, removed=fill.removed))
 

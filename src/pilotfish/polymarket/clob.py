@@ -6,8 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pilotfish.core.book import Book, make_book
-from pilotfish.core.units import MICRO, micro_from_decimal
+from pilotfish.core.units import MICRO, micro_from_decimal, price_from, shown
+from pilotfish.polymarket import wire
 from pilotfish.polymarket.http import NotFoundError, Service, VenueError
+
+MAX_LEVELS = 10_000
+"""Levels of one side above which a book is refused: the finest tick allows 9,999."""
 
 
 class BookError(ValueError):
@@ -18,14 +22,17 @@ def parse_book(payload: object, *, requested_at: int, received_at: int) -> Book:
     """A ``/book`` answer or a market-channel snapshot, levels in any order. Raises :class:`BookError`."""
     if not isinstance(payload, Mapping):
         raise BookError(f"book: expected an object, got {type(payload).__name__}")
-    token = str(payload.get("asset_id") or payload.get("token_id") or "")
-    if not token.isdigit():
-        raise BookError(f"asset_id: expected a token id, got {token[:80]!r}")
+    named = wire.first(payload, "asset_id", "token_id")
+    token = wire.text_of(named)
+    if not wire.is_digits(token):
+        raise BookError(f"asset_id: expected a token id, got {shown(named, 80)}")
     try:
-        tick = micro_from_decimal(payload.get("tick_size") or "0.01")
+        tick = price_from(payload.get("tick_size") or "0.01")
         least = micro_from_decimal(payload.get("min_order_size") or "5")
     except ValueError as problem:
         raise BookError(f"tick_size/min_order_size: {problem}") from None
+    if least < 0:
+        raise BookError(f"min_order_size: {shown(payload.get('min_order_size'))}")
     return make_book(
         token,
         _levels(payload.get("bids"), "bids"),
@@ -34,26 +41,37 @@ def parse_book(payload: object, *, requested_at: int, received_at: int) -> Book:
         received_at=received_at,
         tick=tick if 0 < tick < MICRO else 10_000,
         min_size=least,
-        hash=str(payload.get("hash") or ""),
+        hash=wire.text_of(payload.get("hash"), 100),
     )
 
 
 def _levels(side: Any, what: str) -> list[tuple[int, int]]:
     if side is None:
         return []
-    if not isinstance(side, Sequence) or isinstance(side, str):
+    if not isinstance(side, (list, tuple)):
         raise BookError(f"{what}: expected a list, got {type(side).__name__}")
-    try:
-        return [(micro_from_decimal(lv["price"]), micro_from_decimal(lv["size"])) for lv in side]
-    except (KeyError, TypeError, ValueError) as problem:
-        raise BookError(f"{what}: {problem}") from None
+    if len(side) > MAX_LEVELS:
+        raise BookError(f"{what}: {len(side)} levels")
+    found: list[tuple[int, int]] = []
+    for level in side:
+        if not isinstance(level, Mapping):
+            raise BookError(f"{what}: expected {{price, size}}, got {shown(level)}")
+        try:
+            price, size = price_from(level.get("price")), micro_from_decimal(level.get("size"))
+        except ValueError as problem:
+            raise BookError(f"{what}: {problem}") from None
+        if size < 0:
+            raise BookError(f"{what}: size {shown(level.get('size'))}")
+        found.append((price, size))
+    return found
 
 
 def winner_payout(market: Mapping[str, Any], token_id: str) -> int | None:
     """What a token pays by ``tokens[].winner`` of a closed market: all or nothing; ``None`` = it does not say."""
-    tokens = [t for t in market.get("tokens") or () if isinstance(t, Mapping)]
-    winners = [str(t.get("token_id")) for t in tokens if t.get("winner") is True]
-    known = {str(t.get("token_id")) for t in tokens}
+    given = market.get("tokens")
+    tokens = [t for t in given if isinstance(t, Mapping)] if isinstance(given, list) else []
+    winners = [wire.text_of(t.get("token_id")) for t in tokens if t.get("winner") is True]
+    known = {wire.text_of(t.get("token_id")) for t in tokens}
     if market.get("closed") is not True or len(winners) != 1 or token_id not in known:
         return None
     return MICRO if winners[0] == token_id else 0
@@ -86,7 +104,7 @@ class Clob:
         except NotFoundError:
             return None
         condition = answer.get("condition_id") if isinstance(answer, Mapping) else None
-        return str(condition) if condition else None
+        return wire.text_of(condition) or None
 
     async def market(self, condition_id: str) -> Mapping[str, Any] | None:
         """The CLOB's market object of a condition (``tokens[].winner`` after resolution)."""

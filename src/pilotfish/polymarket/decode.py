@@ -11,16 +11,21 @@ from typing import Any
 
 import msgspec
 
-from pilotfish.core.units import MAX_AMOUNT
+from pilotfish.core.units import MAX_TRADE, shown
 from pilotfish.polymarket.contracts import ORDER_FILLED, ORDER_FILLED_V1
 
 _WORDS = {ORDER_FILLED: 7, ORDER_FILLED_V1: 5}
 _ZERO_PREFIX = "0" * 24
-_HEX = frozenset("0123456789abcdef")
+_DIGITS = frozenset("0123456789")
+_HEX = _DIGITS | frozenset("abcdef")
 
 
 class DecodeError(ValueError):
     """A log that is not a usable ``OrderFilled``; the message says which part and why."""
+
+
+class DataError(DecodeError):
+    """A log whose data are missing or no words: its transaction's receipt may have them."""
 
 
 class OrderFilled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -61,7 +66,7 @@ def decode_order_filled(log: Mapping[str, Any]) -> OrderFilled:
     topic0 = topics[0].lower() if isinstance(topics[0], str) else ""
     words = _WORDS.get(topic0)
     if words is None:
-        raise DecodeError(f"topics[0]: not an OrderFilled event: {str(topics[0])[:70]!r}")
+        raise DecodeError(f"topics[0]: not an OrderFilled event: {shown(topics[0], 70)}")
     order_hash = _hex(topics[1], 32, "topics[1]")
     wallet = _address(topics[2], "topics[2]")
     counterparty = _address(topics[3], "topics[3]")
@@ -69,11 +74,10 @@ def decode_order_filled(log: Mapping[str, Any]) -> OrderFilled:
     data = log.get("data")
     if not isinstance(data, str) or len(data) < 2 + 64 * words or (len(data) - 2) % 64 or data[:2] not in ("0x", "0X"):
         size = len(data) if isinstance(data, str) else type(data).__name__
-        raise DecodeError(f"data: expected {words} words of 32 bytes, got {size}")
-    try:
-        values = [int(data[i : i + 64], 16) for i in range(2, 2 + 64 * words, 64)]
-    except ValueError:
-        raise DecodeError("data: not hexadecimal") from None
+        raise DataError(f"data: expected {words} words of 32 bytes, got {size}")
+    if not _HEX.issuperset(data[2 : 2 + 64 * words].lower()):
+        raise DataError("data: not hexadecimal")
+    values = [int(data[i : i + 64], 16) for i in range(2, 2 + 64 * words, 64)]
     if topic0 == ORDER_FILLED:
         side_code, token, making, taking, fee = values[:5]
         if side_code not in (0, 1):
@@ -87,7 +91,7 @@ def decode_order_filled(log: Mapping[str, Any]) -> OrderFilled:
         token = taker_asset if buy else maker_asset
     usdc, shares = (making, taking) if buy else (taking, making)
     for name, amount in (("shares", shares), ("usdc", usdc), ("fee", fee)):
-        if amount >= MAX_AMOUNT:
+        if amount > MAX_TRADE:
             raise DecodeError(f"{name}: {amount} is out of range")
     if shares == 0:
         raise DecodeError("shares: zero")
@@ -116,7 +120,7 @@ def _hex(value: object, size: int, what: str) -> str:
         text = value.lower()
         if _HEX.issuperset(text[2:]):
             return text
-    raise DecodeError(f"{what}: expected {size} bytes of hex, got {str(value)[:70]!r}")
+    raise DecodeError(f"{what}: expected {size} bytes of hex, got {shown(value, 70)}")
 
 
 def _address(value: object, what: str) -> str:
@@ -129,13 +133,20 @@ def _address(value: object, what: str) -> str:
 def _quantity(value: object, what: str) -> int | None:
     if value is None:
         return None
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    if isinstance(value, str):
-        try:
-            number = int(value, 16) if value[:2] in ("0x", "0X") else int(value)
-        except ValueError:
-            number = -1
-        if number >= 0:
-            return number
-    raise DecodeError(f"{what}: expected a quantity, got {str(value)[:40]!r}")
+    number = quantity_of(value)
+    if number is None:
+        raise DecodeError(f"{what}: expected a quantity, got {shown(value, 40)}")
+    return number
+
+
+def quantity_of(value: object) -> int | None:
+    """A JSON-RPC quantity: a whole number, or its text in hex (or, of some providers, in decimal), from 0 to 2^63 - 1;
+    ``None`` for anything else."""
+    number = -1
+    if isinstance(value, int) and not isinstance(value, bool):
+        number = value
+    elif isinstance(value, str) and len(value) <= 66:
+        digits, base = (value[2:].lower(), 16) if value[:2] in ("0x", "0X") else (value, 10)
+        known = _HEX if base == 16 else _DIGITS
+        number = int(digits, base) if digits and known.issuperset(digits) else -1
+    return number if 0 <= number < 2**63 else None

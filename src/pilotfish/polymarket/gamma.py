@@ -8,11 +8,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-import msgspec
-
 from pilotfish.core.events import Market
 from pilotfish.core.fees import FeeSchedule
-from pilotfish.core.units import MICRO, micro_from_decimal
+from pilotfish.core.units import MICRO, micro_from_decimal, price_from, scaled, shown
+from pilotfish.polymarket import wire
 from pilotfish.polymarket.contracts import is_wallet, pad_condition
 from pilotfish.polymarket.http import NotFoundError, Service, VenueError
 
@@ -24,80 +23,92 @@ CRYPTO_DELAY_MS = 150
 """Delay before matching in crypto markets (PROTOCOL.md section 5); sports markets say theirs in ``secondsDelay``."""
 
 
+MAX_ITEMS = 1000
+"""Entries of the longest list in a market that is read."""
+
+
 class MarketError(ValueError):
     """A market object that cannot be used; the message names the field."""
+
+
+class OtherMarketError(MarketError):
+    """A market that has not the token that was asked for."""
 
 
 def string_list(value: object, what: str) -> list[str]:
     """A list that Gamma sends as JSON inside a string (v1) or as an array (v2)."""
     if isinstance(value, str):
         try:
-            value = msgspec.json.decode(value) if value.strip() else []
-        except msgspec.DecodeError:
-            raise MarketError(f"{what}: not a JSON list: {str(value)[:80]!r}") from None
+            value = wire.decode(value) if value.strip() else []
+        except wire.NotJsonError:
+            raise MarketError(f"{what}: not a JSON list: {shown(value, 80)}") from None
     if value is None:
         return []
     if not isinstance(value, list):
         raise MarketError(f"{what}: expected a list, got {type(value).__name__}")
-    return [str(item) for item in value]
+    if len(value) > MAX_ITEMS:
+        raise MarketError(f"{what}: {len(value)} entries")
+    return [str(item) if isinstance(item, Decimal) else wire.text_of(item) for item in value]
 
 
 def parse_fee(market: Mapping[str, Any]) -> FeeSchedule:
     """The taker's fee schedule. Fees on without a schedule take the documented rate of their type."""
-    if market.get("feesEnabled") is not True:
+    if not wire.is_true(market.get("feesEnabled")):
         return FeeSchedule()
     schedule = market.get("feeSchedule")
     if not isinstance(schedule, Mapping):
         return FeeSchedule(rate_ppm=DOCUMENTED_RATES.get(_fee_kind(market), OTHER_RATE))
     try:
         rate = micro_from_decimal(schedule.get("rate"))
-        halves = Decimal(str(schedule.get("exponent", 1))) * 2
-    except (ValueError, ArithmeticError):
-        raise MarketError(f"feeSchedule: {dict(schedule)!r}") from None
-    if not 0 <= rate <= MICRO or not 0 <= halves <= 8:
-        raise MarketError(f"feeSchedule out of range: {dict(schedule)!r}")
-    return FeeSchedule(rate_ppm=rate, half_exponent=int(halves))
+        exponent = micro_from_decimal(schedule.get("exponent", 1))
+    except ValueError as problem:
+        raise MarketError(f"feeSchedule: {problem}") from None
+    if not 0 <= rate <= MICRO or not 0 <= exponent <= 4 * MICRO:
+        raise MarketError(f"feeSchedule out of range: rate {rate}, exponent {exponent} millionths")
+    return FeeSchedule(rate_ppm=rate, half_exponent=2 * exponent // MICRO)
 
 
 def parse_time(value: object) -> int | None:
     """An ISO 8601 time as µs since the epoch; ``None`` for nothing or something else."""
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not 0 < len(value) <= 40:
         return None
     text = value.replace("Z", "+00:00")
     if len(text) >= 3 and text[-3] in "+-" and text[-2:].isdigit():
         text += ":00"
     try:
         when = datetime.fromisoformat(text)
-    except ValueError:
+        return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * MICRO)
+    except (ValueError, OverflowError):
         return None
-    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * MICRO)
 
 
 def parse_market(market: Mapping[str, Any], token_id: str, fetched_at: int) -> Market:
     """One token's side of a Gamma market. Raises :class:`MarketError`."""
+    if not isinstance(market, Mapping):
+        raise MarketError(f"market: expected an object, got {type(market).__name__}")
     tokens = string_list(market.get("clobTokenIds"), "clobTokenIds") or string_list(
         market.get("positionIds"), "positionIds"
     )
     outcomes = string_list(market.get("outcomes"), "outcomes")
     if token_id not in tokens:
-        raise MarketError(f"clobTokenIds: does not contain {token_id}")
+        raise OtherMarketError(f"clobTokenIds: does not contain {token_id}")
     index = tokens.index(token_id)
     try:
-        tick = micro_from_decimal(market.get("orderPriceMinTickSize") or "0.01")
-    except ValueError:
-        tick = 10_000
+        tick = price_from(market.get("orderPriceMinTickSize") or "0.01")
+    except ValueError as problem:
+        raise MarketError(f"orderPriceMinTickSize: {problem}") from None
     labels = _labels(market)
     return Market(
         token_id=token_id,
-        condition_id=pad_condition(str(market.get("conditionId") or market.get("condition") or "")),
+        condition_id=pad_condition(wire.text_of(wire.first(market, "conditionId", "condition"), 66)),
         outcome=outcomes[index][:100] if index < len(outcomes) else "",
-        title=str(market.get("question") or "")[:500],
-        slug=str(market.get("slug") or "")[:300],
+        title=wire.text_of(market.get("question")),
+        slug=wire.text_of(market.get("slug"), 300),
         category=labels[0] if labels else "",
         tags=labels,
         index=index,
-        closed=market.get("closed") is True,
-        accepting_orders=market.get("acceptingOrders") is not False,
+        closed=wire.is_true(market.get("closed")),
+        accepting_orders=not wire.is_false(market.get("acceptingOrders")),
         tick=tick if 0 < tick < MICRO else 10_000,
         fee=parse_fee(market),
         delay_ms=_delay_ms(market),
@@ -112,11 +123,11 @@ def _labels(market: Mapping[str, Any]) -> tuple[str, ...]:
     series, and the kind of its fees (``crypto_fees_v2`` is crypto), which is often all that there is."""
     found: list[object] = [market.get("category"), *_tags(market.get("tags"))]
     events = market.get("events")
-    for event in events if isinstance(events, list) else ():
+    for event in events[:MAX_ITEMS] if isinstance(events, list) else ():
         if isinstance(event, Mapping):
             found += [event.get("category"), *_tags(event.get("tags")), event.get("seriesSlug")]
     found.insert(1 if found[0] else 0, _fee_kind(market))
-    texts = (" ".join(str(label).lower().split())[:100] for label in found if label)
+    texts = (" ".join(wire.text_of(label).lower().split())[:100] for label in found[:MAX_ITEMS])
     return tuple(dict.fromkeys(text for text in texts if text))
 
 
@@ -126,24 +137,28 @@ def _tags(tags: object) -> list[object]:
 
 
 def _fee_kind(market: Mapping[str, Any]) -> str:
-    return str(market.get("feeType") or "").split("_")[0].lower()
+    return wire.text_of(market.get("feeType")).split("_")[0].lower()
 
 
 def _delay_ms(market: Mapping[str, Any]) -> int:
     """The market's own delay before an order is matched."""
     delay = market.get("secondsDelay")
-    if isinstance(delay, int) and 0 < delay <= 60:
-        return delay * 1000
+    try:
+        seconds = scaled(delay, 0)
+    except ValueError:
+        seconds = 0
+    if 0 < seconds <= 60:
+        return seconds * 1000
     return CRYPTO_DELAY_MS if _fee_kind(market) == "crypto" else 0
 
 
 def _payout(market: Mapping[str, Any], index: int) -> int | None:
     """Settled only if closed, resolved by UMA, and every price is 0, 0.5 or 1 (PROTOCOL.md section 7)."""
     resolved = market.get("umaResolutionStatus") == "resolved" or market.get("resolutionStatus") == "resolved"
-    if market.get("closed") is not True or not resolved:
+    if not wire.is_true(market.get("closed")) or not resolved:
         return None
     try:
-        prices = [micro_from_decimal(p) for p in string_list(market.get("outcomePrices"), "outcomePrices")]
+        prices = [price_from(p) for p in string_list(market.get("outcomePrices"), "outcomePrices")]
     except (ValueError, MarketError):
         return None
     if index >= len(prices) or any(p not in (0, MICRO // 2, MICRO) for p in prices) or sum(prices) != MICRO:
@@ -162,8 +177,8 @@ class Profile:
 def _profile(row: object) -> Profile | None:
     if not isinstance(row, Mapping):
         return None
-    wallet = str(row.get("proxyWallet") or row.get("wallet") or "").lower()
-    name = str(row.get("name") or row.get("pseudonym") or "")[:200]
+    wallet = wire.text_of(row.get("proxyWallet") or row.get("wallet")).lower()
+    name = wire.text_of(row.get("name") or row.get("pseudonym"), 200)
     return Profile(wallet, name) if is_wallet(wallet) else None
 
 
@@ -184,13 +199,16 @@ class Gamma:
             rows = answer.get("data", answer.get("markets")) if isinstance(answer, Mapping) else answer
             if not isinstance(rows, list):
                 raise VenueError(f"gamma /markets: expected a list, got {type(rows).__name__}", 200)
+            bad = None
             for row in rows:
-                if isinstance(row, Mapping):
-                    try:
-                        return parse_market(row, token_id, fetched_at)
-                    except MarketError as problem:
-                        if "does not contain" not in str(problem):
-                            raise VenueError(f"gamma /markets: {problem}", 200) from None
+                try:
+                    return parse_market(row, token_id, fetched_at)
+                except OtherMarketError:
+                    continue
+                except MarketError as problem:
+                    bad = problem
+            if bad is not None:
+                raise VenueError(f"gamma /markets: {bad}", 200)
         return None
 
     async def profile(self, wallet: str) -> Profile | None:
@@ -204,4 +222,4 @@ class Gamma:
         """People whose name is like ``name``, the venue's best match first."""
         answer = await self.service.get("/public-search", {"q": name, "search_profiles": "true", "limit_per_type": 10})
         rows = answer.get("profiles") if isinstance(answer, Mapping) else None
-        return [p for row in rows or [] if (p := _profile(row)) is not None]
+        return [p for row in (rows if isinstance(rows, list) else []) if (p := _profile(row)) is not None]

@@ -6,7 +6,6 @@ import asyncio
 import random
 import time
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 import aiohttp
@@ -14,7 +13,7 @@ import msgspec
 import stamina
 from aiolimiter import AsyncLimiter
 
-_decoder = msgspec.json.Decoder(type=Any, float_hook=Decimal)
+from pilotfish.polymarket import wire
 
 
 class VenueError(Exception):
@@ -66,6 +65,7 @@ class Service:
     ) -> None:
         self.name = name
         self.base_url = base_url.rstrip("/")
+        self.per_second = per_second
         self.health = ServiceHealth()
         self._session = session
         self._limiter = AsyncLimiter(max(1, int(per_second * 2)), 2.0)
@@ -102,7 +102,7 @@ class Service:
                 async with self._session.request(
                     method, self.base_url + path, params=params, data=payload, headers=headers
                 ) as answer:
-                    raw = await answer.read()
+                    raw = await _body(answer)
             except (aiohttp.ClientError, TimeoutError, OSError) as problem:
                 error = VenueError(f"{self.name} {path}: no answer ({type(problem).__name__}: {problem})"[:300])
                 self.health.failed(str(error))
@@ -115,8 +115,8 @@ class Service:
 
     def _decode(self, raw: bytes, path: str) -> Any:
         try:
-            return _decoder.decode(raw)
-        except msgspec.DecodeError as problem:
+            return wire.decode(raw)
+        except wire.NotJsonError as problem:
             error = VenueError(f"{self.name} {path}: the answer is not JSON ({problem}): {raw[:80]!r}", 200, "not_json")
             self.health.failed(str(error))
             raise error from None
@@ -125,10 +125,10 @@ class Service:
         code = ""
         text = raw[:200].decode("utf-8", "replace")
         try:
-            told = _decoder.decode(raw)
+            told = wire.decode(raw)
             if isinstance(told, dict):
-                code, text = str(told.get("code", "")), str(told.get("error", text))[:200]
-        except msgspec.DecodeError:
+                code, text = wire.text_of(told.get("code")), wire.text_of(told.get("error"), 200) or text
+        except wire.NotJsonError:
             pass
         message = f"{self.name} {path}: HTTP {status} {text}"
         if status == 404:
@@ -138,11 +138,23 @@ class Service:
         if status in (429, 503):
             self.health.throttled += status == 429
             try:
-                delay = min(60.0, max(0.0, float(retry_after or 1)))
+                delay = min(60.0, max(0.0, float((retry_after or "1")[:20])))
             except ValueError:
                 delay = 1.0
+            delay = delay if delay == delay else 1.0
             self._not_before = time.monotonic() + delay
         return VenueError(message, status, code, delay)
+
+
+async def _body(answer: aiohttp.ClientResponse) -> bytes:
+    """The whole body; an endless one ends at :data:`wire.MAX_ANSWER` bytes, as an answer that is not JSON."""
+    parts, size = [], 0
+    async for part in answer.content.iter_any():
+        parts.append(part)
+        size += len(part)
+        if size > wire.MAX_ANSWER:
+            break
+    return b"".join(parts)
 
 
 def _again(error: Exception) -> bool | float:

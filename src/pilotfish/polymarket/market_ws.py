@@ -10,11 +10,13 @@ import aiohttp
 import msgspec
 
 from pilotfish.core.trade import Side
-from pilotfish.core.units import MICRO, micro_from_decimal
+from pilotfish.core.units import MICRO, micro_from_decimal, price_from, scaled, shown
+from pilotfish.polymarket import wire
 from pilotfish.polymarket.contracts import pad_condition
 
 PING_SECONDS = 10.0
 MAX_FRAME = 16 * 2**20
+MAX_TOKENS = 1000
 
 
 class FrameError(ValueError):
@@ -75,15 +77,15 @@ Frame: TypeAlias = Snapshot | Changes | TickChange | Best | Resolved
 def parse(text: str | bytes) -> tuple[list[Frame], list[str]]:
     """The events of one message, and what could not be used of it; unknown kinds are left out. Never raises."""
     try:
-        message = msgspec.json.decode(text)
-    except msgspec.DecodeError as problem:
+        message = wire.decode(text)
+    except wire.NotJsonError as problem:
         return [], [f"not JSON: {problem}"]
     frames: list[Frame] = []
     errors: list[str] = []
     for event in message if isinstance(message, list) else [message]:
         try:
             frame = _frame(event)
-        except (FrameError, ValueError, TypeError, KeyError, AttributeError) as problem:
+        except ValueError as problem:
             errors.append(f"{type(problem).__name__}: {problem}"[:300])
             continue
         if frame is not None:
@@ -102,40 +104,59 @@ def _frame(event: Any) -> Frame | None:
             if not isinstance(given, list):
                 raise FrameError("price_changes: expected a list")
             outer = event.get("asset_id", event.get("token_id"))
-            return Changes(tuple(_change(c, outer) for c in given), int(event.get("timestamp") or 0))
+            return Changes(tuple(_change(c, outer) for c in given), _clock(event.get("timestamp")))
         case "tick_size_change":
-            return TickChange(_token(event), _price(event["new_tick_size"]))
+            return TickChange(_token(event), _price(event.get("new_tick_size")))
         case "best_bid_ask":
             return Best(_token(event), _optional(event.get("best_bid")), _optional(event.get("best_ask")))
         case "market_resolved":
-            named = event.get("assets_ids") or event.get("asset_ids") or event.get("token_ids") or []
-            return Resolved(pad_condition(str(event.get("market") or "")), tuple(str(x) for x in named))
+            named = wire.first(event, "assets_ids", "asset_ids", "token_ids") or []
+            if not isinstance(named, list):
+                raise FrameError("assets_ids: expected a list")
+            tokens = tuple(text for x in named[:MAX_TOKENS] if wire.is_digits(text := wire.text_of(x)))
+            return Resolved(pad_condition(wire.text_of(event.get("market"), 66)), tokens)
         case _:
             return None
 
 
 def _change(change: Any, outer: Any) -> Change:
+    if not isinstance(change, Mapping):
+        raise FrameError(f"price_changes: expected an object, got {type(change).__name__}")
+    side, size = wire.text_of(change.get("side")).upper(), micro_from_decimal(change.get("size"))
+    if side not in ("BUY", "SELL"):
+        raise FrameError(f"side: expected BUY or SELL, got {shown(change.get('side'))}")
+    if size < 0:
+        raise FrameError(f"size: {shown(change.get('size'))}")
     return Change(
         token_id=_token(change, outer),
-        side=Side(str(change["side"]).upper()),
-        price=_price(change["price"]),
-        size=max(0, micro_from_decimal(change["size"])),
+        side=Side(side),
+        price=_price(change.get("price")),
+        size=size,
         best_bid=_optional(change.get("best_bid")),
         best_ask=_optional(change.get("best_ask")),
     )
 
 
 def _token(event: Mapping[str, Any], outer: Any = None) -> str:
-    token = str(event.get("asset_id") or event.get("token_id") or outer or "")
-    if not token.isdigit():
-        raise FrameError(f"asset_id: expected a token id, got {token[:80]!r}")
+    named = event.get("asset_id") or event.get("token_id") or outer
+    token = wire.text_of(named)
+    if not wire.is_digits(token):
+        raise FrameError(f"asset_id: expected a token id, got {shown(named, 80)}")
     return token
+
+
+def _clock(value: object) -> int:
+    """The venue's own time in ms; 0 where it does not say (in a way that can be read)."""
+    try:
+        return max(0, scaled(value, 0))
+    except ValueError:
+        return 0
 
 
 def _price(value: object) -> int:
     price = micro_from_decimal(value)
     if not 0 < price < MICRO:
-        raise FrameError(f"price: expected more than 0 and less than 1, got {str(value)[:20]!r}")
+        raise FrameError(f"price: expected more than 0 and less than 1, got {shown(value, 20)}")
     return price
 
 
@@ -143,7 +164,7 @@ def _optional(value: object) -> int | None:
     """A best price; 0 and 1 (a side that is empty, as the venue writes it) are 0, nothing is ``None``."""
     if value is None or value == "":
         return None
-    price = micro_from_decimal(value)
+    price = price_from(value)
     return price if 0 < price < MICRO else 0
 
 

@@ -13,7 +13,10 @@ from typing import Any, TypeAlias
 import aiohttp
 import msgspec
 
+from pilotfish.core.units import shown
+from pilotfish.polymarket import wire
 from pilotfish.polymarket.contracts import ORDER_FILLED, topic_of
+from pilotfish.polymarket.decode import quantity_of
 from pilotfish.polymarket.http import Service, VenueError
 
 CALL_TIMEOUT = 10.0
@@ -45,7 +48,10 @@ class PolygonSocket:
         try:
             async for message in self._ws:
                 if message.type is aiohttp.WSMsgType.TEXT:
-                    self._frame(message.data)
+                    try:
+                        self._frame(message.data)
+                    except Exception as problem:
+                        self._on_bad(f"frame: {type(problem).__name__}: {problem}"[:300], message.data[:4000])
                 elif message.type is aiohttp.WSMsgType.ERROR:
                     return f"connection error: {self._ws.exception()}"
             return f"closed by the provider (code {self._ws.close_code})"
@@ -56,8 +62,8 @@ class PolygonSocket:
 
     def _frame(self, text: str) -> None:
         try:
-            message = msgspec.json.decode(text)
-        except msgspec.DecodeError as problem:
+            message = wire.decode(text)
+        except wire.NotJsonError as problem:
             self._on_bad(f"frame is not JSON: {problem}", text)
             return
         for part in message if isinstance(message, list) else [message]:
@@ -66,15 +72,15 @@ class PolygonSocket:
                 continue
             params = part.get("params")
             if part.get("method") == "eth_subscription" and isinstance(params, dict):
-                self._on_event(str(params.get("subscription")), params.get("result"))
+                self._on_event(wire.text_of(params.get("subscription")), params.get("result"))
                 continue
-            future = self._calls.pop(part["id"], None) if isinstance(part.get("id"), int) else None
+            future = self._calls.pop(part["id"], None) if type(part.get("id")) is int else None
             if future is None or future.done():
                 continue
             if part.get("error") is not None:
                 error = part["error"]
-                told = error.get("message", error) if isinstance(error, dict) else error
-                future.set_exception(RpcError(f"provider error: {str(told)[:200]}"))
+                told = error.get("message") if isinstance(error, dict) else error
+                future.set_exception(RpcError(f"provider error: {wire.text_of(told, 200) or shown(error)}"))
             else:
                 future.set_result(part.get("result"))
 
@@ -99,11 +105,11 @@ class PolygonSocket:
         """Subscribe to ``OrderFilled`` with one of ``wallets`` as maker (or taker); returns the subscription id."""
         slots: list[Any] = [ORDER_FILLED, None, None, None]
         slots[2 if as_maker else 3] = [topic_of(w) for w in wallets]
-        return str(await self.call("eth_subscribe", ["logs", {"address": list(exchanges), "topics": slots}]))
+        return wire.text_of(await self.call("eth_subscribe", ["logs", {"address": list(exchanges), "topics": slots}]))
 
     async def subscribe_heads(self) -> str:
         """Subscribe to new blocks, the heartbeat."""
-        return str(await self.call("eth_subscribe", ["newHeads"]))
+        return wire.text_of(await self.call("eth_subscribe", ["newHeads"]))
 
     async def unsubscribe(self, subscription: str) -> None:
         """End a subscription."""
@@ -130,7 +136,7 @@ class PolygonHttp:
             raise RpcError(f"{method}: {problem}") from None
         if not isinstance(answer, Mapping) or answer.get("error") is not None or "result" not in answer:
             told = answer.get("error", answer) if isinstance(answer, Mapping) else answer
-            raise RpcError(f"provider error: {str(told)[:200]}")
+            raise RpcError(f"provider error: {wire.encode(told, 200)}")
         return answer["result"]
 
 
@@ -143,21 +149,25 @@ async def block_timestamp(call: Call, block_number: int) -> int:
     block = await call("eth_getBlockByNumber", [hex(block_number), False])
     if not isinstance(block, Mapping):
         raise RpcError(f"block {block_number} is not there")
-    return quantity(block.get("timestamp"))
+    stamp = quantity(block.get("timestamp"))
+    if not wire.is_second(stamp):
+        raise RpcError(f"block {block_number}: its timestamp is {stamp}")
+    return stamp
 
 
 async def receipt_log(call: Call, tx_hash: str, log_index: int) -> Mapping[str, Any]:
     """One log of one transaction, by its index; raises :class:`RpcError` if it is not there."""
     receipt = await call("eth_getTransactionReceipt", [tx_hash])
-    for entry in receipt.get("logs", []) if isinstance(receipt, Mapping) else []:
-        if isinstance(entry, Mapping) and quantity(entry.get("logIndex")) == log_index:
+    logs = receipt.get("logs") if isinstance(receipt, Mapping) else None
+    for entry in logs if isinstance(logs, list) else []:
+        if isinstance(entry, Mapping) and quantity_of(entry.get("logIndex")) == log_index:
             return entry
     raise RpcError(f"receipt of {tx_hash} has no log {log_index}")
 
 
 def quantity(value: object) -> int:
     """A JSON-RPC quantity; raises :class:`RpcError`."""
-    try:
-        return int(value, 16) if isinstance(value, str) else int(value)  # type: ignore[call-overload]
-    except (TypeError, ValueError):
-        raise RpcError(f"expected a quantity, got {str(value)[:60]!r}") from None
+    number = quantity_of(value)
+    if number is None:
+        raise RpcError(f"expected a quantity, got {shown(value)}")
+    return number

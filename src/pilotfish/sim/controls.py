@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -14,7 +15,7 @@ from pilotfish.sim.market import SimMarket, digest
 from pilotfish.sim.market_ws import MarketChannel
 from pilotfish.sim.rpc import Rpc
 from pilotfish.sim.story import wallet_of
-from pilotfish.sim.venue import Fault, Venue
+from pilotfish.sim.venue import Fault, Habits, Venue
 
 
 class Controls:
@@ -279,8 +280,12 @@ class Controls:
                 for client in self.channel.clients:
                     client.mute = True
             case "silent":
-                for client in self.channel.clients:
-                    client.silent = True
+                some = list(self.channel.clients)[: int(body.get("connections", 10_000))]
+                for client in some:
+                    if body.get("token_id"):
+                        client.quiet.add(str(body["token_id"]))
+                    else:
+                        client.silent = True
             case "skip":
                 self.channel.skip = int(body.get("count", 1))
             case "cross":
@@ -309,6 +314,8 @@ class Controls:
             self.venue.chain.api_lag = (float(body["lag"][0]), float(body["lag"][1]))
         if "late_logs" in body:
             self.venue.chain.late_logs = float(body["late_logs"])
+        habits = {k: v for k, v in body.items() if k in Habits.__dataclass_fields__}
+        self.venue.habits = replace(self.venue.habits, **habits)
         return {"ok": True}
 
     async def pause(self, body: dict[str, Any]) -> dict[str, Any]:

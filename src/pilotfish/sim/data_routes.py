@@ -23,6 +23,7 @@ V1_NAMES = {
     "token_id": "asset",
     "outcome_index": "outcomeIndex",
     "event_slug": "eventSlug",
+    "is_combo": "isCombo",
     "profile_image": "profileImage",
     "profile_image_optimized": "profileImageOptimized",
 }
@@ -92,6 +93,8 @@ class DataRoutes:
         query = request.query
         user = query.get("user", "").lower()
         start, end = _int(query, "start", 0), _int(query, "end", 2**40)
+        if self.venue.habits.no_end:
+            end = 2**40
         now = time.time()
         if self.venue.replay is not None and start >= now - FOLLOWING:
             self.venue.replay.followed(user)
@@ -107,15 +110,28 @@ class DataRoutes:
 
     def _walk(self, request: web.Request, rows: list[Row], ascending: bool) -> web.Response:
         query = request.query
-        limit = _limit(query)
+        limit, habits = _limit(query), self.venue.habits
+        ascending = ascending and not habits.newest_first
         if not ascending:
             rows = rows[::-1]
-        if query.get("cursor"):
+        if query.get("cursor") and not habits.repeats:
             anchor = _uncursor(query["cursor"])
-            rows = [r for r in rows if ((r.timestamp, r.seq) > anchor) == ascending and (r.timestamp, r.seq) != anchor]
-        page, more = rows[:limit], len(rows) > limit
-        cursor = _cursor(page[-1].timestamp, page[-1].seq) if more else None
+            place = next((i + 1 for i, r in enumerate(rows) if (r.timestamp, r.seq) == anchor), None)
+            if place is None:
+                rows = [r for r in rows if ((r.timestamp, r.seq) > anchor) == ascending]
+            else:
+                rows = rows[max(0, place - habits.overlap) :]
+        page, more = rows[:limit], len(rows) > limit or habits.more_for_ever or (habits.repeats and len(rows) > 0)
+        cursor = _cursor(page[-1].timestamp, page[-1].seq) if more and page else query.get("cursor") if more else None
+        self._answered(page, limit)
         return web.json_response(_envelope([_public(r.data) for r in page], limit, cursor))
+
+    def _answered(self, page: list[Row], limit: int) -> None:
+        """A full page went out: rows that appear between two pages are there from now on."""
+        if len(page) >= limit:
+            for row in self.venue.habits.between:
+                self.venue.chain.add_row(str(row["proxy_wallet"]), row, time.time())
+            self.venue.habits.between = []
 
     async def activity(self, request: web.Request) -> web.Response:
         """``/v2/activity``: a keyset walk over one user's rows."""
@@ -218,10 +234,14 @@ class DataRoutes:
             return error(400, "invalid_request", str(refusal), refusal.parameter)
         if limit > 500 or offset > 5000:
             return error(400, "invalid_request", "limit is at most 500, offset at most 5000")
-        if query.get("sortDirection", "DESC").upper() != "ASC":
+        habits = self.venue.habits
+        if query.get("sortDirection", "DESC").upper() != "ASC" or habits.newest_first:
             rows = rows[::-1]
-        page = [{V1_NAMES.get(k, k): v for k, v in _public(r.data).items()} for r in rows[offset : offset + limit]]
-        return web.json_response(page)
+        if habits.wall is not None and offset + limit > habits.wall:
+            offset = max(0, habits.wall - limit)
+        found = rows[offset : offset + limit]
+        self._answered(found, limit)
+        return web.json_response([{V1_NAMES.get(k, k): v for k, v in _public(r.data).items()} for r in found])
 
     async def positions_v1(self, request: web.Request) -> web.Response:
         """``/positions``."""
@@ -236,6 +256,8 @@ class DataRoutes:
                 "size": r["current_size"],
                 "avgPrice": r["avg_price"],
                 "curPrice": r["current_price"],
+                "currentValue": r["current_value"],
+                "redeemable": r["redeemable"],
                 "title": r["title"],
                 "outcome": r["outcome"],
                 "outcomeIndex": r["outcome_index"],

@@ -23,14 +23,18 @@ HELP = {
     "POST /_sim/markets": "list a market: {question, mid, fee_rate, category}; answers its tokens",
     "POST /_sim/resolve": "close a market: {condition_id or token_id, payouts: [1, 0], told_by:"
     " [resolutions, clob, gamma], disputed: bool, unlisted: bool}; without payouts only closed",
-    "POST /_sim/faults": "{service: data|gamma|clob|rpc:METHOD, mode: status|html|hang|truncate|empty|off, status,"
+    "POST /_sim/faults": "{service: data|gamma|clob|rpc:METHOD or a route like data/v2/activity,"
+    " mode: status|html|hang|truncate|empty|off, status,"
     " count, seconds}",
     "POST /_sim/rpc": "{action: drop|refuse|mute|forget|raw|strip_data|stop_blocks|start_blocks|chain_id, seconds,"
     " count, value}",
-    "POST /_sim/market_ws": "{action: drop|refuse|mute|silent|skip|cross|raw, seconds, count, token_id, value}; silent:"
-    " heartbeats are answered but changes are not sent; skip: so many changes are lost",
+    "POST /_sim/market_ws": "{action: drop|refuse|mute|silent|skip|cross|raw, seconds, count, token_id, value,"
+    " connections: how many of them}; silent: heartbeats are answered but changes (of token_id, if given) are not sent;"
+    " skip: so many changes are lost",
     "POST /_sim/reorgs": "{tx_hash, remine_after: seconds or null}",
-    "POST /_sim/api": "{v1_only: bool, lag: [from, to] seconds, late_logs: 0…1}",
+    "POST /_sim/api": "{v1_only: bool, lag: [from, to] seconds, late_logs: 0…1, wall: from this offset on v1"
+    " repeats a page, newest_first: bool, more_for_ever: bool, repeats: bool, overlap: rows, no_end: bool, between:"
+    " rows that appear after the next full page}",
     "POST /_sim/pause": "the leaders stop acting; blocks go on",
     "POST /_sim/resume": "the leaders act again",
 }

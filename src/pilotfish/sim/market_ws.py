@@ -39,6 +39,8 @@ class _Client:
     mute: bool = False
     silent: bool = False
     """Answers PING, but says nothing of its books."""
+    quiet: set[str] = field(default_factory=set)
+    """Tokens of which it says nothing."""
 
     def send(self, message: Any) -> None:
         if not self.mute:
@@ -116,7 +118,8 @@ class MarketChannel:
         for client in self.clients:
             if not client.silent:
                 for token, sent in client.tokens.items():
-                    self._update(client, token, sent)
+                    if token not in client.quiet:
+                        self._update(client, token, sent)
 
     def _update(self, client: _Client, token: str, sent: _Sent) -> None:
         market = self.venue.chain.markets[token]

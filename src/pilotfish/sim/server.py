@@ -46,7 +46,7 @@ def _middleware(venue: Venue) -> Middleware:
         if service not in ("data", "gamma", "clob", "rpc"):
             return await handler(request)
         venue.note(service, request.path[len(service) + 1 :], dict(request.query))
-        fault = venue.fault(service)
+        fault = venue.fault(service) or venue.fault(request.path[1:])
         if fault is None:
             return await handler(request)
         match fault.mode:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,25 @@ class Fault:
     until: float | None = None
 
 
+@dataclass(slots=True)
+class Habits:
+    """What can be odd about the pages of the Data API's activity.
+
+    ``wall``: from this offset on, v1 repeats the page before it. ``newest_first``: the asked-for order is ignored.
+    ``more_for_ever``: v2 always says that there is more. ``repeats``: v2 answers each cursor with the first page.
+    ``overlap``: rows of a v2 page that the next one begins with. ``between``: rows that appear once a full page was
+    answered. ``no_end``: ``end`` is ignored.
+    """
+
+    wall: int | None = None
+    newest_first: bool = False
+    more_for_ever: bool = False
+    repeats: bool = False
+    overlap: int = 0
+    no_end: bool = False
+    between: list[dict[str, Any]] = field(default_factory=list)
+
+
 class Venue:
     """Everything that the routes answer from."""
 
@@ -45,6 +64,7 @@ class Venue:
         self.block_seconds = BLOCK_SECONDS / speed
         self.blocks_stopped = False
         self.api_v1_only = False
+        self.habits = Habits()
         self.chain_id = 137
         self.faults: dict[str, Fault] = {}
         self.requests: Counter[str] = Counter()

@@ -5,20 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
+from sqlalchemy.sql.elements import TextClause
 
-from pilotfish.store import queries, summaries
+from pilotfish.store import copies, queries, summaries
 from pilotfish.store import tables as t
 from pilotfish.store.queries import Row, decimal, iso, position, trade
 from pilotfish.store.report import Reports
-from pilotfish.store.rollup import DecisionCounts
+from pilotfish.store.rollup import CopyCounts, DecisionCounts
 
 TITLES = 300
 """Tokens that a search for words of a market's title takes in."""
 
 
 class TradeFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which trades; ``None`` or empty = any. ``portfolio`` is whose decisions are shown, and filtered by."""
+    """Which trades; ``None`` or empty = any. ``portfolio`` is whose decisions are shown, and filtered by; ``state`` is
+    what became of them (:class:`~pilotfish.store.copies.State`; all but ``reset``)."""
 
     portfolio: str = "main"
     leader: str | None = None
@@ -30,19 +32,21 @@ class TradeFilter(msgspec.Struct, frozen=True, kw_only=True):
     action: str | None = None
     reason: str | None = None
     status: str | None = None
+    state: str | None = None
 
 
 def trades(c: Connection, f: TradeFilter, *, limit: int, before: int | None = None) -> tuple[list[Row], int | None]:
     """Leaders' trades, newest first, each with ``decision`` of the portfolio (or ``None``) and the market's title; and
     the id to continue before (``None`` = that was all)."""
-    tr, d = t.trades.c, t.decisions.c
-    by_decision = bool(f.action or f.reason)
-    of_leader = d.leader if by_decision else tr.leader
-    wanted = [
+    tr, d, i = t.trades.c, t.decisions.c, t.intents.c
+    action, order_state = _asked_for(f)
+    by_decision = bool(action or f.reason)
+    of_leader = i.leader if order_state else d.leader if by_decision else tr.leader
+    wanted: list[ColumnElement[bool] | TextClause] = [
         column == value
         for column, value in (
             (of_leader, f.leader), (tr.token_id, f.token_id), (tr.side, f.side), (tr.first_source, f.source),
-            (tr["class"], f.kind), (d.action, f.action), (d.reason, f.reason),
+            (tr["class"], f.kind), (d.action, action), (d.reason, f.reason),
         )
         if value
     ]  # fmt: skip
@@ -62,7 +66,13 @@ def trades(c: Connection, f: TradeFilter, *, limit: int, before: int | None = No
         t.markets.c.title.label("market_title"), t.markets.c.outcome.label("market_outcome"),
     )  # fmt: skip
     statement: Select[Any]
-    if by_decision:
+    order: ColumnElement[int]
+    if order_state:
+        joined = t.intents.join(t.trades, tr.id == i.trade_id).join(t.decisions, d.id == i.decision_id)
+        statement = columns.select_from(joined.outerjoin(*of_market))
+        wanted += [i.portfolio == f.portfolio, copies.CONDITIONS[order_state]]
+        order = i.trade_id
+    elif by_decision:
         statement = columns.select_from(t.decisions.join(t.trades, d.trade_id == tr.id).outerjoin(*of_market))
         wanted.append(d.portfolio == f.portfolio)
         order = d.trade_id
@@ -73,9 +83,19 @@ def trades(c: Connection, f: TradeFilter, *, limit: int, before: int | None = No
         wanted.append(order < before)
     rows = list(c.execute(statement.where(*wanted).order_by(order.desc()).limit(limit + 1)))
     page = rows[:limit]
-    results = _results(c, [r.decision_id for r in page if r.action == "copy"])
+    results = copies.of(c, [(r.decision_id, r.action) for r in page if r.decision_id is not None])
     names = labels(c)
     return [_trade_row(r, results, names) for r in page], page[-1].id if len(rows) > limit else None
+
+
+def _asked_for(f: TradeFilter) -> tuple[str | None, copies.State | None]:
+    """The action, and the state of the order, that a filter asks for."""
+    if not f.state:
+        return f.action, None
+    state = copies.State(f.state)
+    if state in copies.CONDITIONS:
+        return f.action, state
+    return {copies.State.SKIPPED: "skip", copies.State.WAITING: "wait"}[state], None
 
 
 def _trade_row(r: Any, results: dict[int, Row], names: dict[str, str]) -> Row:
@@ -83,7 +103,7 @@ def _trade_row(r: Any, results: dict[int, Row], names: dict[str, str]) -> Row:
     decided = None
     if r.decision_id is not None:
         decided = {"id": r.decision_id, "action": r.action, "reason": r.reason, "decided_at": iso(r.decided_at)}
-        decided |= results.get(r.decision_id, {})
+        decided |= results[r.decision_id]
     return {
         **trade(r),
         "title": r.title or r.market_title,
@@ -91,29 +111,6 @@ def _trade_row(r: Any, results: dict[int, Row], names: dict[str, str]) -> Row:
         "label": names.get(r.leader, ""),
         "lag_ms": max(0, (min(seen) - r.traded_at) // 1000) if seen else None,
         "decision": decided,
-    }
-
-
-def _results(c: Connection, decisions: list[int]) -> dict[int, Row]:
-    """What copies came to: state, shares and average price, by decision."""
-    if not decisions:
-        return {}
-    i, f = t.intents.c, t.fills.c
-    statement = (
-        select(i.decision_id, func.min(i.state).label("state"), func.min(i.reason).label("why"),
-               func.sum(f.shares_micro).label("shares"), func.sum(f.usdc_micro).label("usdc"))
-        .outerjoin(t.fills, f.intent_id == i.id)
-        .where(i.decision_id.in_(decisions), i.trade_id != 0)
-        .group_by(i.decision_id)
-    )  # fmt: skip
-    return {
-        r.decision_id: {
-            "intent_state": r.state,
-            "intent_reason": r.why,
-            "our_shares_micro": int(r.shares) if r.shares is not None else None,
-            "our_price": decimal(int(r.usdc) * 1_000_000 // int(r.shares)) if r.shares else None,
-        }
-        for r in c.execute(statement)
     }
 
 
@@ -188,14 +185,15 @@ def holdings(c: Connection, leader: str, portfolio: str, limit: int = 100) -> li
 
 
 def leader(
-    c: Connection, wallet: str, portfolio: str, counts: DecisionCounts | None = None, reports: Reports | None = None
-) -> Row | None:
-    """One leader: his figures in a portfolio, the shortfall, and what he holds beside what we hold; ``None`` = he is
-    not followed."""
-    found = next((x for x in queries.leaders(c) if x["wallet"] == wallet), None)
+    c: Connection, wallet: str, portfolio: str, counts: DecisionCounts | None = None, reports: Reports | None = None,
+    orders: CopyCounts | None = None,
+) -> Row | None:  # fmt: skip
+    """One leader, also a formerly followed one: their figures in a portfolio, the shortfall, and what they hold beside
+    what we hold; ``None`` = never followed."""
+    found = next((x for x in queries.leaders(c, "all") if x["wallet"] == wallet), None)
     if found is None:
         return None
-    figures = summaries.leaders(c, portfolio, counts).get(wallet, {})
+    figures = summaries.leaders(c, portfolio, counts, orders).get(wallet, {})
     cost = (reports or Reports()).report(c, portfolio=portfolio, leader=wallet)
     held = holdings(c, wallet, portfolio)
     return {**found, "portfolio": portfolio, **figures, "report": cost[0] if cost else None, "holdings": held}

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import platformdirs
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import StaticPool
 
 from pilotfish.core.problem import Problem
+from pilotfish.store.tables import metadata
 
-HEAD = "0005"
+HEAD = "0007"
 """The newest revision in ``migrations/versions``."""
+
+
+_OURS = "worker_status"
+"""A table that every revision has."""
 
 
 class DatabaseError(Problem):
     """The database cannot be used; the message says which one, why, and what to do."""
+
+
+class OlderDatabaseError(DatabaseError):
+    """The tables are of an older version; whatever writes brings them up to date, reading does not."""
 
 
 def database_url(configured: str) -> URL:
@@ -36,36 +49,161 @@ def database_url(configured: str) -> URL:
         ) from None
     if url.drivername in ("postgresql", "postgres"):
         url = url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() == "sqlite" and (url.database or "").startswith("~"):
+        url = url.set(database=str(Path(url.database or "").expanduser()))
     if url.get_backend_name() not in ("sqlite", "postgresql"):
         raise DatabaseError(f"DATABASE_URL: {url.get_backend_name()} is not supported; use sqlite or postgresql")
     return url
 
 
+def shown(url: URL) -> str:
+    """A database for people: a file's path, or a server's URL without the password."""
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    return url.set(drivername="postgresql").render_as_string(hide_password=True)
+
+
 def open_database(configured: str, *, migrate: bool = True) -> Engine:
     """An engine on the configured database with its tables up to date. Raises :class:`DatabaseError`."""
     url = database_url(configured)
-    shown = url.render_as_string(hide_password=True)
-    try:
+    with _refusing(url):
         if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
-            Path(url.database).expanduser().parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(
-            url,
-            json_serializer=lambda value: msgspec.json.encode(value).decode(),
-            json_deserializer=msgspec.json.decode,
-            pool_pre_ping=url.get_backend_name() == "postgresql",
-        )
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            _refuse_foreign(configured)
+        engine = _engine(url)
         if url.get_backend_name() == "sqlite":
             event.listen(engine, "connect", _tune_sqlite)
-        if migrate:
+        with engine.connect() as connection:
+            found = _known(connection, url)
+        if migrate and found != HEAD:
             upgrade(engine)
-        else:
-            engine.connect().close()
+    return engine
+
+
+def _refuse_foreign(configured: str) -> None:
+    """Look at a file before anything of it is changed, which opening it to write does."""
+    try:
+        there = open_to_read(configured)
+    except OlderDatabaseError:
+        return
+    if there is not None:
+        there.dispose()
+
+
+def open_to_read(configured: str) -> Engine | None:
+    """An engine that only reads the configured database, and leaves nothing behind; ``None`` where nothing has been
+    recorded yet (no file, or no tables). Raises :class:`DatabaseError`.
+
+    It reads a file or folder that must not be written to as well.
+    """
+    url = database_url(configured)
+    with _refusing(url):
+        if url.get_backend_name() != "sqlite":
+            engine = _engine(url)
+            event.listen(engine, "connect", _only_read)
+            return engine if _readable(engine, url) else None
+        path = Path(url.database or "")
+        if not path.exists() or path.stat().st_size == 0:
+            return None
+        last: OperationalError | None = None
+        for how in ("mode=rw", "mode=ro", "immutable=1"):
+            engine = _engine(url, creator=partial(_connect, f"file:{quote(str(path.absolute()))}?{how}"))
+            event.listen(engine, "connect", _only_read)
+            try:
+                return engine if _readable(engine, url) else None
+            except OperationalError as problem:
+                last = problem
+                engine.dispose()
+                if not _unwritable(problem) or (how == "mode=ro" and _log_of(path).exists()):
+                    raise
+        assert last is not None
+        raise last
+
+
+def empty_database() -> Engine:
+    """A database in memory, with all tables and without a row: what reading finds where nothing was recorded yet."""
+    engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}, **_JSON)
+    metadata.create_all(engine)
+    return engine
+
+
+def nothing_recorded(configured: str) -> str:
+    """For people: there is no database yet, and where it would be."""
+    return f"Nothing has been recorded yet: there is no database at {shown(database_url(configured))}."
+
+
+_JSON: dict[str, Any] = {
+    "json_serializer": lambda value: msgspec.json.encode(value).decode(),
+    "json_deserializer": msgspec.json.decode,
+}
+
+
+def _engine(url: URL, **more: Any) -> Engine:
+    return create_engine(url, pool_pre_ping=url.get_backend_name() == "postgresql", **_JSON, **more)
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    return sqlite3.connect(uri, uri=True, check_same_thread=False)
+
+
+@contextmanager
+def _refusing(url: URL) -> Iterator[None]:
+    try:
+        yield
     except (SQLAlchemyError, OSError) as problem:
         raise DatabaseError(
-            f"cannot open {shown}: {str(problem).splitlines()[0][:200]}. Check the path or server, free space and"
+            f"cannot open {shown(url)}: {str(problem).splitlines()[0][:200]}. Check the path or server, free space and"
             " permissions, or set DATABASE_URL."
         ) from None
-    return engine
+
+
+def _known(connection: Connection, url: URL) -> str | None:
+    """The revision of the database's tables; ``None`` for an empty one. Raises :class:`DatabaseError` for tables of
+    another program or of a newer version."""
+    tables = set(inspect(connection).get_table_names())
+    found = _revision(connection) if "alembic_version" in tables else None
+    if found is None and not tables - {"alembic_version"}:
+        return None
+    if found is not None and not found <= HEAD and _OURS in tables:
+        raise DatabaseError(
+            f"{shown(url)} was written by a newer version of pilotfish (revision {found[:20]}; this one knows {HEAD});"
+            " use that version, or set DATABASE_URL to another database"
+        )
+    if found is None or _OURS not in tables:
+        raise DatabaseError(f"{shown(url)} holds tables of another program; set DATABASE_URL to a database of its own")
+    return found
+
+
+def _readable(engine: Engine, url: URL) -> bool:
+    """True if there is something to read; False for an empty database."""
+    with engine.connect() as connection:
+        found = _known(connection, url)
+    if found is not None and found != HEAD:
+        raise OlderDatabaseError(
+            f"{shown(url)} was written by an older version of pilotfish (revision {found}, this one needs {HEAD});"
+            " `pilotfish run` brings it up to date"
+        )
+    return found is not None
+
+
+def _unwritable(problem: OperationalError) -> bool:
+    code = getattr(problem.orig, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
+
+
+def _only_read(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    if isinstance(connection, sqlite3.Connection):
+        for pragma in ("query_only=ON", "busy_timeout=5000", "temp_store=MEMORY"):
+            cursor.execute(f"PRAGMA {pragma}")
+    else:
+        cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+        connection.commit()
+    cursor.close()
 
 
 def _tune_sqlite(connection: Any, _record: Any) -> None:
@@ -86,23 +224,26 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
         yield c
 
 
+_UPGRADING = 7_074_688
+"""The number of the lock that upgrading takes on PostgreSQL."""
+
+
 def _revision(connection: Connection) -> str | None:
-    """The revision that the database's tables are at; ``None`` for an empty database."""
-    if not inspect(connection).has_table("alembic_version"):
-        return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def upgrade(engine: Engine) -> None:
-    """Run the migrations that are still missing, under one transaction."""
-    with engine.connect() as connection:
-        if _revision(connection) == HEAD:
-            return
+    """Run the migrations that are still missing, in one transaction: nobody sees tables that are half made, and of two
+    processes that start together one waits for the other."""
     from alembic import command  # slow to import, and seldom needed
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # the driver begins none before DDL
+        else:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _UPGRADING})
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

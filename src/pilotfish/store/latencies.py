@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from itertools import pairwise
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, func, select
 
 from pilotfish.store import tables as t
 from pilotfish.store.queries import Row, iso
+from pilotfish.store.sources import listened, off, percentiles
 
 LAG_SAMPLE = 20_000
 LEAST_IN_A_GROUP = 5
@@ -16,7 +17,12 @@ LEAST_IN_A_GROUP = 5
 
 
 def latency(c: Connection) -> Row:
-    """How far apart the two sources were, over the newest trades that both saw (positive = chain first)."""
+    """How far apart the two sources were, over the newest trades that both saw (positive = chain first), and how long
+    after the match each showed a trade.
+
+    ``off`` names a source that is off now, and why. What a source did not show while it was off is not missing; where
+    there was nothing to compare, what compares them is ``None``."""
+    heard, off_now = listened(c, "polygon"), off(c)
     gap = t.trades.c.first_seen_by_api_at - t.trades.c.first_seen_by_polygon_at
     both = (
         select(gap.label("gap"), t.trades.c.id)
@@ -25,24 +31,38 @@ def latency(c: Connection) -> Row:
         .limit(LAG_SAMPLE)
     ).subquery()
     gaps = sorted(int(g) // 1000 for g in c.execute(select(both.c.gap)).scalars())
-    newest = select(t.trades).order_by(t.trades.c.id.desc()).limit(LAG_SAMPLE).subquery()
-    missing = c.execute(
-        select(
-            func.sum(case((newest.c.first_seen_by_api_at.is_(None), 1), else_=0)).label("api"),
-            func.sum(case((newest.c.first_seen_by_polygon_at.is_(None), 1), else_=0)).label("polygon"),
-            func.sum(case((newest.c.api_lagged, 1), else_=0)).label("lagged"),
-        ).where(newest.c["class"] != "backfill")
-    ).one()
+    tr = t.trades.c
+    sample = select(tr.traded_at, tr.first_seen_by_api_at, tr.first_seen_by_polygon_at, tr.api_lagged, tr["class"])
+    rows = [r for r in c.execute(sample.order_by(tr.id.desc()).limit(LAG_SAMPLE)) if r[4] != "backfill"]
+    compared = [r for r in rows if r.first_seen_by_polygon_at is not None or heard.at(r.traded_at)]
+    live = [r for r in rows if r[4] == "live"]
+    comparable = bool(gaps or compared or not (rows or off_now.get("polygon")))
+
+    def known(count: int) -> int | None:
+        return count if comparable else None
+
+    def after_match(field: str) -> Row:
+        return percentiles([max(0, seen - r.traded_at) // 1000 for r in live if (seen := getattr(r, field))], *_SHOWN)
+
     return {
+        "off": off_now,
         "seen_by_both": len(gaps),
-        "chain_first": sum(1 for g in gaps if g > 0),
-        "api_first": sum(1 for g in gaps if g <= 0),
-        "api_behind_chain_ms": {f"p{p}": _percentile(gaps, p) for p in (50, 90, 99)},
+        "chain_first": known(sum(1 for g in gaps if g > 0)),
+        "api_first": known(sum(1 for g in gaps if g <= 0)),
+        "api_behind_chain_ms": percentiles(gaps, *_SHOWN),
         "histogram": _histogram(gaps),
-        "only_polygon": int(missing.api or 0),
-        "only_api": int(missing.polygon or 0),
-        "api_lagged": int(missing.lagged or 0),
+        "only_polygon": known(sum(1 for r in compared if r.first_seen_by_api_at is None)),
+        "only_api": known(sum(1 for r in compared if r.first_seen_by_polygon_at is None)),
+        "api_lagged": known(sum(1 for r in compared if r.api_lagged)),
+        "seen_after_match_ms": {
+            "api": after_match("first_seen_by_api_at"),
+            "polygon": after_match("first_seen_by_polygon_at"),
+        },
     }
+
+
+_SHOWN = (50, 90, 99)
+"""Percentiles."""
 
 
 BUCKETS_MS = (-10_000, -5_000, -2_000, -1_000, 0, 1_000, 2_000, 3_000, 5_000, 8_000, 13_000, 21_000, 60_000)
@@ -60,10 +80,6 @@ def _histogram(gaps: list[int]) -> list[Row]:
         }
         for low, high in pairwise(edges)
     ]
-
-
-def _percentile(ordered: list[int], p: int) -> int | None:
-    return ordered[min(len(ordered) - 1, len(ordered) * p // 100)] if ordered else None
 
 
 def outages(c: Connection, limit: int = 50) -> list[Row]:
@@ -109,10 +125,7 @@ def pace(c: Connection, sample: int = 2_000) -> Row:
         if r.filled_at is not None:
             spans["filled"].append(max(0, r.filled_at - r.decided_at) // 1000)
             spans["whole"].append(max(0, r.filled_at - r.traded_at) // 1000)
-    return {
-        name: {"n": len(values), **{f"p{p}": _percentile(sorted(values), p) for p in (50, 90, 99)}}
-        for name, values in spans.items()
-    }
+    return {name: {"n": len(values), **percentiles(values, *_SHOWN)} for name, values in spans.items()}
 
 
 def lag_over_time(c: Connection, points: int = 60, sample: int = 6_000) -> list[Row]:
@@ -126,17 +139,17 @@ def lag_over_time(c: Connection, points: int = 60, sample: int = 6_000) -> list[
     result = []
     for group in groups:
         gaps = sorted((r.first_seen_by_api_at - r.first_seen_by_polygon_at) // 1000 for r in group)
-        row = {"at": iso(group[-1].traded_at), "trades": len(group)}
-        result.append({**row, "p50": _percentile(gaps, 50), "p90": _percentile(gaps, 90)})
+        result.append({"at": iso(group[-1].traded_at), "trades": len(group), **percentiles(gaps, 50, 90)})
     return result
 
 
 def missing(c: Connection, limit: int = 50) -> list[Row]:
-    """The newest trades that only one source has shown for more than a minute."""
+    """The newest trades that only one source has shown for more than a minute, of the times when the other was on."""
     tr = t.trades.c
     old = int((time.time() - 60) * 1e6)
     newest = select(t.trades).order_by(tr.id.desc()).limit(LAG_SAMPLE).subquery()
-    one = newest.c.first_seen_by_api_at.is_(None) | newest.c.first_seen_by_polygon_at.is_(None)
+    heard = listened(c, "polygon").during(newest.c.traded_at)
+    one = newest.c.first_seen_by_api_at.is_(None) | (newest.c.first_seen_by_polygon_at.is_(None) & heard)
     query = (
         select(newest).where(one, newest.c["class"] == "live", newest.c.traded_at < old).order_by(newest.c.id.desc())
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, case, insert, select, update
 
 from pilotfish.core.problem import Problem
 from pilotfish.polymarket.contracts import is_wallet
@@ -26,7 +26,7 @@ def wallet_of(text: str) -> str:
 def add(c: Connection, wallet: str, label: str, at: int) -> str:
     """Follow a wallet from ``at`` (µs) on; answers ``added``, ``again`` (was removed) or ``known``."""
     wallet = wallet_of(wallet)
-    label = " ".join(label.split())[:200]
+    label = _label(label)
     row = c.execute(select(t.leaders).where(t.leaders.c.wallet == wallet)).first()
     if row is None:
         c.execute(insert(t.leaders).values(wallet=wallet, label=label, status="active", added_at=at, updated_at=at))
@@ -41,7 +41,7 @@ def add(c: Connection, wallet: str, label: str, at: int) -> str:
 
 
 def set_status(c: Connection, wallet: str, status: str, at: int) -> None:
-    """Set ``active``, ``paused`` or ``removed``; raises :class:`LeaderError` for a wallet that is not followed."""
+    """Set ``active``, ``paused`` or ``removed``; raises :class:`LeaderError` for a wallet that is not followed now."""
     wallet = wallet_of(wallet)
     changed = c.execute(
         update(t.leaders)
@@ -49,12 +49,20 @@ def set_status(c: Connection, wallet: str, status: str, at: int) -> None:
         .values(status=status, updated_at=at)
     )
     if changed.rowcount == 0:
-        raise LeaderError(f"{wallet} is not followed; `pilotfish leaders list` shows who is")
+        known = c.execute(select(t.leaders.c.wallet).where(t.leaders.c.wallet == wallet)).first()
+        again = f"it was once; `pilotfish leaders add {wallet}` follows it again, from now on"
+        raise LeaderError(f"{wallet} is not followed; {again if known else '`pilotfish leaders list` shows who is'}")
 
 
 def rename(c: Connection, wallet: str, label: str, at: int) -> None:
-    """Give a leader another name; raises :class:`LeaderError` for a wallet that is not followed."""
+    """Give a leader another name, also a formerly followed one, of whom it stays known when they were left; raises
+    :class:`LeaderError` for a wallet that was never followed."""
     wallet = wallet_of(wallet)
-    change = update(t.leaders).where(t.leaders.c.wallet == wallet, t.leaders.c.status != "removed")
-    if c.execute(change.values(label=" ".join(label.split())[:200], updated_at=at)).rowcount == 0:
-        raise LeaderError(f"{wallet} is not followed")
+    touched = case((t.leaders.c.status == "removed", t.leaders.c.updated_at), else_=at)
+    change = update(t.leaders).where(t.leaders.c.wallet == wallet)
+    if c.execute(change.values(label=_label(label), updated_at=touched)).rowcount == 0:
+        raise LeaderError(f"{wallet} was never followed; `pilotfish leaders list --all` shows who was")
+
+
+def _label(text: str) -> str:
+    return " ".join(text.replace("\0", " ").split())[:200]

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, delete, insert, select, update
 
 from pilotfish.core import settings as s
+from pilotfish.core.names import unknown
 from pilotfish.core.problem import Problem
 from pilotfish.core.settings import Policy, Value
 from pilotfish.store import settings_store
@@ -42,7 +43,7 @@ def find(c: Connection, name: str) -> str:
     """The name of an active portfolio; raises :class:`PortfolioError` naming those that there are."""
     names = active(c)
     if name not in names:
-        raise PortfolioError(f"there is no portfolio {name[:60]!r}; there are: {', '.join(names) or 'none yet'}")
+        raise PortfolioError(str(unknown("portfolio", name, names)))
     return name
 
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import Connection, Select, Table, and_, select
 
 from pilotfish.core.units import MICRO, price_of, proceeds_of
+from pilotfish.store import copies
 from pilotfish.store import tables as t
+from pilotfish.store.sources import listened
 
 Row = dict[str, Any]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -232,8 +234,14 @@ def export(c: Connection, kind: str, **equal: object) -> Iterator[Row]:
             statement = statement.where(table.c[name] == value)
     if kind == "holdings":
         statement = statement.where(table.c.shares_micro > 0)
-    for row in c.execution_options(yield_per=STREAMED).execute(statement):
-        yield shape(row)
+    found = c.execution_options(yield_per=STREAMED).execute(statement)
+    if kind == "latency":
+        heard = listened(c, "polygon")
+        yield from ({**latency(r), "polygon_on": heard.at(r.traded_at)} for r in found)
+    elif kind == "decisions":
+        yield from copies.with_states(c, map(decision, found))
+    else:
+        yield from map(shape, found)
 
 
 def newest(
@@ -247,17 +255,27 @@ def newest(
         wanted.append(table.c.id < before_id)
     rows = list(c.execute(statement.where(and_(*wanted)) if wanted else statement))
     page = rows[:limit]
-    return [shape(r) for r in page], page[-1].id if len(rows) > limit else None
+    found = [shape(r) for r in page]
+    if kind == "decisions":
+        found = list(copies.with_states(c, found))
+    return found, page[-1].id if len(rows) > limit else None
 
 
-def leaders(c: Connection) -> list[Row]:
-    """Leaders that are followed (removed ones are left out), in the order in which they were added."""
+Whom: TypeAlias = Literal["followed", "former", "all"]
+"""Leaders that are followed (paused ones too), that were followed once, or both."""
+
+
+def leaders(c: Connection, whom: Whom = "followed") -> list[Row]:
+    """Leaders in the order in which they were added. Formerly followed ones have the status ``removed`` and, as
+    ``left_at``, when that was."""
+    removed = t.leaders.c.status == "removed"
     statement = (
         select(t.leaders, t.cursors.c.follow_from, t.cursors.c.api_cursor_ts)
         .outerjoin(t.cursors, t.cursors.c.leader == t.leaders.c.wallet)
-        .where(t.leaders.c.status != "removed")
         .order_by(t.leaders.c.added_at, t.leaders.c.wallet)
     )
+    if whom != "all":
+        statement = statement.where(removed if whom == "former" else ~removed)
     return [
         {
             "wallet": r.wallet,
@@ -265,6 +283,7 @@ def leaders(c: Connection) -> list[Row]:
             "status": r.status,
             "added_at": iso(r.added_at),
             "followed_from": iso(r.follow_from),
+            "left_at": iso(r.updated_at) if r.status == "removed" else None,
             "api_cursor_ts": r.api_cursor_ts,
         }
         for r in c.execute(statement)
@@ -278,7 +297,9 @@ def trade_with_decisions(c: Connection, trade_id: int) -> Row | None:
         return None
     raw = c.execute(select(t.trade_raw.c.payload).where(t.trade_raw.c.trade_id == trade_id)).scalar()
     decided = select(t.decisions).where(t.decisions.c.trade_id == trade_id).order_by(t.decisions.c.portfolio)
-    return {**trade(row), "decisions": [with_intents(c, decision(d)) for d in c.execute(decided)], "raw": raw}
+    rows = list(copies.with_states(c, [decision(d) for d in c.execute(decided)]))
+    on = {"polygon_on": listened(c, "polygon").at(row.traded_at)}
+    return {**trade(row), **on, "decisions": [with_intents(c, d) for d in rows], "raw": raw}
 
 
 def with_intents(c: Connection, row: Row) -> Row:
@@ -291,11 +312,13 @@ def with_intents(c: Connection, row: Row) -> Row:
 
 
 def decisions_of(c: Connection, trade_ids: list[int]) -> dict[int, list[Row]]:
-    """What was decided on trades: portfolio, action and reason of each decision, by trade."""
+    """What was decided on trades, and what became of it: by trade, a row for each portfolio."""
     d = t.decisions.c
     query = select(d.id, d.trade_id, d.portfolio, d.action, d.reason).where(d.trade_id.in_(trade_ids))
+    rows = list(c.execute(query.order_by(d.portfolio)))
+    became = copies.of(c, [(r.id, r.action) for r in rows])
     found: dict[int, list[Row]] = {}
-    for r in c.execute(query.order_by(d.portfolio)):
-        row = {"id": r.id, "portfolio": r.portfolio, "action": r.action, "reason": r.reason}
+    for r in rows:
+        row = {"id": r.id, "portfolio": r.portfolio, "action": r.action, "reason": r.reason, **became[r.id]}
         found.setdefault(r.trade_id, []).append(row)
     return found

@@ -6,17 +6,29 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy import Connection, func, select
 
-from pilotfish.core.shortfall import CLIPPED, FEWER_SHARES, MADE_UP, ORPHANED, PENDING, FillCost, Parts, Tally
+from pilotfish.core.leader_orders import ORDER_LIFE, ORDERS_KEPT
+from pilotfish.core.numerals import count
+from pilotfish.core.reasons import NEVER_COPIED
+from pilotfish.core.shortfall import (
+    CLIPPED,
+    FEWER_SHARES,
+    MADE_UP,
+    ORPHANED,
+    PENDING,
+    RESIZED,
+    FillCost,
+    Parts,
+    Tally,
+    Waited,
+)
 from pilotfish.core.units import MICRO, SECOND, price_of
 from pilotfish.store import tables as t
 from pilotfish.store.queries import Row, iso
 
-NOT_OURS = ("SKIP_BACKFILL", "SKIP_SAME_ORDER", "SKIP_UNSUPPORTED", "SKIP_RESET", "SKIP_RETRACTED")
-"""Decisions on what a whole copy would not contain: history, further fills of an order, combos, what was undone."""
 STRETCH = 5_000
 """Decisions gone through at a time."""
 SETTLED_AFTER = 3_600 * SECOND
@@ -35,6 +47,8 @@ class Line:
     parts: Parts = field(default_factory=Parts)
     trades: int = 0
     copied: int = 0
+    orders: int = 0
+    orders_copied: int = 0
     fills: int = 0
     turnover: int = 0
     open: int = 0
@@ -43,22 +57,46 @@ class Line:
         """Add another's numbers of things."""
         self.trades += other.trades
         self.copied += other.copied
+        self.orders += other.orders
+        self.orders_copied += other.orders_copied
         self.fills += other.fills
         self.turnover += other.turnover
 
 
+class _Order(NamedTuple):
+    """An order of the leader: why that of its fills that the ideal counts was not copied, ``None`` while none of its
+    fills stands; and when the newest was traded."""
+
+    cause: str | None
+    last_at: int
+
+
 @dataclass(slots=True)
 class _Account:
-    """One portfolio, leader and token: the tally, what was counted, and whether the period has begun."""
+    """One portfolio, leader and token: the tally, what was counted, whether the period has begun, and the leader's
+    orders by the decision on the first fill."""
 
     tally: Tally = field(default_factory=Tally)
     line: Line = field(default_factory=Line)
     begun: bool = True
+    orders: dict[int, _Order] = field(default_factory=dict)
 
     def copy(self) -> _Account:
         line = Line()
         line.count(self.line)
-        return _Account(self.tally.copy(), line, self.begun)
+        return _Account(self.tally.copy(), line, self.begun, dict(self.orders))
+
+    def order(self, number: int, traded_at: int, at: int) -> _Order:
+        """The order of a fill that came in at ``at``; those are forgotten that the engine has forgotten, too."""
+        known = self.orders.get(number)
+        if known is None:
+            self.orders = {n: o for n, o in self.orders.items() if at - o.last_at <= ORDER_LIFE}
+            known = self.orders[number] = _Order(None, traded_at)
+            if len(self.orders) > ORDERS_KEPT:
+                del self.orders[next(iter(self.orders))]
+        elif known.last_at < traded_at:
+            known = self.orders[number] = known._replace(last_at=traded_at)
+        return known
 
 
 @dataclass(slots=True)
@@ -82,7 +120,7 @@ class Scope:
 def lines(
     c: Connection, *, portfolio: str | None = None, leader: str | None = None, since: int | None = None
 ) -> dict[tuple[str, str], Line]:
-    """(portfolio, leader) -> what his prices would have earned, what we earned, and the parts between. All decisions
+    """(portfolio, leader) -> what their prices would have earned, what we earned, and the parts between. All decisions
     are gone through; :class:`Reports` goes on from where it was."""
     scope = Scope(portfolio, leader, since)
     accounts = _Accounts(begun=since is None)
@@ -180,10 +218,10 @@ def _advance(
             if r.decided_at <= resets.get(r.portfolio, 2**63):
                 continue
             account = accounts[(r.portfolio, r.leader or "", r.token_id or "")]
-            if not account.begun and scope.since is not None and r.decided_at >= scope.since:
+            if not account.begun and scope.since is not None and _came_at(r) >= scope.since:
                 account.tally.open_at(account.tally.last_price)
                 account.begun = True
-            _step(account.tally, r, books, account.line if account.begun else Line())
+            _step(account, r, books, account.line if account.begun else Line())
         above = end
         if between is not None:
             between()
@@ -193,12 +231,14 @@ def _decisions(scope: Scope, above: int, upto: int) -> Any:
     d, trade, moved = t.decisions.c, t.trades.c, t.holding_adjustments.c
     statement = (
         select(d.id, d.trade_id, d.portfolio, d.leader, d.token_id, d.side, d.action, d.reason, d.rule, d.decided_at,
-               d["class"].label("kind"), d.wanted_usdc_micro, d.granted_usdc_micro, trade.shares_micro,
-               trade.usdc_micro, trade.leader_pre_sell_shares_micro, trade.retracted_at, moved.before_micro,
-               moved.delta_micro)
+               d["class"].label("kind"), d.wanted_usdc_micro, d.asked_usdc_micro, d.granted_usdc_micro,
+               d.order_decision_id, d.sized_by_order, d.exit_price_micro, trade.shares_micro, trade.usdc_micro,
+               trade.traded_at, trade.leader_pre_sell_shares_micro, trade.retracted_at, trade.first_source,
+               trade.first_seen_by_api_at, trade.first_seen_by_polygon_at, moved.before_micro, moved.delta_micro,
+               moved.at.label("moved_at"))
         .outerjoin(t.trades, trade.id == d.trade_id)
         .outerjoin(t.holding_adjustments, moved.id == d.adjustment_id)
-        .where(d.id > above, d.id <= upto, d.reason.not_in(NOT_OURS))
+        .where(d.id > above, d.id <= upto, func.coalesce(trade["class"], "") != "backfill")
         .order_by(d.id)
     )  # fmt: skip
     if scope.portfolio is not None:
@@ -212,7 +252,7 @@ def _read(c: Connection, scope: Scope, above: int, upto: int) -> _Books:
     mine = [i.decision_id > above, i.decision_id <= upto]
     mine += [i.portfolio == scope.portfolio] if scope.portfolio is not None else []
     mine += [i.leader == scope.leader] if scope.leader is not None else []
-    wanted = select(i.id, i.decision_id, i.trade_id, i.leader_price_micro, i.state, i.reason)
+    wanted = select(i.id, i.decision_id, i.trade_id, i.leader_price_micro, i.state, i.reason, i.dust_micro)
     for intent in c.execute(wanted.where(*mine).order_by(i.id)):
         books.intents[intent.decision_id].append(intent)
     got = select(f.intent_id, f.shares_micro, f.usdc_micro, f.fee_micro, f.delay_cost_micro, f.spread_cost_micro)
@@ -231,15 +271,17 @@ def _summed(c: Connection, accounts: dict[Key, _Account], scope: Scope) -> dict[
     bids = {r.token_id: r.bid_micro for r in c.execute(known).all()}
     settled = select(m.token_id, m.payout_micro).where(m.payout_micro.is_not(None))
     payouts = {r.token_id: r.payout_micro for r in c.execute(settled).all()}
+    ended = select(t.portfolios.c.name).where(t.portfolios.c.status != "active")
+    archived = set(c.execute(ended).scalars())  # their books stay as they were: what they held is not paid out
     result: dict[tuple[str, str], Line] = defaultdict(Line)
     for key in sorted(accounts):
         account, line = accounts[key], result[key[:2]]
         tally = account.tally
         if not account.begun:
             tally.open_at(tally.last_price)
-        bid = bids.get(key[2], marks.get(key, tally.last_price))
-        payout = payouts.get(key[2])
-        ideal, actual, parts = tally.valued(*((payout, payout) if payout is not None else (marks.get(key, bid), bid)))
+        bid = bids.get(key[2], tally.last_price)
+        payout = payouts.get(key[2]) if not (tally.held and key[0] in archived) else None
+        ideal, actual, parts = tally.valued(*((payout, payout) if payout is not None else (marks.get(key, 0), bid)))
         line.ideal += ideal
         line.actual += actual
         line.parts.add(parts)
@@ -248,52 +290,86 @@ def _summed(c: Connection, accounts: dict[Key, _Account], scope: Scope) -> dict[
     return dict(result)
 
 
-def _step(tally: Tally, r: Any, books: _Books, line: Line) -> None:
+def _came_at(r: Any) -> int:
+    """When the trade or exit that a decision is on came in; how long the decision waited does not matter."""
+    if r.trade_id is None:
+        return int(r.moved_at if r.moved_at is not None else r.decided_at)
+    seen = r.first_seen_by_api_at if r.first_source == "api" else r.first_seen_by_polygon_at
+    return int(seen if seen is not None else r.decided_at)
+
+
+def _step(account: _Account, r: Any, books: _Books, line: Line) -> None:
+    tally = account.tally
     every: Sequence[Any] = books.intents.get(r.id, ())
     intents: Sequence[Any] = ()
     costs: Sequence[FillCost] = ()
     if every:
         intents = [i for i in every if r.trade_id is None or i.trade_id]
-        costs = [_cost(f) for i in intents for f in books.fills.get(i.id, ())]
+        costs = [_cost(f, i) for i in intents for f in books.fills.get(i.id, ())]
         line.fills += len(costs)
         line.turnover += sum(f.usdc for f in costs)
-    line.trades += r.rule is None
-    line.copied += r.action == "copy"
-    late = r.kind == "catch-up"
-    price = intents[0].leader_price_micro if intents else price_of(r.usdc_micro or 0, r.shares_micro or 0)
+    late, gone = r.kind == "catch-up", r.retracted_at is not None
+    if r.rule is None and r.reason not in NEVER_COPIED:
+        line.trades += 1
+        line.copied += r.action == "copy"
+        line.orders += not (r.sized_by_order and r.order_decision_id)
+        line.orders_copied += r.action == "copy"
     if r.rule is not None:
-        tally.own_exit(price, costs, r.reason)
+        tally.own_exit(intents[0].leader_price_micro if intents else 0, costs, r.reason)
     elif r.side == "BUY":
-        gone = r.retracted_at is not None
-        wanted = (r.wanted_usdc_micro or 0) * MICRO // price if price and not gone else 0
-        tally.buy(price, wanted, costs, *_why(r, intents, wanted, gone), late=late)
+        _bought(account, r, intents, costs, late=late, gone=gone)
+    elif gone:
+        tally.own_exit(price_of(r.usdc_micro, r.shares_micro), costs, ORPHANED)
     else:
-        sold, before = _sold(r)
-        if r.retracted_at is not None:
-            tally.own_exit(price, costs, ORPHANED)
-        else:
-            tally.sell(price, sold, before, costs, _cause(r, intents), late=late)
+        price, sold, before = _their_sale(r, intents)
+        tally.sell(price, sold, before, costs, _cause(r, intents), late=late)
     for i in every:
         if r.trade_id is not None and not i.trade_id:
-            way_out = [_cost(f) for f in books.fills.get(i.id, ())]
+            way_out = [_cost(f, i) for f in books.fills.get(i.id, ())]
             tally.own_exit(i.leader_price_micro, way_out, ORPHANED)
+        if i.dust_micro:
+            tally.write_off(i.dust_micro)
 
 
-def _sold(r: Any) -> tuple[int, int | None]:
-    if r.shares_micro is None:
-        return -r.delta_micro, r.before_micro
-    return r.shares_micro, r.leader_pre_sell_shares_micro
-
-
-def _why(r: Any, intents: Sequence[Any], wanted: int, gone: bool) -> tuple[dict[str, int], str]:
-    """Why a BUY's shares are missing: shares by cause, and the cause of what those leave."""
+def _bought(
+    account: _Account, r: Any, intents: Sequence[Any], costs: Sequence[FillCost], *, late: bool, gone: bool
+) -> None:
+    """A BUY. Where sizing is by order the ideal has an order once, at its first fill that stands, whatever became of
+    its fills: what a later one gets is moved from the reason for which the first was not copied."""
+    price = price_of(r.usdc_micro or 0, r.shares_micro or 0)
+    number = r.order_decision_id or r.id
+    order = account.order(number, r.traded_at, _came_at(r)) if r.sized_by_order is not None else _Order(None, 0)
     if gone:
-        return {}, ORPHANED
-    if not intents:
-        return {}, r.reason
-    asked, granted = r.wanted_usdc_micro or 0, r.granted_usdc_micro or 0
-    clipped = wanted * (asked - granted) // asked if granted < asked else 0
-    return {CLIPPED: clipped}, MADE_UP if granted > asked else _cause(r, intents)
+        account.tally.buy(price, 0, costs, {}, ORPHANED, late=late)
+        return
+    wanted = _shares(r.wanted_usdc_micro, price)
+    asked = _shares(r.asked_usdc_micro if r.asked_usdc_micro is not None else r.wanted_usdc_micro, price)
+    waited = None
+    if order.cause is not None and r.sized_by_order:
+        waited, wanted = Waited(cause=order.cause), asked if intents else 0
+    elif order.cause is None and r.sized_by_order is not None:
+        account.orders[number] = order._replace(cause=_cause(r, intents))
+    causes: dict[str, int] = {}
+    if intents:
+        granted = _shares(r.granted_usdc_micro, price)
+        causes = {RESIZED: wanted - asked, CLIPPED: max(0, asked - granted)}
+        rest = MADE_UP if granted > asked else _cause(r, intents)
+    else:
+        rest = r.reason
+    account.tally.buy(price, wanted, costs, causes, rest, late=late, waited=waited)
+
+
+def _shares(usdc: int | None, price: int) -> int:
+    """Shares for so much at a price."""
+    return (usdc or 0) * MICRO // price if price else 0
+
+
+def _their_sale(r: Any, intents: Sequence[Any]) -> tuple[int, int, int | None]:
+    """(price, shares sold, shares before) of their SELL, or of an exit without a trade."""
+    if r.shares_micro is not None:
+        return price_of(r.usdc_micro, r.shares_micro), r.shares_micro, r.leader_pre_sell_shares_micro
+    price = r.exit_price_micro if r.exit_price_micro is not None else intents[0].leader_price_micro if intents else 0
+    return price, -r.delta_micro, r.before_micro
 
 
 def _cause(r: Any, intents: Sequence[Any]) -> str:
@@ -305,13 +381,14 @@ def _cause(r: Any, intents: Sequence[Any]) -> str:
     return str(last.reason or FEWER_SHARES)
 
 
-def _cost(f: Any) -> FillCost:
+def _cost(f: Any, intent: Any) -> FillCost:
     return FillCost(
         shares=f.shares_micro,
         usdc=f.usdc_micro,
         fee=f.fee_micro,
         delay=f.delay_cost_micro,
         spread=f.spread_cost_micro,
+        price=intent.leader_price_micro,
     )
 
 
@@ -329,6 +406,12 @@ def _rows(c: Connection, found: dict[tuple[str, str], Line], since: int | None) 
         for (p, w), line in found.items()
     ]
     return sorted(rows, key=lambda r: (r["portfolio"], -r["turnover_micro"], r["leader"]))
+
+
+def copied_of(row: Row) -> str:
+    """How many of their orders were copied, in words; trades by themselves count as one each."""
+    told = f"{count(row['orders_copied'])} of {count(row['orders'])} orders copied"
+    return told + (f" ({count(row['trades'])} fills)" if row["trades"] > row["orders"] else "")
 
 
 def figures(line: Line) -> Row:
@@ -355,6 +438,8 @@ def figures(line: Line) -> Row:
         "own_exits_by_cause": own,
         "trades": line.trades,
         "copied": line.copied,
+        "orders": line.orders,
+        "orders_copied": line.orders_copied,
         "fills": line.fills,
         "turnover_micro": line.turnover,
         "open_positions": line.open,

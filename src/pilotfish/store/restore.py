@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,9 @@ from pilotfish.core.events import (
     PortfolioState,
     Restored,
 )
-from pilotfish.core.ledger import Position
+from pilotfish.core.leader_orders import ORDER_LIFE, ORDERS_KEPT, LeaderOrder, rounded_price
+from pilotfish.core.leading import GONE
+from pilotfish.core.ledger import Position, Trip
 from pilotfish.core.orders import Order, OrderState
 from pilotfish.core.reasons import Outcome
 from pilotfish.core.settings import Globals, Policy
@@ -26,6 +29,9 @@ DAY = 86_400 * SECOND
 KEEP_IDENTITIES = 8 * DAY
 REORG_REACH = DAY // 24
 """How far back a reorg is reckoned with after a restart: an hour is far beyond the deepest ones."""
+
+
+_RULE = (t.decisions.c.rule, t.decisions.c.trade_id.label("decided_trade"))
 
 
 def trade_from_row(row: Any) -> Trade:
@@ -121,18 +127,6 @@ def portfolio(c: Connection, name: str, policy: Policy, at: int) -> PortfolioSta
     promised = select(func.sum(t.intents.c.budget_micro)).where(today, t.intents.c.state.in_(("pending", "working")))
     spent = sum(int(c.execute(part).scalar() or 0) for part in (filled, promised))
     counted = c.execute(select(t.intents.c.token_id, func.count()).where(buys).group_by(t.intents.c.token_id))
-    spent_on = c.execute(
-        select(t.trades.c.id)
-        .join(t.decisions, t.decisions.c.trade_id == t.trades.c.id)
-        .where(
-            t.decisions.c.portfolio == name,
-            t.decisions.c.reason.in_(("COPY", "SKIP_SAME_ORDER")),
-            t.trades.c.side == "BUY",
-            t.trades.c.traded_at >= at - DAY,
-            t.decisions.c.decided_at >= func.coalesce(_reset_at(name), 0),
-        )
-        .order_by(t.trades.c.id)
-    )
     return PortfolioState(
         name=name,
         bankroll=bankroll,
@@ -142,12 +136,15 @@ def portfolio(c: Connection, name: str, policy: Policy, at: int) -> PortfolioSta
         intents=tuple(
             _intent(r)
             for r in c.execute(
-                select(t.intents).where(mine, t.intents.c.state.in_(("pending", "working"))).order_by(t.intents.c.id)
+                select(t.intents, *_RULE)
+                .where(mine, t.intents.c.state.in_(("pending", "working")))
+                .join(t.decisions, t.decisions.c.id == t.intents.c.decision_id)
+                .order_by(t.intents.c.id)
             )
         ),
         pending=_pending(c, name),
         recent=_recent(c, name, at - REORG_REACH),
-        spent_on=tuple(r.id for r in spent_on),
+        orders=_orders(c, name, at),
         spent_day=day,
         spent_today=spent,
         buys=tuple((r[0], r[1]) for r in counted),
@@ -169,10 +166,39 @@ def _taken(c: Connection, name: str) -> tuple[tuple[str, Side, int, int], ...]:
     return tuple((r.token_id, Side(r.side), r.price_micro, r.taken_micro) for r in rows)
 
 
+def _orders(c: Connection, name: str, at: int) -> tuple[LeaderOrder, ...]:
+    """The leaders' orders of which something was filled lately, oldest first, as they would be without a restart."""
+    d, tr = t.decisions.c, t.trades.c
+    mine = [d.portfolio == name, d.sized_by_order.is_not(None), d.decided_at > func.coalesce(_reset_at(name), 0)]
+    fills = select(d.id, d.order_decision_id, d.leader, d.token_id, d.action, d.trade_id, tr.order_hash, tr.traded_at,
+                   tr.usdc_micro, tr.shares_micro).join(t.trades, tr.id == d.trade_id)  # fmt: skip
+    lately = or_(tr.traded_at >= at - ORDER_LIFE, d.action == "wait")
+    alive = select(func.coalesce(d.order_decision_id, d.id)).join(t.trades, tr.id == d.trade_id).where(*mine, lately)
+    found: dict[int, LeaderOrder] = {}
+    for r in c.execute(fills.where(*mine, or_(d.id.in_(alive), d.order_decision_id.in_(alive))).order_by(d.id)):
+        number = r.order_decision_id or r.id
+        order = found.get(number)
+        if order is None:
+            price = rounded_price(r.usdc_micro, r.shares_micro)
+            order = found[number] = LeaderOrder(
+                decision_id=number, leader=r.leader, token_id=r.token_id, price=price, last_at=r.traded_at,
+                first_trade=r.trade_id,
+            )  # fmt: skip
+        order.take(r.trade_id, r.traded_at, r.order_hash)
+        order.spent = order.spent or r.action == "copy"
+    kept: Counter[tuple[str, str]] = Counter()
+    newest = []
+    for order in sorted(found.values(), key=lambda o: -o.decision_id):
+        kept[(order.leader, order.token_id)] += 1
+        if kept[(order.leader, order.token_id)] <= ORDERS_KEPT:
+            newest.append(order)
+    return tuple(reversed(newest))
+
+
 def _missed(c: Connection, name: str) -> tuple[tuple[str, str], ...]:
     d, m = t.decisions, t.markets
     query = select(d.c.leader, d.c.token_id).distinct().outerjoin(m, m.c.token_id == d.c.token_id)
-    mine = (d.c.portfolio == name, d.c.side == "BUY", d.c.reason.not_in(("SKIP_BACKFILL", "SKIP_UNSUPPORTED")))
+    mine = (d.c.portfolio == name, d.c.sized_by_order.is_not(None), d.c.decided_at > func.coalesce(_reset_at(name), 0))
     return tuple((r.leader, r.token_id) for r in c.execute(query.where(*mine, m.c.payout_micro.is_(None))))
 
 
@@ -205,7 +231,8 @@ def _recent(c: Connection, name: str, since: int) -> tuple[tuple[Order, tuple[in
     ):
         fills.setdefault(r.intent_id, []).append(r.id)
     intents = c.execute(
-        select(t.intents)
+        select(t.intents, *_RULE)
+        .join(t.decisions, t.decisions.c.id == t.intents.c.decision_id)
         .where(t.intents.c.portfolio == name, t.intents.c.created_at >= since - DAY, t.intents.c.trade_id != 0)
         .order_by(t.intents.c.id)
     )
@@ -215,7 +242,7 @@ def _recent(c: Connection, name: str, since: int) -> tuple[tuple[Order, tuple[in
 def _pending(c: Connection, name: str) -> tuple[PendingDecision, ...]:
     d, a = t.decisions, t.holding_adjustments
     query = select(d.c.id, d.c.trade_id, d.c.adjustment_id, a.c.leader, a.c.token_id, a.c.before_micro, a.c.delta_micro,
-                   a.c.at)  # fmt: skip
+                   a.c.at, a.c.cause, d.c.order_decision_id, d.c.exit_price_micro)  # fmt: skip
     query = query.outerjoin(a, a.c.id == d.c.adjustment_id).where(d.c.portfolio == name, d.c.action == "wait")
     return tuple(
         PendingDecision(
@@ -223,9 +250,18 @@ def _pending(c: Connection, name: str) -> tuple[PendingDecision, ...]:
             portfolio=name,
             trade_id=r.trade_id,
             adjustment_id=r.adjustment_id,
-            exit=exit_without_trade(r.leader, r.token_id, -r.delta_micro, r.before_micro, 0, r.at)
+            exit=exit_without_trade(
+                r.leader,
+                r.token_id,
+                -r.delta_micro,
+                r.before_micro,
+                r.exit_price_micro or 0,
+                r.at,
+                unexplained=r.cause == GONE,
+            )
             if r.adjustment_id is not None
             else None,
+            order_decision_id=r.order_decision_id,
         )
         for r in c.execute(query.order_by(d.c.id))
     )
@@ -250,6 +286,7 @@ def _position(r: Any) -> Position:
         status=r.status,
         opened_at=r.opened_at,
         closed_at=r.closed_at,
+        trip=Trip(bought=r.trip_bought_micro, paid=r.trip_paid_micro, got=r.trip_got_micro, fees=r.trip_fees_micro),
     )
 
 
@@ -277,6 +314,7 @@ def _intent(r: Any) -> Order:
         attempts=r.attempts,
         share_cap=r.share_cap_micro,
         dust=r.dust_micro,
+        rule=r.rule if r.rule or r.trade_id or r.decided_trade is None else "reorg",
     )
 
 
@@ -326,4 +364,19 @@ def follow_again(c: Connection, leader: LeaderRow, at: int) -> LeaderFollowed | 
         holdings=tuple((r.token_id, r.shares_micro) for r in held),
         sets=tuple((r.token_id, r.said_micro, r.as_of) for r in told),
         value=cursor.positions_value_micro,
+        gaps=gaps(c, leader.wallet),
+        gone=_gone(c, leader.wallet, at - KEEP_IDENTITIES),
     )
+
+
+def gaps(c: Connection, wallet: str) -> tuple[tuple[int, int], ...]:
+    """What is missing of a leader's history: seconds (from, to)."""
+    g = t.history_gaps.c
+    found = c.execute(select(g.from_ts, g.to_ts).where(g.leader == wallet, g.is_open).order_by(g.from_ts))
+    return tuple((r.from_ts, r.to_ts) for r in found)
+
+
+def _gone(c: Connection, wallet: str, since: int) -> tuple[tuple[str, int], ...]:
+    a = t.holding_adjustments.c
+    query = select(a.token_id, func.max(a.at).label("at")).where(a.leader == wallet, a.cause == GONE, a.at >= since)
+    return tuple((r.token_id, r.at) for r in c.execute(query.group_by(a.token_id).order_by(a.token_id)))

@@ -6,22 +6,30 @@ import time
 from collections import Counter
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, case, func, literal, select
+from sqlalchemy import BigInteger, Connection, func, literal, select
 
+from pilotfish.core.reasons import NEVER_COPIED
 from pilotfish.core.units import price_of, proceeds_of
+from pilotfish.store import copies
 from pilotfish.store import tables as t
 from pilotfish.store.queries import Row, decimal, iso
-from pilotfish.store.rollup import DecisionCounts, TradeCounts
+from pilotfish.store.rollup import CopyCounts, DecisionCounts, TradeCounts
+from pilotfish.store.round_trips import TripCounts
 
 ALIVE_SECONDS = 5.0
 """A worker that said nothing for so long does not run."""
 CURVE_POINTS = 400
 
 
-def counts(c: Connection, decisions: DecisionCounts | None = None, trades: TradeCounts | None = None) -> Row:
-    """Trades by who saw them first, decisions by reason, fills and open positions."""
+def counts(
+    c: Connection, decisions: DecisionCounts | None = None, trades: TradeCounts | None = None,
+    orders: CopyCounts | None = None,
+) -> Row:  # fmt: skip
+    """Trades by who saw them first, decisions by reason, fills and open positions. ``copied`` counts decisions to copy;
+    ``filled``, ``out`` and ``not_filled`` what became of their orders (those before a reset are gone)."""
     first = (trades or TradeCounts()).read(c)
     once = c.execute(select(func.count()).select_from(t.trades).where(t.SEEN_ONCE)).scalar_one()
+    became = (orders or CopyCounts()).states(c)
     decided: dict[str, Counter[str]] = {name: Counter() for name in ("copy", "skip", "wait", "exit")}
     for group, n in (decisions or DecisionCounts()).read(c).items():
         decided[group.action][group.reason] += n
@@ -31,6 +39,7 @@ def counts(c: Connection, decisions: DecisionCounts | None = None, trades: Trade
         "seen_by_both": sum(first.values()) - once,
         "decisions": {
             "copied": sum(decided["copy"].values()),
+            **{state.value: became[state] for state in copies.ORDERS},
             "skipped": dict(sorted(decided["skip"].items())),
             "waiting": sum(decided["wait"].values()),
             "own_exits": sum(decided["exit"].values()),
@@ -40,14 +49,14 @@ def counts(c: Connection, decisions: DecisionCounts | None = None, trades: Trade
     }
 
 
-def portfolios(c: Connection) -> list[Row]:
-    """Each portfolio with its latest valuation."""
-    newest = select(func.max(t.equity_snapshots.c.id)).group_by(t.equity_snapshots.c.portfolio)
-    last = {r.portfolio: r for r in c.execute(select(t.equity_snapshots).where(t.equity_snapshots.c.id.in_(newest)))}
-    shut = _shut(c)
+def portfolios(c: Connection, trips: TripCounts | None = None) -> list[Row]:
+    """Each portfolio with its latest valuation; ``won`` and ``lost`` count round trips, from flat to flat."""
+    snapshots = t.equity_snapshots
+    newest = snapshots.c.at.desc(), snapshots.c.id.desc()
+    ended = (trips or TripCounts()).read(c)
     result = []
-    for p in c.execute(select(t.portfolios).order_by(t.portfolios.c.created_at, t.portfolios.c.name)):
-        e = last.get(p.name)
+    for p in c.execute(select(t.portfolios).order_by(t.portfolios.c.created_at, t.portfolios.c.name)).all():
+        e = c.execute(select(snapshots).where(snapshots.c.portfolio == p.name).order_by(*newest).limit(1)).first()
         result.append(
             {
                 "name": p.name,
@@ -64,8 +73,8 @@ def portfolios(c: Connection) -> list[Row]:
                 "open_positions": e.open_positions if e else 0,
                 "peak_micro": (e.peak_micro if e else None) or p.bankroll_micro,
                 "drawdown_micro": (e.drawdown_micro if e else None) or 0,
-                "won": shut.get(p.name, (0, 0))[0],
-                "lost": shut.get(p.name, (0, 0))[1],
+                "won": ended.get(p.name, (0, 0))[0],
+                "lost": ended.get(p.name, (0, 0))[1],
                 "status": p.status,
                 "follows_all": p.follows_all,
                 "note": p.note or "",
@@ -75,14 +84,6 @@ def portfolios(c: Connection) -> list[Row]:
             }
         )
     return result
-
-
-def _shut(c: Connection) -> dict[str, tuple[int, int]]:
-    """Positions that are closed or resolved: won and lost, by portfolio."""
-    p = t.positions.c
-    won = func.sum(case((p.realized_pnl_micro > 0, 1), else_=0))
-    query = select(p.portfolio, won.label("won"), func.count().label("n")).where(p.shares_micro == 0)
-    return {r.portfolio: (int(r.won or 0), r.n - int(r.won or 0)) for r in c.execute(query.group_by(p.portfolio))}
 
 
 def equity(c: Connection, portfolio: str, points: int = CURVE_POINTS, since: int | None = None) -> list[Row]:
@@ -134,34 +135,14 @@ def feed(c: Connection, limit: int) -> list[Row]:
         .order_by(d.c.id.desc())
     )  # fmt: skip
     rows = list(c.execute(statement))
-    got = _results(c, [r.id for r in rows if r.action in ("copy", "exit")])
-    return [_feed_row(r, got.get(r.id)) for r in rows]
+    became = copies.of(c, [(r.id, r.action) for r in rows])
+    return [_feed_row(r, became[r.id]) for r in rows]
 
 
-def _results(c: Connection, decisions: list[int]) -> dict[int, Any]:
-    """Intent state and what was filled, by decision."""
-    if not decisions:
-        return {}
-    statement = (
-        select(
-            t.intents.c.decision_id,
-            func.min(t.intents.c.state).label("state"),
-            func.sum(t.fills.c.shares_micro).label("shares"),
-            func.sum(t.fills.c.usdc_micro).label("usdc"),
-        )
-        .outerjoin(t.fills, t.fills.c.intent_id == t.intents.c.id)
-        .join(t.decisions, t.decisions.c.id == t.intents.c.decision_id)
-        .where(t.intents.c.decision_id.in_(decisions))
-        .where((t.intents.c.trade_id != 0) | t.decisions.c.trade_id.is_(None))
-        .group_by(t.intents.c.decision_id)
-    )
-    return {r.decision_id: r for r in c.execute(statement)}
-
-
-def _feed_row(r: Any, got: Any | None) -> Row:
+def _feed_row(r: Any, became: Row) -> Row:
     seen = [x for x in (r.first_seen_by_api_at, r.first_seen_by_polygon_at) if x is not None]
     moved = -r.delta_micro if r.delta_micro is not None else None
-    ours = int(got.shares) if got and got.shares is not None else None
+    ours = became["our_shares_micro"]
     return {
         "id": r.id,
         "trade_id": r.trade_id,
@@ -181,9 +162,7 @@ def _feed_row(r: Any, got: Any | None) -> Row:
         "seen_by_both": len(seen) == 2,
         "source_gap_ms": (seen[0] - seen[1]) // 1000 if len(seen) == 2 else None,
         "lag_ms": max(0, (min(seen) - r.traded_at) // 1000) if seen else None,
-        "intent_state": got.state if got else None,
-        "our_shares_micro": ours,
-        "our_price": decimal(price_of(int(got.usdc), int(got.shares))) if got and got.shares else None,
+        **became,
     }
 
 
@@ -196,19 +175,39 @@ def worker(c: Connection) -> tuple[Row | None, float | None]:
     return data, max(0.0, time.time() - row.at / 1e6)
 
 
+def alive(worker: Row | None, age: float | None) -> bool:
+    """True while a worker runs: it spoke a moment ago, and did not say that it ended."""
+    return worker is not None and age is not None and age < ALIVE_SECONDS and not worker.get("ended")
+
+
+def ended(worker: Row | None) -> str | None:
+    """What the worker's last word was if it ended by itself or was stopped, for people; ``None`` = it gave none."""
+    end = (worker or {}).get("ended")
+    if not end:
+        return None
+    ago = max(0.0, time.time() - end["at"])
+    when = f"{ago:.0f} s ago" if ago < 120 else f"{ago / 60:.0f} min ago" if ago < 7200 else f"{ago / 3600:.0f} h ago"
+    return f"the worker was stopped {when}" if end["clean"] else f"{end['cause']} ({when})"
+
+
 def bad_inputs(c: Connection, limit: int = 50) -> list[Row]:
     """Inputs that could not be used, newest first."""
     rows = c.execute(select(t.bad_inputs).order_by(t.bad_inputs.c.at.desc()).limit(limit))
     return [{"at": iso(r.at), "source": r.source, "error": r.error, "payload": r.payload} for r in rows]
 
 
-def leaders(c: Connection, portfolio: str, decisions: DecisionCounts | None = None) -> dict[str, Row]:
-    """Wallet -> what a portfolio decided on his trades, and what it made of them."""
+def leaders(
+    c: Connection, portfolio: str, decisions: DecisionCounts | None = None, orders: CopyCounts | None = None
+) -> dict[str, Row]:
+    """Wallet -> what a portfolio decided on their trades, and what it made of them. ``copied`` counts decisions to
+    copy; ``filled``, ``out`` and ``not_filled`` what became of their orders."""
     result: dict[str, Row] = {}
 
     def of(wallet: str) -> Row:
         fresh = {
-            "trades": 0, "backfill": 0, "copied": 0, "skipped": {}, "realized_pnl_micro": 0, "unrealized_pnl_micro": 0,
+            "trades": 0, "backfill": 0, "copied": 0, "orders": 0, "orders_copied": 0, "filled": 0, "out": 0,
+            "not_filled": 0, "skipped": {},
+            "realized_pnl_micro": 0, "unrealized_pnl_micro": 0,
             "fees_micro": 0, "cost_micro": 0, "value_micro": 0, "open_positions": 0, "last_trade_at": None,
         }  # fmt: skip
         return result.setdefault(wallet, fresh)
@@ -221,10 +220,16 @@ def leaders(c: Connection, portfolio: str, decisions: DecisionCounts | None = No
             row["backfill"] += n
             continue
         row["trades"] += n
+        if group.reason not in NEVER_COPIED:
+            row["orders"] += 0 if group.further else n
+            row["orders_copied"] += n if group.action == "copy" else 0
         if group.action == "copy":
             row["copied"] += n
         elif group.action == "skip":
             row["skipped"][group.reason] = row["skipped"].get(group.reason, 0) + n
+    for order, n in (orders or CopyCounts()).read(c).items():
+        if order.portfolio == portfolio:
+            of(order.leader)[order.state] += n
     p = t.positions.c
     for r in c.execute(select(t.positions).where(p.portfolio == portfolio)):
         row = of(r.leader)

@@ -60,6 +60,13 @@ cursors = Table(
     _big("api_cursor_updated_at"), _big("follow_from"), _big("floor_ts"), _flag("bootstrapped"),
     _big("positions_value_micro", null=True),
 )  # fmt: skip
+history_gaps = Table(
+    "history_gaps", metadata,
+    _str("leader", 42, key=True), _big("from_ts", key=True), _big("to_ts", key=True), _big("changed_at"),
+    _flag("is_open"),
+    Index("ix_history_gaps_is_open", "is_open"),
+)  # fmt: skip
+"""Seconds of a leader's history of which not all rows could be had; closed once they could."""
 portfolios = Table(
     "portfolios", metadata,
     _str("name", 100, key=True), _big("bankroll_micro"), _big("created_at", null=True), _big("reset_at", null=True),
@@ -133,16 +140,19 @@ markets = Table(
     _big("delay_ms"), _big("end_at", null=True), _big("payout_micro", null=True),
     _big("fetched_at"),
 )  # fmt: skip
+_LATER = text("order_decision_id IS NOT NULL")
 decisions = Table(
     "decisions", metadata,
     _id(), _big("trade_id", null=True), _big("adjustment_id", null=True), _str("portfolio", 100),
     _str("action", 8), _str("reason", 40), _big("decided_at"),
     Column("trace", JSON, nullable=False), _str("rule", 16, null=True), _str("leader", 42, null=True),
     _str("token_id", 78, null=True), _str("side", 4, null=True), _str("class", 16, null=True),
-    _big("wanted_usdc_micro", null=True), _big("granted_usdc_micro", null=True),
+    _big("wanted_usdc_micro", null=True), _big("granted_usdc_micro", null=True), _big("asked_usdc_micro", null=True),
+    _big("order_decision_id", null=True), Column("sized_by_order", Boolean), _big("exit_price_micro", null=True),
     UniqueConstraint("trade_id", "portfolio", name="uq_decisions_trade_portfolio"),
     UniqueConstraint("adjustment_id", "portfolio", name="uq_decisions_adjustment_portfolio"),
     Index("ix_decisions_action", "action"),
+    Index("ix_decisions_order_decision_id", "order_decision_id", sqlite_where=_LATER, postgresql_where=_LATER),
     Index("ix_decisions_leader_token_id", "leader", "token_id"),
     Index("ix_decisions_decided_at", "decided_at"),
     Index("ix_decisions_portfolio_reason_trade_id", "portfolio", "reason", "trade_id"),
@@ -150,6 +160,10 @@ decisions = Table(
     Index("ix_decisions_portfolio_leader_reason_trade_id", "portfolio", "leader", "reason", "trade_id"),
     Index("ix_decisions_portfolio_leader_action_trade_id", "portfolio", "leader", "action", "trade_id"),
 )  # fmt: skip
+INTENT_OUT = text("state IN ('pending', 'working')")
+INTENT_FILLED = text("state NOT IN ('pending', 'working') AND filled_shares_micro > 0")
+INTENT_NOT_FILLED = text("state NOT IN ('pending', 'working') AND filled_shares_micro = 0")
+"""What became of orders; as text, so that a query says it as its indexes do."""
 intents = Table(
     "intents", metadata,
     _id(), _big("decision_id"), _big("trade_id"), _str("portfolio", 100), _str("leader", 42), _str("token_id", 78),
@@ -161,6 +175,11 @@ intents = Table(
     Column("dust_micro", BigInteger, nullable=False, server_default="0"),
     Index("ix_intents_decision_id", "decision_id"),
     Index("ix_intents_state", "state"),
+    *(
+        Index(f"ix_intents_{name}_{by}", *columns, sqlite_where=where, postgresql_where=where)
+        for name, where in (("filled", INTENT_FILLED), ("not_filled", INTENT_NOT_FILLED))
+        for by, columns in (("trade_id", ("portfolio", "trade_id")), ("leader", ("portfolio", "leader", "trade_id")))
+    ),
 )  # fmt: skip
 fills = Table(
     "fills", metadata,
@@ -178,6 +197,15 @@ positions = Table(
     _str("condition_id", 66), _str("outcome", 500), _big("shares_micro"), _big("cost_micro"),
     _big("realized_pnl_micro"), _big("fees_micro"), _big("mark_price_micro", null=True), _str("status", 12),
     _big("opened_at"), _big("closed_at", null=True), _big("unmarked_since", null=True),
+    *(Column(f"trip_{what}_micro", BigInteger, nullable=False, server_default="0")
+      for what in ("bought", "paid", "got", "fees")),
+)  # fmt: skip
+round_trips = Table(
+    "round_trips", metadata,
+    _auto(), _str("portfolio", 100), _str("leader", 42), _str("token_id", 78), _big("opened_at"), _big("closed_at"),
+    _big("bought_micro"), _big("paid_micro"), _big("got_micro"), _big("fees_micro"), _big("pnl_micro"),
+    _str("ended", 12),
+    Index("ix_round_trips_portfolio_closed_at", "portfolio", "closed_at"),
 )  # fmt: skip
 savings = Table(
     "savings", metadata,
@@ -212,6 +240,11 @@ health_events = Table(
     "health_events", metadata,
     _auto(), _big("at"), _str("source", 20), _flag("healthy"), Column("detail", Text),
 )  # fmt: skip
+listening = Table(
+    "listening", metadata,
+    _str("source", 20, key=True), _big("since", key=True), _big("until"),
+)  # fmt: skip
+"""When each source was listened to; the newest period's end moves on while the worker runs."""
 bad_inputs = Table(
     "bad_inputs", metadata,
     _str("fingerprint", 64, key=True), _big("at"), _str("source", 20), Column("error", Text),
@@ -222,5 +255,7 @@ worker_status = Table(
     _str("name", 40, key=True), _big("at"), Column("data", JSON, nullable=False),
 )  # fmt: skip
 
-PAPER_TABLES = (intents, fills, positions, savings, liquidity_taken, ledger_entries, equity_snapshots)
+PAPER_TABLES = (
+    intents, fills, positions, round_trips, savings, liquidity_taken, ledger_entries, equity_snapshots,
+)  # fmt: skip
 """What a reset wipes; each has a ``portfolio`` column."""

@@ -15,6 +15,10 @@ from pilotfish.core.trade import Side
 from pilotfish.core.units import cost_of, format_micro, proceeds_of
 from pilotfish.store import report
 from pilotfish.store import tables as t
+from pilotfish.store.round_trips import Trips, trip_of, trip_under_way
+
+_LABELS = ("shares", "cost", "realised PnL", "bought", "paid", "got back", "fees of the round trip")
+_NOTHING = (0,) * len(_LABELS)
 
 
 def verify(c: Connection) -> list[str]:
@@ -114,6 +118,7 @@ def _books(c: Connection) -> list[str]:
         r.fill_id: -r.amount_micro for r in c.execute(select(t.ledger_entries).where(t.ledger_entries.c.kind == "fee"))
     }
     booked: set[int] = set()
+    trips = Trips(c)
     for entry in c.execute(select(t.ledger_entries).order_by(t.ledger_entries.c.id)):
         cash[entry.portfolio] += entry.amount_micro
         key = (entry.portfolio, entry.leader, entry.token_id)
@@ -126,10 +131,14 @@ def _books(c: Connection) -> list[str]:
                 )
             if position.shares:
                 ledger.write_off(position, entry.at)
+                trips.take(entry.portfolio, position, "dust")
             continue
         if entry.kind == "settle":
             position.realized_pnl += entry.amount_micro - position.cost
+            position.trip.got += entry.amount_micro
             position.shares = position.cost = 0
+            position.closed_at = entry.at
+            trips.take(entry.portfolio, position, "resolved")
             continue
         if entry.kind == "fee":
             continue
@@ -147,17 +156,19 @@ def _books(c: Connection) -> list[str]:
             found.append(f"fill {fill.id} sells {format_micro(fill.shares_micro)} of {format_micro(position.shares)}")
         else:
             ledger.sell(position, fill.shares_micro, fill.usdc_micro, fee, fill.filled_at)
+            trips.take(entry.portfolio, position, trips.rule_of(fill.intent_id))
     found += [f"fill {fill_id} is not in the ledger" for fill_id in sorted(set(fills) - booked)]
     for key in sorted(set(stored) | set(computed)):
         row, mine = stored.get(key), computed.get(key)
         name = f"position {key[0]} / {key[1]} / {key[2][:12]}…"
-        have = (row.shares_micro, row.cost_micro, row.realized_pnl_micro) if row else (0, 0, 0)
-        want = (mine.shares, mine.cost, mine.realized_pnl) if mine else (0, 0, 0)
-        for label, a, b in zip(("shares", "cost", "realised PnL"), have, want, strict=True):
+        have = (row.shares_micro, row.cost_micro, row.realized_pnl_micro, *trip_of(row)) if row else _NOTHING
+        want = (mine.shares, mine.cost, mine.realized_pnl, *trip_under_way(mine)) if mine else _NOTHING
+        for label, a, b in zip(_LABELS, have, want, strict=True):
             if a != b:
                 found.append(f"{name}: {label} is {format_micro(a)}, recomputed {format_micro(b)}")
         if have[0] < 0 or have[1] < 0:
             found.append(f"{name}: negative")
+    found += trips.differences(c)
     found += _cash(c, cash)
     return found
 

@@ -1,8 +1,9 @@
 """The one writer: a thread that commits what the engine asks for, many events to a commit.
 
-The effects of one event always land in the same commit, in order. A commit that fails for an outside reason (disk
-full, database locked or gone) is repeated until it succeeds; meanwhile the backlog grows and the runtime stops taking
-events in, so nothing is lost.
+The effects of one event always land in the same commit, in order. A commit that fails because the database is out
+(disk full, locked, gone) is repeated until it succeeds; meanwhile the backlog grows and the runtime stops taking
+events in, so nothing is lost. Any other failure is an error of this program: what was queued before it is committed,
+then the writer ends, says so to who owns it, and takes nothing more.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Engine, Table, bindparam, delete, insert, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from pilotfish.core.effects import Delete, Effect, Insert, Row, RowEffect, Update, Upsert
 from pilotfish.store import tables
+from pilotfish.store.outage import is_outage
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +30,8 @@ MAX_GROUP = 2000
 MAX_BACKLOG = 20_000
 """Events waiting for the writer above which the runtime stops taking in new ones."""
 RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
+TRIES_AT_THE_END = 4
+"""How often a commit is tried while the writer is being stopped."""
 
 
 @dataclass(slots=True)
@@ -38,21 +41,24 @@ class _Batch:
 
 
 class WriterFailedError(Exception):
-    """The writer met a row that the database refuses: an error of this program, not of its surroundings."""
+    """The writer has ended by an error and takes nothing more; the cause is in ``__cause__``."""
 
 
 class Writer:
-    """Owns the only writing connection of the worker."""
+    """Owns the only writing connection of the worker. ``on_fatal`` is called on the writer's thread when it ends by an
+    error."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, on_fatal: Callable[[BaseException], None] | None = None) -> None:
         self._engine = engine
+        self._on_fatal = on_fatal
         self._queue: deque[_Batch] = deque()
         self._wake = threading.Condition()
         self._stopping = False
-        self._busy = False
+        self._busy = 0
         self.failure: str | None = None
         """Why the database does not take writes at the moment, if so."""
         self.fatal: BaseException | None = None
+        """The error that ended the writer."""
         self.commits = 0
         self.failures = 0
         self.last_commit_at: float | None = None
@@ -68,13 +74,18 @@ class Writer:
         return len(self._queue) + self._busy
 
     def submit(self, effects: Iterable[Effect], done: Callable[[], None] | None = None) -> None:
-        """Queue the row effects of one event; ``done`` is called on the writer's thread once they are durable."""
-        if self.fatal is not None:
-            raise WriterFailedError(str(self.fatal)) from self.fatal
+        """Queue the row effects of one event; ``done`` is called on the writer's thread once they are durable.
+
+        Raises :class:`WriterFailedError` once the writer has ended by an error or was stopped.
+        """
         rows = [e for e in effects if isinstance(e, RowEffect)]
-        if not rows and done is None:
-            return
         with self._wake:
+            if self.fatal is not None:
+                raise WriterFailedError(str(self.fatal)) from self.fatal
+            if not rows and done is None:
+                return
+            if self._stopping:
+                raise WriterFailedError("the writer was stopped; this would not be stored")
             self._queue.append(_Batch(rows, done))
             self._wake.notify_all()
 
@@ -84,71 +95,109 @@ class Writer:
             self._wake.wait_for(lambda: self.backlog <= backlog or self.fatal is not None)
 
     def flush(self, timeout: float = 30.0) -> bool:
-        """Wait until everything queued so far is durable; False when that takes longer than ``timeout`` seconds."""
-        reached = threading.Event()
+        """Wait until everything queued so far is durable; False if the writer ended first, or when that takes longer
+        than ``timeout`` seconds."""
+        reached = False
+
+        def reach() -> None:
+            nonlocal reached
+            with self._wake:
+                reached = True
+                self._wake.notify_all()
+
         try:
-            self.submit([], reached.set)
+            self.submit([], reach)
         except WriterFailedError:
             return False
-        return reached.wait(timeout)
+        with self._wake:
+            self._wake.wait_for(lambda: reached or self.fatal is not None, timeout)
+        return reached
 
     def stop(self, timeout: float = 4.0) -> bool:
-        """Commit what is queued and end the thread; False if that did not happen in time."""
+        """Commit what is queued and end the thread; True only if everything that was ever queued is committed."""
         with self._wake:
             self._stopping = True
-            self._wake.notify()
-        self._thread.join(timeout)
-        return not self._thread.is_alive() and self.fatal is None
+            self._wake.notify_all()
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+        return not self._thread.is_alive() and self.fatal is None and self.backlog == 0
+
+    # -- the thread --------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while True:
-            with self._wake:
-                self._busy = False
-                self._wake.notify_all()
-                while not self._queue and not self._stopping:
-                    self._wake.wait()
-                if not self._queue:
-                    return
-                group = [self._queue.popleft() for _ in range(min(MAX_GROUP, len(self._queue)))]
-                self._busy = True
-            if not self._commit(group):
+        try:
+            while group := self._next():
+                self._commit(group)
+                for batch in group:
+                    if batch.done is not None:
+                        batch.done()
                 with self._wake:
+                    self._busy = 0
                     self._wake.notify_all()
-                return
-            for batch in group:
-                if batch.done is not None:
-                    batch.done()
+        except BaseException as problem:  # whatever it is: nobody else sees this thread end
+            with self._wake:
+                self.fatal = problem
+                self._wake.notify_all()
+            log.critical("the writer ended by an error", error=f"{type(problem).__name__}: {problem}"[:500])
+            if self._on_fatal is not None:
+                self._on_fatal(problem)
 
-    def _commit(self, group: list[_Batch]) -> bool:
-        attempt = 0
+    def _next(self) -> list[_Batch]:
+        """What to commit together; empty = stopped, and nothing is left."""
+        with self._wake:
+            self._wake.wait_for(lambda: self._queue or self._stopping)
+            group = [self._queue.popleft() for _ in range(min(MAX_GROUP, len(self._queue)))]
+            self._busy = len(group)
+            return group
+
+    def _commit(self, group: list[_Batch]) -> None:
+        """Commit a group; raises what is no outage, after everything before the event at fault was committed."""
+        try:
+            self._write(group)
+        except Exception:
+            if len(group) == 1:
+                raise
+            for batch in group:
+                self._write([batch])
+                with self._wake:
+                    self._busy -= 1
+            raise
+
+    def _write(self, group: list[_Batch]) -> None:
+        """One transaction, tried until the database takes it; raises what is no outage."""
+        attempt = at_the_end = 0
         while True:
             try:
                 with self._engine.begin() as connection:
                     write(connection, [row for batch in group for row in batch.rows])
-            except IntegrityError as problem:
-                self.fatal = problem
-                log.critical("the database refused a row", error=str(problem)[:500])
-                return False
-            except (DBAPIError, SQLAlchemyError, OSError) as problem:
-                self.failure = str(problem).splitlines()[0][:300]
-                wait = RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)]
+            except Exception as problem:
+                at_the_end += self._stopping
+                if not is_outage(problem) or at_the_end >= TRIES_AT_THE_END:
+                    raise
+                self.failure = str(problem).splitlines()[0][:300] if str(problem) else type(problem).__name__
+                self.failures += 1
+                wait = RETRY_SECONDS[min(at_the_end or attempt, len(RETRY_SECONDS) - 1)]
+                attempt += 1
                 log.error(
                     "cannot write to the database; nothing is lost, trying again",
                     error=self.failure,
-                    waiting=len(group),
+                    waiting=self.backlog,
                     retry_in_s=wait,
                 )
-                attempt += 1
-                self.failures += 1
-                if self._stopping and attempt > 3:
-                    self.fatal = problem
-                    return False
-                time.sleep(wait)  # the writer's own thread: nothing else waits for it
+                self._pause(wait)
                 continue
             self.failure = None
             self.commits += 1
             self.last_commit_at = time.time()
-            return True
+            return
+
+    def _pause(self, seconds: float) -> None:
+        """Between two tries; a long pause is cut short by :meth:`stop`."""
+        if self._stopping:
+            time.sleep(seconds)  # the writer's own thread: nothing else waits for it
+            return
+        with self._wake:
+            self._wake.wait_for(lambda: self._stopping, seconds)
 
 
 def write(connection: Connection, effects: Sequence[RowEffect]) -> None:

@@ -8,13 +8,27 @@ from threading import Lock
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
-from fastapi import APIRouter, HTTPException, Path, Query
+from fastapi import APIRouter, Depends, HTTPException, Path, Query
 from fastapi.responses import StreamingResponse
+from sqlalchemy import Connection
 
+from pilotfish.core.names import UnknownNameError
 from pilotfish.core.reasons import Reason
 from pilotfish.core.settings import Kind
-from pilotfish.store import browse, exports, latencies, portfolios_store, queries, report, settings_store, summaries
+from pilotfish.store import (
+    browse,
+    completeness,
+    exports,
+    latencies,
+    names,
+    portfolios_store,
+    queries,
+    report,
+    settings_store,
+    summaries,
+)
 from pilotfish.store.database import snapshot
+from pilotfish.web import rest
 from pilotfish.web.site import Site
 
 LARGEST_ID = 2**63 - 1
@@ -28,14 +42,28 @@ Before: TypeAlias = Annotated[
 Id: TypeAlias = Annotated[int, Path(ge=0, le=LARGEST_ID)]
 Name: TypeAlias = Annotated[str | None, Query(max_length=100)]
 Wallet: TypeAlias = Annotated[str | None, Query(max_length=42, description="A leader's wallet.")]
-Action: TypeAlias = Literal["copy", "skip", "wait", "exit"]
-ExportKind: TypeAlias = Literal[exports.KINDS]  # type: ignore[valid-type]
+Action: TypeAlias = Annotated[rest.ActionName | None, rest.one_of("action", rest.ActionName)]
+ReasonName: TypeAlias = Annotated[Reason | None, rest.one_of("reason", Reason)]
+State: TypeAlias = Annotated[
+    rest.CopyState | None,
+    rest.one_of("state", rest.CopyState),
+    Query(
+        description="What became of it in the portfolio: copied and `filled` (wholly or partly), copied with the order"
+        " still `out`, copied but `not_filled`, `skipped`, or `waiting` to be decided."
+    ),
+]
+ExportKind: TypeAlias = Annotated[
+    Literal[exports.KINDS],  # type: ignore[valid-type]
+    rest.one_of("kind of export", exports.KINDS),
+]
+Format: TypeAlias = Annotated[Literal["csv", "json"], rest.one_of("format", ("csv", "json"))]
+Token: TypeAlias = Annotated[str | None, Query(max_length=80, pattern="^[0-9]+$", description="A token's id.")]
 Row: TypeAlias = dict[str, Any]
 
 
 def router(site: Site) -> APIRouter:
     """All reading routes."""
-    api = APIRouter(prefix="/api/v1", tags=["reading"])
+    api = APIRouter(prefix="/api/v1", tags=["reading"], dependencies=[Depends(rest.known_parameters)])
     database = site.database
     whole_passes = Lock()
 
@@ -45,44 +73,60 @@ def router(site: Site) -> APIRouter:
         with snapshot(database) as c:
             worker, age = summaries.worker(c)
             return {
-                "running": age is not None and age < summaries.ALIVE_SECONDS,
+                "running": summaries.alive(worker, age),
+                "ended": (worker or {}).get("ended"),
                 "last_sign_of_life_sec": age,
                 "mode": (worker or {}).get("mode", {}),
                 "worker": worker,
-                "counts": summaries.counts(c, site.counts, site.trade_counts),
+                "incomplete": completeness.incomplete(c),
+                "counts": summaries.counts(c, site.counts, site.trade_counts, site.copy_counts),
             }
 
     @api.get("/leaders")
-    def leaders() -> list[Row]:
-        """Who is followed."""
+    def leaders(
+        status: Annotated[
+            queries.Whom, Query(description="`former` ones were followed once: their results and pages stay.")
+        ] = "followed",
+    ) -> list[Row]:
+        """Who is followed, or was."""
         with snapshot(database) as c:
-            return queries.leaders(c)
+            return queries.leaders(c, status)
 
     @api.get("/leaders/{wallet}", responses={404: {}})
     def leader(wallet: Annotated[str, Path(max_length=42)], portfolio: Name = None) -> Row:
-        """One leader: his figures in a portfolio, the shortfall, and what he holds beside what we hold."""
+        """One leader, also a formerly followed one: their figures in a portfolio, the shortfall, and what they hold
+        beside what we hold."""
         with snapshot(database) as c:
-            name = portfolio or portfolios_store.MAIN
-            found = browse.leader(c, wallet.lower(), name, site.counts, site.reports)
+            name = names.portfolio(c, portfolio or portfolios_store.MAIN)
+            try:
+                wallet = names.leader(c, wallet)
+            except UnknownNameError as problem:
+                raise HTTPException(404, str(problem)) from None
+            found = browse.leader(c, wallet, name, site.counts, site.reports, site.copy_counts)
         if found is None:
-            raise HTTPException(404, f"{wallet} is not followed")
+            raise HTTPException(404, f"{wallet} was never followed")
         return found
 
     @api.get("/trades")
     def trades(
-        limit: Limit = 100, before: Before = None, leader: Wallet = None, token_id: Name = None,
+        limit: Limit = 100, before: Before = None, leader: Wallet = None, token_id: Token = None,
         portfolio: Name = None, words: Annotated[str | None, Query(max_length=100, alias="q")] = None,
-        side: Literal["BUY", "SELL"] | None = None, source: Literal["api", "polygon"] | None = None,
-        kind: Annotated[Literal["live", "catch-up", "backfill"] | None, Query(alias="class")] = None,
-        action: Action | None = None, reason: Reason | None = None,
-        status: Literal["active", "retracted"] | None = None,
+        side: Annotated[rest.SideName | None, rest.one_of("side", rest.SideName)] = None,
+        source: Annotated[rest.SourceName | None, rest.one_of("source", rest.SourceName)] = None,
+        kind: Annotated[rest.ClassName | None, rest.one_of("class", rest.ClassName), Query(alias="class")] = None,
+        action: Action = None, reason: ReasonName = None,
+        status: Annotated[rest.TradeStatus | None, rest.one_of("status", rest.TradeStatus)] = None,
+        state: State = None,
     ) -> Row:  # fmt: skip
-        """Leaders' trades, newest first, each with one portfolio's decision (`main` unless named)."""
-        wanted = browse.TradeFilter(
-            portfolio=portfolio or portfolios_store.MAIN, leader=leader.lower() if leader else None, token_id=token_id,
-            words=words, side=side, source=source, kind=kind, action=action, reason=reason, status=status,
-        )  # fmt: skip
+        """Leaders' trades, newest first, each with one portfolio's decision (`main` unless named) and what became of
+        it: `state`, `partly`, `orphaned`, what the order got (`our_…`) of what it was for (`order_…`), and `why` it got
+        nothing or not all."""
         with snapshot(database) as c:
+            wanted = browse.TradeFilter(
+                portfolio=names.portfolio(c, portfolio or portfolios_store.MAIN),
+                leader=names.wanted_leader(c, leader), token_id=token_id, words=words, side=side, source=source,
+                kind=kind, action=action, reason=reason, status=status, state=state,
+            )  # fmt: skip
             rows, following = browse.trades(c, wanted, limit=limit, before=before)
         return {"data": rows, "next_before": following}
 
@@ -98,9 +142,9 @@ def router(site: Site) -> APIRouter:
     @api.get("/decisions")
     def decisions(
         limit: Limit = 100, before: Before = None, portfolio: Name = None, leader: Wallet = None,
-        action: Action | None = None, reason: Reason | None = None,
+        action: Action = None, reason: ReasonName = None,
     ) -> Row:  # fmt: skip
-        """Decisions with their traces, newest first."""
+        """Decisions with their traces and what became of them (`state`, …, as with trades), newest first."""
         return _page("decisions", limit, before, portfolio=portfolio, leader=leader, action=action, reason=reason)
 
     @api.get("/fills")
@@ -111,29 +155,33 @@ def router(site: Site) -> APIRouter:
     @api.get("/positions")
     def positions(
         open_only: bool = True, portfolio: Name = None, leader: Wallet = None,
-        status: Literal["open", "closed", "resolved"] | None = None,
+        status: Annotated[rest.PositionStatus | None, rest.one_of("status", rest.PositionStatus)] = None,
         limit: Limit = 1000, offset: Annotated[int, Query(ge=0, le=10**7)] = 0,
     ) -> list[Row]:  # fmt: skip
         """Positions, the largest cost first; `status` says more exactly than `open_only`."""
         wanted = status or ("open" if open_only else None)
         with snapshot(database) as c:
-            return browse.positions(c, portfolio=portfolio, leader=leader, status=wanted, limit=limit, offset=offset)[0]
+            of = _named(c, portfolio, leader)
+            return browse.positions(
+                c, portfolio=of["portfolio"], leader=of["leader"], status=wanted, limit=limit, offset=offset
+            )[0]
 
     @api.get("/portfolios")
     def portfolios() -> list[Row]:
         """Portfolios with their latest valuation."""
         with snapshot(database) as c:
-            return summaries.portfolios(c)
+            return summaries.portfolios(c, site.trips)
 
     @api.get("/equity")
     def equity(portfolio: Name = None, points: Annotated[int, Query(ge=2, le=5000)] = 400) -> list[Row]:
         """A portfolio's equity over time."""
         with snapshot(database) as c:
-            return summaries.equity(c, portfolio or portfolios_store.MAIN, points)
+            return summaries.equity(c, names.portfolio(c, portfolio or portfolios_store.MAIN), points)
 
     @api.get("/latency")
     def latency() -> Row:
-        """Chain against API; and how long it took from a block to our fill."""
+        """Chain against API; and how long it took from a match to our fill. `off` says which source is off and why;
+        what compares the two is null where the chain was off."""
         with snapshot(database) as c:
             return {**latencies.latency(c), "pace_ms": latencies.pace(c)}
 
@@ -157,18 +205,18 @@ def router(site: Site) -> APIRouter:
         """Would copying have paid: the leaders' prices at our size against what we got, in parts that add up. With
         `since` all decisions are gone through, which takes its time where there are very many; one such at a time."""
         with snapshot(database) as c:
-            begin = _instant(since)
+            begin, of = _instant(since), _named(c, portfolio, leader)
             if begin is None:
-                return site.reports.report(c, portfolio=portfolio, leader=leader.lower() if leader else None)
+                return site.reports.report(c, **of)
             with whole_passes:
-                return report.report(c, portfolio=portfolio, leader=leader.lower() if leader else None, since=begin)
+                return report.report(c, **of, since=begin)
 
     @api.get("/settings")
     def settings(portfolio: Name = None, leader: Wallet = None) -> list[Row]:
         """Every setting with its value, where that comes from, and what it overrides."""
         with snapshot(database) as c:
-            stored = settings_store.load(c)
-        effective = settings_store.effective(site.environment, stored, portfolio, leader)
+            stored, of = settings_store.load(c), _named(c, portfolio, leader)
+        effective = settings_store.effective(site.environment, stored, **of)
         return [settings_store.as_json(e) for e in effective.values() if e.setting.kind is not Kind.SECRET]
 
     @api.get("/settings/audit")
@@ -178,13 +226,12 @@ def router(site: Site) -> APIRouter:
             return browse.audit(c, limit)
 
     @api.get("/export/{kind}.{format_}", response_class=StreamingResponse)
-    def export(
-        kind: ExportKind, format_: Literal["csv", "json"], portfolio: Name = None, leader: Wallet = None
-    ) -> StreamingResponse:
+    def export(kind: ExportKind, format_: Format, portfolio: Name = None, leader: Wallet = None) -> StreamingResponse:
         """All rows of a kind, of a portfolio or leader if named, as a file."""
         name = {"Content-Disposition": f'attachment; filename="pilotfish-{kind}.{format_}"'}
         media = "text/csv; charset=utf-8" if format_ == "csv" else "application/json"
-        of = {"portfolio": portfolio, "leader": leader.lower() if leader else None}
+        with snapshot(database) as c:
+            of = _named(c, portfolio, leader)
         return StreamingResponse(_lines(kind, format_, of), headers=name, media_type=media)
 
     def _lines(kind: str, format_: str, of: dict[str, str | None]) -> Iterator[str]:
@@ -198,12 +245,18 @@ def router(site: Site) -> APIRouter:
                 yield ("," if n else "") + "\n" + msgspec.json.encode(row).decode()
             yield "\n]\n"
 
-    def _page(kind: str, limit: int, before: int | None, **equal: object) -> Row:
+    def _page(kind: str, limit: int, before: int | None, **equal: Any) -> Row:
         with snapshot(database) as c:
-            rows, following = queries.newest(c, kind, limit=limit, before_id=before, **equal)
+            of = _named(c, equal.pop("portfolio"), equal.pop("leader"))
+            rows, following = queries.newest(c, kind, limit=limit, before_id=before, **of, **equal)
         return {"data": rows, "next_before": following}
 
     return api
+
+
+def _named(c: Connection, portfolio: str | None, leader: str | None) -> dict[str, str | None]:
+    """Whose rows are asked for; a portfolio or leader that there never was is refused by name."""
+    return {"portfolio": names.wanted_portfolio(c, portfolio), "leader": names.wanted_leader(c, leader)}
 
 
 def _instant(text: str | None) -> int | None:

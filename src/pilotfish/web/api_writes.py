@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import APIRouter, Body, Depends, HTTPException, Path, Request
-from pydantic import BaseModel, Field
+from pydantic import Field
 from sqlalchemy import Connection
 
 from pilotfish.app import alerts
@@ -15,7 +15,8 @@ from pilotfish.app.reset import reset_now
 from pilotfish.core import settings as s
 from pilotfish.core.problem import Problem
 from pilotfish.core.settings import Kind
-from pilotfish.store import commands_store, leaders_store, portfolios_store, settings_store, summaries
+from pilotfish.store import commands_store, leaders_store, names, portfolios_store, settings_store, summaries
+from pilotfish.web import rest
 from pilotfish.web.auth import require_admin
 from pilotfish.web.preview import Preview, PreviewError
 from pilotfish.web.site import Site, now
@@ -28,21 +29,21 @@ Wallet: TypeAlias = Annotated[str, Path(max_length=42)]
 Name: TypeAlias = Annotated[str, Path(max_length=100)]
 
 
-class NewLeader(BaseModel):
+class NewLeader(rest.Body):
     """Somebody to follow: a wallet, the URL of a profile, or a user name."""
 
     wallet: str = Field(max_length=300)
     label: str = Field("", max_length=200)
 
 
-class LeaderChange(BaseModel):
+class LeaderChange(rest.Body):
     """What to change of a leader."""
 
     status: Literal["active", "paused"] | None = None
     label: str | None = Field(None, max_length=200)
 
 
-class NewPortfolio(BaseModel):
+class NewPortfolio(rest.Body):
     """A portfolio that starts now with cash; with ``clone_of`` it has that one's settings and leaders."""
 
     name: str = Field(max_length=100)
@@ -51,13 +52,13 @@ class NewPortfolio(BaseModel):
     leaders: list[str] | None = None
 
 
-class PortfolioChange(BaseModel):
+class PortfolioChange(rest.Body):
     """Whom a portfolio copies from now on; null = all."""
 
     leaders: list[str] | None
 
 
-class Close(BaseModel):
+class Close(rest.Body):
     """Which positions to sell; what is not named is any."""
 
     portfolio: str = Field(max_length=100)
@@ -65,7 +66,7 @@ class Close(BaseModel):
     leader: str | None = Field(None, max_length=42)
 
 
-class Reset(BaseModel):
+class Reset(rest.Body):
     """What to reset; ``portfolio`` null = all."""
 
     portfolio: str | None = None
@@ -78,7 +79,10 @@ def router(site: Site, preview: Preview) -> APIRouter:
         require_admin(request, site.sessions)
 
     api = APIRouter(
-        prefix="/api/v1", tags=["writing"], dependencies=[Depends(admin)], responses={400: {}, 401: {}, 403: {}}
+        prefix="/api/v1",
+        tags=["writing"],
+        dependencies=[Depends(admin), Depends(rest.known_parameters)],
+        responses={400: {}, 401: {}, 403: {}},
     )
 
     def write(change: Any) -> Any:
@@ -101,7 +105,7 @@ def router(site: Site, preview: Preview) -> APIRouter:
             raise HTTPException(400, "portfolio or leader, not both")
 
         def change(c: Connection) -> Any:
-            wallet = leaders_store.wallet_of(leader) if leader else ""
+            wallet = names.leader(c, leader) if leader else ""
             if portfolio and portfolio != portfolios_store.MAIN:
                 portfolios_store.find(c, portfolio)
             alerts.check(changes)
@@ -114,7 +118,8 @@ def router(site: Site, preview: Preview) -> APIRouter:
 
     @api.post("/leaders", status_code=201)
     async def add_leader(leader: NewLeader) -> dict[str, str]:
-        """Follow somebody from now on."""
+        """Follow somebody from now on; `result` is `added`, `again` (was followed before: what happened in between is
+        never copied) or `known`."""
         wallet = await _wallet(leader.wallet)
         result = write(lambda c: leaders_store.add(c, wallet, leader.label, now()))
         return {"wallet": wallet, "result": result}
@@ -135,7 +140,7 @@ def router(site: Site, preview: Preview) -> APIRouter:
 
     @api.patch("/leaders/{wallet}")
     def change_leader(wallet: Wallet, what: LeaderChange) -> Row:
-        """Pause or resume copying somebody, or name him otherwise."""
+        """Pause or resume copying somebody, or name them otherwise; a formerly followed one can be named, too."""
 
         def change(c: Connection) -> None:
             if what.label is not None:
@@ -180,10 +185,10 @@ def router(site: Site, preview: Preview) -> APIRouter:
     @api.post("/positions/close")
     def close(what: Close) -> Row:
         """Sell paper positions at what the book bids."""
-        payload = {**what.model_dump(), "leader": what.leader.lower() if what.leader else None}
 
         def ask(c: Connection) -> int:
             portfolios_store.find(c, what.portfolio)
+            payload = {**what.model_dump(), "leader": names.wanted_leader(c, what.leader)}
             return commands_store.ask(c, "close", payload, at=now(), by=BY)
 
         return _done(write(ask))
@@ -219,8 +224,7 @@ def router(site: Site, preview: Preview) -> APIRouter:
 
     def _done(number: int) -> Row:
         with site.database.connect() as c:
-            _, age = summaries.worker(c)
-        runs = age is not None and age < summaries.ALIVE_SECONDS
+            runs = summaries.alive(*summaries.worker(c))
         result = commands_store.wait(site.database, number, COMMAND_SECONDS) if runs else None
         site.shared.forget()
         return {"command": number, "status": result or "asked for; a worker does it as soon as it runs"}

@@ -21,7 +21,8 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": (
-        "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline';"
+        "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; script-src-attr 'none';"
+        " style-src 'self' 'unsafe-inline';"
         " img-src 'self' data:; font-src 'self' data:; connect-src 'self'; frame-ancestors 'none';"
         " base-uri 'none'; form-action 'self'; object-src 'none'"
     ),
@@ -61,6 +62,8 @@ class Doors:
 
     def _refusal(self, scope: Scope, connection: HTTPConnection) -> Response | None:
         host = urlsplit(f"//{connection.headers.get('host', '')}").hostname or ""
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            return problem(400, "the address holds a NUL character, which nothing here is called by")
         if not self._sessions.locked and host not in self._hosts:
             return problem(421, f"{host[:60]!r} is not a name of this dashboard: set VIEW_TOKEN or WEB_ALLOWED_HOSTS")
         if scope["type"] == "websocket" and not self._sessions.locked and self._foreign(connection, host):

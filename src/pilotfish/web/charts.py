@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from pilotfish.core.numerals import rounded
+
 _AXIS: dict[str, Any] = {"axisLine": {"show": False}, "axisTick": {"show": False}}
 _LINES: dict[str, Any] = {"splitLine": {"lineStyle": {"color": "rgba(128,145,165,.18)"}}}
 _APART: dict[str, Any] = {"axisLabel": {"hideOverlap": True}}
@@ -16,7 +18,7 @@ def equity_options(rows: list[dict[str, Any]], bankroll_micro: int) -> dict[str,
     for row in rows:
         at = datetime.fromisoformat(row["at"]).timestamp() * 1000
         best = max(best, row["equity_micro"])
-        points.append([at, round(row["equity_micro"] / 1e6, 2)])
+        points.append([at, rounded(row["equity_micro"])])
         falls.append([at, -round(100 * (best - row["equity_micro"]) / best, 3) if best else 0])
     return {
         "animation": False,

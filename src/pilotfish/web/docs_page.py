@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import HTMLResponse
 
-from pilotfish.web.markup import esc
+from pilotfish.web.markup import Html, esc
 
 
 def router(app: FastAPI) -> APIRouter:
@@ -22,7 +22,7 @@ def router(app: FastAPI) -> APIRouter:
     return pages
 
 
-def _page(schema: dict[str, Any]) -> str:
+def _page(schema: dict[str, Any]) -> Html:
     groups: dict[str, list[str]] = {}
     for path, methods in schema["paths"].items():
         for method, operation in methods.items():
@@ -41,7 +41,7 @@ def _page(schema: dict[str, Any]) -> str:
     )
 
 
-def _operation(schema: dict[str, Any], method: str, path: str, operation: dict[str, Any]) -> str:
+def _operation(schema: dict[str, Any], method: str, path: str, operation: dict[str, Any]) -> Html:
     rows = "".join(_parameter(p) for p in operation.get("parameters", []))
     table = f'<table class="grid"><thead><tr><th>parameter</th><th>kind</th><th>meaning</th></tr></thead>{rows}</table>'
     content = operation.get("requestBody", {}).get("content", {}).get("application/json")
@@ -50,13 +50,13 @@ def _operation(schema: dict[str, Any], method: str, path: str, operation: dict[s
         shown = esc(json.dumps(_resolved(schema, content["schema"], 0), indent=1))
         body = f"<details><summary>body</summary><pre>{shown}</pre></details>"
     return (
-        f'<article class="card op"><h3><span class="chip">{method}</span> <code>{esc(path)}</code></h3>'
+        f'<article class="card op"><h3><span class="chip">{esc(method)}</span> <code>{esc(path)}</code></h3>'
         f"<p>{esc(operation.get('description') or operation.get('summary', ''))}</p>"
         f"{table if rows else ''}{body}</article>"
     )
 
 
-def _parameter(p: dict[str, Any]) -> str:
+def _parameter(p: dict[str, Any]) -> Html:
     kinds = p.get("schema", {})
     options = [kinds, *kinds.get("anyOf", [])]
     kind = " or ".join(str(x["type"]) for x in options if "type" in x and x["type"] != "null")

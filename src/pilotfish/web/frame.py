@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TypeAlias
 from urllib.parse import urlencode
 
 from fastapi import Request
@@ -12,7 +13,7 @@ from nicegui import ui
 from pilotfish import __version__
 from pilotfish.store import summaries
 from pilotfish.web.auth import is_admin
-from pilotfish.web.markup import esc
+from pilotfish.web.markup import Html, esc
 from pilotfish.web.reader import Reader, Snapshot
 from pilotfish.web.site import Site
 
@@ -21,20 +22,22 @@ PAGES = (
     ("/latency", "Latency"), ("/portfolios", "Portfolios"), ("/settings", "Settings"),
 )  # fmt: skip
 REFRESH_SECONDS = 0.3
+GAPS_SHOWN = 3
 
-Blocks = Mapping[str, str]
+Blocks: TypeAlias = Mapping[str, Html]
 
 
 @contextmanager
 def frame(site: Site, reader: Reader, request: Request, current: str) -> Iterator[None]:
     """The page around its content."""
-    style = f"/static/style.css?{__version__}"
+    version = esc(__version__)
     ui.add_head_html(
-        f'<link rel="stylesheet" href="{style}"><script src="/static/page.js?{__version__}" defer></script>'
+        f'<link rel="stylesheet" href="/static/style.css?{version}">'
+        f'<script src="/static/page.js?{version}" defer></script>'
     )
     with ui.element("div").classes("pf"):
-        ui.html(_header(site, request, current), sanitize=False)
-        told = ui.html(_told(reader.look()), sanitize=False)
+        put(_header(site, request, current))
+        told = put(_told(reader.look()))
 
         def refresh() -> None:
             fresh = _told(reader.look())
@@ -44,14 +47,19 @@ def frame(site: Site, reader: Reader, request: Request, current: str) -> Iterato
         ui.timer(1.0, refresh)
         with ui.element("div").props('id="main" tabindex="-1"'):
             yield
-        ui.html('<div id="toasts" role="status" aria-live="polite"></div>', sanitize=False)
+        put('<div id="toasts" role="status" aria-live="polite"></div>')
+
+
+def put(content: Html, classes: str = "") -> ui.html:
+    """Markup as a part of the page."""
+    return ui.html(content, sanitize=False).classes(classes)
 
 
 async def live(seconds: float, draw: Callable[[], Awaitable[Blocks]], *, row: Mapping[str, str] | None = None) -> None:
     """HTML blocks by name, each redrawn when it has changed. ``row``: classes of a block's element."""
     blocks = {}
     for name, content in (await draw()).items():
-        blocks[name] = ui.html(content, sanitize=False).classes((row or {}).get(name, ""))
+        blocks[name] = put(content, (row or {}).get(name, ""))
 
     async def refresh() -> None:
         for name, content in (await draw()).items():
@@ -61,7 +69,7 @@ async def live(seconds: float, draw: Callable[[], Awaitable[Blocks]], *, row: Ma
     ui.timer(seconds, refresh)
 
 
-def _header(site: Site, request: Request, current: str) -> str:
+def _header(site: Site, request: Request, current: str) -> Html:
     here = ' aria-current="page"'
     links = "".join(f'<a href="{url}"{here if url == current else ""}>{name}</a>' for url, name in PAGES)
     if is_admin(request):
@@ -90,7 +98,7 @@ def _header(site: Site, request: Request, current: str) -> str:
     )
 
 
-def _told(s: Snapshot) -> str:
+def _told(s: Snapshot) -> Html:
     if s.error:
         return f'<div class="banner bad" role="alert"><b>The database cannot be read.</b> {esc(s.error)}</div>'
     if s.at == 0:
@@ -100,15 +108,38 @@ def _told(s: Snapshot) -> str:
             '<div class="banner bad" role="alert"><b>No worker has run yet.</b>'
             " Start one: <code>pilotfish run</code></div>"
         )
+    if (end := s.worker.get("ended")) and not end["clean"]:
+        return (
+            '<div class="banner bad" role="alert"><b>The worker ended by a fault and copies nothing.</b>'
+            f" {esc(summaries.ended(s.worker))} Its log says more. Start it: <code>pilotfish run</code></div>"
+        )
+    if end:
+        return (
+            '<div class="banner bad" role="alert"><b>The worker is not running.</b>'
+            f" As asked, {esc(summaries.ended(s.worker))}. What follows is its last state."
+            " Start it: <code>pilotfish run</code></div>"
+        )
     if s.worker_age is not None and s.worker_age > summaries.ALIVE_SECONDS:
         return (
             '<div class="banner bad" role="alert"><b>The worker is not running.</b> What follows is its last state.'
             " Start it: <code>pilotfish run</code></div>"
         )
-    return ""
+    return _incomplete(s)
 
 
-def portfolio_picker(s: Snapshot, chosen: str, path: str, keep: Mapping[str, str] | None = None) -> str:
+def _incomplete(s: Snapshot) -> Html:
+    """What is missing of leaders' histories, plainly."""
+    if not s.incomplete:
+        return ""
+    told = "; ".join(esc(gap["told"]) for gap in s.incomplete[:GAPS_SHOWN])
+    more = f" and {len(s.incomplete) - GAPS_SHOWN} more gaps" if len(s.incomplete) > GAPS_SHOWN else ""
+    return (
+        f'<div class="banner" role="note"><b>Trades may be missing:</b> {told}{esc(more)}.'
+        " The API did not give all rows of that time; they are asked for again.</div>"
+    )
+
+
+def portfolio_picker(s: Snapshot, chosen: str, path: str, keep: Mapping[str, str] | None = None) -> Html:
     """Links between the portfolios of a page; nothing where there is one only."""
     if len(s.portfolios) < 2:
         return ""
@@ -116,5 +147,5 @@ def portfolio_picker(s: Snapshot, chosen: str, path: str, keep: Mapping[str, str
     for p in s.portfolios:
         query = urlencode({**(keep or {}), "portfolio": p["name"]})
         here = ' aria-current="true"' if p["name"] == chosen else ""
-        links += f'<a href="{path}?{esc(query)}"{here}>{esc(p["name"])}</a>'
+        links += f'<a href="{esc(path)}?{esc(query)}"{here}>{esc(p["name"])}</a>'
     return f'<nav class="picker" aria-label="Portfolio">{links}</nav>'

@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from pilotfish.web.auth import client_address, require_own_page
-from pilotfish.web.markup import esc
+from pilotfish.web.markup import Html, esc
 from pilotfish.web.sessions import COOKIE, SESSION_SECONDS, Sessions, Throttle
 
 
@@ -61,7 +61,7 @@ def _local(target: str) -> str:
     return target if plain and all(ord(c) >= 32 for c in target) else "/"
 
 
-def _page(target: str, wrong: str, sessions: Sessions) -> str:
+def _page(target: str, wrong: str, sessions: Sessions) -> Html:
     told = f'<p class="wrong" role="alert">▲ {esc(wrong)}</p>' if wrong else ""
     if sessions.writable or sessions.locked:
         what = "The admin token lets you change things." + (

@@ -1,15 +1,21 @@
-"""Small pieces of HTML. Everything that is not markup of ours goes through :func:`esc`: market titles and names are
-other people's text."""
+"""Small pieces of HTML. Everything that is not markup of ours goes through :func:`esc`: market titles, names and what
+stands in an address are other people's text. What is annotated :data:`Html` is ready to be shown; a contract test reads
+the code and refuses any value that gets into markup without being either."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from html import escape
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
-from pilotfish.core.reasons import MEANING, Reason
-from pilotfish.core.units import MICRO
+from pilotfish.core import numerals
+from pilotfish.core.numerals import count, money, percent, price
+from pilotfish.core.reasons import MEANING, OUTCOMES, Outcome, Reason
+from pilotfish.store.copies import WORDS, State
+
+Html: TypeAlias = str
+"""Markup of ours, in which everything else is escaped; good for text and for attributes in quotes."""
 
 
 def esc(value: object) -> str:
@@ -17,90 +23,108 @@ def esc(value: object) -> str:
     return escape(str(value), quote=True)
 
 
-def money(micro: int, places: int = 2) -> str:
-    """USDC with thousands separators, rounded for show."""
-    return f"{micro / MICRO:,.{places}f}"
-
-
-def signed(micro: int) -> str:
+def signed(micro: int) -> Html:
     """A gain or loss: sign, icon and colour, so that colour never stands alone."""
-    if round(micro / MICRO, 2) == 0:
-        return '<span class="flat">0.00</span>'
-    kind, icon, sign = ("up", "▲", "+") if micro > 0 else ("down", "▼", "−")
-    return f'<span class="{kind}"><i aria-hidden="true">{icon}</i> {sign}{money(abs(micro))}</span>'
+    text = numerals.gain(micro)
+    if text == "0.00":
+        return f'<span class="flat">{text}</span>'
+    kind, icon = ("up", "▲") if micro > 0 else ("down", "▼")
+    return f'<span class="{kind}"><i aria-hidden="true">{icon}</i> {text}</span>'
 
 
-def shares(micro: int) -> str:
+def shares(micro: int) -> Html:
     """Shares, as many digits as tell something."""
-    value = micro / MICRO
-    if 0 < value < 0.01:
-        return "&lt;0.01"
-    return f"{value:,.0f}" if value >= 1000 else f"{value:,.2f}"
+    return esc(numerals.shares(micro))
 
 
-def price(value: float | None) -> str:
-    """A price in USDC per share."""
-    return "–" if value is None else f"{value:.4f}".rstrip("0").ljust(4, "0")
-
-
-def ago(iso: str | None) -> str:
+def ago(iso: str | None) -> Html:
     """A time that the page keeps relative; the absolute one is on hover."""
     if not iso:
         return "–"
     return f'<time datetime="{esc(iso)}" title="{esc(iso[:19].replace("T", " "))} UTC" data-ago></time>'
 
 
-def lag(ms: int | None) -> str:
-    """A delay."""
-    if ms is None:
-        return "–"
-    return f"{ms / 1000:.1f} s" if ms < 60_000 else f"{ms // 60_000} min"
-
-
 def short(wallet: str) -> str:
-    """A wallet, shortened."""
+    """A wallet, shortened; text, not markup."""
     return f"{wallet[:6]}…{wallet[-4:]}"
 
 
-def leader(wallet: str, name: str) -> str:
+def leader(wallet: str, name: str) -> Html:
     """A leader, as a link to his page."""
     return f'<a href="/leaders/{esc(wallet)}" title="{esc(wallet)}">{esc(name or short(wallet))}</a>'
 
 
-def market(title: str | None, under: str) -> str:
-    """A market's title with a line under it (``under`` is HTML)."""
+def market(title: str | None, under: Html) -> Html:
+    """A market's title with a line under it."""
     return f"{esc(title or 'unknown market')}<small>{under}</small>"
 
 
-def side(name: str) -> str:
+def side(name: str) -> Html:
     """BUY or SELL with a sign, so that colour never stands alone; anything else takes shares away, too."""
     kind, sign = ("up", "▲") if name == "BUY" else ("down", "▼")
     return f'<span class="side {kind}"><i aria-hidden="true">{sign}</i> {esc(name)}</span>'
 
 
-def words(code: str) -> str:
+def words(code: str) -> Html:
     """A reason or state code in words, without the SKIP, WAIT or EXIT before it."""
     prefix, _, rest = code.partition("_")
     return esc((rest if prefix in ("SKIP", "WAIT", "EXIT") else code).replace("_", " ").lower())
 
 
-def verdict(action: str, reason: str, extra: str = "") -> str:
-    """What was decided; what it means is on hover. ``extra`` is HTML."""
-    meaning = MEANING.get(Reason(reason), "") if reason in Reason.__members__ else ""
-    sign, kind, text = {
-        "copy": ("✓", "copy", "copied"),
-        "exit": ("↩", "copy", "sold: " + words(reason)),
-        "wait": ("…", "wait", words(reason)),
-    }.get(action, ("–", "", words(reason)))
-    return f'<span class="chip {kind}" title="{esc(reason + ": " + meaning)}">{sign} {text}</span>{extra}'
+_SIGNS = {
+    State.FILLED: ("✓", "copy"),
+    State.OUT: ("…", "wait"),
+    State.NOT_FILLED: ("✗", "lost"),
+    State.WAITING: ("…", "wait"),
+    State.RESET: ("–", ""),
+    State.SKIPPED: ("–", ""),
+}
 
 
-def out(url: str, text: str) -> str:
+def verdict(d: Mapping[str, Any]) -> Html:
+    """What became of a decision; the codes and what they mean are on hover. ``d`` has its ``action``, ``reason`` and
+    what :func:`pilotfish.store.copies.of` gives."""
+    reason, state = d["reason"], State(d["state"])
+    meaning = f"{reason}: {MEANING.get(Reason(reason), '')}" if reason in Reason.__members__ else reason
+    if d["intent_reason"]:
+        meaning += f" {d['intent_reason']}: {_ended(d['intent_reason'])}"
+    sign, kind = _SIGNS[state]
+    told = esc("partly filled" if d["partly"] else WORDS[state])
+    if state in (State.SKIPPED, State.WAITING):
+        told = words(reason)
+    elif d["action"] == "exit":
+        told = f"sold: {words(reason)}" if state is State.FILLED else f"{told}: {words(reason)}"
+        sign = "↩" if state is State.FILLED else sign
+    gone = ' <span class="chip wait" title="A reorg took the trade of this fill back">orphaned</span>'
+    chip = f'<span class="chip {esc(kind)}" title="{esc(meaning)}">{esc(sign)} {told}</span>'
+    return chip + (gone if d["orphaned"] else "")
+
+
+def _ended(code: str) -> str:
+    return OUTCOMES.get(Outcome(code), "") if code in Outcome.__members__ else ""
+
+
+def got(d: Mapping[str, Any]) -> Html:
+    """What an order got of what, and why it got nothing or not all; empty for what was not copied."""
+    ours = d["our_shares_micro"]
+    text = f"{shares(ours)} at {price(d['our_price'])}" if ours else ""
+    if d["partly"] or (ours and d["state"] == State.OUT):
+        of = d["order_usdc_micro"]
+        if of:
+            text += f", {money(d['our_usdc_micro'])} of {money(of)} USDC"
+        else:
+            text += f", of {shares(d['order_shares_micro'])}"
+    why = esc(d["why"] or "")
+    both = f"{text}; {why}" if text and why else text or why
+    return f" <small>{both}</small>" if both else ""
+
+
+def out(url: str, text: str) -> Html:
     """A link to another site, which learns nothing of this one."""
     return f'<a href="{esc(url)}" target="_blank" rel="noopener noreferrer">{esc(text)} ↗</a>'
 
 
-def options(choices: Iterable[tuple[str, str]], chosen: str) -> str:
+def options(choices: Iterable[tuple[str, str]], chosen: str) -> Html:
     """Options of a select: (value, text) pairs."""
     return "".join(
         f'<option value="{esc(value)}"{" selected" if value == chosen else ""}>{esc(text)}</option>'
@@ -108,57 +132,64 @@ def options(choices: Iterable[tuple[str, str]], chosen: str) -> str:
     )
 
 
-def figure(name: str, value: str, note: str, extra: str = "", title: str = "") -> str:
-    """One of the large figures; ``value`` and ``note`` are HTML."""
+def leader_choices(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Leaders for :func:`options`; formerly followed ones say so."""
+    return [
+        (row["wallet"], (row["label"] or row["wallet"]) + (" (formerly followed)" if row["left_at"] else ""))
+        for row in rows
+    ]
+
+
+def figure(name: str, value: Html, note: Html, kind: str = "", title: str = "") -> Html:
+    """One of the large figures."""
     return (
-        f'<div class="card figure {extra}" title="{esc(title)}"><h2>{name}</h2><div class="value">{value}</div>'
-        f'<div class="note">{note}</div></div>'
+        f'<div class="card figure {esc(kind)}" title="{esc(title)}"><h2>{esc(name)}</h2>'
+        f'<div class="value">{value}</div><div class="note">{note}</div></div>'
     )
 
 
-def sortable(columns: Iterable[tuple[str, str, str]], path: str, keep: Mapping[str, str], by: str, *, up: bool) -> str:
+def sortable(columns: Iterable[tuple[str, str, str]], path: str, keep: Mapping[str, str], by: str, *, up: bool) -> Html:
     """Column heads as links that sort: (name, text, class) each; without a name it does not sort."""
     head = ""
     for name, text, kind in columns:
         if not name:
-            head += f'<th class="{kind}">{text}</th>' if text else "<td></td>"
+            head += f'<th class="{esc(kind)}">{esc(text)}</th>' if text else "<td></td>"
             continue
         mine = name == by
         sort = ("-" if up else "") + name if mine else "-" + name
         sign = (" ▲" if up else " ▼") if mine else ""
         here = f' aria-sort="{"ascending" if up else "descending"}"' if mine else ""
         url = esc(f"{path}?{urlencode({**keep, 'sort': sort})}")
-        head += f'<th class="{kind}"{here}><a href="{url}">{text}{sign}</a></th>'
+        head += f'<th class="{esc(kind)}"{here}><a href="{url}">{esc(text)}{sign}</a></th>'
     return head
 
 
-def copied_share(trades: int, copied: int, skipped: Mapping[str, int]) -> tuple[str, str]:
-    """How much of what could be copied was, and what that leaves out: of an order that is eaten in many fills a fixed
-    size is spent at the first."""
-    further = skipped.get("SKIP_SAME_ORDER", 0)
-    rest = trades - further
-    told = f"{further:,} further fills of orders already copied are left out" if further else ""
-    return (f"{100 * copied / rest:.0f} %" if rest > 0 else "–"), told
+def copied_share(row: Mapping[str, Any]) -> tuple[str, str]:
+    """How much of what could be copied was, and of what that is a share: of a leader's orders, where sizes go by order.
+    ``row`` has ``orders``, ``orders_copied`` and ``trades``."""
+    orders, fills = row.get("orders", 0), row.get("trades", 0)
+    told = f"of {count(orders)} orders, eaten in {count(fills)} fills" if fills > orders else ""
+    return percent(row.get("orders_copied", 0), orders), told
 
 
-def heads(columns: Iterable[str]) -> str:
-    """Column heads. ``columns`` are HTML; one that begins with ``#`` holds numbers, over buttons there is none."""
+def heads(columns: Iterable[Html]) -> Html:
+    """Column heads. One that begins with ``#`` holds numbers, over buttons there is none."""
     return "".join(
         "<td></td>" if not c else f'<th class="num">{c[1:]}</th>' if c.startswith("#") else f"<th>{c}</th>"
         for c in columns
     )
 
 
-def grid(kind: str, head: str, body: str, *, tall: bool = False) -> str:
+def grid(kind: str, head: Html, body: Html, *, tall: bool = False) -> Html:
     """A table, with a head of :func:`heads` or :func:`sortable`, that scrolls in itself unless it is ``tall``."""
     style = ' style="max-height:none"' if tall else ""
     return (
-        f'<div class="scroll"{style} tabindex="0"><table class="grid {kind}"><thead><tr>{head}</tr></thead>'
+        f'<div class="scroll"{style} tabindex="0"><table class="grid {esc(kind)}"><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 
 
-def bids(r: Mapping[str, Any]) -> str:
+def bids(r: Mapping[str, Any]) -> Html:
     """What a share of a position would bring; where nobody bids, since when, and what it last would have."""
     last = price(r["mark_price"] or 0)
     return f"nobody bids since {ago(r['unmarked_since'])}, last {last}" if r["unmarked_since"] else f"bids {last}"

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 import aiohttp
 
 from pilotfish.app.config import process_value
+from pilotfish.core.numerals import rounded
 from pilotfish.core.problem import Problem
 from pilotfish.core.settings import Value
 from pilotfish.core.units import MICRO, SECOND, price_of
@@ -114,8 +115,9 @@ class Preview:
             "name": profile.name if profile else "",
             "trades_in_days": LOOK_BACK_DAYS,
             "trades": len(fills),
-            "more": not window.complete,
-            "turnover_usdc": round(sum(f.usdc for f in fills) / MICRO, 2),
+            "more": not window.complete or bool(window.gaps),
+            "turnover_usdc": rounded(sum(f.usdc for f in fills)),
+            "turnover_micro": sum(f.usdc for f in fills),
             "last_trades": [
                 {
                     "traded_at": iso((f.traded_at or 0) // SECOND * SECOND),
@@ -123,10 +125,12 @@ class Preview:
                     "title": f.title or "",
                     "outcome": f.outcome or "",
                     "shares": f.shares / MICRO,
+                    "shares_micro": f.shares,
                     "price": price_of(f.usdc, f.shares) / MICRO,
                 }
                 for f in fills[::-1][:SHOWN]
             ],
             "open_positions": len(held.shares),
-            "positions_value_usdc": round(held.value / MICRO, 2),
+            "positions_value_usdc": rounded(held.value),
+            "positions_value_micro": held.value,
         }

@@ -55,10 +55,11 @@ class _Books(Collector):
     def collect(self) -> Iterator[Metric]:
         with snapshot(self._site.database) as c:
             worker, age = summaries.worker(c)
-            portfolios = summaries.portfolios(c)
+            portfolios = summaries.portfolios(c, self._site.trips)
             counts = self._site.counts.read(c)
+            orders = self._site.copy_counts.read(c)
         up = GaugeMetricFamily("pilotfish_worker_up", "1 while the worker runs")
-        up.add_metric([], float(age is not None and age < summaries.ALIVE_SECONDS))
+        up.add_metric([], float(summaries.alive(worker, age)))
         yield up
         if worker is not None:
             yield from _sources(worker)
@@ -72,6 +73,12 @@ class _Books(Collector):
         for labels, n in totals.items():
             decisions.add_metric(list(labels), n)
         yield decisions
+        became = GaugeMetricFamily(
+            "pilotfish_copies", "Orders of copies, by what became of them", labels=["portfolio", "leader", "state"]
+        )
+        for order, n in orders.items():
+            became.add_metric(list(order), n)
+        yield became
         for name, meaning in (
             ("equity_micro", "Equity"), ("cash_micro", "Cash"), ("exposure_micro", "Cost of open positions"),
             ("realized_pnl_micro", "Realised profit"), ("unrealized_pnl_micro", "Unrealised profit"),

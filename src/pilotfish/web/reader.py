@@ -11,8 +11,9 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from pilotfish.store import browse, latencies, queries, summaries
+from pilotfish.store import browse, completeness, latencies, queries, summaries
 from pilotfish.store.database import snapshot
+from pilotfish.store.round_trips import TripCounts
 
 log = structlog.get_logger(__name__)
 
@@ -35,13 +36,20 @@ class Snapshot:
     positions: list[dict[str, Any]] = field(default_factory=list)
     feed: list[dict[str, Any]] = field(default_factory=list)
     leaders: list[dict[str, Any]] = field(default_factory=list)
+    former: list[dict[str, Any]] = field(default_factory=list)
     equity: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     latency: dict[str, Any] = field(default_factory=dict)
+    incomplete: list[dict[str, Any]] = field(default_factory=list)
     error: str = ""
 
     def portfolio(self, name: str) -> dict[str, Any] | None:
         """One active portfolio's figures."""
         return next((p for p in self.portfolios if p["name"] == name), None)
+
+    @property
+    def everybody(self) -> list[dict[str, Any]]:
+        """Leaders that are followed, then those that were."""
+        return [*self.leaders, *self.former]
 
 
 class Reader:
@@ -50,6 +58,7 @@ class Reader:
     def __init__(self, database: Engine, *, every: float = EVERY, looked_at_for: float = LOOKED_AT_FOR) -> None:
         self._database = database
         self._every, self._looked_at_for = every, looked_at_for
+        self._trips = TripCounts()
         self._looked_at = 0.0
         self._slow_at = 0.0
         self._wanted = asyncio.Event()
@@ -96,7 +105,7 @@ class Reader:
         before = self.snapshot
         with snapshot(self._database) as c:
             worker, age = summaries.worker(c)
-            portfolios = [p for p in summaries.portfolios(c) if p["status"] == "active"]
+            portfolios = [p for p in summaries.portfolios(c, self._trips) if p["status"] == "active"]
             equity, latency = before.equity, before.latency
             if slow:
                 equity = {p["name"]: summaries.equity(c, p["name"]) for p in portfolios}
@@ -111,6 +120,8 @@ class Reader:
                 positions=browse.positions(c, limit=POSITION_ROWS)[0],
                 feed=summaries.feed(c, feed),
                 leaders=queries.leaders(c),
+                former=queries.leaders(c, "former"),
                 equity=equity,
                 latency=latency,
+                incomplete=completeness.incomplete(c),
             )

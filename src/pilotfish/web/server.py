@@ -9,20 +9,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import uvicorn
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
+from fastapi import FastAPI
 from nicegui import app as nicegui_app
 from nicegui import ui
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
-from starlette.exceptions import HTTPException
 
 from pilotfish import __version__
-from pilotfish.app.logs import redact
 from pilotfish.core.settings import Value
-from pilotfish.web import api, api_writes, docs_page, login, probes, stream
-from pilotfish.web.auth import Doors, problem
+from pilotfish.web import api, api_writes, docs_page, login, probes, rest, stream
+from pilotfish.web.auth import Doors
 from pilotfish.web.pages import latency, leaders, overview, parts, portfolios, positions, settings, trades
 from pilotfish.web.preview import Preview
 from pilotfish.web.reader import Reader
@@ -55,23 +50,13 @@ def application(site: Site, reader: Reader) -> FastAPI:
         lifespan=life,
     )  # fmt: skip
 
-    @app.exception_handler(HTTPException)
-    async def refused(_request: Request, why: HTTPException) -> Response:
-        return problem(why.status_code, str(why.detail), why.headers)
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(_request: Request, why: RequestValidationError) -> Response:
-        return problem(422, "; ".join(f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in why.errors()))
-
-    @app.exception_handler(SQLAlchemyError)
-    async def unreadable(_request: Request, why: SQLAlchemyError) -> Response:
-        return problem(503, "the database: " + redact(str(why).splitlines()[0])[:200])
-
+    rest.install(app)
     for router in (
-        api.router(site), stream.router(reader), api_writes.router(site, preview), probes.router(site),
+        api.router(site), stream.router(site, reader), api_writes.router(site, preview), probes.router(site),
         login.router(site.sessions), parts.router(site, preview), docs_page.router(app),
     ):  # fmt: skip
         app.include_router(router)
+    rest.refuse_the_rest(app)
     return app
 
 

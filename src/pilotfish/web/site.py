@@ -11,11 +11,13 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from pilotfish.app import listening
 from pilotfish.app.config import process_value
 from pilotfish.core.setting_values import Value, words_of
 from pilotfish.store.database import snapshot
 from pilotfish.store.report import Reports
-from pilotfish.store.rollup import DecisionCounts, TradeCounts
+from pilotfish.store.rollup import CopyCounts, DecisionCounts, TradeCounts
+from pilotfish.store.round_trips import TripCounts
 from pilotfish.web.sessions import Sessions
 from pilotfish.web.shared import Shared
 
@@ -35,7 +37,9 @@ class Site:
     shared: Shared = field(init=False)
     counts: DecisionCounts = field(default_factory=DecisionCounts)
     trade_counts: TradeCounts = field(default_factory=TradeCounts)
+    copy_counts: CopyCounts = field(default_factory=CopyCounts)
     reports: Reports = field(default_factory=Reports)
+    trips: TripCounts = field(default_factory=TripCounts)
 
     def __post_init__(self) -> None:
         tokens = [str(self.environment.get(name, "")) for name in ("admin_token", "view_token")]
@@ -48,6 +52,8 @@ class Site:
             with snapshot(self.database) as c:
                 self.counts.read(c)
                 self.trade_counts.read(c)
+                self.copy_counts.read(c)
+                self.trips.read(c)
         except SQLAlchemyError as problem:
             log.warning("the database cannot be read yet", error=str(problem).splitlines()[0][:200])
 
@@ -72,7 +78,9 @@ class Site:
     @property
     def allowed_hosts(self) -> tuple[str, ...]:
         """Names besides the loopback ones that the dashboard may be reached by."""
-        return words_of(process_value(self.environment, "web_allowed_hosts"))
+        named = words_of(process_value(self.environment, "web_allowed_hosts"))
+        host, _ = listening.address(self.environment)
+        return named if host in listening.EVERYWHERE else (*named, host.lower())
 
 
 def now() -> int:

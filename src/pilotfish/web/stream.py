@@ -9,20 +9,27 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 
-from pilotfish.store import summaries
+from pilotfish.store import names, summaries
+from pilotfish.store.database import snapshot
 from pilotfish.store.portfolios_store import MAIN
+from pilotfish.web import rest
 from pilotfish.web.reader import Reader, Snapshot
+from pilotfish.web.site import Site
 
 LOOK_SECONDS = 0.25
 KEEP_ALIVE_SECONDS = 15.0
 
 
-def router(reader: Reader) -> APIRouter:
+def router(site: Site, reader: Reader) -> APIRouter:
     """The stream."""
-    api = APIRouter(prefix="/api/v1", tags=["reading"])
+    api = APIRouter(prefix="/api/v1", tags=["reading"], dependencies=[Depends(rest.known_parameters)])
+
+    def known(name: str) -> str:
+        with snapshot(site.database) as c:
+            return names.portfolio(c, name)
 
     @api.get("/stream", response_class=StreamingResponse)
     async def stream(
@@ -31,8 +38,9 @@ def router(reader: Reader) -> APIRouter:
         portfolio: Annotated[str | None, Query(max_length=100)] = None,
     ) -> StreamingResponse:
         """Events as they happen: `event: decision` and `event: status`, each with JSON data."""
+        name = await asyncio.to_thread(known, portfolio or MAIN)
         return StreamingResponse(
-            _events(request, reader, seconds, portfolio or MAIN),
+            _events(request, reader, seconds, name),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
@@ -69,7 +77,7 @@ async def _events(request: Request, reader: Reader, seconds: int, portfolio: str
 def _status(s: Snapshot) -> dict[str, Any]:
     worker = s.worker or {}
     return {
-        "running": s.worker_age is not None and s.worker_age < summaries.ALIVE_SECONDS,
+        "running": summaries.alive(s.worker, s.worker_age),
         "healthy": {
             name: worker[name]["healthy"] for name in ("api", "polygon", "books", "database") if name in worker
         },

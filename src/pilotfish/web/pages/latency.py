@@ -8,10 +8,11 @@ from fastapi import Request
 from nicegui import ui
 from sqlalchemy import Connection
 
-from pilotfish.store import latencies
+from pilotfish.core.numerals import count, duration, percent, precise
+from pilotfish.store import latencies, summaries
 from pilotfish.web.charts import histogram_options, lag_options
-from pilotfish.web.frame import frame, live
-from pilotfish.web.markup import ago, esc, figure, grid, heads, out, short
+from pilotfish.web.frame import frame, live, put
+from pilotfish.web.markup import Html, ago, esc, figure, grid, heads, out, short
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
 
@@ -29,31 +30,32 @@ def register(site: Site, reader: Reader) -> None:
         async def read() -> Row:
             return await site.shared.get("latency", EVERY, _read)
 
-        async def draw() -> dict[str, str]:
+        async def draw() -> dict[str, Html]:
             x = await read()
             return {
+                "off": _off(x["sources"]["off"], x["mode"]),
                 "figures": _figures(x),
-                "pace": _pace(x["pace"]),
+                "pace": _pace(x["pace"], off=bool(x["sources"]["off"].get("polygon"))),
                 "outages": _outages(x["outages"]),
-                "missing": _missing(x["missing"]),
+                "missing": _missing(x["missing"], off=x["sources"]["off"].get("polygon", "")),
             }
 
         with frame(site, reader, request, "/latency"):
-            ui.html(
+            put(
                 '<div class="title"><h1>Latency</h1><p>Over the newest 20,000 trades.</p><span class="space"></span>'
-                '<a class="button" href="/api/v1/export/latency.csv">CSV</a></div>',
-                sanitize=False,
+                '<a class="button" href="/api/v1/export/latency.csv">CSV</a></div>'
             )
             x = await read()
-            with ui.element("div").classes("half"):
+            compared = x["sources"]["chain_first"] is not None
+            with ui.element("div").classes("half" if compared else "hidden"):
                 with ui.element("section").classes("card"):
-                    ui.html(_head("API behind the chain, by how much"), sanitize=False)
+                    put(_head("API behind the chain, by how much"))
                     bars = ui.echart(histogram_options(x["sources"]["histogram"])).classes("chart")
                 with ui.element("section").classes("card"):
-                    ui.html(_head("API behind the chain, over time"), sanitize=False)
+                    put(_head("API behind the chain, over time"))
                     line = ui.echart(lag_options(x["time"])).classes("chart")
             with ui.element("div").classes("stack"):
-                await live(EVERY, draw, row={"pace": "card", "outages": "card", "missing": "card"})
+                await live(EVERY, draw, row={"off": "card pad", "pace": "card", "outages": "card", "missing": "card"})
 
         async def redraw() -> None:
             fresh = await read()
@@ -73,75 +75,91 @@ def _read(c: Connection) -> Row:
         "time": latencies.lag_over_time(c),
         "missing": latencies.missing(c),
         "outages": latencies.outages(c, 20),
+        "mode": (summaries.worker(c)[0] or {}).get("mode", {}).get("effectiveTriggerMode", ""),
     }
 
 
-def _head(text: str) -> str:
-    return f'<div class="head"><h2>{text}</h2></div>'
+def _head(text: str) -> Html:
+    return f'<div class="head"><h2>{esc(text)}</h2></div>'
 
 
-def _seconds(ms: int | None) -> str:
-    return "–" if ms is None else f"{ms / 1000:+.2f} s"
+def _off(off: dict[str, str], mode: str) -> Html:
+    """What is off and why, and what that means for the figures."""
+    if off.get("polygon"):
+        return (
+            f"<p><b>Polygon is off: {esc(off['polygon'])}.</b> So there is nothing to compare the Data API with; what"
+            " can be measured is the way from the match over the API to the decision and the fill. Trades from such"
+            " times do not count as missed by the chain.</p>"
+        )
+    if mode == "polygon":
+        return "<p>Mode polygon: the chain triggers; the Data API confirms and fills gaps.</p>"
+    return ""
 
 
-def _figures(x: Row) -> str:
+def _figures(x: Row) -> Html:
     s = x["sources"]
-    gaps = s["api_behind_chain_ms"]
+    gaps, api = s["api_behind_chain_ms"], s["seen_after_match_ms"]["api"]
+    seen = (
+        figure("Match → API, median", precise(api["p50"]), "until the Data API showed a trade"),
+        figure("90 % within", precise(api["p90"]), f"99 % within {precise(api['p99'])}"),
+    )
+    if s["chain_first"] is None:
+        style = "grid-template-columns:repeat(auto-fit,minmax(150px,1fr));margin:0"
+        return f'<div class="figures" style="{style}">{"".join(seen)}</div>'
     total = s["chain_first"] + s["api_first"]
-    share = f"{100 * s['chain_first'] / total:.0f} %" if total else "–"
-    rest = f"{100 * s['api_first'] / total:.0f} %" if total else "–"
+    share = percent(s["chain_first"], total)
+    rest = percent(s["api_first"], total)
 
     return '<div class="figures" style="grid-template-columns:repeat(auto-fit,minmax(150px,1fr));margin:0">' + "".join(
         (
-            figure("Chain first", share, f"{s['chain_first']:,} of {total:,} seen by both"),
-            figure("API first", rest, f"{s['api_first']:,} trades"),
-            figure("API behind, median", _seconds(gaps["p50"]), "negative = the API was first"),
-            figure("90 % within", _seconds(gaps["p90"]), f"99 % within {_seconds(gaps['p99'])}"),
-            figure("Only the chain so far", f"{s['only_polygon']:,}", "the API has not shown them"),
-            figure("Only the API so far", f"{s['only_api']:,}", "no log came"),
-            figure("Not confirmed in time", f"{s['api_lagged']:,}", "within api_lag_fallback_ms"),
+            figure("Chain first", share, f"{count(s['chain_first'])} of {count(total)} seen by both"),
+            figure("API first", rest, f"{count(s['api_first'])} trades"),
+            figure("API behind, median", duration(gaps["p50"], sign=True), "negative = the API was first"),
+            figure("90 % within", duration(gaps["p90"], sign=True), f"99 % within {duration(gaps['p99'], sign=True)}"),
+            figure("Only the chain so far", count(s['only_polygon']), "the API has not shown them"),
+            figure("Only the API so far", count(s['only_api']), "no log came"),
+            figure("Not confirmed in time", count(s['api_lagged']), "within api_lag_fallback_ms"),
+            *seen,
         )
     ) + "</div>"  # fmt: skip
 
 
-def _pace(pace: Row) -> str:
-    head = _head("From his trade to our fill")
+def _pace(pace: Row, *, off: bool) -> Html:
+    head = _head("From their trade to our fill")
     if not pace["seen"]["n"]:
         return head + '<div class="empty"><b>Nothing copied live yet</b></div>'
     names = (
-        ("seen", "his block → first seen here"), ("decided", "seen → decided"),
-        ("filled", "decided → filled (with the simulated latency)"), ("whole", "his block → filled"),
+        ("seen", "match → visible in the API" if off else "match → first seen here"), ("decided", "seen → decided"),
+        ("filled", "decided → filled (with the simulated latency)"), ("whole", "match → filled"),
     )  # fmt: skip
     body = "".join(
-        f'<tr><td class="wide">{text}</td><td class="num" data-l="median">{_plain(pace[name]["p50"])}</td>'
-        f'<td class="num" data-l="90 %">{_plain(pace[name]["p90"])}</td>'
-        f'<td class="num" data-l="99 %">{_plain(pace[name]["p99"])}</td>'
-        f'<td class="num" data-l="of">{pace[name]["n"]:,}</td></tr>'
+        f'<tr><td class="wide">{text}</td><td class="num" data-l="median">{precise(pace[name]["p50"])}</td>'
+        f'<td class="num" data-l="90 %">{precise(pace[name]["p90"])}</td>'
+        f'<td class="num" data-l="99 %">{precise(pace[name]["p99"])}</td>'
+        f'<td class="num" data-l="of">{count(pace[name]["n"])}</td></tr>'
         for name, text in names
     )
     return head + grid("rows", heads(("step", "#median", "#90 % within", "#99 % within", "#copies")), body)
 
 
-def _plain(ms: int | None) -> str:
-    return "–" if ms is None else f"{ms:,} ms" if ms < 10_000 else f"{ms / 1000:,.1f} s"
-
-
-def _outages(rows: list[Row]) -> str:
+def _outages(rows: list[Row]) -> Html:
     head = _head("When a source was down")
     if not rows:
         return head + '<div class="empty">Never so far.</div>'
     names = {"api": "Data API", "polygon": "Polygon"}
     body = "".join(
         f'<tr><td class="when">{ago(r["from"])}</td><td>{esc(names.get(r["source"], r["source"]))}</td>'
-        f'<td class="num" data-l="for">{"still is" if r["to"] is None else _plain(round(1000 * r["seconds"]))}</td>'
+        f'<td class="num" data-l="for">{"still is" if r["to"] is None else precise(round(1000 * r["seconds"]))}</td>'
         f'<td class="wide">{esc(r["why"])}</td></tr>'
         for r in rows
     )
     return head + grid("rows", heads(("since", "source", "#for", "why")), body)
 
 
-def _missing(rows: list[Row]) -> str:
+def _missing(rows: list[Row], *, off: str) -> Html:
     head = _head("Seen by one source only, for more than a minute")
+    if not rows and off:
+        return f'{head}<div class="empty">Chain off: {esc(off)}. Nothing is missing for that.</div>'
     if not rows:
         return head + '<div class="empty">None: both sources have shown everything.</div>'
     body = "".join(

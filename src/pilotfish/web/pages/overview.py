@@ -7,23 +7,24 @@ from typing import Any
 from fastapi import Request
 from nicegui import ui
 
+from pilotfish.core.numerals import count, duration, money, percent, price, price_micro
+from pilotfish.core.units import price_of
 from pilotfish.store import summaries
 from pilotfish.store.portfolios_store import MAIN
 from pilotfish.web.auth import is_admin
 from pilotfish.web.charts import equity_options
-from pilotfish.web.frame import REFRESH_SECONDS, frame, portfolio_picker
+from pilotfish.web.frame import REFRESH_SECONDS, frame, portfolio_picker, put
 from pilotfish.web.markup import (
+    Html,
     ago,
     bids,
     esc,
     figure,
+    got,
     grid,
     heads,
-    lag,
     leader,
     market,
-    money,
-    price,
     shares,
     side,
     signed,
@@ -42,26 +43,24 @@ def register(site: Site, reader: Reader) -> None:
         first = await reader.first_look()
         name = portfolio if first.portfolio(portfolio) else MAIN
         with frame(site, reader, request, "/"):
-            ui.html('<h1 class="vh">Overview</h1>', sanitize=False)
-            begin = ui.html("", sanitize=False)
+            put('<h1 class="vh">Overview</h1>')
+            begin = put("")
             if not first.leaders:
-                ui.html(_first_steps(site, request), sanitize=False)
-            parts = {n: ui.html("", sanitize=False).classes(f"row-{n}") for n in ("picker", "lights", "figures")}
+                put(_first_steps(site, request))
+            parts = {n: put("", f"row-{n}") for n in ("picker", "lights", "figures")}
             with ui.element("div").classes("row"):
                 with ui.element("section").classes("card"):
-                    parts["curve"] = ui.html("", sanitize=False)
+                    parts["curve"] = put("")
                     chart = ui.echart(equity_options([], 0)).classes("chart")
-                parts["sources"] = ui.html("", sanitize=False).classes("card")
+                parts["sources"] = put("", "card")
             with ui.element("div").classes("row"):
-                parts["feed"] = ui.html("", sanitize=False).classes("card")
-                parts["held"] = ui.html("", sanitize=False).classes("card")
-            parts["foot"] = ui.html("", sanitize=False)
+                parts["feed"] = put("", "card")
+                parts["held"] = put("", "card")
+            parts["foot"] = put("")
         drawn: dict[str, Any] = {}
 
         def draw(s: Snapshot) -> None:
-            fresh = _blocks(s, name)
-            fresh["picker"] = portfolio_picker(s, name, "/")
-            for part, content in fresh.items():
+            for part, content in _blocks(s, name).items():
                 if parts[part].content != content:
                     parts[part].content = content
             curve = s.equity.get(name)
@@ -79,31 +78,31 @@ def register(site: Site, reader: Reader) -> None:
         ui.timer(REFRESH_SECONDS, lambda: draw(reader.look()))
 
 
-_drawn: dict[str, tuple[Snapshot, dict[str, str]]] = {}
-"""Portfolio -> the newest snapshot with its blocks, drawn once for all tabs."""
+_drawn: dict[str, dict[str, Html]] = {}
+_drawn_of: dict[str, Snapshot] = {}
+"""Portfolio -> its blocks, and the snapshot that they show: drawn once for all tabs."""
 
 
-def _blocks(s: Snapshot, name: str) -> dict[str, str]:
-    kept = _drawn.get(name)
-    if kept is None or kept[0] is not s:
-        kept = _drawn[name] = (
-            s,
-            {
-                "lights": _lights(s),
-                "figures": _figures(s, name),
-                "curve": _curve_head(s, name),
-                "sources": _sources(s),
-                "feed": _feed(s, name),
-                "held": _held(s, name),
-                "foot": _foot(s),
-            },
-        )
+def _blocks(s: Snapshot, name: str) -> dict[str, Html]:
+    if _drawn_of.get(name) is not s:
+        _drawn_of[name] = s
+        _drawn[name] = {
+            "picker": portfolio_picker(s, name, "/"),
+            "lights": _lights(s),
+            "figures": _figures(s, name),
+            "curve": _curve_head(s, name),
+            "sources": _sources(s),
+            "feed": _feed(s, name),
+            "held": _held(s, name),
+            "foot": _foot(s),
+        }
         while len(_drawn) > 60:
-            del _drawn[next(iter(_drawn))]
-    return dict(kept[1])
+            oldest = next(iter(_drawn))
+            del _drawn[oldest], _drawn_of[oldest]
+    return _drawn[name]
 
 
-def _first_steps(site: Site, request: Request) -> str:
+def _first_steps(site: Site, request: Request) -> Html:
     """What to do first."""
     who = (
         add_form()
@@ -126,13 +125,14 @@ def _first_steps(site: Site, request: Request) -> str:
     )
 
 
-def _lights(s: Snapshot) -> str:
+def _lights(s: Snapshot) -> Html:
     w = s.worker
     if w is None:
         return ""
-    stale = s.worker_age is None or s.worker_age > summaries.ALIVE_SECONDS
+    stale = not summaries.alive(w, s.worker_age)
     mode = w["mode"]
     chain, api, books, database = w["polygon"], w["api"], w["books"], w["database"]
+    off = chain.get("off", "")
     lag_text = f", {api['serving_lag_seconds']} s behind" if api.get("serving_lag_seconds") is not None else ""
     mode_name = str(mode.get("effectiveTriggerMode", "?"))
     source = str(mode.get("source", ""))
@@ -143,7 +143,7 @@ def _lights(s: Snapshot) -> str:
     return '<div class="lights">' + "".join(
         (
             _light("Mode: " + mode_name, "ill" if told.startswith("degraded") else "ok", told, sign="⇄"),
-            _light("Polygon", _state(chain["healthy"], stale, off=not chain["enabled"]), chain["detail"]),
+            _light("Polygon", _state(chain["healthy"], stale, off=bool(off)), off or chain["detail"]),
             _light("Data API", _state(api["healthy"], stale), api["detail"].replace("last answer ", "") + lag_text),
             _light("Order books", _state(_books_work(books), stale), _books(books, s.at)),
             _light("Database", _state(database["healthy"], stale), _database(database, s.at)),
@@ -155,17 +155,17 @@ def _state(healthy: bool, stale: bool, *, off: bool = False) -> str:
     return "off" if off or stale else "ok" if healthy else "ill"
 
 
-def _light(name: str, state: str, detail: str, sign: str | None = None) -> str:
-    shown = sign or {"ok": "●", "ill": "▲", "off": "○"}[state]
+def _light(name: str, state: str, detail: str, sign: str = "") -> Html:
+    shown = esc(sign) or {"ok": "●", "ill": "▲", "off": "○"}[state]
     spoken = {"ok": "works", "ill": "has a problem", "off": "is off"}[state]
     return (
-        f'<div class="light {state}" title="{esc(detail)}"><span class="sign" role="img" aria-label="{esc(name)}'
+        f'<div class="light {esc(state)}" title="{esc(detail)}"><span class="sign" role="img" aria-label="{esc(name)}'
         f' {spoken}">{shown}</span><b>{esc(name)}</b><span class="detail">{esc(detail)}</span></div>'
     )
 
 
 def _age(then: float | None, now: float) -> str:
-    return "nothing yet" if then is None else f"{max(0, now - then):.0f} s ago"
+    return "nothing yet" if then is None else f"{duration(round(1000 * max(0.0, now - then)))} ago"
 
 
 def _books_work(books: dict[str, Any]) -> bool:
@@ -188,30 +188,29 @@ def _database(database: dict[str, Any], now: float) -> str:
     return str(database["detail"]) or f"last commit {_age(database['last_ok_at'], now)}"
 
 
-def _figures(s: Snapshot, name: str) -> str:
+def _figures(s: Snapshot, name: str) -> Html:
     p = s.portfolio(name)
     if p is None:
         return ""
     gain = p["equity_micro"] - p["bankroll_micro"]
-    percent = 100 * gain / p["bankroll_micro"]
+    grown = percent(gain, p["bankroll_micro"], 2, sign=True)
     kind = "up" if gain > 0 else "down" if gain < 0 else "flat"
-
-    exposure = 100 * p["exposure_micro"] / max(1, p["equity_micro"])
+    exposure = percent(p["exposure_micro"], p["equity_micro"], 1)
     return '<div class="figures">' + "".join(
         (
             figure("Equity, USDC", money(p["equity_micro"]),
-                   f'{signed(gain)} <span class="{kind}">({percent:+.2f} %)</span> since the start', "first"),
+                   f'{signed(gain)} <span class="{kind}">({grown})</span> since the start', "first"),
             figure("Cash", money(p["cash_micro"]), f"of {money(p['bankroll_micro'], 0)} at the start"),
             figure("Realised PnL", signed(p["realized_pnl_micro"]), "fees included"),
             figure("Unrealised PnL", signed(p["unrealized_pnl_micro"]), _unknown(p)),
             figure("Fees paid", money(p["fees_micro"]), "by the venue's schedule"),
             figure("Exposure", money(p["exposure_micro"]),
-                   f"{exposure:.1f} % in {p['open_positions']} position{'s' if p['open_positions'] != 1 else ''}"),
+                   f"{exposure} in {count(p['open_positions'])} position{'s' if p['open_positions'] != 1 else ''}"),
         )
     ) + "</div>"  # fmt: skip
 
 
-def _unknown(p: dict[str, Any]) -> str:
+def _unknown(p: dict[str, Any]) -> Html:
     """How the open positions are valued, and how much of that nobody bids for."""
     if not p["unmarked_value_micro"]:
         return "at what the bids pay"
@@ -219,40 +218,58 @@ def _unknown(p: dict[str, Any]) -> str:
     return f"nobody bids for {unknown} of it; without that equity is {least}"
 
 
-def _curve_head(s: Snapshot, name: str) -> str:
-    worst, best = 0.0, 0
+def _curve_head(s: Snapshot, name: str) -> Html:
+    worst, of, best = 0, 1, 0
     for row in s.equity.get(name, []):
         best = max(best, row["equity_micro"])
-        worst = max(worst, 100 * (best - row["equity_micro"]) / best if best else 0)
-    return f'<div class="head"><h2>Equity and drawdown</h2><span class="note">worst drawdown {worst:.2f} %</span></div>'
+        if (best - row["equity_micro"]) * of > worst * best:
+            worst, of = best - row["equity_micro"], best
+    return (
+        '<div class="head"><h2>Equity and drawdown</h2><span class="note">worst drawdown'
+        f" {percent(worst, of, 2)}</span></div>"
+    )
 
 
-def _sources(s: Snapshot) -> str:
+def _sources(s: Snapshot) -> Html:
     x = s.latency
     head = '<div class="head"><h2>Who sees trades first</h2></div>'
+    if x and x["chain_first"] is None:
+        return head + _api_alone(x)
     if not x or not (x["seen_by_both"] or x["only_api"] or x["only_polygon"]):
         return head + '<div class="empty"><b>No trade seen yet</b>Quiet leaders are normal.</div>'
     total = max(1, x["chain_first"] + x["api_first"])
     gaps = x["api_behind_chain_ms"]
 
-    def seconds(ms: int | None) -> str:
-        return "–" if ms is None else f"{ms / 1000:+.1f} s"
-
     return (
-        f'{head}<div class="who"><div>Polygon first <b>{100 * x["chain_first"] / total:.0f} %</b>, Data API first'
-        f" <b>{100 * x['api_first'] / total:.0f} %</b> of {x['seen_by_both']} trades seen by both</div>"
+        f'{head}<div class="who"><div>Polygon first <b>{percent(x["chain_first"], total)}</b>, Data API first'
+        f" <b>{percent(x['api_first'], total)}</b> of {count(x['seen_by_both'])} trades seen by both</div>"
         f'<div class="bar" aria-hidden="true"><span style="width:{100 * x["chain_first"] / total:.1f}%"></span>'
         f'<span style="width:{100 * x["api_first"] / total:.1f}%"></span></div><dl class="pairs">'
-        f"<dt>API behind the chain, median</dt><dd>{seconds(gaps['p50'])}</dd>"
-        f"<dt>90 % of trades within</dt><dd>{seconds(gaps['p90'])}</dd>"
-        f"<dt>99 % of trades within</dt><dd>{seconds(gaps['p99'])}</dd>"
-        f"<dt>only the chain so far</dt><dd>{x['only_polygon']}</dd>"
-        f"<dt>only the API so far</dt><dd>{x['only_api']}</dd>"
-        f"<dt>not confirmed by the API in time</dt><dd>{x['api_lagged']}</dd></dl></div>"
+        f"<dt>API behind the chain, median</dt><dd>{duration(gaps['p50'], sign=True)}</dd>"
+        f"<dt>90 % of trades within</dt><dd>{duration(gaps['p90'], sign=True)}</dd>"
+        f"<dt>99 % of trades within</dt><dd>{duration(gaps['p99'], sign=True)}</dd>"
+        f"<dt>only the chain so far</dt><dd>{count(x['only_polygon'])}</dd>"
+        f"<dt>only the API so far</dt><dd>{count(x['only_api'])}</dd>"
+        f"<dt>not confirmed by the API in time</dt><dd>{count(x['api_lagged'])}</dd></dl></div>"
     )
 
 
-def _feed(s: Snapshot, name: str) -> str:
+def _api_alone(x: dict[str, Any]) -> Html:
+    """Where there is nothing to compare: why, and how late the API is after the match."""
+    why = x["off"].get("polygon")
+    told = f"Polygon is off: {esc(why)}." if why else "Polygon was off when these trades were made."
+    after = x["seen_after_match_ms"]["api"]
+    rows = "".join(
+        f"<dt>{name}</dt><dd>{duration(after[p])}</dd>"
+        for p, name in (("p50", "match → visible in the API, median"), ("p90", "90 % within"), ("p99", "99 % within"))
+    )
+    return (
+        f'<div class="who"><div><b>{told}</b> All trades come through the Data API.</div><dl class="pairs">{rows}</dl>'
+        '<p class="mini"><a href="/latency">All times, to our fill</a></p></div>'
+    )
+
+
+def _feed(s: Snapshot, name: str) -> Html:
     head = (
         '<div class="head"><h2>Live decisions</h2><span class="note">'
         f"{len(s.leaders)} leader{'s' if len(s.leaders) != 1 else ''} followed ·"
@@ -271,30 +288,26 @@ def _feed(s: Snapshot, name: str) -> str:
     )
 
 
-def _feed_row(r: dict[str, Any]) -> str:
-    got = ""
-    if r["action"] in ("copy", "exit"):
-        ours = r["our_shares_micro"]
-        got = f" <small>{shares(ours)} at {price(r['our_price'])}</small>" if ours else ""
-        got = got or f" <small>{esc(r['intent_state'] or '')}</small>"
+def _feed_row(r: dict[str, Any]) -> Html:
     source = "chain" if r["first_source"] == "polygon" else "API"
-    part = f"/parts/trade/{r['trade_id']}" if r["trade_id"] else f"/parts/decision/{r['id']}"
+    part = f"/parts/trade/{r['trade_id']:d}" if r["trade_id"] else f"/parts/decision/{r['id']:d}"
     return (
         f'<tr><td class="when">{ago(r["decided_at"])}</td>'
         f'<td class="who-col">{leader(r["leader"], r["label"])}</td>'
         f"<td>{side(r['side'])}</td>"
         f'<td class="market">{market(r["title"], esc(r["outcome"]))}</td>'
         f'<td class="num size">{shares(r["shares_micro"] or 0)}<small>{_at(r["price"])}</small></td>'
-        f'<td class="result"><a href="#" data-drawer="{part}">{verdict(r["action"], r["reason"])}</a>{got}</td>'
-        f'<td class="num lag" title="first seen through {source}">{lag(r["lag_ms"])}<small>{source}</small></td></tr>'
+        f'<td class="result"><a href="#" data-drawer="{part}">{verdict(r)}</a>{got(r)}</td>'
+        f'<td class="num lag" title="first seen through {source}">{duration(r["lag_ms"])}'
+        f"<small>{source}</small></td></tr>"
     )
 
 
-def _at(paid: float | None) -> str:
+def _at(paid: float | None) -> Html:
     return "without a trade" if paid is None else f"at {price(paid)}"
 
 
-def _held(s: Snapshot, name: str) -> str:
+def _held(s: Snapshot, name: str) -> Html:
     mine = [p for p in s.positions if p["portfolio"] == name]
     head = (
         f'<div class="head"><h2>Open positions</h2><span class="note">{len(mine)} ·'
@@ -308,27 +321,29 @@ def _held(s: Snapshot, name: str) -> str:
     return head + grid("held", heads(("market", "#shares", "#cost", "#PnL")), rows)
 
 
-def _held_row(r: dict[str, Any]) -> str:
-    average = r["cost_micro"] / r["shares_micro"]
+def _held_row(r: dict[str, Any]) -> Html:
+    average = price_micro(price_of(r["cost_micro"], r["shares_micro"]))
     return (
         f'<tr><td class="market">{market(r["title"], esc(r["outcome"]) + " · " + leader(r["leader"], r["label"]))}</td>'
-        f'<td class="num size">{shares(r["shares_micro"])}<small>at {price(average)}</small></td>'
+        f'<td class="num size">{shares(r["shares_micro"])}<small>at {average}</small></td>'
         f'<td class="num cost">{money(r["cost_micro"])}</td>'
         f'<td class="num pnl">{signed(r["unrealized_pnl_micro"])}<small>{bids(r)}</small></td>'
         "</tr>"
     )
 
 
-def _foot(s: Snapshot) -> str:
+def _foot(s: Snapshot) -> Html:
     if s.worker is None:
         return ""
     bad = sum(n for name, n in s.worker["counts"].items() if name.startswith("bad_"))
     told = (
-        f' · <a href="#" data-drawer="/parts/bad-inputs">{bad} input{"s" if bad != 1 else ""} could not be used</a>'
+        f' · <a href="#" data-drawer="/parts/bad-inputs">{count(bad)} input{"s" if bad != 1 else ""}'
+        " could not be used</a>"
         if bad
         else ""
     )
     alerts = s.worker.get("alerts", {})
     if alerts.get("error"):
         told += f" · <b>alerts cannot be sent</b>: {esc(alerts['error'])}"
-    return f'<p class="foot">{s.worker["polygon"]["logs"]} logs, {s.worker["counts"].get("polls", 0)} polls{told}</p>'
+    logs, polls = s.worker["polygon"]["logs"], s.worker["counts"].get("polls", 0)
+    return f'<p class="foot">{count(logs)} logs, {count(polls)} polls{told}</p>'

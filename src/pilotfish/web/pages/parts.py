@@ -11,14 +11,15 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse
 from sqlalchemy import select
 
+from pilotfish.core import numerals
+from pilotfish.core.numerals import count, money, price
 from pilotfish.core.reasons import MEANING, OUTCOMES, Outcome, Reason
-from pilotfish.core.units import MICRO, format_micro
-from pilotfish.store import leaders_store, queries, summaries
+from pilotfish.store import copies, leaders_store, queries, summaries
 from pilotfish.store import tables as t
 from pilotfish.store.database import snapshot
 from pilotfish.web.api import Id
 from pilotfish.web.auth import is_admin
-from pilotfish.web.markup import ago, esc, leader, money, out, price, shares, side, signed, verdict
+from pilotfish.web.markup import Html, ago, esc, got, leader, out, shares, side, signed, verdict
 from pilotfish.web.preview import Preview, PreviewError
 from pilotfish.web.site import Site
 
@@ -45,7 +46,8 @@ def router(site: Site, preview: Preview) -> APIRouter:
             row = c.execute(select(t.decisions).where(t.decisions.c.id == decision_id)).first()
             if row is None:
                 raise HTTPException(404, f"there is no decision {decision_id}")
-            found = queries.with_intents(c, queries.decision(row))
+            (decided,) = copies.with_states(c, [queries.decision(row)])
+            found = queries.with_intents(c, decided)
             title = c.execute(select(t.markets.c.title).where(t.markets.c.token_id == row.token_id)).scalar()
         head = f'<div class="title"><h1>{esc(title or "unknown market")}</h1><span class="space"></span>{_CLOSE}</div>'
         return HTMLResponse(f'{head}<div class="body">{_decision(found)}</div>')
@@ -78,7 +80,7 @@ def router(site: Site, preview: Preview) -> APIRouter:
 _CLOSE = '<button type="button" data-close autofocus aria-label="Close the details">✕ Close</button>'
 
 
-def _trade(r: Row, label: str, slug: str) -> str:
+def _trade(r: Row, label: str, slug: str) -> Html:
     links = [out("https://polygonscan.com/tx/" + r["tx_hash"], "transaction")]
     if slug:
         links.append(out("https://polymarket.com/market/" + quote(slug, safe=""), "market"))
@@ -102,31 +104,32 @@ def _trade(r: Row, label: str, slug: str) -> str:
     )
 
 
-def _fact(name: str, value: str | None) -> str:
-    return f"<dt>{name}</dt><dd>{value}</dd>" if value else ""
+def _fact(name: str, value: Html | None) -> Html:
+    return f"<dt>{esc(name)}</dt><dd>{value}</dd>" if value else ""
 
 
-def _code(text: str | None) -> str | None:
+def _code(text: str | None) -> Html | None:
     return f"<code>{esc(text)}</code>" if text else None
 
 
-def _shares(micro: int | None) -> str | None:
+def _shares(micro: int | None) -> Html | None:
     return None if micro is None else f"{shares(micro)} shares"
 
 
-def _clock(iso: str | None) -> str:
+def _clock(iso: str | None) -> Html:
     return esc(iso[:23].replace("T", " ")) + " UTC" if iso else ""
 
 
-def _times(r: Row) -> str:
+def _times(r: Row) -> Html:
     seen = {"chain": r["first_seen_by_polygon_at"], "API": r["first_seen_by_api_at"]}
     lines = _fact("his block", _clock(r["traded_at"]))
     for name, at in sorted(seen.items(), key=lambda item: item[1] or "9"):
-        lines += _fact(f"seen by the {name}", _clock(at) if at else "not yet")
+        not_seen = "not yet" if name == "API" or r["polygon_on"] else "chain off"
+        lines += _fact(f"seen by the {name}", _clock(at) if at else not_seen)
     return lines
 
 
-def _decision(d: Row) -> str:
+def _decision(d: Row) -> Html:
     reason = Reason(d["reason"])
     checks = "".join(_check(x) for x in d["trace"])
     table = (
@@ -138,13 +141,13 @@ def _decision(d: Row) -> str:
     return (
         f'<section class="card"><div class="head"><h2>{esc(d["portfolio"])}</h2><span class="note">'
         f'{_clock(d["decided_at"])}</span></div><div class="pad" style="padding-top:0">'
-        f"{verdict(d['action'], d['reason'])}"
+        f"{verdict(d)}{got(d)}"
         f' <span class="mini"><b>{esc(reason.value)}</b> {esc(MEANING[reason])}</span></div>{table}'
         f"{''.join(_intent(i) for i in d['intents'])}</section>"
     )
 
 
-def _check(x: Row) -> str:
+def _check(x: Row) -> Html:
     """One line of a trace. Amounts in millionths are shown as decimals, under the name without ``_micro``."""
     name, micro = x["check"].removesuffix("_micro"), x["check"].endswith("_micro")
     state = '<td class="ok">✓ passed</td>' if x["passed"] else '<td class="no">✗ failed</td>'
@@ -154,22 +157,19 @@ def _check(x: Row) -> str:
     )
 
 
-def _value(value: object, *, micro: bool) -> str:
+def _value(value: object, *, micro: bool) -> Html:
     if value is None:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
-        if not micro:
-            return f"{value:,}"
-        whole, _, rest = format_micro(abs(value)).partition(".")
-        return f"{'−' if value < 0 else ''}{int(whole):,}.{rest:0<2}"
+        return numerals.exact(value) if micro else count(value)
     if isinstance(value, list):
         return " … ".join(_value(x, micro=micro) for x in value) if micro else esc(", ".join(str(x) for x in value))
     return esc(value)
 
 
-def _intent(i: Row) -> str:
+def _intent(i: Row) -> Html:
     ended = f": {esc(OUTCOMES[Outcome(i['reason'])])}" if i["reason"] else ""
     what = f"spend up to {money(i['budget_micro'])} USDC" if i["side"] == "BUY" else f"sell {shares(i['shares_micro'])}"
     limit = f", at {'most' if i['side'] == 'BUY' else 'least'} {price(i['limit_price'])}"
@@ -187,29 +187,30 @@ def _intent(i: Row) -> str:
     )
 
 
-def _levels(levels: list[Row]) -> str:
-    return ", ".join(f"{level['shares_micro'] / MICRO:,.2f} at {price(level['price'])}" for level in levels)
+def _levels(levels: list[Row]) -> Html:
+    return ", ".join(f"{shares(level['shares_micro'])} at {price(level['price'])}" for level in levels)
 
 
-def _preview(x: Row) -> str:
+def _preview(x: Row) -> Html:
     wallet = x["wallet"]
     body = "".join(
         f"<tr><td>{side(f['side'])}</td><td>{esc(f['title'] or 'unknown market')}<small class=mini> {esc(f['outcome'])}"
-        f"</small></td><td class=num>{f['shares']:,.2f}</td><td class=num>{price(f['price'])}</td>"
+        f"</small></td><td class=num>{shares(f['shares_micro'])}</td><td class=num>{price(f['price'])}</td>"
         f'<td class="when"><time datetime="{esc(f["traded_at"])}" data-ago></time></td></tr>'
         for f in x["last_trades"]
     )
     trades = (
         f'<table class="grid plain"><tbody>{body}</tbody></table>' if body
-        else f'<p class="mini">No trade in the last {x["trades_in_days"]} days.</p>'
+        else f'<p class="mini">No trade in the last {x["trades_in_days"]:d} days.</p>'
     )  # fmt: skip
     add = esc(json.dumps({"wallet": wallet, "label": x["name"]}))
     name = esc(x["name"]) if x["name"] else "no public name"
     return (
         f'<div class="pad" style="padding:12px 0 0"><h3>{name}</h3><p class="mini"><code>{esc(wallet)}</code> ·'
         f" {out('https://polymarket.com/profile/' + wallet, 'profile')}</p>"
-        f"<p>{x['trades']:,}{'+' if x['more'] else ''} trades for {x['turnover_usdc']:,.0f} USDC in"
-        f" {x['trades_in_days']} days; holds {x['open_positions']} positions worth {x['positions_value_usdc']:,.0f}"
+        f"<p>{count(x['trades'])}{'+' if x['more'] else ''} trades for {money(x['turnover_micro'], 0)} USDC in"
+        f" {count(x['trades_in_days'])} days; holds {count(x['open_positions'])} positions worth"
+        f" {money(x['positions_value_micro'], 0)}"
         f' USDC.</p>{trades}<p><button type="button" class="primary" data-post="/api/v1/leaders" data-body="{add}"'
         ' data-done="is followed from now on" data-go="reload">Follow him from now on</button></p></div>'
     )

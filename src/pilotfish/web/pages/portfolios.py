@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from fastapi import Request
 from nicegui import ui
 from sqlalchemy import Connection
 
 from pilotfish.core import settings as s
+from pilotfish.core.numerals import count, money, percent
 from pilotfish.core.settings import Scope
 from pilotfish.store import portfolios_store, settings_store, summaries
+from pilotfish.store.copies import State
 from pilotfish.web.auth import is_admin
 from pilotfish.web.charts import compare_options
-from pilotfish.web.frame import frame, live
-from pilotfish.web.markup import ago, esc, grid, heads, money, options, short, signed
+from pilotfish.web.frame import frame, live, put
+from pilotfish.web.markup import Html, ago, esc, grid, heads, options, short, signed
 from pilotfish.web.pages.shortfall import PARTS
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
@@ -35,24 +37,21 @@ def register(site: Site, reader: Reader) -> None:
         async def read() -> Row:
             return await site.shared.get("portfolios", EVERY, lambda c: _read(site, c))
 
-        async def draw() -> dict[str, str]:
+        async def draw() -> dict[str, Html]:
             x = await read()
             return {"table": _table(x, x["costs"], admin=admin), "differ": _differ(x)}
 
         with frame(site, reader, request, "/portfolios"):
-            ui.html(
-                '<div class="title"><h1>Portfolios</h1><p>The same leaders, the same trades, other policies.</p></div>',
-                sanitize=False,
-            )
+            put('<div class="title"><h1>Portfolios</h1><p>The same leaders, the same trades, other policies.</p></div>')
             x = await read()
             with ui.element("section").classes("card").style("margin-bottom:12px"):
-                ui.html('<div class="head"><h2>Profit in percent of the bankroll</h2></div>', sanitize=False)
+                put('<div class="head"><h2>Profit in percent of the bankroll</h2></div>')
                 chart = ui.echart(compare_options(x["curves"], x["bankrolls"])).classes("chart")
             with ui.element("div").classes("stack"):
                 await live(EVERY, draw, row={"table": "card", "differ": "card"})
                 if admin:
-                    ui.html(_whom(first.portfolios, x["follows"], first.leaders), sanitize=False).classes("card")
-                    ui.html(_new(first.portfolios), sanitize=False).classes("card")
+                    put(_whom(first.portfolios, x["follows"], first.everybody), "card")
+                    put(_new(first.portfolios), "card")
 
         async def redraw() -> None:
             fresh = await read()
@@ -65,7 +64,7 @@ def register(site: Site, reader: Reader) -> None:
 
 
 def _read(site: Site, c: Connection) -> Row:
-    rows = summaries.portfolios(c)
+    rows = summaries.portfolios(c, site.trips)
     shown = [p for p in rows if p["status"] == "active"]
     stored = settings_store.load(c)
     effective = {p["name"]: settings_store.effective(site.environment, stored, p["name"]) for p in shown}
@@ -79,6 +78,7 @@ def _read(site: Site, c: Connection) -> Row:
         "costs": _costs(site.reports.report(c)) if site.reports.ready else {},
         "curves": {p["name"]: summaries.equity(c, p["name"], 300) for p in shown},
         "bankrolls": {p["name"]: p["bankroll_micro"] for p in shown},
+        "became": {p["name"]: site.copy_counts.states(c, p["name"]) for p in rows},
         "follows": {p["name"]: portfolios_store.follows(c, p["name"]) for p in shown},
         "differ": [
             (x, {p["name"]: s.show(x, effective[p["name"]][x.name].value) for p in shown}) for x in differing
@@ -100,11 +100,11 @@ def _costs(lines: list[Row]) -> dict[str, Row]:
     return found
 
 
-def _table(x: Row, costs: dict[str, Row], *, admin: bool) -> str:
+def _table(x: Row, costs: dict[str, Row], *, admin: bool) -> Html:
     rows = x["rows"]
     if not rows:
         return '<div class="empty"><b>None yet</b>A worker makes the portfolio main when it runs first.</div>'
-    lines: list[tuple[str, list[str]]] = [
+    lines: list[tuple[Html, list[Html]]] = [
         ("bankroll", [money(p["bankroll_micro"]) for p in rows]),
         ("equity", [money(p["equity_micro"]) for p in rows]),
         ("profit", [signed(p["equity_micro"] - p["bankroll_micro"]) for p in rows]),
@@ -113,16 +113,19 @@ def _table(x: Row, costs: dict[str, Row], *, admin: bool) -> str:
         ("fees", [money(p["fees_micro"]) for p in rows]),
         ("worst drawdown", [_drawdown(p) for p in rows]),
         ("exposure", [money(p["exposure_micro"]) for p in rows]),
-        ("open positions", [str(p["open_positions"]) for p in rows]),
-        ("won / lost", [f"{p['won']} / {p['lost']}" for p in rows]),
-        ("copies", [_follows(x["follows"].get(p["name"])) for p in rows]),
+        ("open positions", [count(p["open_positions"]) for p in rows]),
+        ("won / lost", [f"{count(p['won'])} / {count(p['lost'])}" for p in rows]),
+        ("copies filled", [_became(x, p, State.FILLED) for p in rows]),
+        ("copies with the order out", [_became(x, p, State.OUT) for p in rows]),
+        ("copies not filled", [_became(x, p, State.NOT_FILLED) for p in rows]),
+        ("whom it copies", [_follows(x["follows"].get(p["name"])) for p in rows]),
         ("since", [ago(p["reset_at"] or p["created_at"]) for p in rows]),
         ("at his prices", [signed(costs[p["name"]]["ideal_micro"]) if p["name"] in costs else "–" for p in rows]),
     ]
     for name, title, *_ in PARTS:
-        values = [costs[p["name"]]["parts"][name] if p["name"] in costs else 0 for p in rows]
-        if any(values):
-            lines.append((f"&nbsp;&nbsp;{title.lower()}", [signed(-v) for v in values]))
+        lost = [costs[p["name"]]["parts"][name] if p["name"] in costs else 0 for p in rows]
+        if any(lost):
+            lines.append((f"&nbsp;&nbsp;{esc(title.lower())}", [signed(-n) for n in lost]))
     columns = [
         f'#<a href="/?portfolio={quote(p["name"])}">{esc(p["name"])}</a>'
         if p["status"] == "active"
@@ -137,16 +140,21 @@ def _table(x: Row, costs: dict[str, Row], *, admin: bool) -> str:
     return grid("plain", heads(("", *columns)), body, tall=True)
 
 
-def _drawdown(p: Row) -> str:
-    share = 100 * p["drawdown_micro"] / max(1, p["peak_micro"])
-    return f"{money(p['drawdown_micro'])} ({share:.2f} %)"
+def _became(x: Row, p: Row, state: State) -> Html:
+    n = x["became"][p["name"]][state.value]
+    of = urlencode({"portfolio": p["name"], "state": state.value})
+    return f'<a href="/trades?{esc(of)}">{count(n)}</a>'
 
 
-def _follows(chosen: list[str] | None) -> str:
+def _drawdown(p: Row) -> Html:
+    return f"{money(p['drawdown_micro'])} ({percent(p['drawdown_micro'], p['peak_micro'], 2)})"
+
+
+def _follows(chosen: list[str] | None) -> Html:
     return "all leaders" if chosen is None else f"{len(chosen)} leader{'s' if len(chosen) != 1 else ''}"
 
 
-def _buttons(p: Row) -> str:
+def _buttons(p: Row) -> Html:
     if p["status"] != "active":
         return ""
     link = f'<a class="button" href="/settings?portfolio={quote(p["name"])}">Settings</a>'
@@ -159,7 +167,7 @@ def _buttons(p: Row) -> str:
     )
 
 
-def _differ(x: Row) -> str:
+def _differ(x: Row) -> Html:
     head = '<div class="head"><h2>Settings that differ</h2></div>'
     if not x["differ"]:
         told = "Only one portfolio." if len(x["curves"]) < 2 else "None: all portfolios do the same."
@@ -174,7 +182,7 @@ def _differ(x: Row) -> str:
     return head + grid("plain", heads(("setting", *(f"#{esc(n)}" for n in names))), body)
 
 
-def _whom(portfolios: list[Row], follows: dict[str, list[str] | None], leaders: list[Row]) -> str:
+def _whom(portfolios: list[Row], follows: dict[str, list[str] | None], leaders: list[Row]) -> Html:
     """A form for each portfolio: whom it copies."""
     forms = ""
     for p in portfolios:
@@ -182,8 +190,9 @@ def _whom(portfolios: list[Row], follows: dict[str, list[str] | None], leaders: 
         boxes = "".join(
             f'<label class="check"><input type="checkbox" name="leaders" data-list value="{esc(row["wallet"])}"'
             f"{' checked' if chosen is None or row['wallet'] in chosen else ''}>"
-            f" {esc(row['label'] or short(row['wallet']))}</label>"
+            f" {esc(row['label'] or short(row['wallet']))}{' (formerly followed)' if row['left_at'] else ''}</label>"
             for row in leaders
+            if not row["left_at"] or (chosen is not None and row["wallet"] in chosen)
         )
         forms += (
             f'<details><summary>{esc(p["name"])} copies {_follows(chosen)}</summary><form class="checks"'
@@ -195,7 +204,7 @@ def _whom(portfolios: list[Row], follows: dict[str, list[str] | None], leaders: 
     return f'<div class="head"><h2>Whom each portfolio copies</h2></div><div class="pad">{forms}</div>'
 
 
-def _new(portfolios: list[Row]) -> str:
+def _new(portfolios: list[Row]) -> Html:
     names = [(p["name"], p["name"]) for p in portfolios] or [("main", "main")]
     choices = [(x.name, x.name) for x in s.ALL if x.scope is Scope.PORTFOLIO]
     return (

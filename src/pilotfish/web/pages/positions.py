@@ -9,11 +9,26 @@ from urllib.parse import urlencode
 from fastapi import Request
 from nicegui import ui
 
+from pilotfish.core.numerals import count, money, price, price_micro
+from pilotfish.core.units import price_of
 from pilotfish.store import browse
 from pilotfish.store.portfolios_store import MAIN
 from pilotfish.web.auth import is_admin
-from pilotfish.web.frame import frame, live, portfolio_picker
-from pilotfish.web.markup import ago, bids, esc, grid, leader, market, money, options, price, shares, signed, sortable
+from pilotfish.web.frame import frame, live, portfolio_picker, put
+from pilotfish.web.markup import (
+    Html,
+    ago,
+    bids,
+    esc,
+    grid,
+    leader,
+    leader_choices,
+    market,
+    options,
+    shares,
+    signed,
+    sortable,
+)
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
 
@@ -40,7 +55,7 @@ def register(site: Site, reader: Reader) -> None:
         column = column if column in browse.POSITION_SORTS else ("cost" if status == "open" else "closed")
         keep = {"portfolio": portfolio, "status": status, "leader": leader.lower(), "sort": sort}
 
-        async def draw() -> dict[str, str]:
+        async def draw() -> dict[str, Html]:
             key = ("positions", portfolio, status, leader, column, ascending, number)
             rows, total = await site.shared.get(
                 key, EVERY,
@@ -55,18 +70,17 @@ def register(site: Site, reader: Reader) -> None:
             picker = portfolio_picker(first, portfolio, "/positions", {"status": status})
             chosen = {"portfolio": portfolio, **({"leader": leader.lower()} if leader else {})}
             of = esc(urlencode(chosen))
-            ui.html(
+            put(
                 '<div class="title"><h1>Positions</h1><p>What was copied, kept apart by leader.</p>'
                 f'<span class="space"></span>{picker}{_close_all(chosen) if admin and status == "open" else ""}'
-                f'<a class="button" href="/api/v1/export/positions.csv?{of}">CSV</a></div>',
-                sanitize=False,
+                f'<a class="button" href="/api/v1/export/positions.csv?{of}">CSV</a></div>'
             )
             with ui.element("section").classes("card"):
-                ui.html(_filters(first.leaders, keep), sanitize=False)
+                put(_filters(first.everybody, keep))
                 await live(EVERY, draw)
 
 
-def _close_all(chosen: dict[str, str]) -> str:
+def _close_all(chosen: dict[str, str]) -> Html:
     whose = "all open positions" + (" copied from this leader" if "leader" in chosen else "")
     return (
         f'<button type="button" data-post="/api/v1/positions/close" data-body="{esc(json.dumps(chosen))}" data-done'
@@ -75,13 +89,13 @@ def _close_all(chosen: dict[str, str]) -> str:
     )
 
 
-def _filters(leaders: list[Row], keep: dict[str, str]) -> str:
+def _filters(leaders: list[Row], keep: dict[str, str]) -> Html:
     links = "".join(
         f'<a href="/positions?{esc(urlencode({**keep, "status": value, "sort": ""}))}"'
         f"{' aria-current=true' if value == keep['status'] else ''}>{name}</a>"
         for value, name in STATES
     )
-    whom = [("", "any"), *((row["wallet"], row["label"] or row["wallet"]) for row in leaders)]
+    whom = [("", "any"), *leader_choices(leaders)]
     hidden = "".join(
         f'<input type="hidden" name="{name}" value="{esc(keep[name])}">' for name in ("portfolio", "status", "sort")
     )
@@ -94,7 +108,7 @@ def _filters(leaders: list[Row], keep: dict[str, str]) -> str:
 
 def _table(
     rows: list[Row], total: int, number: int, keep: dict[str, str], order: tuple[str, bool], *, admin: bool
-) -> str:
+) -> Html:
     if not rows:
         empty = {
             "open": "<b>Nothing is held</b>A fresh start holds nothing until a BUY is copied.",
@@ -106,18 +120,18 @@ def _table(
     body = "".join(_line(r, admin=admin) for r in rows)
     pages = -(-total // PAGE)
     links = [
-        f'<a class="button" href="/positions?{esc(urlencode({**keep, "page": str(n)}))}">{text}</a>'
+        f'<a class="button" href="/positions?{esc(urlencode({**keep, "page": str(n)}))}">{esc(text)}</a>'
         for n, text in ((number - 1, "Before"), (number + 1, "Next"))
         if 1 <= n <= pages
     ]
-    told = f"<span>{total:,} positions{f', page {number} of {pages}' if pages > 1 else ''}</span>"
+    told = f"<span>{count(total)} positions{f', page {count(number)} of {count(pages)}' if pages > 1 else ''}</span>"
     return grid("rows", head, body, tall=True) + f'<div class="pager">{"".join(links)}{told}</div>'
 
 
-def _line(r: Row, *, admin: bool) -> str:
+def _line(r: Row, *, admin: bool) -> Html:
     held = r["shares_micro"] > 0
     under = f"{esc(r['outcome'])} · {leader(r['leader'], r['label'])}"
-    average = f"<small>at {price(r['cost_micro'] / r['shares_micro'])}</small>" if held else ""
+    average = f"<small>at {price_micro(price_of(r['cost_micro'], r['shares_micro']))}</small>" if held else ""
     bid = f"<small>{bids(r)}</small>" if held else ""
     if r["status"] == "resolved":
         name, end = "paid", f"{price(r['payout'])} a share<small>{ago(r['closed_at'])}</small>"

@@ -11,11 +11,12 @@ from fastapi import Request
 from nicegui import ui
 
 from pilotfish.core import settings as s
+from pilotfish.core.numerals import count
 from pilotfish.core.settings import Effective, Kind, Scope
 from pilotfish.store import browse, settings_store
 from pilotfish.web.auth import is_admin
-from pilotfish.web.frame import frame, live
-from pilotfish.web.markup import ago, esc, grid, heads, options, short
+from pilotfish.web.frame import frame, live, put
+from pilotfish.web.markup import Html, ago, esc, grid, heads, options, short
 from pilotfish.web.reader import Reader, Snapshot
 from pilotfish.web.site import Site
 
@@ -38,24 +39,24 @@ def register(site: Site, reader: Reader) -> None:
 
         effective = await site.shared.get(("settings", portfolio, leader), 0.0, read)
 
-        async def draw() -> dict[str, str]:
+        async def draw() -> dict[str, Html]:
             rows = await site.shared.get("audit", EVERY, lambda c: browse.audit(c, 50))
             return {"audit": _audit(rows)}
 
         with frame(site, reader, request, "/settings"):
-            ui.html(_title(first, portfolio, leader, admin=admin, writable=site.sessions.writable), sanitize=False)
-            ui.html(_settings(effective, portfolio, leader, admin=admin), sanitize=False)
+            put(_title(first, portfolio, leader, admin=admin, writable=site.sessions.writable))
+            put(_settings(effective, portfolio, leader, admin=admin))
             with ui.element("div").classes("stack"):
                 await live(EVERY, draw, row={"audit": "card"})
                 if admin and not leader:
-                    ui.html(_danger(first, portfolio), sanitize=False).classes("card")
+                    put(_danger(first, portfolio), "card")
 
 
-def _title(snapshot: Snapshot, portfolio: str, leader: str, *, admin: bool, writable: bool) -> str:
+def _title(snapshot: Snapshot, portfolio: str, leader: str, *, admin: bool, writable: bool) -> Html:
     links = [("", "", "All portfolios")]
     links += [("portfolio", p["name"], p["name"]) for p in snapshot.portfolios]
     if leader:
-        label = next((row["label"] for row in snapshot.leaders if row["wallet"] == leader), "")
+        label = next((row["label"] for row in snapshot.everybody if row["wallet"] == leader), "")
         links.append(("leader", leader, label or short(leader)))
     picker = ""
     for key, value, text in links:
@@ -73,7 +74,7 @@ def _title(snapshot: Snapshot, portfolio: str, leader: str, *, admin: bool, writ
     )
 
 
-def _settings(effective: dict[str, Effective], portfolio: str, leader: str, *, admin: bool) -> str:
+def _settings(effective: dict[str, Effective], portfolio: str, leader: str, *, admin: bool) -> Html:
     groups: dict[str, list[Effective]] = {}
     for e in effective.values():
         if portfolio and e.setting.scope is not Scope.PORTFOLIO:
@@ -105,7 +106,7 @@ def _settings(effective: dict[str, Effective], portfolio: str, leader: str, *, a
     return f'<nav class="groups" aria-label="Groups">{links}{find}</nav>{body}{none}'
 
 
-def _setting(e: Effective, query: str, level: str, *, admin: bool) -> str:
+def _setting(e: Effective, query: str, level: str, *, admin: bool) -> Html:
     setting, row = e.setting, settings_store.as_json(e)
     source = row["source"] + "".join(f", overrides {o['source']} {o['value']}" for o in row["overrides"])
     facts = _bounds(setting)
@@ -122,7 +123,7 @@ def _setting(e: Effective, query: str, level: str, *, admin: bool) -> str:
             f'{esc(setting.unit)}</span></div><span class="src">{esc(source)}</span></div>'
         )
     back = (
-        f'<button type="button" data-unset data-level="{level}" title="Take this change back"'
+        f'<button type="button" data-unset data-level="{esc(level)}" title="Take this change back"'
         f"{'' if row['source'] == level else ' hidden'}>Undo</button>"
     )
     url = f"/api/v1/settings{'?' + esc(query) if query else ''}"
@@ -139,10 +140,16 @@ def _bounds(setting: s.Setting) -> str:
         return {Kind.LIST: "words, separated by commas", Kind.TIERS: "like 0:1, 1000:0.5"}.get(setting.kind, "")
     low, high = (s.show(setting, b) if b is not None else "…" for b in (setting.low, setting.high))
     default = s.show(setting, setting.default)
-    return f"{low:,} to {high:,}, default {default:,}" if not isinstance(low, str) else f"up to {high}"
+    return (
+        f"{_plain(low)} to {_plain(high)}, default {_plain(default)}" if not isinstance(low, str) else f"up to {high}"
+    )
 
 
-def _control(setting: s.Setting, row: Row) -> str:
+def _plain(value: object) -> str:
+    return count(value) if isinstance(value, int) else str(value)
+
+
+def _control(setting: s.Setting, row: Row) -> Html:
     name = f'name="{esc(setting.name)}" aria-label="{esc(setting.name)}"'
     value = row["value"]
     if setting.kind is Kind.BOOL:
@@ -156,7 +163,7 @@ def _control(setting: s.Setting, row: Row) -> str:
     return f'<input {name} value="{esc(value)}" autocomplete="off" spellcheck="false"{number}>'
 
 
-def _audit(rows: list[Row]) -> str:
+def _audit(rows: list[Row]) -> Html:
     head = '<div class="head"><h2>Who changed what</h2></div>'
     if not rows:
         return head + '<div class="empty">Nothing was changed yet.</div>'
@@ -170,7 +177,7 @@ def _audit(rows: list[Row]) -> str:
     return head + grid("plain", heads(("when", "setting", "for", "#from", "#to", "by")), body)
 
 
-def _danger(snapshot: Snapshot, portfolio: str) -> str:
+def _danger(snapshot: Snapshot, portfolio: str) -> Html:
     who = portfolio or "all portfolios"
     body = esc(json.dumps({"portfolio": portfolio})) if portfolio else "{}"
     return (

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import Request
+from fastapi import Query, Request
 from nicegui import ui
 
+from pilotfish.core.numerals import duration, price
 from pilotfish.core.reasons import MEANING
 from pilotfish.store import browse
+from pilotfish.store.copies import WORDS, State
 from pilotfish.store.portfolios_store import MAIN
-from pilotfish.web.frame import frame, live, portfolio_picker
+from pilotfish.web.frame import frame, live, portfolio_picker, put
 from pilotfish.web.markup import (
+    Html,
     ago,
     esc,
+    got,
     grid,
     heads,
-    lag,
     leader,
+    leader_choices,
     market,
     options,
-    price,
     shares,
     side,
     verdict,
@@ -33,7 +36,9 @@ from pilotfish.web.site import Site
 EVERY = 0.4
 PAGE = 50
 ANY = ("", "any")
-FIELDS = ("leader", "q", "side", "source", "class", "action", "reason", "status", "token")
+FIELDS = ("leader", "q", "side", "source", "class", "action", "reason", "status", "token", "state")
+STATES = (State.FILLED, State.OUT, State.NOT_FILLED, State.SKIPPED, State.WAITING)
+"""What can be asked for."""
 Row = dict[str, Any]
 
 
@@ -41,19 +46,24 @@ def register(site: Site, reader: Reader) -> None:
     """Put the page at ``/trades``."""
 
     @ui.page("/trades", title="pilotfish – trades")
-    async def page(request: Request, portfolio: str = MAIN, before: str = "") -> None:
+    async def page(
+        request: Request, portfolio: str = MAIN, before: str = "", leader: str = "", q: str = "", side: str = "",
+        source: str = "", kind: Annotated[str, Query(alias="class")] = "", action: str = "", reason: str = "",
+        status: str = "", token: str = "", state: str = "",
+    ) -> None:  # fmt: skip
         first = await reader.first_look()
-        given = {name: request.query_params.get(name, "")[:100] for name in FIELDS}
+        values = (leader, q, side, source, kind, action, reason, status, token, state)
+        given = {name: value[:100] for name, value in zip(FIELDS, values, strict=True)}
         wanted = browse.TradeFilter(
             portfolio=portfolio, leader=given["leader"].lower() or None, words=given["q"].strip() or None,
             side=given["side"] or None, source=given["source"] or None, kind=given["class"] or None,
             action=given["action"] or None, reason=given["reason"] or None, status=given["status"] or None,
-            token_id=given["token"] or None,
+            token_id=given["token"] or None, state=given["state"] if given["state"] in STATES else None,
         )  # fmt: skip
         start = int(before) if before.isdigit() and len(before) < 19 else None
         keep = {name: value for name, value in given.items() if value}
 
-        async def draw() -> dict[str, str]:
+        async def draw() -> dict[str, Html]:
             rows, following = await site.shared.get(
                 ("trades", wanted, start), EVERY, lambda c: browse.trades(c, wanted, limit=PAGE, before=start)
             )
@@ -62,41 +72,44 @@ def register(site: Site, reader: Reader) -> None:
         with frame(site, reader, request, "/trades"):
             picker = portfolio_picker(first, portfolio, "/trades", keep)
             of = esc(urlencode({"portfolio": portfolio, **({"leader": given["leader"]} if given["leader"] else {})}))
-            ui.html(
-                '<div class="title"><h1>Trades</h1><p>Every trade of every leader, copied or with the reason why not.'
+            put(
+                '<div class="title"><h1>Trades</h1><p>Every trade of every leader: what its copy got, or why not.'
                 f'</p><span class="space"></span>{picker}'
                 f'<a class="button" href="/api/v1/export/trades.csv?{of}">CSV: trades</a>'
-                f'<a class="button" href="/api/v1/export/decisions.csv?{of}">CSV: decisions</a></div>',
-                sanitize=False,
+                f'<a class="button" href="/api/v1/export/decisions.csv?{of}">CSV: decisions</a></div>'
             )
             with ui.element("section").classes("card"):
-                ui.html(_filters(first.leaders, given, portfolio), sanitize=False)
+                put(_filters(first.everybody, given, portfolio))
                 await live(EVERY, draw)
 
 
-def _filters(leaders: list[Row], given: dict[str, str], portfolio: str) -> str:
-    whom = [ANY, *((row["wallet"], row["label"] or row["wallet"]) for row in leaders)]
+def _filters(leaders: list[Row], given: dict[str, str], portfolio: str) -> Html:
+    whom = [ANY, *leader_choices(leaders)]
     if given["leader"] and given["leader"] not in {w for w, _ in whom}:
         whom.append((given["leader"], given["leader"]))
     reasons = [ANY, *((r.value, words(r.value)) for r in MEANING)]
 
-    def select(name: str, label: str, choices: list[tuple[str, str]]) -> str:
-        return f'<label>{label}<select name="{name}">{options(choices, given[name])}</select></label>'
+    def select(name: str, label: str, choices: list[tuple[str, str]]) -> Html:
+        return f'<label>{esc(label)}<select name="{esc(name)}">{options(choices, given[name])}</select></label>'
 
-    token = f'<input type="hidden" name="token" value="{esc(given["token"])}">' if given["token"] else ""
+    hidden = "".join(
+        f'<input type="hidden" name="{esc(name)}" value="{esc(given[name])}">'
+        for name in ("token", "action")
+        if given[name]
+    )
     clear = (
         f'<a class="button" href="/trades?{urlencode({"portfolio": portfolio})}">Clear</a>'
         if any(given.values())
         else ""
     )
-    told = f" ({chosen})" if (chosen := sum(1 for name, value in given.items() if value and name != "q")) else ""
+    told = f" ({chosen:d})" if (chosen := sum(1 for name, value in given.items() if value and name != "q")) else ""
     return (
         '<form class="filters folding" method="get" action="/trades" data-auto>'
-        f'<input type="hidden" name="portfolio" value="{esc(portfolio)}">{token}'
+        f'<input type="hidden" name="portfolio" value="{esc(portfolio)}">{hidden}'
         f'<label>Market<input name="q" type="search" value="{esc(given["q"])}" placeholder="words of it"></label>'
         + f'<button type="button" class="unfold" data-unfold aria-expanded="false">More filters{told}</button>'
         + select("leader", "Leader", whom)
-        + select("action", "Decision", [ANY, ("copy", "copied"), ("skip", "skipped"), ("wait", "waiting")])
+        + select("state", "What became of it", [ANY, *((s.value, WORDS[s]) for s in STATES)])
         + select("reason", "Reason", reasons)
         + select("side", "Side", [ANY, ("BUY", "BUY"), ("SELL", "SELL")])
         + select("source", "First seen by", [ANY, ("polygon", "chain"), ("api", "API")])
@@ -106,7 +119,7 @@ def _filters(leaders: list[Row], given: dict[str, str], portfolio: str) -> str:
     )
 
 
-def _table(rows: list[Row], following: int | None, keep: dict[str, str], *, paged: bool) -> str:
+def _table(rows: list[Row], following: int | None, keep: dict[str, str], *, paged: bool) -> Html:
     if not rows:
         told = "No trade matches." if len(keep) > 1 or paged else "No trade seen yet. Quiet leaders are normal."
         return f'<div class="empty"><b>{told}</b></div>'
@@ -122,21 +135,10 @@ def _table(rows: list[Row], following: int | None, keep: dict[str, str], *, page
     return grid("feed", heads(columns), body, tall=True) + pager
 
 
-def _line(r: Row) -> str:
+def _line(r: Row) -> Html:
     decided = r["decision"]
-    shown = '<span class="chip">not decided</span>'
-    got = ""
-    if decided is not None:
-        shown = verdict(decided["action"], decided["reason"])
-        if decided["action"] == "copy":
-            ours = decided.get("our_shares_micro")
-            ended = decided.get("intent_reason")
-            state = words(ended) if ended else esc(decided.get("intent_state") or "")
-            got = (
-                f" <small>{shares(ours)} at {price(decided['our_price'])}</small>"
-                if ours
-                else f" <small>{state}</small>"
-            )
+    shown = verdict(decided) if decided else '<span class="chip">not decided</span>'
+    came_to = got(decided) if decided else ""
     source = "chain" if r["first_source"] == "polygon" else "API"
     gone = ' <span class="chip wait" title="A reorg took it back">taken back</span>' if r["status"] != "active" else ""
     under = esc(r["outcome"] or "") + (f" · {esc(r['class'])}" if r["class"] != "live" else "")
@@ -144,6 +146,7 @@ def _line(r: Row) -> str:
         f'<tr><td class="when">{ago(r["traded_at"])}</td><td class="who-col">{leader(r["leader"], r["label"])}</td>'
         f'<td>{side(r["side"])}</td><td class="market">{market(r["title"], under)}</td>'
         f'<td class="num size">{shares(r["shares_micro"])}<small>at {price(r["price"])}</small></td>'
-        f'<td class="result"><a href="#" data-drawer="/parts/trade/{r["id"]}">{shown}</a>{got}{gone}</td>'
-        f'<td class="num lag" title="first seen through {source}">{lag(r["lag_ms"])}<small>{source}</small></td></tr>'
+        f'<td class="result"><a href="#" data-drawer="/parts/trade/{r["id"]:d}">{shown}</a>{came_to}{gone}</td>'
+        f'<td class="num lag" title="first seen through {source}">{duration(r["lag_ms"])}'
+        f"<small>{source}</small></td></tr>"
     )

@@ -1,0 +1,83 @@
+"""The dashboard's process beside the worker: kept alive within bounds, and its state said where people look."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+RESTARTS = 5
+"""How often a dashboard that ended by itself is started again in a row."""
+FIRST_PAUSE, MAX_PAUSE = 1.0, 16.0
+LASTED_SECONDS = 300.0
+"""A dashboard that ran for so long has recovered: its restarts count anew."""
+END_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class DashboardStatus:
+    """``enabled`` is False without a dashboard beside the worker; ``detail`` says what is wrong with it."""
+
+    enabled: bool = False
+    healthy: bool = True
+    detail: str = ""
+    restarts: int = 0
+
+
+async def keep(status: DashboardStatus, env: Mapping[str, str]) -> None:
+    """Keep the dashboard's process alive until cancelled. It ends when its standard input closes.
+
+    One that ends again and again is given up after :data:`RESTARTS` tries: copying goes on without it, with a red
+    light in ``status`` and an alert.
+    """
+    status.enabled = True
+    in_a_row = 0
+    while True:
+        began = time.monotonic()
+        code = await _run(env)
+        if time.monotonic() - began > LASTED_SECONDS:
+            in_a_row = 0
+        if in_a_row >= RESTARTS:
+            status.healthy = False
+            status.detail = (
+                f"given up after {in_a_row + 1} ends in a row (the last with exit code {code}); copying goes on."
+                " `pilotfish web` says what is wrong"
+            )
+            log.critical("the dashboard ends again and again; copying goes on without it", exit_code=code)
+            return
+        status.healthy, status.detail = False, f"ended with exit code {code}; it is started again"
+        pause = min(MAX_PAUSE, FIRST_PAUSE * 2**in_a_row)
+        in_a_row, status.restarts = in_a_row + 1, status.restarts + 1
+        log.error(
+            "the dashboard ended; copying goes on",
+            exit_code=code,
+            restarts_left=RESTARTS - in_a_row,
+            restart_in_s=pause,
+        )
+        await asyncio.sleep(pause)
+        status.healthy, status.detail = True, ""
+
+
+async def _run(env: Mapping[str, str]) -> int:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "pilotfish", "web", "--beside", stdin=subprocess.PIPE, env=dict(env)
+    )
+    try:
+        return await process.wait()
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            try:
+                async with asyncio.timeout(END_SECONDS):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()

@@ -1,0 +1,101 @@
+"""How a worker ends: asked to, or by a fault; what it leaves in the database, whom it tells, and its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from sqlalchemy import Engine, select
+
+from pilotfish.app.alerts import SendError, send
+from pilotfish.app.logs import redact
+from pilotfish.core.effects import Upsert
+from pilotfish.core.exit_codes import ExitCode
+from pilotfish.store import tables as t
+from pilotfish.store.writer import write
+
+if TYPE_CHECKING:
+    from pilotfish.app.runtime import Worker
+
+log = structlog.get_logger(__name__)
+
+ALERT_SECONDS = 5.0
+"""How long the last alert may take."""
+STORE_SECONDS = 3.0
+"""How long storing what is queued may take: with the rest below five seconds from being asked to stop."""
+NOTE_SECONDS = 0.75
+"""How long writing down that the worker ended, and giving the lease back, may take each."""
+
+
+class TakenOverError(Exception):
+    """Another worker took this database over."""
+
+
+class UnstoredError(Exception):
+    """Something that was taken in could not be stored before stopping."""
+
+
+async def within(seconds: float, work: Callable[[], None], what: str) -> bool:
+    """Run what may block on a thread that nobody waits for longer than so; False if it failed or took too long."""
+    loop, done, failed = asyncio.get_running_loop(), asyncio.Event(), []
+
+    def run() -> None:
+        try:
+            work()
+        except Exception as problem:
+            failed.append(problem)
+            log.warning("could not be done while ending", what=what, error=redact(str(problem))[:200])
+        loop.call_soon_threadsafe(done.set)
+
+    threading.Thread(target=run, name=what, daemon=True).start()
+    try:
+        async with asyncio.timeout(seconds):
+            await done.wait()
+    except TimeoutError:
+        log.warning("took too long while ending", what=what, seconds=seconds)
+        return False
+    return not failed
+
+
+def code_of(cause: BaseException, *, by_writer: bool) -> ExitCode:
+    """The exit code that tells what ended a worker."""
+    if isinstance(cause, TakenOverError):
+        return ExitCode.TAKEN_OVER
+    return ExitCode.STORE if by_writer or isinstance(cause, UnstoredError) else ExitCode.INTERNAL
+
+
+async def write_down(worker: Worker, cause: str, code: ExitCode) -> None:
+    """Leave the worker's last state with ``ended``, so that whoever looks knows at once."""
+    state = worker.health.snapshot()
+    note_end(state, cause, code)
+    await within(NOTE_SECONDS, lambda: _leave(worker.database, state), "the last state")
+
+
+def note_end(state: dict[str, Any], cause: str, code: ExitCode) -> None:
+    """Put the end of a worker into its state."""
+    state["ended"] = {"at": time.time(), "clean": code is ExitCode.OK, "cause": redact(cause), "exit_code": int(code)}
+
+
+def _leave(database: Engine, state: dict[str, Any]) -> None:
+    with database.begin() as c:
+        last = c.execute(select(t.worker_status.c.at).where(t.worker_status.c.name == "worker")).scalar()
+        at = max(time.time_ns() // 1000, last or 0)
+        write(c, [Upsert("worker_status", {"name": "worker", "at": at, "data": state})])
+
+
+async def tell(worker: Worker, cause: str) -> None:
+    """One last alert, within a bound; whatever kinds are wanted: a worker that died tells nothing more."""
+    urls = worker.alerts.urls or str(worker.environment.get("alert_urls", ""))
+    if not urls:
+        return
+    try:
+        async with asyncio.timeout(ALERT_SECONDS):
+            await send(urls, [f"the worker ended and copies nothing more: {redact(cause)}"])
+    except (SendError, TimeoutError) as problem:
+        log.error("the last alert could not be sent", error=str(problem) or "it took too long")
+    except Exception as problem:
+        log.error("the last alert could not be sent", exc_info=problem)

@@ -1,0 +1,101 @@
+"""Which fills of a leader belong to one order of theirs: known by the order's hash, or by price and time where a source
+does not say it. Grouping depends on the leader's fills alone, never on what a portfolio made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from pilotfish.core.trade import Trade
+from pilotfish.core.units import MICRO, SECOND, price_of
+
+TICK_4 = 100
+"""Order prices are compared in steps of 0.0001, the venue's finest tick."""
+ORDERS_KEPT = 100
+"""Leader orders remembered per portfolio, leader and token."""
+ORDER_LIFE = 8 * 86_400 * SECOND
+"""An order of which nothing was filled for so long (µs) is forgotten."""
+
+
+class LeaderOrder(msgspec.Struct, kw_only=True):
+    """An order of a leader as one portfolio knows it; ``decision_id`` is the decision on its first fill.
+
+    ``price`` (millionths) is that of its first fill, ``last_at`` (µs) the time of its newest, ``hashes`` what any of
+    them is known by. ``spent``: a fixed size was spent on it.
+    """
+
+    decision_id: int
+    leader: str
+    token_id: str
+    price: int
+    last_at: int
+    hashes: tuple[str, ...] = ()
+    spent: bool = False
+    first_trade: int = 0
+    trades: set[int] = set()
+
+    def take(self, trade_id: int, traded_at: int, order_hash: str | None) -> None:
+        """Another fill of this order, or more that is known of one."""
+        self.trades.add(trade_id)
+        self.last_at = max(self.last_at, traded_at)
+        if order_hash is not None and order_hash not in self.hashes:
+            self.hashes = (*self.hashes, order_hash)
+
+    def see(self, trade: Trade) -> None:
+        """Take a fill as it is known now."""
+        self.take(trade.id, trade.traded_at, trade.order_hash)
+        if trade.id == self.first_trade:
+            self.price = rounded_price(trade.usdc, trade.shares)
+
+
+def join(
+    orders: list[LeaderOrder], trade: Trade, decision_id: int, window_sec: int, at: int
+) -> tuple[LeaderOrder, bool]:
+    """The order that a fill belongs to, made if it is the first of one, and whether it is the first. ``window_sec``:
+    how far apart fills at one price may be where a hash is not known."""
+    orders[:] = [order for order in orders if at - order.last_at <= ORDER_LIFE]
+    known = find(orders, trade, window_sec)
+    if known is not None:
+        known.see(trade)
+        return known, False
+    made = LeaderOrder(
+        decision_id=decision_id, leader=trade.leader, token_id=trade.token_id, price=0,
+        last_at=trade.traded_at, first_trade=trade.id,
+    )  # fmt: skip
+    made.see(trade)
+    orders.append(made)
+    del orders[:-ORDERS_KEPT]
+    return made, True
+
+
+def find(orders: list[LeaderOrder], trade: Trade, window_sec: int) -> LeaderOrder | None:
+    """The known order that a fill belongs to, the newest first; a hash says more than price and time."""
+    if trade.order_hash is not None:
+        for order in reversed(orders):
+            if trade.order_hash in order.hashes:
+                return order
+    for order in reversed(orders):
+        if order.hashes and trade.order_hash is not None:
+            continue
+        if abs(trade.traded_at - order.last_at) <= window_sec * SECOND and _at_price(trade, order.price):
+            return order
+    return None
+
+
+def learned(orders: Iterable[LeaderOrder], trade: Trade) -> None:
+    """More is known of a fill: its order is known by hash from now on."""
+    for order in orders:
+        if trade.id in order.trades:
+            order.see(trade)
+
+
+def rounded_price(usdc: int, shares: int) -> int:
+    """The price of a fill in whole steps of 0.0001, in millionths."""
+    return (price_of(usdc, shares) + TICK_4 // 2) // TICK_4 * TICK_4
+
+
+def _at_price(trade: Trade, price: int) -> bool:
+    """True if the fill is one at ``price``, allowing for the rounding of its amounts to a millionth."""
+    exact = trade.usdc * MICRO - trade.shares * price
+    return abs(exact) <= 2 * MICRO or abs(price_of(trade.usdc, trade.shares) - price) <= TICK_4 // 2

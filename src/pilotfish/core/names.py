@@ -1,0 +1,55 @@
+"""Names that people give: the ones that there are, and the nearest one to a name that there is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from pilotfish.core.problem import Problem
+
+MOST_SHOWN = 12
+"""Names listed in a refusal; what is beyond is counted."""
+
+
+class UnknownNameError(Problem, ValueError):
+    """A name that does not exist; the message says so, with the nearest one and those that there are."""
+
+
+def nearest(given: str, known: Iterable[str], *, cutoff: float = 0.6, parts: bool = True) -> str | None:
+    """The one of ``known`` that ``given`` is most likely meant to be, whatever its case; ``None`` = none is near.
+
+    ``cutoff`` from 0 (anything) to 1 (the same); ``parts``: a part of a name will do, too.
+    """
+    by_fold = {name.casefold(): name for name in known}
+    word = given.strip().casefold()
+    if word in by_fold:
+        return by_fold[word]
+    close = get_close_matches(word, by_fold, n=1, cutoff=cutoff)
+    if close:
+        return by_fold[close[0]]
+    if not parts:
+        return None
+    holding = sorted((name for name in by_fold if len(word) > 2 and (word in name or name in word)), key=len)
+    return by_fold[holding[0]] if holding else None
+
+
+def chosen(kind: str, given: str, known: Iterable[str]) -> str:
+    """``given`` if it is one of ``known``; else raises :class:`UnknownNameError` naming the nearest."""
+    names = list(known)
+    if given in names:
+        return given
+    raise unknown(kind, given, names)
+
+
+def unknown(kind: str, given: str, known: Iterable[str], see: str = "", near: str | None = None) -> UnknownNameError:
+    """The refusal of a name: what it was to be, the nearest one (unless ``near`` says which), and what
+    there is (or where to ``see`` it)."""
+    names = list(known)
+    near = near or nearest(given, names)
+    if near is None and see:
+        return UnknownNameError(f"there is no {kind} {given[:60]!r}; {see}")
+    if not see:
+        more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
+        see = f"there are: {', '.join(names[:MOST_SHOWN])}{more}" if names else "there are none yet"
+    told = f"there is no {kind} {given[:60]!r}; "
+    return UnknownNameError(told + (f"did you mean {near}? ({see})" if near is not None else see))

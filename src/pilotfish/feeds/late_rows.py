@@ -1,0 +1,73 @@
+"""The slow second reading: the API shows rows up to an hour late, long after the overlap of the polls.
+
+One leader after the other, spread over ``late_rows_interval_sec``, the last ``late_rows_reach_sec`` are read again and
+handed over as a window whose cursor does not move; gaps in a leader's history that are not too old are tried again.
+"""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+
+from pilotfish.feeds.hub import Hub
+from pilotfish.feeds.poller import Cursor, Poller
+from pilotfish.polymarket.http import VenueError
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 2.0
+GAPS_AT_ONCE = 3
+GAP_REACH = 7 * 86_400
+"""Seconds: older gaps are not tried again, since the identities of what is there are no longer in memory."""
+SOON = 60.0
+"""Seconds until a leader's first second reading, so that restarts leave none out, and until one that failed is tried
+again."""
+
+
+class LateRows:
+    """Reads again what the poller has read."""
+
+    def __init__(self, hub: Hub, poller: Poller) -> None:
+        self.hub = hub
+        self.poller = poller
+        self._due: dict[str, float] = {}
+        """Leader -> when the next reading is due (monotonic s)."""
+
+    async def run(self) -> None:
+        """Read one leader after the other; never ends."""
+        await self.hub.rounds("late rows", self.look)
+
+    async def look(self) -> float:
+        """Read the leader whose reading is due, if there is one; returns the pause after it in seconds."""
+        interval = self.hub.number("late_rows_interval_sec")
+        now, cursors = time.monotonic(), self.poller.cursors
+        self._due = {w: self._due.get(w, c.begins_at + min(interval, SOON)) for w, c in cursors.items()}
+        if not interval or not self._due:
+            return LOOK_SECONDS
+        leader = min(self._due, key=lambda w: (self._due[w], w))
+        due = min(self._due[leader], now + interval)
+        if due > now:
+            return min(LOOK_SECONDS, due - now)
+        self._due[leader] = now + SOON
+        try:
+            await self.read(cursors[leader])
+            self._due[leader] = now + interval
+            self.hub.counts["late_reads"] += 1
+        except VenueError as problem:
+            self.hub.counts["late_reads_failed"] += 1
+            log.info("the second reading is tried again later", leader=leader, error=str(problem))
+        return min(LOOK_SECONDS, interval / (2 * len(cursors)))
+
+    async def read(self, cursor: Cursor) -> None:
+        """Read a leader's last hours again, and what is missing of their history."""
+        now = int(time.time())
+        start = max(cursor.floor_ts, now - self.hub.number("late_rows_reach_sec"))
+        windows: list[tuple[int, int | None]] = [(start, None)]
+        old = sorted(g for g in cursor.gaps if g[1] < start and g[1] > now - GAP_REACH)
+        windows += old[:GAPS_AT_ONCE]
+        for low, high in windows:
+            window = await self.poller.api.activity(cursor.leader, max(cursor.floor_ts, low), high)
+            if cursor is not self.poller.cursors.get(cursor.leader):
+                return
+            await self.poller.hand_over(cursor, self.poller.lagged(window), cursor.cursor_ts, high)

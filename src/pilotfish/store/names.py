@@ -1,0 +1,44 @@
+"""Names that are rows: portfolios and leaders, formerly followed and archived ones included. What does not exist is
+refused with the nearest that does."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+from pilotfish.core.names import nearest, unknown
+from pilotfish.store import tables as t
+from pilotfish.store.portfolios_store import MAIN
+
+
+def portfolio(c: Connection, name: str) -> str:
+    """The name of a portfolio that there is or was; ``main`` is there before it was made. Raises
+    :class:`~pilotfish.core.names.UnknownNameError`."""
+    found = list(c.execute(select(t.portfolios.c.name).order_by(t.portfolios.c.name)).scalars())
+    known = found if MAIN in found else [MAIN, *found]
+    if name in known:
+        return name
+    raise unknown("portfolio", name, known)
+
+
+def leader(c: Connection, wallet: str) -> str:
+    """The wallet, in lower case, of somebody who is or was followed. Raises
+    :class:`~pilotfish.core.names.UnknownNameError`: a label leads to its wallet."""
+    given = wallet.strip().lower()
+    labels = {row.wallet: row.label for row in c.execute(select(t.leaders.c.wallet, t.leaders.c.label))}
+    if given in labels:
+        return given
+    named = {label: wallet for wallet, label in labels.items() if label}
+    near = nearest(wallet, named)
+    if near is not None:
+        raise unknown("leader", wallet, labels, f"{near} is {named[near]}", near=named[near])
+    raise unknown("leader", wallet, labels)
+
+
+def wanted_portfolio(c: Connection, name: str | None) -> str | None:
+    """:func:`portfolio`, or ``None`` for any (nothing given)."""
+    return portfolio(c, name) if name else None
+
+
+def wanted_leader(c: Connection, wallet: str | None) -> str | None:
+    """:func:`leader`, or ``None`` for any (nothing given)."""
+    return leader(c, wallet) if wallet else None
