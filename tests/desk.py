@@ -13,6 +13,7 @@ from pilotfish.core.fees import NO_FEE, FeeSchedule
 from pilotfish.core.settings import Policy, Value, policy_from
 from pilotfish.core.trade import LeaderFill, Side, Source
 from pilotfish.core.units import MICRO, SECOND
+from pilotfish.store.mapping import row_of
 
 START = 1_800_000_000 * SECOND
 LEADER = "0x" + "a1" * 20
@@ -132,16 +133,19 @@ class Desk:
         asks: list[ev.Event] = []
         for effect in effects:
             match effect:
-                case Insert(table, row):
-                    rows = self.tables.setdefault(table, {})
-                    rows[row.get("id", row.get("trade_id", len(rows)))] = dict(row)
-                case Update(table, row):
-                    self.tables[table][row["id"]].update(row)
-                case Upsert(table, row):
+                case Insert(record):
+                    row, rows = row_of(record), self.tables.setdefault(record.table, {})
+                    rows[row.get("id", row.get("trade_id", len(rows)))] = row
+                case Update(record):
+                    row = row_of(record)
+                    self.tables[record.table][row["id"]].update(row)
+                case Upsert(record):
+                    row = row_of(record)
                     key = tuple(row[k] for k in _KEYS if k in row)
-                    self.tables.setdefault(table, {})[key] = dict(row)
-                case Delete(table, gone):
-                    self.tables.get(table, {}).pop(tuple(gone[k] for k in _KEYS if k in gone), None)
+                    self.tables.setdefault(record.table, {})[key] = row
+                case Delete(record):
+                    gone = row_of(record)
+                    self.tables.get(record.table, {}).pop(tuple(gone[k] for k in _KEYS if k in gone), None)
                 case NeedMarket(token_id) if self.answer_markets:
                     asks.append(ev.MarketSeen(at=self.at, market=self.market(token_id)))
                 case NeedBook(token_id):

@@ -12,9 +12,10 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
 from pilotfish.core import events as ev
-from pilotfish.core.effects import Insert, Update, Upsert, WipePaper
+from pilotfish.core.effects import RowEffect
 from pilotfish.store import browse, copies, exports, leaders_store, queries, summaries
 from pilotfish.store.database import open_database, snapshot
+from pilotfish.store.mapping import Plain
 from pilotfish.store.rollup import CopyCounts
 from pilotfish.store.writer import write
 from pilotfish.web import server
@@ -31,7 +32,7 @@ MICRO = 1_000_000
 def stored(desk: Desk, database: Engine) -> None:
     """Write what the desk's engine did since the last time."""
     with database.begin() as c:
-        write(c, [e for e in desk.effects if isinstance(e, (Insert, Update, Upsert, WipePaper))])
+        write(c, [e for e in desk.effects if isinstance(e, RowEffect)])
     desk.effects = []
 
 
@@ -39,7 +40,7 @@ def stored(desk: Desk, database: Engine) -> None:
 def database(tmp_path: Path) -> Engine:
     made = open_database(f"sqlite:///{tmp_path / 'pilotfish.db'}")
     with made.begin() as c:
-        write(c, [Upsert("portfolios", {"name": "main", "bankroll_micro": 10**10, "created_at": START})])
+        write(c, [Plain("portfolios", {"name": "main", "bankroll_micro": 10**10, "created_at": START})])
         leaders_store.add(c, LEADER, "A leader", START)
     return made
 

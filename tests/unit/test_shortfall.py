@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, update
 
 from pilotfish.core import events as ev
-from pilotfish.core.effects import Insert, Update, Upsert
+from pilotfish.core.effects import RowEffect
 from pilotfish.core.fees import FeeSchedule
 from pilotfish.core.settings import Value
 from pilotfish.core.units import MICRO, SECOND
@@ -29,7 +29,7 @@ def stored(desk: Desk, folder: Path) -> Engine:
     database = open_database(f"sqlite:///{folder / 'books.db'}")
     with database.begin() as c:
         c.execute(t.portfolios.insert().values(name="main", bankroll_micro=usd(10_000), created_at=START))
-        write(c, [e for e in desk.effects if isinstance(e, (Insert, Update, Upsert))])
+        write(c, [e for e in desk.effects if isinstance(e, RowEffect)])
     return database
 
 
@@ -195,13 +195,13 @@ def test_a_report_kept_up_from_look_to_look_is_the_one_that_goes_through_everyth
             desk.chain(fill, removed=True)
         desk.answer_books = True
         with database.begin() as c:
-            write(c, [e for e in desk.effects[written:] if isinstance(e, (Insert, Update, Upsert))])
+            write(c, [e for e in desk.effects[written:] if isinstance(e, RowEffect)])
             written = len(desk.effects)
         with database.connect() as c:
             assert reports.report(c) == report.report(c)
     desk.advance(8000)
     with database.begin() as c:
-        write(c, [e for e in desk.effects[written:] if isinstance(e, (Insert, Update, Upsert))])
+        write(c, [e for e in desk.effects[written:] if isinstance(e, RowEffect)])
     with database.connect() as c:
         assert reports.report(c) == report.report(c)
         assert verify(c) == []

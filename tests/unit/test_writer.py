@@ -5,14 +5,30 @@ from __future__ import annotations
 import sqlite3
 import threading
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import Engine, event, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from pilotfish.core.effects import Insert, Update, Upsert, WipePaper
+from pilotfish.core.effects import Delete, Insert, Update, Upsert, WipePaper
+from pilotfish.core.reasons import Reason
+from pilotfish.core.records import (
+    DecisionChange,
+    DecisionRecord,
+    EntryRecord,
+    LevelRecordKey,
+    LevelTaken,
+    MarkRecord,
+    NoBidRecord,
+    Record,
+)
+from pilotfish.core.trade import Side
+from pilotfish.core.units import Micros, Price, Shares, Usdc
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
+from pilotfish.store.mapping import Plain, columns_of, read, record_of, row_of, table_of
 from pilotfish.store.writer import Writer, WriterFailedError, write
 
 
@@ -21,32 +37,41 @@ def database(tmp_path: Path) -> Engine:
     return open_database(f"sqlite:///{tmp_path / 'x.db'}")
 
 
-def ledger(number: int, amount: int = 1) -> Insert:
-    row = {"id": number, "portfolio": "main", "at": 1, "kind": "buy", "amount_micro": amount, "leader": "l"}
-    return Insert("ledger_entries", {**row, "token_id": "1", "fill_id": None})
+def entry(number: int, amount: int = 1) -> EntryRecord:
+    return EntryRecord(
+        id=number, portfolio="main", at=Micros(1), kind="buy", amount_micro=Usdc(amount), leader="l", token_id="1",
+        fill_id=None,
+    )  # fmt: skip
 
 
-def decision(number: int) -> Insert:
-    row = {"id": number, "trade_id": number, "portfolio": "main", "action": "wait", "reason": "WAIT_BOOK"}
-    return Insert("decisions", {**row, "decided_at": 1, "trace": []})
+def ledger(number: int) -> Insert:
+    return Insert(entry(number))
+
+
+def change(number: int, action: str, reason: Reason, **more: Any) -> DecisionChange:
+    fields: dict[str, Any] = {"decided_at": Micros(2), "trade_class": None, "asked_usdc_micro": Usdc(0), "trace": []}
+    return DecisionChange(id=number, action=action, reason=reason, granted_usdc_micro=Usdc(0), **{**fields, **more})
+
+
+def decision(number: int, **more: Any) -> Insert:
+    first = msgspec.structs.asdict(change(number, "wait", Reason.WAIT_BOOK))
+    of = {"trade_id": number, "portfolio": "main", "leader": "l", "token_id": "1", "side": Side.BUY}
+    return Insert(DecisionRecord(**{**first, **of, "wanted_usdc_micro": Usdc(0), **more}))
 
 
 def test_an_update_in_the_same_group_is_merged_into_its_insert(database: Engine) -> None:
-    last = {"id": 1, "action": "copy", "reason": "COPY", "decided_at": 2, "trace": [["a", 1, None, True]]}
+    last = change(1, "copy", Reason.COPY, trace=[("a", 1, None, True)])
     with database.begin() as c:
-        write(c, [decision(1), Update("decisions", last)])
+        write(c, [decision(1), Update(last)])
         row = c.execute(select(t.decisions)).one()
     assert (row.action, row.reason, row.trace) == ("copy", "COPY", [["a", 1, None, True]])
 
 
 def test_a_later_update_finds_its_row_and_the_last_one_counts(database: Engine) -> None:
-    def update(reason: str) -> Update:
-        return Update("decisions", {"id": 1, "action": "skip", "reason": reason, "decided_at": 3, "trace": []})
-
     with database.begin() as c:
         write(c, [decision(1)])
     with database.begin() as c:
-        write(c, [update("SKIP_CASH"), update("SKIP_DEPTH")])
+        write(c, [Update(change(1, "skip", why)) for why in (Reason.SKIP_CASH, Reason.SKIP_DEPTH)])
         assert c.execute(select(t.decisions.c.reason)).scalar_one() == "SKIP_DEPTH"
 
 
@@ -58,17 +83,47 @@ def test_a_wipe_is_a_barrier(database: Engine) -> None:
 
 def test_upserts_with_different_columns_keep_what_they_do_not_name(database: Engine) -> None:
     with database.begin() as c:
-        write(c, [Upsert("portfolios", {"name": "main", "bankroll_micro": 5, "created_at": 7})])
-        write(c, [Upsert("portfolios", {"name": "main", "bankroll_micro": 6, "reset_at": 9})])
+        write(c, [Plain("portfolios", {"name": "main", "bankroll_micro": 5, "created_at": 7})])
+        write(c, [Plain("portfolios", {"name": "main", "bankroll_micro": 6, "reset_at": 9})])
         p = c.execute(select(t.portfolios)).one()
         assert (p.name, p.bankroll_micro, p.created_at, p.reset_at) == ("main", 6, 7, 9)
 
 
-def test_inserts_with_different_columns_keep_all_of_them(database: Engine) -> None:
-    row = {"id": 1, "trade_id": 1, "portfolio": "main", "action": "skip", "reason": "X", "decided_at": 1, "trace": []}
+def test_a_deletion_takes_back_what_was_upserted_before_and_not_what_comes_after(database: Engine) -> None:
+    key: dict[str, Any] = {"portfolio": "main", "token_id": "1", "side": Side.BUY, "price_micro": Price(5)}
+    gone = Delete(LevelRecordKey(**key))
+
+    def taken(shares: int) -> Upsert:
+        return Upsert(LevelTaken(**key, taken_micro=Shares(shares), at=Micros(1)))
+
+    stories: list[tuple[list[Upsert | Delete], list[int]]] = [
+        ([taken(1), gone], []),
+        ([taken(1), gone, taken(2)], [2]),
+        ([gone], []),
+        ([taken(3)], [3]),
+    ]
+    for effects, left in stories:
+        with database.begin() as c:
+            write(c, effects)
+            assert list(c.execute(select(t.liquidity_taken.c.taken_micro)).scalars()) == left
+
+
+def test_every_record_has_its_tables_columns_and_comes_back_as_it_was(database: Engine) -> None:
+    kinds = list(Record.__subclasses__())
+    kinds += [sub for kind in kinds for sub in kind.__subclasses__()]
+    assert len(kinds) > 20
+    for kind in kinds:
+        table = table_of(kind)
+        assert set(columns_of(kind)) <= {c.name for c in table.columns}, kind
+        if not kind.__name__.endswith(("Record", "Raw", "Taken")) or kind in (NoBidRecord, MarkRecord):
+            continue
+        needed = {c.name for c in table.columns if not c.nullable and c.server_default is None}
+        assert needed - {"id"} <= set(columns_of(kind)), kind
     with database.begin() as c:
-        write(c, [Insert("decisions", row), Insert("decisions", {**row, "id": 2, "trade_id": None, "rule": "close"})])
-        assert list(c.execute(select(t.decisions.c.rule).order_by(t.decisions.c.id)).scalars()) == [None, "close"]
+        wait = decision(1).record
+        write(c, [ledger(1), Insert(wait)])
+        assert record_of(EntryRecord, c.execute(read(EntryRecord)).one()) == entry(1)
+        assert record_of(DecisionRecord, c.execute(read(DecisionRecord)).one()) == wait
 
 
 def test_a_database_that_refuses_for_a_while_loses_nothing(database: Engine) -> None:
@@ -95,7 +150,7 @@ def test_a_database_that_refuses_for_a_while_loses_nothing(database: Engine) -> 
 
 def test_a_row_that_is_an_error_of_ours_stops_the_program_loudly(database: Engine) -> None:
     with database.begin() as c:
-        c.execute(insert(t.ledger_entries).values(ledger(1).row))
+        c.execute(insert(t.ledger_entries).values(row_of(entry(1))))
     writer = Writer(database)
     writer.start()
     writer.submit([ledger(1)])
@@ -155,14 +210,12 @@ def test_what_was_queued_before_a_refused_row_is_stored_and_stop_says_that_not_a
     assert not writer.stop()
 
 
-@pytest.mark.parametrize("row", [{"amount_micro": object()}, {"amount_micro": 2**70}])
-def test_a_value_that_no_database_takes_ends_the_writer_and_is_not_tried_again(
-    database: Engine, row: dict[str, object]
-) -> None:
+@pytest.mark.parametrize("amount", [object(), 2**70])
+def test_a_value_that_no_database_takes_ends_the_writer_and_is_not_tried_again(database: Engine, amount: Any) -> None:
     ended = Ended()
     writer = Writer(database, ended)
     writer.start()
-    writer.submit([Insert("ledger_entries", {**ledger(1).row, **row})])
+    writer.submit([Insert(msgspec.structs.replace(entry(1), amount_micro=amount))])
     assert ended.told.wait(10)
     assert writer.failures == 0
     assert not writer.stop()

@@ -17,10 +17,11 @@ from sqlalchemy import Engine
 from starlette.websockets import WebSocketDisconnect
 
 from pilotfish.app.health import not_ready
-from pilotfish.core.effects import Insert, Update, Upsert, WipePaper
+from pilotfish.core.effects import RowEffect
 from pilotfish.store import leaders_store
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
+from pilotfish.store.mapping import Plain
 from pilotfish.store.writer import write
 from pilotfish.web import server
 from pilotfish.web.auth import Doors
@@ -43,9 +44,9 @@ def filled(folder: Path) -> Engine:
     desk.sell(9, 250)
     desk.api(api_fill(1, "BUY", 100, 0.5, traded_at=START))
     with database.begin() as c:
-        write(c, [Upsert("portfolios", {"name": "main", "bankroll_micro": 10**10, "created_at": START})])
+        write(c, [Plain("portfolios", {"name": "main", "bankroll_micro": 10**10, "created_at": START})])
         leaders_store.add(c, LEADER, "A leader", START)
-        write(c, [e for e in desk.effects if isinstance(e, (Insert, Update, Upsert, WipePaper))])
+        write(c, [e for e in desk.effects if isinstance(e, RowEffect)])
     return database
 
 

@@ -18,8 +18,10 @@ import structlog
 from pilotfish.app.logs import hide
 from pilotfish.core.effects import Effect, Insert
 from pilotfish.core.numerals import money, price_micro, shares
+from pilotfish.core.records import EntryRecord, FillRecord
 from pilotfish.core.setting_values import words_of
 from pilotfish.core.settings import BY_NAME, SettingError, Value
+from pilotfish.core.trade import Side
 
 if TYPE_CHECKING:
     from pilotfish.app.runtime import Worker
@@ -141,21 +143,21 @@ class Alerts:
         for effect in effects:
             if not isinstance(effect, Insert):
                 continue
-            row = effect.row
-            if effect.table == "fills":
-                buy = row["side"] == "BUY"
-                if ("copies" if buy else "exits") in self.wanted:
-                    self._tell(self._fill(row))
-            elif effect.table == "ledger_entries" and row["kind"] == "settle" and "results" in self.wanted:
-                paid = money(row["amount_micro"])
-                self._tell(f"{row['portfolio']}: {self._market(row['token_id'])} paid {paid} USDC")
+            match effect.record:
+                case FillRecord(side=side) as fill:
+                    if ("copies" if side is Side.BUY else "exits") in self.wanted:
+                        self._tell(self._fill(fill))
+                case EntryRecord(kind="settle") as entry if "results" in self.wanted:
+                    paid, market = money(entry.amount_micro), self._market(entry.token_id)
+                    self._tell(f"{entry.portfolio}: {market} paid {paid} USDC")
+                case _:
+                    pass
 
-    def _fill(self, row: Mapping[str, Any]) -> str:
-        held, usdc = shares(row["shares_micro"]), money(row["usdc_micro"])
-        what = "bought" if row["side"] == "BUY" else "sold"
-        who = self.labels.get(row["leader"]) or row["leader"]
-        price = price_micro(row["price_micro"])
-        return f"{row['portfolio']}: {what} {held} of {self._market(row['token_id'])} at {price} ({usdc} USDC) – {who}"
+    def _fill(self, f: FillRecord) -> str:
+        held, usdc = shares(f.shares_micro), money(f.usdc_micro)
+        what = "bought" if f.side is Side.BUY else "sold"
+        who, price = self.labels.get(f.leader) or f.leader, price_micro(f.price_micro)
+        return f"{f.portfolio}: {what} {held} of {self._market(f.token_id)} at {price} ({usdc} USDC) – {who}"
 
     def _market(self, token_id: str) -> str:
         market = self.worker.engine.state.markets.get(token_id)

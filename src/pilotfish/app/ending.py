@@ -13,9 +13,9 @@ from sqlalchemy import Engine, select
 
 from pilotfish.app.alerts import SendError, send
 from pilotfish.app.logs import redact
-from pilotfish.core.effects import Upsert
 from pilotfish.core.exit_codes import ExitCode
 from pilotfish.store import tables as t
+from pilotfish.store.mapping import Plain
 from pilotfish.store.writer import write
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _leave(database: Engine, state: dict[str, Any]) -> None:
     with database.begin() as c:
         last = c.execute(select(t.worker_status.c.at).where(t.worker_status.c.name == "worker")).scalar()
         at = max(time.time_ns() // 1000, last or 0)
-        write(c, [Upsert("worker_status", {"name": "worker", "at": at, "data": state})])
+        write(c, [Plain("worker_status", {"name": "worker", "at": at, "data": state})])
 
 
 async def tell(worker: Worker, cause: str) -> None:

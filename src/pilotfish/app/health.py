@@ -11,10 +11,10 @@ import msgspec
 import structlog
 
 from pilotfish.app.logs import redact
-from pilotfish.core.effects import Insert, Upsert
 from pilotfish.core.events import HealthChanged
 from pilotfish.core.trade import Source
 from pilotfish.store import summaries
+from pilotfish.store.mapping import Plain
 from pilotfish.store.writer import MAX_BACKLOG
 
 if TYPE_CHECKING:
@@ -153,19 +153,19 @@ class Health:
         if self.worker.writer.backlog > MAX_BACKLOG:
             return
         now = self.worker.hub.now()
-        rows: list[Insert | Upsert] = [
-            Upsert("worker_status", {"name": "worker", "at": now, "data": self.snapshot()}),
+        rows: list[Plain] = [
+            Plain("worker_status", {"name": "worker", "at": now, "data": self.snapshot()}),
         ]
         for source, on in (("api", True), ("polygon", not self.chain_off())):
             if on:
                 since = self._listening.setdefault(source, now)
-                rows.append(Upsert("listening", {"source": source, "since": since, "until": now}))
+                rows.append(Plain("listening", {"source": source, "since": since, "until": now}))
             else:
                 self._listening.pop(source, None)
         while self.worker.hub.bad:
             bad = self.worker.hub.bad.popleft()
             rows.append(
-                Upsert(
+                Plain(
                     "bad_inputs",
                     {
                         "fingerprint": _fingerprint(bad.source + bad.payload),

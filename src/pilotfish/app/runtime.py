@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from typing import Any
 
 import aiohttp
 import structlog
@@ -28,6 +27,7 @@ from pilotfish.core import events as ev
 from pilotfish.core.engine import Engine
 from pilotfish.core.exit_codes import ExitCode, WorkerDiedError
 from pilotfish.core.problem import Problem
+from pilotfish.core.records import DecisionChange, DecisionRecord
 from pilotfish.core.settings import Value
 from pilotfish.core.timers import Timer
 from pilotfish.core.units import SECOND
@@ -259,17 +259,18 @@ class Worker:
                     self._timers_set += 1
                     heapq.heappush(self._timers, (effect.at, self._timers_set, effect.timer))
                     self._timer_wake.set()
-                case fx.Insert("decisions", row) | fx.Update("decisions", row):
-                    self._log_decision(row)
+                case fx.Insert(DecisionChange() as decision) | fx.Update(DecisionChange() as decision):
+                    self._log_decision(decision)
                 case _:
                     pass
         if self.alerts.wanted:
             self.alerts.see(effects)
 
-    def _log_decision(self, row: dict[str, Any]) -> None:
-        self.hub.counts[f"decision_{row['action']}"] += 1
-        if row["action"] != "wait":
-            log.info("decision", id=row["id"], trade=row.get("trade_id"), action=row["action"], reason=row["reason"])
+    def _log_decision(self, d: DecisionChange) -> None:
+        self.hub.counts[f"decision_{d.action}"] += 1
+        if d.action != "wait":
+            trade = d.trade_id if isinstance(d, DecisionRecord) else None
+            log.info("decision", id=d.id, trade=trade, action=d.action, reason=d.reason.value)
 
     async def _run_timers(self) -> None:
         while True:

@@ -8,15 +8,17 @@ from collections.abc import Callable
 
 from pilotfish.core import fills, lateness, ledger
 from pilotfish.core.desk import Desk
-from pilotfish.core.effects import Insert, Refused, Row, intent_row, intent_update
+from pilotfish.core.effects import Insert, Refused, Update
 from pilotfish.core.events import OrderEnded, OrderFilled
 from pilotfish.core.orders import CancelOrder, How, Order, OrderState, PlaceOrder
 from pilotfish.core.policy import UNKNOWN_TICK
 from pilotfish.core.reasons import Outcome
+from pilotfish.core.recording import intent_change, intent_record
+from pilotfish.core.records import FillRecord
 from pilotfish.core.sizing import FINEST, Slack
 from pilotfish.core.state import State
 from pilotfish.core.trade import Side, Trade, TradeClass
-from pilotfish.core.units import MICRO, SECOND, price_of
+from pilotfish.core.units import MICRO, SECOND, Micros, Price, Shares, Usdc, price_of
 
 ENDS: dict[How, tuple[OrderState, Outcome | None]] = {
     How.FILLED: (OrderState.FILLED, None),
@@ -50,7 +52,7 @@ class Bookkeeping:
     def note(self, desk: Desk, order: Order) -> None:
         """Write a new order."""
         desk.intents[order.id] = order
-        self.state.out.append(Insert("intents", intent_row(order)))
+        self.state.out.append(Insert(intent_record(order)))
 
     def resume(self, desk: Desk, order: Order, trade: Trade | None, at: int) -> None:
         """An order that was open when the run before ended is decided anew: never filled blindly, never lost."""
@@ -113,7 +115,7 @@ class Bookkeeping:
 
     def change(self, desk: Desk, order: Order, at: int) -> None:
         """An order's size was changed while it is out: it is sent anew."""
-        self.state.out.append(intent_update(order))
+        self.state.out.append(Update(intent_change(order)))
         if not order.held:
             self._place(desk, order, at)
 
@@ -165,10 +167,10 @@ class Bookkeeping:
         order.fills, order.filled_shares = e.number, order.filled_shares + x.shares
         order.limit_price = x.limit
         order.move(OrderState.WORKING)
-        self.state.out.append(intent_update(order))
+        self.state.out.append(Update(intent_change(order)))
         order.spent += x.usdc
         fill_id = self.state.next_id("fill")
-        self.state.out.append(Insert("fills", _fill_row(fill_id, order, e)))
+        self.state.out.append(Insert(_fill_record(fill_id, order, e)))
         self.state.book_cash(desk, entries, at=e.at, leader=order.leader, token_id=order.token_id, fill_id=fill_id)
         self.state.put_position(desk, position, order.rule or "leader")
         self.booked(desk, order, fill_id, e.at)
@@ -197,7 +199,7 @@ class Bookkeeping:
         desk.intents.pop(order.id, None)
         if order.side is Side.BUY:
             desk.unspend(order.created_at, max(0, order.budget - order.spent))
-        self.state.out.append(intent_update(order))
+        self.state.out.append(Update(intent_change(order)))
 
     def _find(self, order_id: int) -> tuple[Desk | None, Order | None]:
         for desk in self.state.desks.values():
@@ -235,27 +237,27 @@ def _impossible(desk: Desk, order: Order, e: OrderFilled) -> str:
     return "its fee is more than it brings" if x.fee > x.usdc else ""
 
 
-def _fill_row(number: int, order: Order, e: OrderFilled) -> Row:
+def _fill_record(number: int, order: Order, e: OrderFilled) -> FillRecord:
     x = e.execution
     delay, spread = fills.costs(order.side, x.shares, x.usdc, x.mid2, order.leader_price)
-    return {
-        "id": number,
-        "intent_id": order.id,
-        "portfolio": order.portfolio,
-        "leader": order.leader,
-        "token_id": order.token_id,
-        "side": order.side.value,
-        "shares_micro": x.shares,
-        "usdc_micro": x.usdc,
-        "price_micro": price_of(x.usdc, x.shares),
-        "fee_micro": x.fee,
-        "filled_at": e.at,
-        "levels": [[t.price, t.shares] for t in x.takes],
-        "delay_cost_micro": delay,
-        "spread_cost_micro": spread,
-        "leader_price_micro": order.leader_price,
-        "mid2_micro": x.mid2,
-        "fee_rate_ppm": x.schedule.rate_ppm,
-        "fee_half_exponent": x.schedule.half_exponent,
-        "status": "orphaned" if order.held else "ok",
-    }
+    return FillRecord(
+        id=number,
+        intent_id=order.id,
+        portfolio=order.portfolio,
+        leader=order.leader,
+        token_id=order.token_id,
+        side=order.side,
+        shares_micro=Shares(x.shares),
+        usdc_micro=Usdc(x.usdc),
+        price_micro=price_of(x.usdc, x.shares),
+        fee_micro=Usdc(x.fee),
+        filled_at=Micros(e.at),
+        levels=[(t.price, t.shares) for t in x.takes],
+        delay_cost_micro=Usdc(delay),
+        spread_cost_micro=Usdc(spread),
+        leader_price_micro=Price(order.leader_price),
+        mid2_micro=Price(x.mid2),
+        fee_rate_ppm=x.schedule.rate_ppm,
+        fee_half_exponent=x.schedule.half_exponent,
+        status="orphaned" if order.held else "ok",
+    )

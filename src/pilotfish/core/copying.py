@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 
+import msgspec
+
 from pilotfish.core import leader_orders, sizing
 from pilotfish.core import policy as rules
 from pilotfish.core.bookkeeping import Bookkeeping
@@ -16,16 +18,17 @@ from pilotfish.core.effects import (
     SetTimer,
     Update,
     Upsert,
-    decision_row,
 )
 from pilotfish.core.events import PendingDecision
 from pilotfish.core.orders import Order
 from pilotfish.core.patience import given_up_at
 from pilotfish.core.reasons import Outcome, Reason
+from pilotfish.core.recording import decision_change
+from pilotfish.core.records import DecisionRecord, SavingRecord
 from pilotfish.core.state import State
 from pilotfish.core.timers import LookAgain, ReorgOver, Waited
 from pilotfish.core.trade import Side, Trade
-from pilotfish.core.units import PPM, SECOND, price_of
+from pilotfish.core.units import PPM, SECOND, Micros, Usdc, price_of
 
 MARKET_MAX_AGE = 600 * SECOND
 MARKET_REFRESH = 60 * SECOND
@@ -300,8 +303,10 @@ class Copying:
             after = 0 if verdict.action == "copy" else before + verdict.saved
         if after != before:
             desk.saved[key] = after
-            row = {"portfolio": desk.name, "leader": key[0], "token_id": key[1], "usdc_micro": after, "updated_at": at}
-            self.state.out.append(Upsert("savings", row))
+            record = SavingRecord(
+                portfolio=desk.name, leader=key[0], token_id=key[1], usdc_micro=Usdc(after), updated_at=Micros(at)
+            )
+            self.state.out.append(Upsert(record))
 
     # -- fixed sizes once per leader order ---------------------------------------------------------------------
 
@@ -357,30 +362,28 @@ class Copying:
         self._write(desk, item, rules.Verdict("wait", reason, trace), at)
 
     def _write(self, desk: Desk, item: Waiting, verdict: rules.Verdict, at: int) -> None:
-        row = decision_row(item.decision_id, verdict, at)
+        change = decision_change(item.decision_id, verdict, at)
         if item.written:
-            self.state.out.append(Update("decisions", row))
-        else:
-            item.written = True
-            of = {
-                "trade_id": item.trade.id or None,
-                "adjustment_id": item.adjustment_id,
-                "rule": None,
-                "portfolio": desk.name,
-                "leader": item.trade.leader,
-                "token_id": item.trade.token_id,
-                "side": item.trade.side.value,
-                "wanted_usdc_micro": item.ideal,
-                "order_decision_id": None,
-                "sized_by_order": None,
-                "exit_price_micro": None,
-            }
-            if item.order is not None:
-                later = item.order.decision_id != item.decision_id
-                of |= {"order_decision_id": item.order.decision_id if later else None, "sized_by_order": item.by_order}
-            elif item.adjustment_id is not None:
-                of["exit_price_micro"] = price_of(item.trade.usdc, item.trade.shares)
-            self.state.out.append(Insert("decisions", {**row, **of}))
+            self.state.out.append(Update(change))
+            return
+        item.written = True
+        trade, order = item.trade, item.order
+        later = order is not None and order.decision_id != item.decision_id
+        moved = order is None and item.adjustment_id is not None
+        record = DecisionRecord(
+            **msgspec.structs.asdict(change),
+            trade_id=trade.id or None,
+            adjustment_id=item.adjustment_id,
+            portfolio=desk.name,
+            leader=trade.leader,
+            token_id=trade.token_id,
+            side=trade.side,
+            wanted_usdc_micro=Usdc(item.ideal),
+            order_decision_id=order.decision_id if order is not None and later else None,
+            sized_by_order=item.by_order if order is not None else None,
+            exit_price_micro=price_of(trade.usdc, trade.shares) if moved else None,
+        )
+        self.state.out.append(Insert(record))
 
 
 def draw(*parts: object) -> int:

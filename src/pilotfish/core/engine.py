@@ -23,11 +23,9 @@ from pilotfish.core.effects import (
     Insert,
     NeedHoldings,
     SetTimer,
+    Update,
     Upsert,
     WipePaper,
-    position_row,
-    trade_row,
-    trade_update,
 )
 from pilotfish.core.exits import Exits
 from pilotfish.core.holdings import Holding
@@ -36,6 +34,8 @@ from pilotfish.core.orders import CancelOrder, PlaceOrder
 from pilotfish.core.paper import Paper
 from pilotfish.core.patience import given_up_at
 from pilotfish.core.reasons import Outcome, Reason
+from pilotfish.core.recording import micros, position_record, trade_change, trade_record
+from pilotfish.core.records import HealthRecord, IdsRecord, MarketRecord, PortfolioReset, TradeRaw
 from pilotfish.core.reorgs import Reorgs
 from pilotfish.core.settings import TriggerMode
 from pilotfish.core.settlement import Settlement
@@ -51,7 +51,7 @@ from pilotfish.core.timers import (
     Waited,
 )
 from pilotfish.core.trade import LeaderFill, Source, Trade
-from pilotfish.core.units import SECOND
+from pilotfish.core.units import SECOND, Micros, Price, Usdc
 from pilotfish.core.valuing import Valuing
 
 UNTIMED_GRACE = 300 * SECOND
@@ -299,12 +299,11 @@ class Engine:
                 self.state.out.append(WipePaper(name))
         ids = {"intents": self.state.ids["intent"], "fills": self.state.ids["fill"]}
         ids["ledger_entries"] = self.state.ids["entry"]
-        self.state.out.append(Upsert("worker_status", {"name": "ids", "at": e.at, "data": ids}))
+        self.state.out.append(Upsert(IdsRecord(name="ids", at=Micros(e.at), data=ids)))
         for name, desk in self.state.desks.items():
             if e.portfolio in (None, name):
-                self.state.out.append(
-                    Upsert("portfolios", {"name": name, "bankroll_micro": desk.bankroll, "reset_at": e.at})
-                )
+                fresh = PortfolioReset(name=name, bankroll_micro=Usdc(desk.bankroll), reset_at=Micros(e.at))
+                self.state.out.append(Upsert(fresh))
         self.valuing.value(e.at)
         if e.command is not None:
             self._say(Answered(e.command, "done"))
@@ -362,7 +361,7 @@ class Engine:
             self.reorgs.revive(trade, at)
         self.leading.settle_holding(trade, at)
         for changed in _unique([trade, *touched]):
-            self.state.out.append(trade_update(changed))
+            self.state.out.append(Update(trade_change(changed)))
         if sighting.fill.source is Source.POLYGON or sighting.revived:
             self.copying.wake(Waited.CHAIN, trade.token_id, at)
         if sighting.fill.source is Source.API:
@@ -426,15 +425,15 @@ class Engine:
         if trade.moves_holding:
             moved = self.leading.holding(trade.leader, trade.token_id).add_trade(trade)
             leader.suspects.pop(trade.token_id, None)
-        s.out.append(Insert("trades", trade_row(trade)))
-        s.out.append(Insert("trade_raw", {"trade_id": trade.id, "source": fill.source.value, "payload": fill.raw}))
+        s.out.append(Insert(trade_record(trade)))
+        s.out.append(Insert(TradeRaw(trade_id=trade.id, source=fill.source, payload=fill.raw)))
         for other in moved:
             if other is not trade:
-                s.out.append(trade_update(other))
+                s.out.append(Update(trade_change(other)))
         if trade.moves_holding:
             self.leading.write_holding(trade.leader, trade.token_id, trade.signed_shares, at)
         if not api:
-            s.out.extend(trade_update(t) for t in _unique(self._sort_occurrences(trade)))
+            s.out.extend(Update(trade_change(t)) for t in _unique(self._sort_occurrences(trade)))
             if trade.moves_holding:
                 self.leading.settle_holding(trade, at)
         self._watch(trade, at)
@@ -448,7 +447,7 @@ class Engine:
             touched = self.leading.holding(trade.leader, trade.token_id).remove_trade(trade, at)
             self.leading.write_holding(trade.leader, trade.token_id, -trade.signed_shares, at)
         for changed in _unique([trade, *touched]):
-            self.state.out.append(trade_update(changed))
+            self.state.out.append(Update(trade_change(changed)))
         self.reorgs.retract(trade, at)
         self.state.out.append(SetTimer(ReorgOver(trade.id), given_up_at(trade, self.state.started_at)))
 
@@ -461,33 +460,29 @@ class Engine:
             market = msgspec.structs.replace(market, payout=known.payout, closed=True)
         self.state.markets[market.token_id] = market
         self.state.conditions[market.token_id] = market.condition_id
-        self.state.out.append(
-            Upsert(
-                "markets",
-                {
-                    "token_id": market.token_id,
-                    "condition_id": market.condition_id,
-                    "outcome": market.outcome,
-                    "title": market.title,
-                    "slug": market.slug,
-                    "category": market.category,
-                    "closed": market.closed,
-                    "accepting_orders": market.accepting_orders,
-                    "tick_micro": market.tick,
-                    "fee_rate_ppm": market.fee.rate_ppm,
-                    "fee_half_exponent": market.fee.half_exponent,
-                    "delay_ms": market.delay_ms,
-                    "end_at": market.end_at,
-                    "payout_micro": market.payout,
-                    "fetched_at": market.fetched_at,
-                },
-            )
+        record = MarketRecord(
+            token_id=market.token_id,
+            condition_id=market.condition_id,
+            outcome=market.outcome,
+            title=market.title,
+            slug=market.slug,
+            category=market.category,
+            closed=market.closed,
+            accepting_orders=market.accepting_orders,
+            tick_micro=Price(market.tick),
+            fee_rate_ppm=market.fee.rate_ppm,
+            fee_half_exponent=market.fee.half_exponent,
+            delay_ms=market.delay_ms,
+            end_at=micros(market.end_at),
+            payout_micro=None if market.payout is None else Price(market.payout),
+            fetched_at=Micros(market.fetched_at),
         )
+        self.state.out.append(Upsert(record))
         for name, desk in self.state.desks.items():
             for position in desk.by_token.get(market.token_id, ()):
                 if not position.condition_id:
                     desk.name_market(position, market)
-                    self.state.out.append(Upsert("positions", position_row(name, position)))
+                    self.state.out.append(Upsert(position_record(name, position)))
         if market.payout is not None:
             self._settle(market, e.at)
         self.copying.wake(Waited.MARKET, market.token_id, e.at)
@@ -529,12 +524,8 @@ class Engine:
         if self.state.healthy[e.source] != e.healthy:
             self.state.healthy[e.source] = e.healthy
             self.state.healthy_since[e.source] = e.at
-            self.state.out.append(
-                Insert(
-                    "health_events",
-                    {"at": e.at, "source": e.source.value, "healthy": e.healthy, "detail": e.detail},
-                )
-            )
+            record = HealthRecord(at=Micros(e.at), source=e.source, healthy=e.healthy, detail=e.detail)
+            self.state.out.append(Insert(record))
             self.copying.wake_all(e.at)
 
     def _timer(self, e: ev.TimerFired) -> None:
@@ -556,7 +547,7 @@ class Engine:
                 trade, _ = self._watched.pop(trade_id, (None, None))
                 if trade is not None and trade.first_seen_by_api_at is None:
                     trade.api_lagged = True
-                    self.state.out.append(trade_update(trade))
+                    self.state.out.append(Update(trade_change(trade)))
             case LogOverdue(trade_id):
                 trade, _ = self._watched.pop(trade_id, (None, None))
                 if trade is not None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from pilotfish.core import ledger, sizing
 from pilotfish.core.bookkeeping import Bookkeeping
 from pilotfish.core.copying import draw
 from pilotfish.core.desk import Desk, DeskKey
-from pilotfish.core.effects import Insert, NeedBook, Row, SetTimer, decision_row
+from pilotfish.core.effects import Insert, NeedBook, SetTimer
 from pilotfish.core.ledger import Position
 from pilotfish.core.orders import Order
 from pilotfish.core.policy import Check, Verdict
 from pilotfish.core.reasons import Reason
+from pilotfish.core.recording import decision_change
+from pilotfish.core.records import DecisionRecord
 from pilotfish.core.settings import Policy
 from pilotfish.core.state import State
 from pilotfish.core.timers import RuleAgain
 from pilotfish.core.trade import Side
-from pilotfish.core.units import BPS, MICRO, SECOND
+from pilotfish.core.units import BPS, MICRO, SECOND, Usdc
 
 
 class Exits:
@@ -107,10 +111,17 @@ class Exits:
             tick = min(market.tick if market else MICRO, book.tick if book else MICRO)
             worse = policy.sell_max_slippage_bps, tick, policy.sell_max_slippage_ticks
             limit = sizing.sell_limit(position.mark_price, MICRO, *worse)
-        of: Row = {"trade_id": None, "adjustment_id": None, "rule": rule, "portfolio": desk.name, "side": "SELL"}
-        of |= {"leader": position.leader, "token_id": position.token_id, "wanted_usdc_micro": 0}
-        verdict = Verdict("exit", reason, [check])
-        state.out.append(Insert("decisions", {**decision_row(number, verdict, at), **of}))
+        change = decision_change(number, Verdict("exit", reason, [check]), at)
+        record = DecisionRecord(
+            **msgspec.structs.asdict(change),
+            rule=rule,
+            portfolio=desk.name,
+            leader=position.leader,
+            token_id=position.token_id,
+            side=Side.SELL,
+            wanted_usdc_micro=Usdc(0),
+        )
+        state.out.append(Insert(record))
         latency = sizing.latency_ms(policy, draw(desk.name, rule, position.token_id, number))
         due = at + latency * 1000 + (market.delay_ms * 1000 if market else 0)
         return Order(

@@ -9,13 +9,15 @@ from __future__ import annotations
 from pilotfish.core import events as ev
 from pilotfish.core.copying import Copying
 from pilotfish.core.desk import DeskKey
-from pilotfish.core.effects import Insert, NeedHoldings, SetTimer, Upsert, trade_update
+from pilotfish.core.effects import Insert, NeedHoldings, SetTimer, Update, Upsert
 from pilotfish.core.gaps import after_reading
 from pilotfish.core.holdings import Holding
+from pilotfish.core.recording import trade_change
+from pilotfish.core.records import AdjustmentRecord, CursorRecord, GapRecord, HoldingRecord
 from pilotfish.core.state import Leader, State
 from pilotfish.core.timers import HoldingsAgain
 from pilotfish.core.trade import Trade, exit_without_trade
-from pilotfish.core.units import SECOND
+from pilotfish.core.units import SECOND, Micros, Shares, Usdc
 
 GONE = "gone"
 """The cause of a correction to zero that no trade and no move explains."""
@@ -51,29 +53,22 @@ class Leading:
         explained = s.holding_sums.get(key, 0) + moved
         if shares != explained or told is not None:
             number = s.next_id("adjustment")
-            s.out.append(
-                Insert(
-                    "holding_adjustments",
-                    {
-                        "id": number,
-                        "leader": leader,
-                        "token_id": token_id,
-                        "before_micro": explained,
-                        "delta_micro": shares - explained,
-                        "cause": cause or "unseen",
-                        "tx_hash": tx_hash,
-                        "at": at,
-                        "said_micro": told[0] if told else None,
-                        "as_of": told[1] if told else None,
-                    },
-                )
+            adjustment = AdjustmentRecord(
+                id=number,
+                leader=leader,
+                token_id=token_id,
+                before_micro=Shares(explained),
+                delta_micro=Shares(shares - explained),
+                cause=cause or "unseen",
+                tx_hash=tx_hash,
+                at=Micros(at),
+                said_micro=Shares(told[0]) if told else None,
+                as_of=Micros(told[1]) if told else None,
             )
+            s.out.append(Insert(adjustment))
         s.holding_sums[key] = shares
-        s.out.append(
-            Upsert(
-                "leader_holdings", {"leader": leader, "token_id": token_id, "shares_micro": shares, "updated_at": at}
-            )
-        )
+        record = HoldingRecord(leader=leader, token_id=token_id, shares_micro=Shares(shares), updated_at=Micros(at))
+        s.out.append(Upsert(record))
         return number
 
     def settle_holding(self, trade: Trade, at: int) -> None:
@@ -147,7 +142,7 @@ class Leading:
         holding = self.holding(e.leader, token)
         before = holding.shares
         for trade in holding.set_to(said, e.as_of):
-            self.state.out.append(trade_update(trade))
+            self.state.out.append(Update(trade_change(trade)))
         told = (said, e.as_of) if said or before else None
         number = self.write_holding(e.leader, token, 0, e.at, cause, move.tx_hash if move else None, told)
         sold = before - holding.shares
@@ -189,23 +184,21 @@ class Leading:
             return
         left = after_reading(leader.gaps, e.read_from, e.read_to, e.gaps)
         for low, high in sorted(leader.gaps ^ left):
-            row = {"leader": leader.wallet, "from_ts": low, "to_ts": high, "changed_at": e.at}
-            self.state.out.append(Upsert("history_gaps", {**row, "is_open": (low, high) in left}))
+            gap = GapRecord(
+                leader=leader.wallet, from_ts=low, to_ts=high, changed_at=Micros(e.at), is_open=(low, high) in left
+            )
+            self.state.out.append(Upsert(gap))
         leader.gaps = left
 
     def write_cursor(self, leader: Leader, at: int) -> None:
-        self.state.out.append(
-            Upsert(
-                "cursors",
-                {
-                    "leader": leader.wallet,
-                    "api_cursor_ts": leader.cursor_ts,
-                    "api_cursor_initialized": True,
-                    "api_cursor_updated_at": at,
-                    "follow_from": leader.follow_from,
-                    "floor_ts": leader.floor_ts,
-                    "bootstrapped": leader.bootstrapped,
-                    "positions_value_micro": leader.value,
-                },
-            )
+        record = CursorRecord(
+            leader=leader.wallet,
+            api_cursor_ts=leader.cursor_ts,
+            api_cursor_initialized=True,
+            api_cursor_updated_at=Micros(at),
+            follow_from=Micros(leader.follow_from),
+            floor_ts=leader.floor_ts,
+            bootstrapped=leader.bootstrapped,
+            positions_value_micro=None if leader.value is None else Usdc(leader.value),
         )
+        self.state.out.append(Upsert(record))

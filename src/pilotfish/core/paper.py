@@ -12,13 +12,14 @@ import msgspec
 
 from pilotfish.core import fills
 from pilotfish.core.book import CENT, Book, LevelKey, LiquidityMemory, share_step, walk_buy
-from pilotfish.core.effects import Delete, Effect, NeedBook, Row, SetTimer, Upsert
+from pilotfish.core.effects import Delete, Effect, NeedBook, SetTimer, Upsert
 from pilotfish.core.events import Market, OrderEnded, OrderFilled
 from pilotfish.core.fees import UNKNOWN_FEE, FeeSchedule
 from pilotfish.core.orders import CancelOrder, Execution, How, PlaceOrder
+from pilotfish.core.records import LevelRecordKey, LevelTaken
 from pilotfish.core.timers import OrderDue
 from pilotfish.core.trade import Side
-from pilotfish.core.units import cost_of
+from pilotfish.core.units import Micros, Price, Shares, cost_of
 
 
 class Working(msgspec.Struct, kw_only=True):
@@ -79,7 +80,7 @@ class Paper:
     def on_book(self, book: Book, at: int) -> None:
         """A book came: what waits for it is filled. A book of before an order was due is read again."""
         for level in self.memory.refresh(book):
-            self._say(Delete("liquidity_taken", level_row(book.token_id, level)))
+            self._say(Delete(level_key(book.token_id, level)))
         for number in self._those_waiting(book.token_id):
             working = self._orders.get(number)
             if working is None:
@@ -113,7 +114,7 @@ class Paper:
     def drop(self, token_id: str) -> None:
         """A token trades no longer: forget what was taken of it."""
         for level in self.memory.drop(token_id):
-            self._say(Delete("liquidity_taken", level_row(token_id, level)))
+            self._say(Delete(level_key(token_id, level)))
 
     # -- filling -----------------------------------------------------------------------------------------------
 
@@ -158,8 +159,15 @@ class Paper:
         order = working.order
         for take in fill.takes:
             taken = self.memory.take(order.account, order.token_id, order.side, take.price, take.shares)
-            level = level_row(order.token_id, (order.account, order.side, take.price))
-            self._say(Upsert("liquidity_taken", {**level, "taken_micro": taken, "at": at}))
+            record = LevelTaken(
+                portfolio=order.account,
+                token_id=order.token_id,
+                side=order.side,
+                price_micro=Price(take.price),
+                taken_micro=Shares(taken),
+                at=Micros(at),
+            )
+            self._say(Upsert(record))
         working.filled += fill.shares
         working.fills += 1
         execution = Execution(
@@ -185,7 +193,7 @@ class Paper:
             self._tell(ended)
 
 
-def level_row(token_id: str, level: LevelKey) -> Row:
+def level_key(token_id: str, level: LevelKey) -> LevelRecordKey:
     """The key of a level's row (table ``liquidity_taken``)."""
     account, side, price = level
-    return {"portfolio": account, "token_id": token_id, "side": side.value, "price_micro": price}
+    return LevelRecordKey(portfolio=account, token_id=token_id, side=side, price_micro=Price(price))

@@ -11,6 +11,7 @@ from pilotfish.core.effects import SetTimer, Update
 from pilotfish.core.orders import Order
 from pilotfish.core.patience import ORPHAN_PATIENCE, given_up_at
 from pilotfish.core.reasons import Outcome
+from pilotfish.core.records import FillStatus
 from pilotfish.core.state import State
 from pilotfish.core.timers import ReorgOver
 from pilotfish.core.trade import Side, Trade
@@ -74,7 +75,7 @@ class Reorgs:
             if owner is None:
                 continue
             for fill_id in fill_ids:
-                self.state.out.append(Update("fills", {"id": fill_id, "status": "orphaned"}))
+                self.state.out.append(Update(FillStatus(id=fill_id, status="orphaned")))
             self._leave(owner, order, at)
 
     def _leave(self, desk: Desk, order: Order, at: int) -> None:
@@ -112,7 +113,7 @@ class Reorgs:
                 self.bookkeeping.release(desk, order, at)
         for name, order, fill_ids in self._of_trade.get(trade.id, ()):
             for fill_id in fill_ids:
-                self.state.out.append(Update("fills", {"id": fill_id, "status": "ok"}))
+                self.state.out.append(Update(FillStatus(id=fill_id, status="ok")))
             owner = self.state.desks.get(name)
             if owner is None:
                 continue

@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from pilotfish.core.book import Book, LiquidityMemory
 from pilotfish.core.dedupe import TradeIndex
 from pilotfish.core.desk import Desk, DeskKey
-from pilotfish.core.effects import Effect, Insert, Upsert, position_row, trip_row
+from pilotfish.core.effects import Effect, Insert, Upsert
 from pilotfish.core.events import Market, Move
 from pilotfish.core.gaps import Gap
 from pilotfish.core.holdings import Holding
 from pilotfish.core.ledger import Entry, Position, end_trip
+from pilotfish.core.recording import position_record, trip_record
+from pilotfish.core.records import EntryRecord
 from pilotfish.core.settings import Globals
 from pilotfish.core.trade import Source
+from pilotfish.core.units import Micros, Shares, Usdc
 
 
 @dataclass(slots=True)
@@ -80,8 +83,8 @@ class State:
         desk.count(position)
         trip = end_trip(position)
         if trip is not None:
-            self.out.append(Insert("round_trips", trip_row(desk.name, position, trip, ended)))
-        self.out.append(Upsert("positions", position_row(desk.name, position)))
+            self.out.append(Insert(trip_record(desk.name, position, trip, ended)))
+        self.out.append(Upsert(position_record(desk.name, position)))
 
     def book_cash(
         self, desk: Desk, entries: list[Entry], *, at: int, leader: str, token_id: str, fill_id: int | None
@@ -89,20 +92,16 @@ class State:
         """Move cash and write the ledger."""
         for entry in entries:
             desk.cash += entry.amount
-            self.out.append(
-                Insert(
-                    "ledger_entries",
-                    {
-                        "id": self.next_id("entry"),
-                        "portfolio": desk.name,
-                        "at": at,
-                        "kind": entry.kind,
-                        "amount_micro": entry.amount,
-                        "leader": leader,
-                        "token_id": token_id,
-                        "fill_id": fill_id,
-                        "shares_micro": entry.shares,
-                    },
-                )
+            record = EntryRecord(
+                id=self.next_id("entry"),
+                portfolio=desk.name,
+                at=Micros(at),
+                kind=entry.kind,
+                amount_micro=Usdc(entry.amount),
+                leader=leader,
+                token_id=token_id,
+                fill_id=fill_id,
+                shares_micro=None if entry.shares is None else Shares(entry.shares),
             )
+            self.out.append(Insert(record))
         assert desk.cash >= 0, "cash never goes below zero"

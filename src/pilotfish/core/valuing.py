@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pilotfish.core import ledger
 from pilotfish.core.book import Book, bid_value
-from pilotfish.core.effects import Insert, Row, Upsert
+from pilotfish.core.effects import Insert, Upsert
 from pilotfish.core.exits import Exits
+from pilotfish.core.records import EquityRecord, MarkRecord, NoBidRecord
 from pilotfish.core.state import State
-from pilotfish.core.units import MICRO, SECOND
+from pilotfish.core.units import MICRO, SECOND, Micros, Price, Usdc
 
 EQUITY_EVERY = 60 * SECOND
 
@@ -33,9 +34,13 @@ class Valuing:
         best = (book.best_bid, book.best_ask)
         if self._marks.get(book.token_id) != best:
             self._marks[book.token_id] = best
-            row: Row = {"token_id": book.token_id, "ask_micro": best[1], "at": at}
-            known: Row = {"bid_micro": best[0], "unmarked_since": None} if book.bids else {"unmarked_since": at}
-            self.state.out.append(Upsert("marks", {**row, **known}))
+            ask = None if best[1] is None else Price(best[1])
+            record: MarkRecord | NoBidRecord
+            if best[0] is not None:
+                record = MarkRecord(token_id=book.token_id, bid_micro=Price(best[0]), ask_micro=ask, at=Micros(at))
+            else:
+                record = NoBidRecord(token_id=book.token_id, ask_micro=ask, at=Micros(at), unmarked_since=Micros(at))
+            self.state.out.append(Upsert(record))
 
     def value(self, at: int) -> None:
         """Write what each portfolio is worth, when that changed or a minute has passed."""
@@ -48,23 +53,19 @@ class Valuing:
             desk.last_equity, desk.last_equity_at = figures, at
             desk.peak = max(desk.peak, desk.equity)
             desk.drawdown = max(desk.drawdown, desk.peak - desk.equity)
-            self.state.out.append(
-                Insert(
-                    "equity_snapshots",
-                    {
-                        "portfolio": desk.name,
-                        "at": at,
-                        "equity_micro": desk.equity,
-                        "cash_micro": desk.cash,
-                        "positions_value_micro": sums.worth,
-                        "unmarked_value_micro": sums.unmarked,
-                        "cost_micro": sums.cost,
-                        "realized_pnl_micro": sums.realized,
-                        "unrealized_pnl_micro": sums.worth - sums.cost,
-                        "fees_micro": sums.fees,
-                        "open_positions": sums.open,
-                        "peak_micro": desk.peak,
-                        "drawdown_micro": desk.drawdown,
-                    },
-                )
+            record = EquityRecord(
+                portfolio=desk.name,
+                at=Micros(at),
+                equity_micro=Usdc(desk.equity),
+                cash_micro=Usdc(desk.cash),
+                positions_value_micro=Usdc(sums.worth),
+                unmarked_value_micro=Usdc(sums.unmarked),
+                cost_micro=Usdc(sums.cost),
+                realized_pnl_micro=Usdc(sums.realized),
+                unrealized_pnl_micro=Usdc(sums.worth - sums.cost),
+                fees_micro=Usdc(sums.fees),
+                open_positions=sums.open,
+                peak_micro=Usdc(desk.peak),
+                drawdown_micro=Usdc(desk.drawdown),
             )
+            self.state.out.append(Insert(record))

@@ -16,14 +16,15 @@ from pilotfish.core.events import (
 )
 from pilotfish.core.leader_orders import ORDER_LIFE, ORDERS_KEPT, LeaderOrder, rounded_price
 from pilotfish.core.leading import GONE
-from pilotfish.core.ledger import Position, Trip
-from pilotfish.core.orders import Order, OrderState
-from pilotfish.core.reasons import Outcome
+from pilotfish.core.orders import Order
+from pilotfish.core.recording import order_of, position_of, trade_of
+from pilotfish.core.records import IntentRecord, PositionRecord, TradeRecord
 from pilotfish.core.settings import Globals, Policy
-from pilotfish.core.trade import Side, Source, Trade, TradeClass, exit_without_trade
+from pilotfish.core.trade import Side, Trade, exit_without_trade
 from pilotfish.core.units import SECOND
 from pilotfish.store import portfolios_store
 from pilotfish.store import tables as t
+from pilotfish.store.mapping import record_of
 
 DAY = 86_400 * SECOND
 KEEP_IDENTITIES = 8 * DAY
@@ -32,42 +33,6 @@ REORG_REACH = DAY // 24
 
 
 _RULE = (t.decisions.c.rule, t.decisions.c.trade_id.label("decided_trade"))
-
-
-def trade_from_row(row: Any) -> Trade:
-    """A trade as the engine keeps it."""
-    return Trade(
-        id=row.id,
-        leader=row.leader,
-        tx_hash=row.tx_hash,
-        token_id=row.token_id,
-        side=Side(row.side),
-        shares=row.shares_micro,
-        usdc=row.usdc_micro,
-        occurrence=row.occurrence,
-        traded_at=row.traded_at,
-        traded_at_estimated=row.traded_at_estimated,
-        first_source=Source(row.first_source),
-        first_seen_by_api_at=row.first_seen_by_api_at,
-        first_seen_by_polygon_at=row.first_seen_by_polygon_at,
-        trade_class=TradeClass(row._mapping["class"]),
-        is_combo=row.is_combo,
-        condition_id=row.condition_id,
-        outcome=row.outcome,
-        title=row.title,
-        slug=row.slug,
-        fee=row.fee_micro,
-        role=row.role,
-        order_hash=row.order_hash,
-        exchange=row.exchange,
-        block_number=row.block_number,
-        block_hash=row.block_hash,
-        log_index=row.log_index,
-        leader_pre_sell_shares=row.leader_pre_sell_shares_micro,
-        moves_holding=row.moves_holding,
-        api_lagged=row.api_lagged,
-        retracted_at=row.retracted_at,
-    )
 
 
 def restored(c: Connection, policies: dict[str, Policy], globals_: Globals, at: int) -> Restored:
@@ -79,7 +44,7 @@ def restored(c: Connection, policies: dict[str, Policy], globals_: Globals, at: 
     query = select(t.trades).where(
         or_(t.trades.c.traded_at >= since, t.trades.c.id.in_(open_ids), t.trades.c.id.in_(working))
     )
-    trades = tuple(trade_from_row(row) for row in c.execute(query.order_by(t.trades.c.id)))
+    trades = tuple(trade_of(record_of(TradeRecord, row)) for row in c.execute(query.order_by(t.trades.c.id)))
     return Restored(
         at=at,
         portfolios=tuple(portfolio(c, name, policy, at) for name, policy in sorted(policies.items())),
@@ -132,7 +97,10 @@ def portfolio(c: Connection, name: str, policy: Policy, at: int) -> PortfolioSta
         bankroll=bankroll,
         cash=bankroll + int(moved or 0),
         policy=policy,
-        positions=tuple(_position(r) for r in c.execute(select(t.positions).where(t.positions.c.portfolio == name))),
+        positions=tuple(
+            position_of(record_of(PositionRecord, r))
+            for r in c.execute(select(t.positions).where(t.positions.c.portfolio == name))
+        ),
         intents=tuple(
             _intent(r)
             for r in c.execute(
@@ -271,51 +239,10 @@ def _reset_at(name: str) -> Any:
     return select(t.portfolios.c.reset_at).where(t.portfolios.c.name == name).scalar_subquery()
 
 
-def _position(r: Any) -> Position:
-    return Position(
-        leader=r.leader,
-        token_id=r.token_id,
-        condition_id=r.condition_id,
-        outcome=r.outcome,
-        shares=r.shares_micro,
-        cost=r.cost_micro,
-        realized_pnl=r.realized_pnl_micro,
-        fees=r.fees_micro,
-        mark_price=r.mark_price_micro,
-        unmarked_since=r.unmarked_since,
-        status=r.status,
-        opened_at=r.opened_at,
-        closed_at=r.closed_at,
-        trip=Trip(bought=r.trip_bought_micro, paid=r.trip_paid_micro, got=r.trip_got_micro, fees=r.trip_fees_micro),
-    )
-
-
 def _intent(r: Any) -> Order:
-    return Order(
-        id=r.id,
-        decision_id=r.decision_id,
-        trade_id=r.trade_id,
-        portfolio=r.portfolio,
-        leader=r.leader,
-        token_id=r.token_id,
-        condition_id=r.condition_id,
-        side=Side(r.side),
-        shares=r.shares_micro,
-        budget=r.budget_micro,
-        limit_price=r.limit_price_micro,
-        leader_price=r.leader_price_micro,
-        traded_at=r.traded_at,
-        created_at=r.created_at,
-        due_at=r.due_at,
-        give_up_at=r.give_up_at,
-        state=OrderState(r.state),
-        reason=Outcome(r.reason) if r.reason else None,
-        filled_shares=r.filled_shares_micro,
-        attempts=r.attempts,
-        share_cap=r.share_cap_micro,
-        dust=r.dust_micro,
-        rule=r.rule if r.rule or r.trade_id or r.decided_trade is None else "reorg",
-    )
+    """An order, with what asked for it: ``rule`` and ``decided_trade`` are its decision's."""
+    rule = r.rule if r.rule or r.trade_id or r.decided_trade is None else "reorg"
+    return order_of(record_of(IntentRecord, r), rule)
 
 
 @dataclass(frozen=True, slots=True)

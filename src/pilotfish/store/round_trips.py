@@ -8,9 +8,10 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, case, func, select
 
-from pilotfish.core.effects import trip_row
 from pilotfish.core.ledger import Position, end_trip
+from pilotfish.core.recording import trip_record
 from pilotfish.store import tables as t
+from pilotfish.store.mapping import row_of
 
 Key: TypeAlias = tuple[str, str, str]
 """(portfolio, leader, token)"""
@@ -37,7 +38,7 @@ class Trips:
         """A position that has just been sold from or paid out; if it is flat now, a round trip is over."""
         trip = end_trip(position)
         if trip is not None:
-            row = trip_row(portfolio, position, trip, ended)
+            row = row_of(trip_record(portfolio, position, trip, ended))
             self._found[(portfolio, position.leader, position.token_id)].append(tuple(row[k] for k in _COMPARED))
 
     def differences(self, c: Connection) -> list[str]:

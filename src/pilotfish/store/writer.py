@@ -13,14 +13,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 from sqlalchemy import Connection, Engine, Table, bindparam, delete, insert, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from pilotfish.core.effects import Delete, Effect, Insert, Row, RowEffect, Update, Upsert
+from pilotfish.core.effects import Delete, Effect, Insert, RowEffect, Update, Upsert, WipePaper
 from pilotfish.store import tables
+from pilotfish.store.mapping import Plain, Values, row_of
 from pilotfish.store.outage import is_outage
 
 log = structlog.get_logger(__name__)
@@ -32,11 +33,12 @@ MAX_BACKLOG = 20_000
 RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 TRIES_AT_THE_END = 4
 """How often a commit is tried while the writer is being stopped."""
+Writable: TypeAlias = RowEffect | Plain
 
 
 @dataclass(slots=True)
 class _Batch:
-    rows: list[RowEffect]
+    rows: list[Writable]
     done: Callable[[], None] | None
 
 
@@ -73,12 +75,12 @@ class Writer:
         """Events not yet durable."""
         return len(self._queue) + self._busy
 
-    def submit(self, effects: Iterable[Effect], done: Callable[[], None] | None = None) -> None:
+    def submit(self, effects: Iterable[Effect | Plain], done: Callable[[], None] | None = None) -> None:
         """Queue the row effects of one event; ``done`` is called on the writer's thread once they are durable.
 
         Raises :class:`WriterFailedError` once the writer has ended by an error or was stopped.
         """
-        rows = [e for e in effects if isinstance(e, RowEffect)]
+        rows = [e for e in effects if isinstance(e, Writable)]
         with self._wake:
             if self.fatal is not None:
                 raise WriterFailedError(str(self.fatal)) from self.fatal
@@ -200,7 +202,7 @@ class Writer:
             self._wake.wait_for(lambda: self._stopping, seconds)
 
 
-def write(connection: Connection, effects: Sequence[RowEffect]) -> None:
+def write(connection: Connection, effects: Sequence[Writable]) -> None:
     """Write row effects in as few statements as keeps their meaning.
 
     Within one group an update of a row that is also inserted is merged into the insert, and of several updates or
@@ -208,67 +210,68 @@ def write(connection: Connection, effects: Sequence[RowEffect]) -> None:
     """
     pending = _Pending()
     for effect in effects:
-        if isinstance(effect, Insert):
-            pending.insert(effect)
-        elif isinstance(effect, Update):
-            pending.update(effect)
-        elif isinstance(effect, Upsert):
-            pending.upsert(effect)
-        elif isinstance(effect, Delete):
-            pending.delete(effect)
-        else:
-            pending.flush(connection)
-            for table in tables.PAPER_TABLES:
-                connection.execute(delete(table).where(table.c.portfolio == effect.portfolio))
+        match effect:
+            case Insert(record):
+                pending.insert(record.table, row_of(record))
+            case Update(record):
+                pending.update(record.table, row_of(record))
+            case Upsert(record):
+                pending.upsert(record.table, row_of(record))
+            case Plain(table, row):
+                pending.upsert(table, row)
+            case Delete(key):
+                pending.delete(key.table, row_of(key))
+            case WipePaper(portfolio):
+                pending.flush(connection)
+                for table_ in tables.PAPER_TABLES:
+                    connection.execute(delete(table_).where(table_.c.portfolio == portfolio))
     pending.flush(connection)
 
 
 class _Pending:
     def __init__(self) -> None:
-        self.inserts: dict[str, list[Row]] = {}
-        self.by_id: dict[tuple[str, Any], Row] = {}
-        self.updates: dict[tuple[str, frozenset[str]], dict[Any, Row]] = {}
-        self.upserts: dict[tuple[str, tuple[str, ...]], dict[tuple[Any, ...], Row]] = {}
-        self.shapes: dict[tuple[str, tuple[Any, ...]], tuple[str, ...]] = {}
+        self.inserts: dict[str, list[Values]] = {}
+        self.by_id: dict[tuple[str, object], Values] = {}
+        self.updates: dict[tuple[str, frozenset[str]], dict[object, Values]] = {}
+        self.upserts: dict[tuple[str, tuple[str, ...]], dict[tuple[object, ...], Values]] = {}
+        self.shapes: dict[tuple[str, tuple[object, ...]], tuple[str, ...]] = {}
         """(table, key) -> the columns under which the row stands in ``upserts``."""
-        self.deletes: dict[str, dict[tuple[Any, ...], None]] = {}
+        self.deletes: dict[str, dict[tuple[object, ...], None]] = {}
 
-    def insert(self, effect: Insert) -> None:
-        row = dict(effect.row)
-        self.inserts.setdefault(effect.table, []).append(row)
+    def insert(self, table: str, row: Values) -> None:
+        self.inserts.setdefault(table, []).append(row)
         if "id" in row:
-            self.by_id[(effect.table, row["id"])] = row
+            self.by_id[(table, row["id"])] = row
 
-    def update(self, effect: Update) -> None:
-        fresh = self.by_id.get((effect.table, effect.row["id"]))
+    def update(self, table: str, row: Values) -> None:
+        fresh = self.by_id.get((table, row["id"]))
         if fresh is not None:
-            fresh.update(effect.row)
+            fresh.update(row)
         else:
-            key = (effect.table, frozenset(effect.row))
-            self.updates.setdefault(key, {})[effect.row["id"]] = effect.row
+            self.updates.setdefault((table, frozenset(row)), {})[row["id"]] = row
 
-    def upsert(self, effect: Upsert) -> None:
+    def upsert(self, table: str, row: Values) -> None:
         """The last one of a row counts; of columns that only an earlier one names, that one."""
-        keys = tuple(effect.row[c.name] for c in tables.metadata.tables[effect.table].primary_key)
-        row, columns = effect.row, tuple(effect.row)
-        before = self.shapes.get((effect.table, keys), columns)
+        keys = tuple(row[c.name] for c in tables.metadata.tables[table].primary_key)
+        columns = tuple(row)
+        before = self.shapes.get((table, keys), columns)
         if before != columns:
-            row = {**self.upserts[(effect.table, before)].pop(keys), **row}
+            row = {**self.upserts[(table, before)].pop(keys), **row}
             columns = tuple(row)
-        self.shapes[(effect.table, keys)] = columns
-        self.upserts.setdefault((effect.table, columns), {})[keys] = row
+        self.shapes[(table, keys)] = columns
+        self.upserts.setdefault((table, columns), {})[keys] = row
 
-    def delete(self, effect: Delete) -> None:
+    def delete(self, table: str, row: Values) -> None:
         """What was upserted before is not written at all; what is upserted after is written after the deletion."""
-        key = tuple(effect.key[c.name] for c in tables.metadata.tables[effect.table].primary_key)
-        shape = self.shapes.pop((effect.table, key), None)
+        key = tuple(row[c.name] for c in tables.metadata.tables[table].primary_key)
+        shape = self.shapes.pop((table, key), None)
         if shape is not None:
-            del self.upserts[(effect.table, shape)][key]
-        self.deletes.setdefault(effect.table, {})[key] = None
+            del self.upserts[(table, shape)][key]
+        self.deletes.setdefault(table, {})[key] = None
 
     def flush(self, connection: Connection) -> None:
         for name, rows in self.inserts.items():
-            by_columns: dict[frozenset[str], list[Row]] = {}
+            by_columns: dict[frozenset[str], list[Values]] = {}
             for row in rows:
                 by_columns.setdefault(frozenset(row), []).append(row)
             for alike in by_columns.values():
