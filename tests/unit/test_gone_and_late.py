@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilotfish.core import events as ev
+from pilotfish.core.effects import Insert, Update, Upsert
 from pilotfish.core.gaps import after_reading
 from pilotfish.core.units import SECOND
 from tests.desk import LEADER, TOKEN, Desk, api_fill, usd
@@ -131,7 +132,7 @@ def test_the_cursor_passes_a_gap_in_the_commit_that_says_it_and_a_complete_readi
             at=desk.at, leader=LEADER, fills=(), cursor_ts=now + 50, read_from=now, gaps=((now + 5, now + 6),)
         )
     )
-    written = [e.table for e in effects]  # type: ignore[union-attr]
+    written = [e.record.table for e in effects if isinstance(e, (Insert, Update, Upsert))]
     assert sorted(written) == ["cursors", "history_gaps"]
     read(desk, now + 6, None)
     assert desk.engine.state.leaders[LEADER].gaps == {(now + 5, now + 5)}

@@ -60,7 +60,7 @@ def decision(number: int, **more: Any) -> Insert:
 
 
 def test_an_update_in_the_same_group_is_merged_into_its_insert(database: Engine) -> None:
-    last = change(1, "copy", Reason.COPY, trace=[("a", 1, None, True)])
+    last = change(1, "copy", Reason.COPY, trace=[["a", 1, None, True]])
     with database.begin() as c:
         write(c, [decision(1), Update(last)])
         row = c.execute(select(t.decisions)).one()

@@ -252,7 +252,7 @@ def _fill_record(number: int, order: Order, e: OrderFilled) -> FillRecord:
         price_micro=price_of(x.usdc, x.shares),
         fee_micro=Usdc(x.fee),
         filled_at=Micros(e.at),
-        levels=[(t.price, t.shares) for t in x.takes],
+        levels=[[t.price, t.shares] for t in x.takes],
         delay_cost_micro=Usdc(delay),
         spread_cost_micro=Usdc(spread),
         leader_price_micro=Price(order.leader_price),

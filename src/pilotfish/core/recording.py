@@ -120,7 +120,7 @@ def decision_change(number: int, v: Verdict, at: int) -> DecisionChange:
         trade_class=v.kind,
         asked_usdc_micro=Usdc(v.wanted),
         granted_usdc_micro=Usdc(v.granted if v.action == "copy" else 0),
-        trace=[(c.check, c.value, c.limit, c.passed) for c in v.trace],
+        trace=[[c.check, c.value, c.limit, c.passed] for c in v.trace],
     )
 
 

@@ -15,8 +15,8 @@ from pilotfish.core.reasons import Outcome, Reason
 from pilotfish.core.trade import Side, Source, TradeClass
 from pilotfish.core.units import Micros, Price, Shares, Usdc
 
-CheckRow: TypeAlias = tuple[str, object, object, bool]
-"""(check, value, limit, passed)"""
+CheckRow: TypeAlias = list[object]
+"""[check, value, limit, passed], as JSON has it."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -280,7 +280,7 @@ class FillRecord(FillStatus, frozen=True, kw_only=True):
     price_micro: Price
     fee_micro: Usdc
     filled_at: Micros
-    levels: list[tuple[int, int]]
+    levels: list[list[int]]
     delay_cost_micro: Usdc
     spread_cost_micro: Usdc
     leader_price_micro: Price
