@@ -156,6 +156,7 @@ class Engine:
     def _archive(self, e: ev.PortfolioArchived) -> None:
         desk = self.state.desks.get(e.portfolio)
         if desk is not None:
+            self._requeue(e.portfolio)
             self.copying.close_all(desk, Reason.SKIP_PAUSED, e.at)
             self.execution.archive(desk)
             del self.state.desks[e.portfolio]
@@ -232,10 +233,7 @@ class Engine:
         self.state.globals = e.globals
 
     def _reset(self, e: ev.PaperReset) -> None:
-        for name, pending, trades in self._resuming:
-            if e.portfolio in (None, name):
-                self.copying.requeue(self.state.desks[name], pending, trades)
-        self._resuming = [r for r in self._resuming if e.portfolio not in (None, r[0])]
+        self._requeue(e.portfolio)
         for name, desk in self.state.desks.items():
             if e.portfolio in (None, name):
                 self.copying.close_all(desk, Reason.SKIP_RESET, e.at)
@@ -251,6 +249,13 @@ class Engine:
                     Upsert("portfolios", {"name": name, "bankroll_micro": desk.bankroll, "reset_at": e.at})
                 )
         self.execution.value(e.at)
+
+    def _requeue(self, portfolio: str | None) -> None:
+        """Decisions of a portfolio (``None`` = all) that wait to be taken up wait in its queues instead."""
+        for name, pending, trades in self._resuming:
+            if portfolio in (None, name):
+                self.copying.requeue(self.state.desks[name], pending, trades)
+        self._resuming = [r for r in self._resuming if portfolio not in (None, r[0])]
 
     # -- observations ------------------------------------------------------------------------------------------
 

@@ -261,7 +261,8 @@ class Execution:
     def _finer_tick(self, desk: Desk, intent: IntentState, book: Book) -> None:
         """The book shows a finer tick than was known at the decision: the leader's SELL is limited by that one."""
         market = self.state.markets.get(intent.token_id)
-        if intent.leader_shares and (market is None or book.tick < market.tick):
+        priced = intent.leader_shares and sizing.is_priced(intent.leader_usdc, intent.leader_shares, book.tick)
+        if priced and (market is None or book.tick < market.tick):
             policy = desk.policy.of(intent.leader)
             bps, ticks = policy.sell_max_slippage_bps, policy.sell_max_slippage_ticks
             limit = sizing.sell_limit(intent.leader_usdc, intent.leader_shares, bps, book.tick, ticks)
@@ -291,8 +292,8 @@ class Execution:
             for fill_id in fill_ids:
                 self.state.out.append(Update("fills", {"id": fill_id, "status": "orphaned"}))
             key = (intent.leader, intent.token_id)
-            shares = min(intent.filled_shares, desk.held(key))
-            if desk.policy.of(trade.leader).orphan_policy != "exit" or intent.side != "BUY" or shares <= 0:
+            shares, policy = min(intent.filled_shares, desk.held(key)), desk.policy.of(trade.leader)
+            if policy.orphan_policy != "exit" or intent.side != "BUY" or shares <= 0:
                 continue
             way_out = IntentState(
                 id=self.state.next_id("intent"),
@@ -305,12 +306,12 @@ class Execution:
                 side="SELL",
                 shares=shares,
                 budget=0,
-                limit_price=1,
+                limit_price=self.exits.limit(desk, desk.positions[key], policy),
                 leader_price=intent.leader_price,
                 traded_at=at,
                 created_at=at,
-                due_at=at + ORPHAN_PATIENCE + desk.policy.of(trade.leader).order_latency_ms * 1000,
-                give_up_at=at + ORPHAN_PATIENCE + desk.policy.sell_retry_sec * SECOND,
+                due_at=at + ORPHAN_PATIENCE + policy.order_latency_ms * 1000,
+                give_up_at=at + ORPHAN_PATIENCE + policy.sell_retry_sec * SECOND,
                 rule="reorg",
             )
             desk.intents[way_out.id] = way_out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pilotfish.core import ledger, sizing
+from pilotfish.core.book import bid_value
 from pilotfish.core.copying import draw
 from pilotfish.core.desk import Desk, DeskKey
 from pilotfish.core.effects import Insert, NeedBook, Row, SetTimer, decision_row, intent_row, intent_update
@@ -101,6 +102,18 @@ class Exits:
             self._exit(desk, position, "close", Reason.EXIT_BY_HAND, check, at)
         return len(chosen)
 
+    def limit(self, desk: Desk, position: Position, policy: Policy) -> int:
+        """The lowest price to take where no trade of the leader's says one: by what the bids pay for what they take,
+        else by what a share was last worth."""
+        book, market = self.state.books.get(position.token_id), self.state.markets.get(position.token_id)
+        price, depth = ledger.reference_of(position), 0
+        if book is not None and position.unmarked_since is None:
+            depth = min(position.shares, sum(level.size for level in book.bids))
+        if book is not None and depth:
+            price = max(price, bid_value(book, position.shares) * MICRO // depth)
+        tick = min(market.tick if market else MICRO, book.tick if book else MICRO)
+        return sizing.sell_limit(price, MICRO, policy.sell_max_slippage_bps, tick, policy.sell_max_slippage_ticks)
+
     def _exit(self, desk: Desk, position: Position, rule: str, reason: Reason, check: Check, at: int) -> IntentState:
         state, policy = self.state, desk.policy.of(position.leader)
         key = (position.leader, position.token_id)
@@ -109,11 +122,7 @@ class Exits:
         reference = position.mark_price or 0
         if book is not None and book.mid2:
             reference = book.mid2 // 2
-        limit = 1
-        if rule != "close" and position.mark_price:
-            tick = min(market.tick if market else MICRO, book.tick if book else MICRO)
-            worse = policy.sell_max_slippage_bps, tick, policy.sell_max_slippage_ticks
-            limit = sizing.sell_limit(position.mark_price, MICRO, *worse)
+        limit = 1 if rule == "close" else self.limit(desk, position, policy)
         of: Row = {"trade_id": None, "adjustment_id": None, "rule": rule, "portfolio": desk.name, "side": "SELL"}
         of |= {"leader": position.leader, "token_id": position.token_id, "wanted_usdc_micro": 0}
         verdict = Verdict("exit", reason, [check])
