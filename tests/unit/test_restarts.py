@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import insert
 
@@ -18,7 +19,7 @@ from pilotfish.store import portfolios_store, restore
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
 from pilotfish.store.writer import write
-from tests.desk import LEADER, START, TOKEN, Desk, api_fill, chain_fill, usd
+from tests.desk import CONDITION, LEADER, START, TOKEN, Desk, api_fill, chain_fill, tx, usd
 
 
 class Stored(Desk):
@@ -229,3 +230,17 @@ def test_a_row_that_comes_late_finds_its_place_in_the_holding_after_a_restart(tm
         assert desk.leader_holds() == usd(700), "the late row is in what the snapshot said"
         desk.sell(2, 350)
         assert desk.stored("trades")[-1].leader_pre_sell_shares_micro == usd(700)
+
+
+def test_a_decision_waits_for_a_market_that_was_asked_for_and_taken_back_within_bounds() -> None:
+    desk = Desk(holdings={TOKEN: 0.0})
+    desk.buy(1)
+    redeemed = ev.Move(kind="REDEEM", tx_hash=tx(9), condition_id=CONDITION, amount=usd(1), at=desk.at)
+    for n in (1, 2):
+        move = msgspec.structs.replace(redeemed, tx_hash=tx(n))
+        desk.send(ev.ApiWindowRead(at=desk.at, leader=LEADER, fills=(), cursor_ts=desk.at // SECOND + 1, moves=(move,)))
+    desk.chain_buy(2)
+    assert desk.reasons[-1] == "WAIT_MARKET", "its market was asked for a moment ago, and is to be asked for again"
+    desk.advance(15)
+    assert desk.reasons[-1].startswith("SKIP_CATCHUP") or desk.reasons[-1] == "COPY"
+    assert not desk.engine.state.desks["main"].queues

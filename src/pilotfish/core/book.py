@@ -7,7 +7,7 @@ from typing import TypeAlias
 import msgspec
 
 from pilotfish.core.trade import Side
-from pilotfish.core.units import BPS, MICRO, ceil_div
+from pilotfish.core.units import BPS, MAX_TRADE, MICRO, ceil_div
 
 
 class Level(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -190,7 +190,7 @@ def walk_buy(
     """Levels a BUY takes: best ask first, at most ``budget`` USDC in whole cents and ``most_shares`` (0 = any), in
     all a multiple of :func:`share_step`."""
     budget = budget // CENT * CENT
-    wanted = most_shares or 2**80
+    wanted = most_shares or MAX_TRADE
     takes: list[Take] = []
     for level in book.asks:
         if level.price > limit or budget <= 0 or wanted <= 0:

@@ -15,7 +15,7 @@ from pilotfish.core.policy import UNKNOWN_TICK
 from pilotfish.core.reasons import Outcome
 from pilotfish.core.recording import intent_change, intent_record
 from pilotfish.core.records import FillRecord
-from pilotfish.core.sizing import FINEST, Slack
+from pilotfish.core.sizing import FINEST, Slack, is_priced
 from pilotfish.core.state import State
 from pilotfish.core.trade import Side, Trade, TradeClass
 from pilotfish.core.units import MICRO, SECOND, Micros, Price, Shares, Usdc, price_of
@@ -96,7 +96,7 @@ class Bookkeeping:
         self._say(placed, at)
 
     def _slack(self, desk: Desk, order: Order) -> Slack | None:
-        if not order.leader_shares:
+        if not order.leader_shares or not is_priced(order.leader_usdc, order.leader_shares, FINEST):
             return None
         policy, market = desk.policy.of(order.leader), self.state.markets.get(order.token_id)
         return Slack(

@@ -7,7 +7,7 @@ from collections import deque
 
 import msgspec
 
-from pilotfish.core import leader_orders, sizing
+from pilotfish.core import leader_orders, ledger, sizing
 from pilotfish.core import policy as rules
 from pilotfish.core.bookkeeping import Bookkeeping
 from pilotfish.core.desk import DAY, Desk, DeskKey, Waiting
@@ -221,6 +221,7 @@ class Copying:
                 equity=desk.equity,
                 lost_today=desk.lost_today,
                 saved=desk.saved.get(key, 0) if buy else 0,
+                reference=ledger.reference_of(position) if position is not None else 0,
             )
         )
 
@@ -324,7 +325,9 @@ class Copying:
             self.state.out.append(NeedBook(token))
         elif reason is Reason.WAIT_MARKET:
             self._wait_for(desk, key, Waited.MARKET, token)
-            self.ask_market(token, at)
+            again = self.ask_market(token, at)
+            if again is not None:
+                self._look_again(item, Waited.MARKET, token, again)
         elif reason is Reason.WAIT_CHAIN:
             self._wait_for(desk, key, Waited.CHAIN, token)
             seen = item.trade.first_seen_by_api_at or at
@@ -347,11 +350,14 @@ class Copying:
                     self._finish(desk, key, item, rules.Verdict("skip", Reason.SKIP_RETRACTED), at)
                     self.advance(desk, key, at)
 
-    def ask_market(self, token: str, at: int) -> None:
-        """Ask for a token's market unless that was just done."""
-        if at - self._asked_market.get(token, -MARKET_REFRESH) >= MARKET_REFRESH // 6:
-            self._asked_market[token] = at
-            self.state.out.append(NeedMarket(token))
+    def ask_market(self, token: str, at: int) -> int | None:
+        """Ask for a token's market unless that was just done; then returns when it may be asked for again (µs)."""
+        again = self._asked_market.get(token, -MARKET_REFRESH) + MARKET_REFRESH // 6
+        if at < again:
+            return again
+        self._asked_market[token] = at
+        self.state.out.append(NeedMarket(token))
+        return None
 
     def _wait_for(self, desk: Desk, key: DeskKey, what: Waited, token: str) -> None:
         self._waits.setdefault((what, token), set()).add((desk.name, key))

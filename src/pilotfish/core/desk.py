@@ -133,6 +133,8 @@ class Desk:
             for what in (position.condition_id, position.leader):
                 self._cost_by[what] = self._cost_by.get(what, 0) + position.cost - cost
         counted = worth if position.shares else -1
+        if not position.shares:
+            self.armed.pop(key, None)
         self._counted[key] = (counted, unknown, position.cost, position.realized_pnl, position.fees)
 
     def position(self, key: DeskKey, market: Market | None) -> Position:

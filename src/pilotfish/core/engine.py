@@ -76,7 +76,7 @@ class Engine:
         self.paper = Paper(self.state.memory, self.state.markets, self._say, self._told) if paper else None
         self.exits = Exits(self.state, self.bookkeeping)
         self.copying = Copying(self.state, self.bookkeeping)
-        self.reorgs = Reorgs(self.state, self.bookkeeping)
+        self.reorgs = Reorgs(self.state, self.bookkeeping, self.exits)
         self.settlement = Settlement(self.state, self.bookkeeping)
         self.valuing = Valuing(self.state, self.exits)
         self.leading = Leading(self.state, self.copying)
@@ -201,6 +201,7 @@ class Engine:
     def _archive(self, e: ev.PortfolioArchived) -> None:
         desk = self.state.desks.get(e.portfolio)
         if desk is not None:
+            self._requeue(e.portfolio)
             self.copying.close_all(desk, Reason.SKIP_PAUSED, e.at)
             for order in list(desk.intents.values()):
                 self.bookkeeping.cancel(desk, order, Outcome.CANCELLED_ARCHIVED, e.at)
@@ -286,10 +287,7 @@ class Engine:
         self.state.globals = e.globals
 
     def _reset(self, e: ev.PaperReset) -> None:
-        for name, pending, trades in self._resuming:
-            if e.portfolio in (None, name):
-                self.copying.requeue(self.state.desks[name], pending, trades)
-        self._resuming = [r for r in self._resuming if e.portfolio not in (None, r[0])]
+        self._requeue(e.portfolio)
         for name, desk in self.state.desks.items():
             if e.portfolio in (None, name):
                 self.copying.close_all(desk, Reason.SKIP_RESET, e.at)
@@ -307,6 +305,13 @@ class Engine:
         self.valuing.value(e.at)
         if e.command is not None:
             self._say(Answered(e.command, "done"))
+
+    def _requeue(self, portfolio: str | None) -> None:
+        """Decisions of a portfolio (``None`` = all) that wait to be taken up wait in its queues instead."""
+        for name, pending, trades in self._resuming:
+            if portfolio in (None, name):
+                self.copying.requeue(self.state.desks[name], pending, trades)
+        self._resuming = [r for r in self._resuming if portfolio not in (None, r[0])]
 
     # -- observations ------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from pilotfish.core import ledger, sizing
+from pilotfish.core.book import bid_value
 from pilotfish.core.bookkeeping import Bookkeeping
 from pilotfish.core.copying import draw
 from pilotfish.core.desk import Desk, DeskKey
@@ -97,6 +98,18 @@ class Exits:
             self.bookkeeping.open(desk, self._order(desk, position, "close", Reason.EXIT_BY_HAND, check, at), at)
         return len(chosen)
 
+    def limit(self, desk: Desk, position: Position, policy: Policy) -> int:
+        """The lowest price to take where no trade of the leader's says one: by what the bids pay for what they take,
+        else by what a share was last worth."""
+        book, market = self.state.books.get(position.token_id), self.state.markets.get(position.token_id)
+        price, depth = ledger.reference_of(position), 0
+        if book is not None and position.unmarked_since is None:
+            depth = min(position.shares, sum(level.size for level in book.bids))
+        if book is not None and depth:
+            price = max(price, bid_value(book, position.shares) * MICRO // depth)
+        tick = min(market.tick if market else MICRO, book.tick if book else MICRO)
+        return sizing.sell_limit(price, MICRO, policy.sell_max_slippage_bps, tick, policy.sell_max_slippage_ticks)
+
     def _order(self, desk: Desk, position: Position, rule: str, reason: Reason, check: Check, at: int) -> Order:
         """The order of an exit of our own, after its decision was written."""
         state, policy = self.state, desk.policy.of(position.leader)
@@ -106,11 +119,7 @@ class Exits:
         reference = position.mark_price or 0
         if book is not None and book.mid2:
             reference = book.mid2 // 2
-        limit = 1
-        if rule != "close" and position.mark_price:
-            tick = min(market.tick if market else MICRO, book.tick if book else MICRO)
-            worse = policy.sell_max_slippage_bps, tick, policy.sell_max_slippage_ticks
-            limit = sizing.sell_limit(position.mark_price, MICRO, *worse)
+        limit = 1 if rule == "close" else self.limit(desk, position, policy)
         change = decision_change(number, Verdict("exit", reason, [check]), at)
         record = DecisionRecord(
             **msgspec.structs.asdict(change),

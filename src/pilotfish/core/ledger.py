@@ -126,6 +126,14 @@ def value_of(position: Position) -> int:
     return proceeds_of(position.shares, position.mark_price or 0)
 
 
+def reference_of(position: Position) -> int:
+    """What a share was worth when that was last known, else what it cost (millionths): what a sale's limit goes by
+    where no trade of the leader's says a price."""
+    if position.mark_price:
+        return position.mark_price
+    return position.cost * MICRO // position.shares if position.shares else 0
+
+
 def end_trip(position: Position) -> Trip | None:
     """The round trip that has ended, from flat to flat; ``None`` while shares are held or none was under way."""
     if position.shares or not position.trip.bought:

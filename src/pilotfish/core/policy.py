@@ -13,7 +13,7 @@ from pilotfish.core.events import Market
 from pilotfish.core.reasons import Reason
 from pilotfish.core.settings import Policy, TriggerMode
 from pilotfish.core.trade import Side, Source, Trade, TradeClass
-from pilotfish.core.units import BPS, MICRO, PPM, SECOND, ceil_div, price_of
+from pilotfish.core.units import BPS, MAX_TRADE, MICRO, PPM, SECOND, ceil_div, price_of
 
 UNKNOWN_TICK = 1_000
 """Taken for an exit's limit where neither market nor book is known."""
@@ -50,6 +50,8 @@ class Facts:
     equity: int = 0
     lost_today: int = 0
     saved: int = 0
+    reference: int = 0
+    """What a share of ours is worth (millionths), for a SELL whose own price is not known."""
 
 
 @dataclass(slots=True)
@@ -254,7 +256,7 @@ def _size(f: Facts, market: Market, t: _Trace, v: Verdict) -> None:
     t.require(size >= least, Reason.SKIP_BELOW_MIN, "budget_usdc_micro", size, least)
     budget = size
     if policy.sizing_mode == "fixed_shares":
-        v.share_cap = max(1, size * trade.shares // trade.usdc) if trade.usdc else 1
+        v.share_cap = min(MAX_TRADE, max(1, size * trade.shares // trade.usdc)) if trade.usdc else 1
         budget = ceil_div(size * (BPS + policy.buy_max_slippage_bps), BPS)
     with_fee = PPM + market.fee.rate_ppm
     caps = [
@@ -288,6 +290,8 @@ def _book_guards(f: Facts, market: Market, late: bool, t: _Trace, v: Verdict) ->
         return
     t.note("book_age_ms", (f.at - book.requested_at) // 1000, policy.book_max_age_ms)
     tick = min(market.tick, book.tick)
+    if not sizing.is_priced(trade.usdc, trade.shares, tick):
+        t.require(False, Reason.SKIP_LEADER_SIZE, "leader_shares_micro", trade.shares, ceil_div(2 * MICRO, tick))
     _spread(policy, book, tick, t)
     ask = book.best_ask
     assert ask is not None
@@ -317,7 +321,7 @@ def _book_guards(f: Facts, market: Market, late: bool, t: _Trace, v: Verdict) ->
         policy.min_depth_usdc,
     )
     v.limit = limit
-    v.shares = min(v.budget * MICRO // ask, v.share_cap or 2**80)
+    v.shares = min(v.budget * MICRO // ask, v.share_cap or MAX_TRADE)
 
 
 def _spread(policy: Policy, book: Book, tick: int, t: _Trace) -> None:
@@ -367,6 +371,6 @@ def _sell(f: Facts, t: _Trace, v: Verdict) -> None:
         v.reason = Reason.COPY_GONE
     v.shares = shares
     tick = min(market.tick if market else UNKNOWN_TICK, f.book.tick if f.book else MICRO)
-    v.limit = sizing.sell_limit(
-        trade.usdc, trade.shares, f.policy.sell_max_slippage_bps, tick, f.policy.sell_max_slippage_ticks
-    )
+    priced = sizing.is_priced(trade.usdc, trade.shares, tick)
+    usdc, of = (trade.usdc, trade.shares) if priced else (f.reference, MICRO)
+    v.limit = sizing.sell_limit(usdc, of, f.policy.sell_max_slippage_bps, tick, f.policy.sell_max_slippage_ticks)

@@ -77,7 +77,7 @@ MEANING: dict[Reason, str] = {
     Reason.SKIP_CATCHUP_WORSE_PRICE: "A missed BUY, and the price is now worse than the catch-up rules allow.",
     Reason.SKIP_CATCHUP_NEW_POSITION: "A missed BUY that would open a new position (catch_up_buy_open_new is off).",
     Reason.SKIP_PRICE_RANGE: "The leader's price is outside min_price … max_price.",
-    Reason.SKIP_LEADER_SIZE: "The leader's fill is smaller than min_leader_usdc.",
+    Reason.SKIP_LEADER_SIZE: "The leader's fill is smaller than min_leader_usdc, or too small to say its price.",
     Reason.SKIP_FILTERED: "The market's category, tags or title are filtered out (…_categories, …_keywords).",
     Reason.SKIP_END_DATE: "The market ends too soon (min_time_to_end_sec).",
     Reason.SKIP_BUYS_PER_OUTCOME: "Already copied max_buys_per_outcome BUYs of this outcome.",

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from pilotfish.core.bookkeeping import Bookkeeping
 from pilotfish.core.desk import Desk
 from pilotfish.core.effects import SetTimer, Update
+from pilotfish.core.exits import Exits
 from pilotfish.core.orders import Order
 from pilotfish.core.patience import ORPHAN_PATIENCE, given_up_at
 from pilotfish.core.reasons import Outcome
@@ -26,8 +27,9 @@ Recent: TypeAlias = tuple[tuple[Order, tuple[int, ...]], ...]
 class Reorgs:
     """Knows which fills rest on which trade."""
 
-    def __init__(self, state: State, bookkeeping: Bookkeeping) -> None:
+    def __init__(self, state: State, bookkeeping: Bookkeeping, exits: Exits) -> None:
         self.state = state
+        self.exits = exits
         self.bookkeeping = bookkeeping
         bookkeeping.booked = self._booked
         self._of_trade: dict[int, list[tuple[str, Order, list[int]]]] = {}
@@ -95,7 +97,7 @@ class Reorgs:
             side=Side.SELL,
             shares=shares,
             budget=0,
-            limit_price=1,
+            limit_price=self.exits.limit(desk, desk.positions[order.key], policy),
             leader_price=order.leader_price,
             traded_at=at,
             created_at=at,

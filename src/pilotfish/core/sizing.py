@@ -6,14 +6,15 @@ import msgspec
 
 from pilotfish.core.settings import Policy
 from pilotfish.core.trade import Trade
-from pilotfish.core.units import BPS, MICRO, PPM, ceil_div
+from pilotfish.core.units import BPS, MAX_TRADE, MICRO, PPM, ceil_div
 
 FINEST = 100
 """The venue's finest tick, 0.0001."""
 
 
 def wanted_usdc(policy: Policy, trade: Trade, leader_value: int | None, equity: int) -> int | None:
-    """USDC that a copy of a leader's BUY should spend at their price, before minimums and caps. Rounded down.
+    """USDC that a copy of a leader's BUY should spend at their price, before minimums and caps. Rounded down,
+    and no more than any trade may be (:data:`MAX_TRADE`), whatever the leader's value and the settings make of it.
 
     ``leader_value`` is what their positions are worth, ``equity`` what ours and our cash are; ``None`` = the mode needs
     their value and it is not known.
@@ -28,7 +29,7 @@ def wanted_usdc(policy: Policy, trade: Trade, leader_value: int | None, equity: 
         wanted = trade.usdc * max(0, equity) * policy.bankroll_ratio // (leader_value * PPM)
     else:
         wanted = policy.fixed_usdc
-    return wanted * tier(policy, trade.usdc) // PPM
+    return min(MAX_TRADE, wanted * tier(policy, trade.usdc) // PPM)
 
 
 def ideal_usdc(policy: Policy, trade: Trade, leader_value: int | None, bankroll: int) -> int:
@@ -97,6 +98,12 @@ def their_price(leader_usdc: int, leader_shares: int, *, up: bool = False) -> in
     if abs(value - leader_shares * whole) <= 2 * MICRO:
         return whole
     return ceil_div(value, leader_shares) if up else value // leader_shares
+
+
+def is_priced(leader_usdc: int, leader_shares: int, tick: int) -> bool:
+    """True where the amounts of a leader's fill say its price: a millionth of a USDC more or less moves it by half a
+    tick at most. One millionth of a share for one millionth of a USDC may have been at any price."""
+    return leader_usdc > 0 and leader_shares * tick >= 2 * MICRO
 
 
 class Slack(msgspec.Struct, frozen=True, kw_only=True):
