@@ -22,7 +22,8 @@ from pilotfish.cli.stand import free_port
 from pilotfish.core.settings import ALL, find
 
 T = TypeVar("T")
-PATIENCE = 20.0
+PATIENCE = 60.0
+"""Seconds after which a condition counts as never to hold; far above what it takes, for busy machines."""
 WALLET = "0x" + "a1" * 20
 WALLET_2 = "0x" + "b2" * 20
 
@@ -66,7 +67,7 @@ class Stand:
     def close(self) -> None:
         """End it."""
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
         if self.process.stdout is not None:
             self.process.stdout.close()
         self._errors.close()

@@ -19,6 +19,7 @@ from pilotfish.store.rollup import DecisionCounts, TradeCounts
 from pilotfish.store.verify import verify
 from tests.conftest import need
 from tests.rig import WALLET, Pilot, rig
+from tests.unit.test_upgrade import at_revision, taken_over
 
 TRADES = 2_500
 
@@ -93,6 +94,16 @@ def test_sqlite_and_postgresql_answer_alike(tmp_path: Path, postgres: str) -> No
     finally:
         lite.dispose()
         real.dispose()
+
+
+@pytest.mark.slow
+def test_a_database_of_an_earlier_version_is_taken_over_on_postgresql(tmp_path: Path, postgres: str) -> None:
+    server = make_url(postgres).set(drivername="postgresql+psycopg")
+    admin = create_engine(server, isolation_level="AUTOCOMMIT")
+    with admin.connect() as c:
+        c.execute(text("CREATE DATABASE earlier"))
+    admin.dispose()
+    taken_over(at_revision(create_engine(server.set(database="earlier")), "0003"), tmp_path)
 
 
 @pytest.mark.slow

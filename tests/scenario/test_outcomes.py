@@ -100,13 +100,13 @@ def test_fills_use_the_kept_book_and_http_while_the_channel_is_down(tmp_path: Pa
 
         until("the book is kept", lambda: local()["kept"] == 1 and local()["connected"] == 1)
         before = stand.get("/requests")["requests"].get("clob/book", 0)
-        stand.book(token, bids=[(0.49, 100_000)], asks=[(0.50, 20), (0.51, 100_000)])
+        stand.book(token, bids=[(0.48, 100_000)], asks=[(0.49, 20), (0.51, 100_000)])
         stand.fill(token, "BUY", 100)
         kept = pilot.fills(2)[1]
         assert stand.get("/requests")["requests"].get("clob/book", 0) == before
         assert kept["levels"] == [
-            {"price": 0.5, "shares_micro": usd(20)},
-            {"price": 0.51, "shares_micro": 15 * MICRO * 100 // 51},
+            {"price": 0.49, "shares_micro": usd(20)},
+            {"price": 0.51, "shares_micro": 29_803_900},  # 15.20 / 0.51, in steps of 0.0001
         ]
         stand.post("/market_ws", action="refuse", seconds=60)
         until("it is noticed", lambda: local()["connected"] == 0)

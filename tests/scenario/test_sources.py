@@ -167,7 +167,7 @@ def test_a_trade_seen_twice_is_one_trade_in_every_order_and_shape(tmp_path: Path
         assert len(pilot.export("decisions")) == expected
         taker = next(t for t in trades if wanted[t["tx_hash"]][0] == "a taker with a fee")
         assert taker["fee_micro"] > 0
-        assert taker["usdc_micro"] == 6_849_315
+        assert taker["usdc_micro"] == 6_172_840  # 12.345679 × 0.50, without the fee
 
 
 def test_one_of_two_identical_fills_that_comes_late_is_a_second_trade(tmp_path: Path, saw: Saw) -> None:

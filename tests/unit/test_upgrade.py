@@ -7,7 +7,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, MetaData, create_engine, insert, select
+from sqlalchemy import Connection, Engine, MetaData, create_engine, insert, select
 
 import pilotfish.store.database as store
 from pilotfish.core import events as ev
@@ -21,9 +21,8 @@ from tests.unit.test_ideal import OPEN, fill, world
 from tests.unit.test_round_trips import trade_at
 
 
-def at_revision(path: Path, revision: str) -> Engine:
+def at_revision(engine: Engine, revision: str) -> Engine:
     """An empty database as an earlier version made it."""
-    engine = create_engine(f"sqlite:///{path}")
     config = Config()
     config.set_main_option("script_location", str(Path(store.__file__).parent / "migrations"))
     with engine.begin() as connection:
@@ -33,6 +32,12 @@ def at_revision(path: Path, revision: str) -> Engine:
 
 
 def test_round_trips_and_orders_of_an_earlier_version_are_worked_out_from_its_rows(tmp_path: Path) -> None:
+    taken_over(at_revision(create_engine(f"sqlite:///{tmp_path / 'old.db'}"), "0003"), tmp_path)
+
+
+def taken_over(old: Engine, tmp_path: Path) -> None:
+    """Write a story into a database of revision 0003 as that version did, bring it up to date, and compare it with
+    what this version writes for the same story."""
     desk = Desk(dict(OPEN), others={"tight": {"max_spread_bps": 1}}, fee=FeeSchedule(40_000))
     for n, (side, bid) in enumerate([("BUY", 0.49), ("SELL", 0.60), ("BUY", 0.49), ("SELL", 0.40)], start=1):
         trade_at(desk, side, n, bid)
@@ -44,18 +49,15 @@ def test_round_trips_and_orders_of_an_earlier_version_are_worked_out_from_its_ro
     with world(desk, tmp_path) as made:
         made.store()
         with made.database.connect() as c:
-            want = {name: [dict(r._mapping) for r in c.execute(select(t.metadata.tables[name]))]
-                    for name in ("round_trips", "positions")}  # fmt: skip
+            want = {name: rows_of(c, name) for name in ("round_trips", "positions")}
             ideal = {r["portfolio"]: r["ideal_micro"] for r in report.report(c)}
-            old = at_revision(tmp_path / "old.db", "0003")
             before = MetaData()
             before.reflect(old)
             with old.begin() as o:
                 for name, table in before.tables.items():
                     if name not in t.metadata.tables or name == "round_trips":
                         continue
-                    rows = [dict(r._mapping) for r in c.execute(select(t.metadata.tables[name]))]
-                    rows = [{k: v for k, v in row.items() if k in table.c} for row in rows]
+                    rows = [{k: v for k, v in row.items() if k in table.c} for row in rows_of(c, name)]
                     if name == "decisions":
                         rows = [as_before(row) for row in rows]
                     for row in rows:
@@ -64,9 +66,15 @@ def test_round_trips_and_orders_of_an_earlier_version_are_worked_out_from_its_ro
     with old.connect() as c:
         assert verify(c) == []
         for name, rows in want.items():
-            assert [dict(r._mapping) for r in c.execute(select(t.metadata.tables[name]))] == rows, name
+            assert rows and rows_of(c, name) == rows, name
         assert {r["portfolio"]: r["ideal_micro"] for r in report.report(c)} == ideal
     old.dispose()
+
+
+def rows_of(c: Connection, name: str) -> list[dict[str, Any]]:
+    """All rows of a table, in the order of their keys."""
+    table = t.metadata.tables[name]
+    return [dict(r._mapping) for r in c.execute(select(table).order_by(*table.primary_key.columns))]
 
 
 def as_before(row: dict[str, Any]) -> dict[str, Any]:

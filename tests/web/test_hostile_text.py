@@ -107,7 +107,8 @@ KEPT = {
     "holding_adjustments": {"leader", "token_id", "cause"}, "marks": {"token_id"}, "savings": {"leader"},
     "ledger_entries": {"portfolio", "leader", "token_id"}, "equity_snapshots": {"portfolio"}, "follows": {"portfolio"},
     "cursors": {"leader"}, "worker_status": {"name"}, "bad_inputs": {"fingerprint"},
-    "listening": {"source"},
+    "listening": {"source"}, "liquidity_taken": set(), "history_gaps": set(),
+    "round_trips": {"portfolio", "leader", "token_id"},
 }  # fmt: skip
 """What rows are found by and codes of ours; every other text, of columns to come too, is somebody's."""
 
@@ -128,7 +129,9 @@ def spoil(database: Engine) -> None:
         )
         for table in t.metadata.sorted_tables:
             texts = [
-                x for x in table.c if isinstance(x.type, (String, Text)) and x.name not in KEPT.get(table.name, ())
+                x
+                for x in table.c
+                if isinstance(x.type, (String, Text)) and not x.primary_key and x.name not in KEPT.get(table.name, ())
             ]
             for column in texts:
                 c.execute(update(table).values({column.name: ALL}))

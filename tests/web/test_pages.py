@@ -14,7 +14,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.rig import WALLET, WALLET_2, Pilot, Stand, rig, until
+from tests.rig import PATIENCE, WALLET, WALLET_2, Pilot, Stand, rig, until
 from tests.web.chromium import Watched, window
 
 pytestmark = pytest.mark.slow
@@ -400,7 +400,7 @@ def test_a_lost_connection_shows_and_recovers(desk: Desk) -> None:
     page.locator(".lights").wait_for()
     assert desk.pilot.web is not None
     desk.pilot.web.terminate()
-    desk.pilot.web.wait(10)
+    desk.pilot.web.wait(PATIENCE)
     page.get_by_text("Connection lost").wait_for(timeout=20_000)
     desk.pilot.start_web(int(desk.address.rsplit(":", 1)[1]))
     page.get_by_text("Connection lost").wait_for(state="hidden", timeout=30_000)
