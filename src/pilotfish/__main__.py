@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
 
 LONG_RUNNING = ("run", "web", "demo", "sim")
@@ -17,8 +18,8 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 
 def _open_what_is_closed() -> None:
     """Started with standard output or error closed, what is written there goes nowhere; Python has ``None`` for it."""
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - for as long as the program runs
-    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - for as long as the program runs
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - for as long as the program runs
 
 
 def main() -> None:
