@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
 
 LONG_RUNNING = ("run", "web", "demo", "sim")
@@ -14,10 +16,17 @@ def _stop(number: int, _frame: FrameType | None) -> None:
     sys.exit(0 if sys.argv[1:2] and sys.argv[1] in LONG_RUNNING else 128 + number)
 
 
+def _open_what_is_closed() -> None:
+    """Started with standard output or error closed, what is written there goes nowhere; Python has ``None`` for it."""
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - for as long as the program runs
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - for as long as the program runs
+
+
 def main() -> None:
     """Run the command line; a signal that comes while it is being loaded ends it quietly."""
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
+    _open_what_is_closed()
     from pilotfish.cli import main as command_line
 
     command_line()

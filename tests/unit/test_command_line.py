@@ -33,6 +33,13 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (("settings", "set", "fixed_usdc", "lots"), 1, "expected a number"),
         (("settings", "set", "fixed_usd", "5"), 1, "did you mean fixed_usdc"),
         (("report", "--since", "yesterday"), 2, "expected 7d"),
+        (("report", "--since", "9" * 30 + "d"), 2, "expected 7d"),
+        (("trades", "--why", "0"), 2, "--why"),
+        (("trades", "--why", "9" * 30), 2, "--why"),
+        (("demo", "--port", "99999"), 2, "--port"),
+        (("demo", "--for", "nan"), 2, "--for"),
+        (("sim", "--port", "-1"), 2, "--port"),
+        (("sim", "--speed", "nan"), 2, "--speed"),
     ],
 )
 def test_a_mistake_is_told_in_a_line_without_a_traceback(
@@ -43,6 +50,24 @@ def test_a_mistake_is_told_in_a_line_without_a_traceback(
     assert told in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "words", [("status", "--json"), ("status",), ("settings", "list", "--json"), ("settings", "list"), ("--help",)]
+)
+def test_output_that_cannot_be_written_is_told_in_a_line_and_a_closed_one_is_none(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    assert run(tmp_path, "leaders", "add", "0x" + "1" * 40).returncode == 0
+    started = f"{sys.executable} -m pilotfish {' '.join(words)}"
+    env = {**clean_environment(), "DATABASE_URL": f"sqlite:///{tmp_path / 'x.db'}"}
+    usual = run(tmp_path, *words).returncode
+    for where, code in (("> /dev/full", 1), (">&-", usual), (">&- 2>&-", usual)):
+        done = subprocess.run(["sh", "-c", f"{started} {where}"], capture_output=True, text=True, env=env, cwd=tmp_path)
+        assert done.returncode == code, (where, done.stderr)
+        assert "Traceback" not in done.stderr
+        assert "Exception ignored" not in done.stderr
+        assert where != "> /dev/full" or done.stderr.count("\n") == 1
 
 
 def test_without_words_it_shows_what_there_is(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -74,7 +75,10 @@ def _root(
 def main() -> None:
     """The program's entry; ``core/exit_codes.py`` says what the codes mean."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except WorkerDiedError as problem:
         _refuse(str(problem), problem.code)
     except Problem as problem:
@@ -84,7 +88,16 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
     except BrokenPipeError:
+        _write_nowhere()
         sys.exit(ExitCode.OK)
+    except OSError as problem:
+        _write_nowhere()
+        _refuse(f"{problem.strerror or problem}{f': {problem.filename}' if problem.filename else ''}", ExitCode.PROBLEM)
+
+
+def _write_nowhere() -> None:
+    """What is left to be written cannot be: nobody is told of it once more when the program ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refuse(told: str, code: ExitCode) -> None:

@@ -37,7 +37,7 @@ SETTINGS = {"POLL_INTERVAL_MS": "2000", "MARK_INTERVAL_MS": "2000", "LEADER_STAG
 def demo(
     for_: float = typer.Option(0.0, "--for", help="End by itself after so many seconds.", min=0.0),
     seed: int = typer.Option(7, "--seed", help="The same seed tells the same story."),
-    port: int = typer.Option(8080, "--port", help="Port of the dashboard; 0 = any free one."),
+    port: int = typer.Option(8080, "--port", min=0, max=65_535, help="Port of the dashboard; 0 = any free one."),
     as_json: bool = typer.Option(False, "--json", help="Print the result as one JSON object."),
 ) -> None:
     """Watch leaders trade on a stand-in venue: no account, no key, nothing leaves this machine."""

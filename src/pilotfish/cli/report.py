@@ -113,8 +113,14 @@ def _causes(row: dict[str, Any], name: str) -> str:
     return ", ".join(f"{cause} {gain(-amount)}" for cause, amount in row[by].items() if amount) if by else ""
 
 
+MAX_ID = 2**63 - 1
+"""The largest number that a row can have."""
+
+
 def trades(
-    why: int = typer.Option(0, "--why", metavar="ID", help="Why this trade was copied or not: every check."),
+    why: int | None = typer.Option(
+        None, "--why", metavar="ID", min=1, max=MAX_ID, help="Why this trade was copied or not: every check."
+    ),
     limit: int = typer.Option(20, "--limit", min=1, max=1000, help="How many, newest first."),
     leader: str = typer.Option("", "--leader", help="Only this leader's wallet."),
     state: AskedFor | None = typer.Option(None, "--state", help="Only what became this in the portfolio."),
@@ -123,9 +129,9 @@ def trades(
 ) -> None:
     """Leaders' trades with what became of each: filled, order out, not filled, skipped or waiting, and why; --why ID
     shows every check of one."""
-    with snapshot(session.reading(session.begin(), as_json=as_json, code=1 if why else 0)) as c:
+    with snapshot(session.reading(session.begin(), as_json=as_json, code=0 if why is None else 1)) as c:
         wallet = names.wanted_leader(c, leader)
-        if not why:
+        if why is None:
             wanted = browse.TradeFilter(
                 portfolio=names.portfolio(c, portfolio), leader=wallet, state=state.value if state else None
             )

@@ -19,7 +19,7 @@ CONTROLS = "Controls of a running venue:\n\n" + "\n\n".join(f"{route}: {text}" f
 
 
 def sim(
-    port: int = typer.Option(8799, "--port", help="Port on localhost; 0 = any free one."),
+    port: int = typer.Option(8799, "--port", min=0, max=65_535, help="Port on localhost; 0 = any free one."),
     seed: int = typer.Option(7, "--seed", help="The same seed tells the same story."),
     scenario: str = typer.Option("busy", "--scenario", help=f"One of {', '.join(SCENARIOS)}."),
     replay: Path | None = typer.Option(None, "--replay", help="Serve the recorded rows and logs of this folder."),
