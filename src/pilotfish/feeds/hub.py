@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import structlog
 
 from pilotfish.core.events import Event
 from pilotfish.core.settings import BY_NAME, Value
+from pilotfish.feeds.clock import Chance, Clock, machine_clock, new_chance
 
 log = structlog.get_logger(__name__)
 
@@ -60,9 +60,11 @@ class Fault:
 
 
 class Hub:
-    """Shared by all feeds of one worker."""
+    """Shared by all feeds of one worker. ``clock`` and ``chance``: the machine's, unless a simulation gives its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None, chance: Chance | None = None) -> None:
+        self.clock = clock or machine_clock()
+        self.chance = chance or new_chance()
         self.queue: asyncio.Queue[Event] = asyncio.Queue(QUEUE_BOUND)
         self.settings: Mapping[str, Value] = {}
         self.counts: Counter[str] = Counter()
@@ -79,7 +81,7 @@ class Hub:
 
     def now(self) -> int:
         """Microseconds since the epoch, never going backwards."""
-        self._last_now = max(self._last_now + 1, time.time_ns() // 1000)
+        self._last_now = max(self._last_now + 1, self.clock.micros())
         return self._last_now
 
     async def emit(self, event: Event) -> None:

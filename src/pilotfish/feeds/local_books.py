@@ -11,8 +11,6 @@ from all of them.
 from __future__ import annotations
 
 import asyncio
-import random
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -138,7 +136,7 @@ class LocalBooks:
         local = self._books.get(token_id)
         if local is None or local.doubt or not self._on() or not (local.bids or local.asks):
             return None
-        now = time.monotonic()
+        now = self.hub.clock.steady()
         shard = local.owner
         stale = self.hub.number("local_book_stale_ms") / 1000
         if shard is None or shard.ended or shard.suspected or now - shard.heard_at > stale:
@@ -190,7 +188,7 @@ class LocalBooks:
             return
         if compared and shard.wrong:
             self._compared(shard, local.token_id)
-        local.doubt, local.confirmed_at = UNPROVEN if shard.wrong else "", time.monotonic()
+        local.doubt, local.confirmed_at = UNPROVEN if shard.wrong else "", self.hub.clock.steady()
 
     def no_http(self, token_id: str) -> None:
         """An HTTP read that had begun brought nothing."""
@@ -279,7 +277,7 @@ class LocalBooks:
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:
             self._lost(shard, f"{type(problem).__name__}: {problem}"[:200])
         else:
-            self.status.connected_at = time.time()
+            self.status.connected_at = self.hub.clock.wall()
             shard.socket = socket
             helpers = [asyncio.create_task(_ping(socket), name="books-ping")]
             if shard.wrong:
@@ -298,7 +296,7 @@ class LocalBooks:
         self.status.reconnects += 1
         shard.failures = 0 if heard and not shard.wrong else min(shard.failures + 1, 10)
         pause = min(MAX_BACKOFF, FIRST_BACKOFF * 2 ** max(0, shard.failures - 1))
-        return float(pause * random.uniform(0.5, 1.0))
+        return float(pause * self.hub.chance.uniform(0.5, 1.0))
 
     # -- a connection that was wrong ---------------------------------------------------------------------------
 
@@ -353,8 +351,8 @@ class LocalBooks:
             except TimeoutError:
                 return None
             if message.type is aiohttp.WSMsgType.BINARY or message.type is aiohttp.WSMsgType.TEXT:
-                shard.heard_at = time.monotonic()
-                self.status.last_frame_at = time.time()
+                shard.heard_at = self.hub.clock.steady()
+                self.status.last_frame_at = self.hub.clock.wall()
                 self.status.error = ""
                 if message.data in ("PONG", b"PONG"):
                     continue
@@ -431,7 +429,7 @@ class LocalBooks:
             local.min_size = book.min_size
         local.pending = [] if local.pending is not None else None
         self._explained(shard, local)
-        local.doubt, local.confirmed_at = UNPROVEN if shard.wrong else "", time.monotonic()
+        local.doubt, local.confirmed_at = UNPROVEN if shard.wrong else "", self.hub.clock.steady()
         if local.is_crossed:
             self._in_doubt(local, "crossed")
 
@@ -446,7 +444,7 @@ class LocalBooks:
                 local.unexplained.discard((change.side, change.price))
                 if not local.unexplained:
                     self._explained(shard, local)
-                    local.doubt, local.confirmed_at = UNPROVEN if shard.wrong else "", time.monotonic()
+                    local.doubt, local.confirmed_at = UNPROVEN if shard.wrong else "", self.hub.clock.steady()
             if local.pending is not None:
                 local.pending.append((frame.at_ms, change))
                 del local.pending[:-REPLAYED]
@@ -466,7 +464,7 @@ class LocalBooks:
         if (bid is not None and bid != mine[0]) or (ask is not None and ask != mine[1]):
             self._in_doubt(local, f"best prices {mine[0]}/{mine[1]}, the venue says {bid}/{ask}")
         elif bid is not None and ask is not None:
-            local.confirmed_at = time.monotonic()
+            local.confirmed_at = self.hub.clock.steady()
 
     def _count(self, local: KeptBook, why: str) -> None:
         self.status.doubts += 1
