@@ -69,6 +69,8 @@ class Hub:
         self.settings: Mapping[str, Value] = {}
         self.counts: Counter[str] = Counter()
         self.bad: deque[BadInput] = deque(maxlen=1000)
+        self.bad_inputs = 0
+        """How many there were, also of those that are no longer in :attr:`bad`."""
         self.fatal: Fatal | None = None
         """The first thing that nothing can go on after."""
         self.failed = asyncio.Event()
@@ -110,6 +112,7 @@ class Hub:
     def bad_input(self, source: str, error: str, payload: str) -> None:
         """Count, log and keep something that could not be used."""
         self.counts[f"bad_{source}"] += 1
+        self.bad_inputs += 1
         self.bad.append(BadInput(self.now(), source, error.replace("\0", "")[:500], payload[:4000]))
         log.warning("input cannot be used; it is kept under bad inputs", source=source, error=error[:300])
 
