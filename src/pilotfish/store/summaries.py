@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Connection, func, literal, select
 
-from pilotfish.core.reasons import NEVER_COPIED
+from pilotfish.core.reasons import NEVER_COPIED, Reason
 from pilotfish.core.units import price_of, proceeds_of
 from pilotfish.store import copies
 from pilotfish.store import tables as t
@@ -189,7 +189,7 @@ def leaders(
         if group.portfolio != portfolio or not group.leader or group.action == "exit":
             continue
         row = of(group.leader)
-        if group.kind == "backfill" or group.reason == "SKIP_BACKFILL":
+        if group.kind == "backfill" or group.reason == Reason.SKIP_BACKFILL:
             row["backfill"] += n
             continue
         row["trades"] += n

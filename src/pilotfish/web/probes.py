@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish import __version__
+from pilotfish.core.units import plain_name
 from pilotfish.store import summaries, worker_state
 from pilotfish.store.database import snapshot
 from pilotfish.store.worker_state import WorkerState
@@ -83,9 +84,7 @@ class _Books(Collector):
             ("realized_pnl_micro", "Realised profit"), ("unrealized_pnl_micro", "Unrealised profit"),
             ("fees_micro", "Fees paid"), ("drawdown_micro", "Deepest fall below a peak"),
         ):  # fmt: skip
-            gauge = GaugeMetricFamily(
-                f"pilotfish_{name.removesuffix('_micro')}_usdc", f"{meaning}, USDC", labels=["portfolio"]
-            )
+            gauge = GaugeMetricFamily(f"pilotfish_{plain_name(name)[0]}_usdc", f"{meaning}, USDC", labels=["portfolio"])
             for p in portfolios:
                 gauge.add_metric([p["name"]], p[name] / 1e6)
             yield gauge
