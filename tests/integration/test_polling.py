@@ -122,7 +122,7 @@ async def test_a_first_page_that_comes_does_not_hide_that_the_second_one_never_d
     await asyncio.sleep(0)
     cursor.error, cursor.page_at = "data /v2/activity: HTTP 503", time.monotonic()
     cursor.ok_at = cursor.begins_at = time.monotonic() - 5
-    assert cursor.silent_for() > 4
+    assert cursor.silent_for(time.monotonic()) > 4
 
 
 async def test_nobody_followed_the_status_counts(polling: Polling) -> None:
@@ -140,7 +140,7 @@ async def test_patience_is_the_setting_or_two_rounds_of_the_schedule_and_begins_
     polling.follow()
     last = polling.follow(OTHER)
     await until("the first is polled", lambda: polling.poller.cursors[WALLET].polls)
-    assert last.silent_for() < 0
+    assert last.silent_for(time.monotonic()) < 0
     assert polling.poller.healthy()[0]
     polling.set(api_health_stale_ms=1000)
     polling.poller.api.service.per_second = 0.1

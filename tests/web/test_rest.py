@@ -16,9 +16,8 @@ from hypothesis import given, settings
 from sqlalchemy import Engine
 from starlette.websockets import WebSocketDisconnect
 
-from pilotfish.app.health import not_ready
 from pilotfish.core.effects import RowEffect
-from pilotfish.store import leaders_store
+from pilotfish.store import leaders_store, worker_state
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
 from pilotfish.store.mapping import Plain
@@ -327,9 +326,9 @@ def test_probes_tell_machines_what_is_wrong(rest: TestClient, database: Engine) 
         (("database",), "both", ["the database"]),
     ):
         state = {**worker, "mode": {"effectiveTriggerMode": mode}, **{n: {**healthy, "healthy": False} for n in ill}}
-        told = not_ready(state, 0.1)
+        told = worker_state.not_ready(worker_state.of(state), 0.1)
         assert [x.partition(":")[0] for x in told] == why, (ill, mode)
-    assert not_ready(worker, 60.0) == ["the worker said nothing for 60 s"]
+    assert worker_state.not_ready(worker_state.of(worker), 60.0) == ["the worker said nothing for 60 s"]
 
 
 def test_a_password_that_a_browser_sends_by_itself_needs_the_header_of_our_pages_too(application: Any) -> None:

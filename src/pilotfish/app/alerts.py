@@ -8,23 +8,22 @@ import logging
 import re
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import stamina
 import structlog
 
 from pilotfish.app.logs import hide
 from pilotfish.core.effects import Effect, Insert
+from pilotfish.core.events import Market
 from pilotfish.core.numerals import money, price_micro, shares
 from pilotfish.core.records import EntryRecord, FillRecord
 from pilotfish.core.setting_values import words_of
 from pilotfish.core.settings import BY_NAME, SettingError, Value
 from pilotfish.core.trade import Side
-
-if TYPE_CHECKING:
-    from pilotfish.app.runtime import Worker
+from pilotfish.feeds.hub import Hub
 
 log = structlog.get_logger(__name__)
 
@@ -93,11 +92,20 @@ async def send(urls: str, lines: list[str]) -> None:
         raise SendError("an address refused the message or does not answer")
 
 
-class Alerts:
-    """Sees every event's effects and the health of the sources; :meth:`run` sends."""
+class SourceHealth(NamedTuple):
+    """Whether a source works, and the detail, without secrets."""
 
-    def __init__(self, worker: Worker) -> None:
-        self.worker = worker
+    healthy: bool
+    detail: str
+
+
+class Alerts:
+    """Sees every event's effects and the health of the sources; :meth:`run` sends. ``markets``: what the engine knows
+    of a token's market, for the words of a message."""
+
+    def __init__(self, hub: Hub, markets: Mapping[str, Market]) -> None:
+        self.hub = hub
+        self._markets = markets
         self.status = AlertStatus()
         self.wanted: frozenset[str] = frozenset()
         """Kinds of ``alert_on`` that are told; empty while there is nowhere to send to."""
@@ -117,7 +125,7 @@ class Alerts:
         if urls != self._urls:
             self._urls = urls
             hide([urls, *addresses(urls)])
-            self._bad_told = self._bad_inputs()
+            self._bad_told = self.hub.bad_inputs
         kinds = words_of(str(settings.get("alert_on", BY_NAME["alert_on"].default)))
         self.wanted = frozenset(kinds) if urls else frozenset()
         self.status.on = bool(self.wanted)
@@ -160,7 +168,7 @@ class Alerts:
         return f"{f.portfolio}: {what} {held} of {self._market(f.token_id)} at {price} ({usdc} USDC) – {who}"
 
     def _market(self, token_id: str) -> str:
-        market = self.worker.engine.state.markets.get(token_id)
+        market = self._markets.get(token_id)
         if market is None:
             return f"token {token_id[:12]}…"
         return f"{market.title[:120]} / {market.outcome[:40]}"
@@ -175,13 +183,13 @@ class Alerts:
 
     # -- health ------------------------------------------------------------------------------------------------
 
-    def _look(self) -> None:
+    def _look(self, sources: Mapping[str, SourceHealth]) -> None:
         now = time.monotonic()
         if "health" in self.wanted:
-            patience = self.worker.hub.number("alert_after_sec")
-            for name, (healthy, detail) in self.worker.health.sources().items():
-                self._source(name, now, patience, healthy=healthy, detail=detail)
-        bad = self._bad_inputs()
+            patience = self.hub.number("alert_after_sec")
+            for name, source in sources.items():
+                self._source(name, now, patience, healthy=source.healthy, detail=source.detail)
+        bad = self.hub.bad_inputs
         if "bad_input" in self.wanted and bad > self._bad_told:
             self._tell(f"{bad - self._bad_told} inputs could not be used: pilotfish status names them")
         self._bad_told = bad
@@ -198,18 +206,15 @@ class Alerts:
                 self._told_down.add(name)
                 self._tell(f"{name} is down: {detail}")
 
-    def _bad_inputs(self) -> int:
-        return sum(n for name, n in self.worker.hub.counts.items() if name.startswith("bad_"))
-
     # -- sending -----------------------------------------------------------------------------------------------
 
-    async def run(self) -> None:
-        """Send what gathers; never ends."""
+    async def run(self, sources: Callable[[], Mapping[str, SourceHealth]]) -> None:
+        """Send what gathers, and what ``sources`` says by a person's name for each; never ends."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 if self.wanted:
-                    self._look()
+                    self._look(sources())
                 if self._lines and time.monotonic() - self._first_at >= GATHER_SECONDS:
                     await self._send()
             except Exception as problem:

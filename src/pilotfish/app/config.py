@@ -33,10 +33,9 @@ def environment(env: Mapping[str, str] | None = None) -> dict[str, Value]:
         if not given:
             continue
         try:
-            values[setting.name] = s.parse(setting, given)
+            values[setting.name] = s.parse(setting, given, setting.env_name)
         except SettingError as problem:
-            shown = str(problem).replace(setting.name, setting.env_name, 1)
-            raise ConfigError(f"environment variable {shown}") from None
+            raise ConfigError(f"environment variable {problem}") from None
     return values
 
 

@@ -29,7 +29,7 @@ from pilotfish.polymarket.data_api import DataApi
 from pilotfish.polymarket.gamma import string_list
 from pilotfish.polymarket.http import Service, VenueError, make_session
 from pilotfish.polymarket.polygon import PolygonHttp, PolygonSocket, RpcError, quantity
-from pilotfish.store import settings_store, summaries
+from pilotfish.store import settings_store, worker_state
 from pilotfish.store import tables as t
 from pilotfish.store.database import (
     OlderDatabaseError,
@@ -188,15 +188,15 @@ class _Doctor:
 
     def _runs(self) -> bool:
         with self._database.connect() as c:
-            return summaries.alive(*summaries.worker(c))
+            return worker_state.alive(*worker_state.read(c))
 
     async def _worker(self) -> str:
         with self._database.connect() as c:
-            state, age = summaries.worker(c)
-        if state is None or not summaries.alive(state, age):
-            last = summaries.ended(state)
+            state, age = worker_state.read(c)
+        if state is None or not worker_state.alive(state, age):
+            last = state.ended.told() if state is not None and state.ended is not None else ""
             raise _Failed("none runs on this database" + (f"; {last}" if last else ""), "pilotfish run", "warn")
-        return f"runs as process {state['pid']}"
+        return f"runs as process {state.pid}"
 
     async def _data(self) -> str:
         api = DataApi(self._service("data"))

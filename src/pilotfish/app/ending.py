@@ -6,8 +6,8 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
+import msgspec
 import structlog
 from sqlalchemy import Engine, select
 
@@ -16,10 +16,8 @@ from pilotfish.app.logs import redact
 from pilotfish.core.exit_codes import ExitCode
 from pilotfish.store import tables as t
 from pilotfish.store.mapping import Plain
+from pilotfish.store.worker_state import NAME, Ended, WorkerState
 from pilotfish.store.writer import write
-
-if TYPE_CHECKING:
-    from pilotfish.app.runtime import Worker
 
 log = structlog.get_logger(__name__)
 
@@ -68,28 +66,26 @@ def code_of(cause: BaseException, *, by_writer: bool) -> ExitCode:
     return ExitCode.STORE if by_writer or isinstance(cause, UnstoredError) else ExitCode.INTERNAL
 
 
-async def write_down(worker: Worker, cause: str, code: ExitCode) -> None:
+async def write_down(database: Engine, state: WorkerState, cause: str, code: ExitCode) -> None:
     """Leave the worker's last state with ``ended``, so that whoever looks knows at once."""
-    state = worker.health.snapshot()
-    note_end(state, cause, code)
-    await within(NOTE_SECONDS, lambda: _leave(worker.database, state), "the last state")
+    last = msgspec.structs.replace(state, ended=end_of(cause, code))
+    await within(NOTE_SECONDS, lambda: _leave(database, last), "the last state")
 
 
-def note_end(state: dict[str, Any], cause: str, code: ExitCode) -> None:
-    """Put the end of a worker into its state."""
-    state["ended"] = {"at": time.time(), "clean": code is ExitCode.OK, "cause": redact(cause), "exit_code": int(code)}
+def end_of(cause: str, code: ExitCode) -> Ended:
+    """How a worker ended, now."""
+    return Ended(at=time.time(), clean=code is ExitCode.OK, cause=redact(cause), exit_code=int(code))
 
 
-def _leave(database: Engine, state: dict[str, Any]) -> None:
+def _leave(database: Engine, state: WorkerState) -> None:
     with database.begin() as c:
-        last = c.execute(select(t.worker_status.c.at).where(t.worker_status.c.name == "worker")).scalar()
+        last = c.execute(select(t.worker_status.c.at).where(t.worker_status.c.name == NAME)).scalar()
         at = max(time.time_ns() // 1000, last or 0)
-        write(c, [Plain("worker_status", {"name": "worker", "at": at, "data": state})])
+        write(c, [Plain("worker_status", {"name": NAME, "at": at, "data": state.as_json()})])
 
 
-async def tell(worker: Worker, cause: str) -> None:
+async def tell(urls: str, cause: str) -> None:
     """One last alert, within a bound; whatever kinds are wanted: a worker that died tells nothing more."""
-    urls = worker.alerts.urls or str(worker.environment.get("alert_urls", ""))
     if not urls:
         return
     try:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from sqlalchemy import insert
 from pilotfish.cli import bench_pages, bench_tabs, session
 from pilotfish.core import events as ev
 from pilotfish.core.book import make_book
+from pilotfish.core.drive import Drive
 from pilotfish.core.effects import Effect
 from pilotfish.core.engine import Engine
 from pilotfish.core.ledger import Position
@@ -187,6 +188,8 @@ def decode() -> list[Figure]:
 # -- ingest ----------------------------------------------------------------------------------------------------
 
 _AT = 1_800_000_000 * SECOND
+_LAST = _AT + SECOND
+"""After the last event of a measurement, and before anything that waits is due."""
 _LEADER = "0x" + "a1" * 20
 _TOKEN = "123456789"  # noqa: S105 - a token id
 
@@ -242,19 +245,31 @@ def _events(n: int) -> list[ev.Event]:
     return [*start, *fills]
 
 
+def _driven(
+    engine: Engine, events: Iterable[ev.Event], sink: Callable[[ev.Event, list[Effect]], None] | None = None
+) -> Drive:
+    """The engine with these events before it; nobody answers what it asks for."""
+    drive = Drive(engine, lambda _ask, _at: (), sink)
+    for event in events:
+        drive.push(event)
+    return drive
+
+
 def _ingest(n: int, database: Database, *, grouped: bool) -> float:
     """Seconds from the first of ``n`` trades to the last one's decision being durable."""
     with database.begin() as c:
         c.execute(insert(t.portfolios).values(name="main", bankroll_micro=10**10, created_at=_AT))
     engine, writer = Engine(), Writer(database)
     writer.start()
-    events = _events(n)
-    started = time.perf_counter()
-    for event in events:
-        effects: list[Effect] = engine.apply(event)
+
+    def store(_event: ev.Event, effects: list[Effect]) -> None:
         writer.submit(effects)
         if not grouped:
             writer.flush()
+
+    drive = _driven(engine, _events(n), store)
+    started = time.perf_counter()
+    drive.run(_LAST)
     writer.flush(120.0)
     spent = time.perf_counter() - started
     writer.stop()
@@ -271,11 +286,9 @@ def ingest() -> list[Figure]:
                 database = open_database(f"sqlite:///{Path(folder) / 'bench.db'}")
                 rates[grouped].append(n / _ingest(n, database, grouped=grouped))
     ours, single = statistics.median(rates[True]), statistics.median(rates[False])
-    engine = Engine()
-    events = _events(20_000)
+    drive = _driven(Engine(), _events(20_000))
     started = time.perf_counter()
-    for event in events:
-        engine.apply(event)
+    drive.run(_LAST)
     alone = 20_000 / (time.perf_counter() - started)
     return [
         _figure("ingest to durable decision", "trades/s", ours, "one commit a trade", single),
@@ -288,8 +301,8 @@ def ingest() -> list[Figure]:
 POSITIONS = 10_000
 
 
-def _desk_with_positions() -> Engine:
-    """An engine that holds :data:`POSITIONS` positions, each in a token of its own."""
+def _desk_with_positions() -> Drive:
+    """A driven engine that holds :data:`POSITIONS` positions, each in a token of its own."""
     engine = Engine()
     positions = tuple(
         Position(leader=_LEADER, token_id=str(10_000 + i), condition_id=f"0x{i:064x}", shares=50 * MICRO,
@@ -297,14 +310,15 @@ def _desk_with_positions() -> Engine:
         for i in range(POSITIONS)
     )  # fmt: skip
     state = ev.PortfolioState(name="main", bankroll=10**12, cash=10**10, policy=policy_from({}), positions=positions)
-    engine.apply(ev.Restored(at=_AT, portfolios=(state,)))
-    return engine
+    drive = _driven(engine, [ev.Restored(at=_AT, portfolios=(state,))])
+    drive.run(_AT)
+    return drive
 
 
 def marks() -> list[Figure]:
     """Every position valued anew at what its bids pay, equity and exposure with it: the sums kept up with each change,
     against adding everything up after each book."""
-    engine = _desk_with_positions()
+    drive = _desk_with_positions()
     rounds = [
         [
             ev.BookSeen(
@@ -319,12 +333,13 @@ def marks() -> list[Figure]:
     ]
     spent = []
     for books in rounds:
-        started = time.perf_counter()
         for book in books:
-            engine.apply(book)
-        engine.apply(ev.Tick(at=books[0].at))
+            drive.push(book)
+        drive.push(ev.Tick(at=books[0].at))
+        started = time.perf_counter()
+        drive.run(books[0].at)
         spent.append(time.perf_counter() - started)
-    desk = engine.state.desks["main"]
+    desk = drive.engine.state.desks["main"]
     started = time.perf_counter()
     for _ in range(50):
         sum(p.shares * (p.mark_price or 0) // MICRO for p in desk.positions.values() if p.shares)

@@ -17,7 +17,7 @@ from sqlalchemy import Engine as Database
 from sqlalchemy import select
 
 from pilotfish.cli import session, stand
-from pilotfish.store import leaders_store, queries, summaries
+from pilotfish.store import leaders_store, queries, worker_state
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database, snapshot
 
@@ -91,8 +91,8 @@ async def _ready(http: aiohttp.ClientSession, database: Database, port: int) -> 
 
 def _hears(database: Database) -> bool:
     with snapshot(database) as c:
-        state, _ = summaries.worker(c)
-    return bool(state and state["polygon"]["healthy"] and state["polygon"]["watched"])
+        state, _ = worker_state.read(c)
+    return state is not None and state.polygon.healthy and state.polygon.watched > 0
 
 
 async def _trade(http: aiohttp.ClientSession, controls: str, token: str, database: Database) -> float:

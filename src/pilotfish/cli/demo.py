@@ -20,7 +20,7 @@ from sqlalchemy import Engine, func, select
 from pilotfish.app.listening import check_port
 from pilotfish.cli import session, stand
 from pilotfish.core.numerals import money
-from pilotfish.store import leaders_store, summaries
+from pilotfish.store import leaders_store, summaries, worker_state
 from pilotfish.store import tables as t
 from pilotfish.store.copies import ORDERS, WORDS
 from pilotfish.store.database import open_database, snapshot
@@ -136,9 +136,9 @@ class _Demo:
         until = time.monotonic() + stand.READY_SECONDS
         while time.monotonic() < until and not self.stop.is_set():
             with snapshot(database) as c:
-                state, _ = summaries.worker(c)
-            polled = state and all(p["last_ok_at"] for p in state["leaders"].values())
-            works = state and polled and len(state["leaders"]) == len(self.leaders) and state["polygon"]["healthy"]
+                state, _ = worker_state.read(c)
+            polled = [p for p in state.leaders.values() if p.last_ok_at] if state is not None else []
+            works = state is not None and state.polygon.healthy and len(polled) == len(self.leaders)
             if works and await stand.answers(http, self.port):
                 return
             self._check()

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from pilotfish.cli import session
 from pilotfish.core.numerals import count, money, percent, price, shares
+from pilotfish.core.units import plain_name
 from pilotfish.store import browse, leaders_store, names, portfolios_store, queries
 from pilotfish.store.copies import ORDERS, WORDS
 from pilotfish.store.database import snapshot
@@ -89,7 +90,7 @@ def show(
     )
     if found["report"]:
         line = found["report"]
-        parts = ", ".join(f"{k.removesuffix('_micro')} {money(-v)}" for k, v in line["parts"].items() if v)
+        parts = ", ".join(f"{plain_name(k)[0]} {money(-v)}" for k, v in line["parts"].items() if v)
         console.print(
             f"at his prices {money(line['ideal_micro'])}, ours {money(line['actual_micro'])}"
             f" ({parts or 'no difference'})"

@@ -12,31 +12,32 @@ from rich.markup import escape
 from rich.table import Table
 from sqlalchemy import Engine
 
-from pilotfish.app.health import not_ready
 from pilotfish.app.lease import LeaseError
 from pilotfish.app.reset import reset_now
 from pilotfish.cli import session
 from pilotfish.core.numerals import duration, money
-from pilotfish.store import commands_store, completeness, latencies, portfolios_store, queries, summaries
+from pilotfish.store import commands_store, completeness, latencies, portfolios_store, queries, summaries, worker_state
 from pilotfish.store.copies import ORDERS, WORDS
 from pilotfish.store.database import snapshot
 from pilotfish.store.verify import verify as recompute
+from pilotfish.store.worker_state import ApiState, BooksState, ChainState, DashboardState, DatabaseState, WorkerState
 
 RESET_SECONDS = 15.0
 WATCH_SECONDS = 2.0
 
 
-def collect(database: Engine) -> dict[str, Any]:
-    """Everything that ``status`` shows."""
+def collect(database: Engine) -> tuple[WorkerState | None, dict[str, Any]]:
+    """What the worker says of itself, and everything that ``status`` shows, for machines."""
     with snapshot(database) as c:
-        worker, age = summaries.worker(c)
-        return {
-            "running": summaries.alive(worker, age),
-            "ended": (worker or {}).get("ended"),
+        worker, age = worker_state.read(c)
+        told = worker.as_json() if worker is not None else {}
+        return worker, {
+            "running": worker_state.alive(worker, age),
+            "ended": told.get("ended"),
             "last_sign_of_life_sec": round(age, 1) if age is not None else None,
-            "not_ready": not_ready(worker, age),
-            "mode": (worker or {}).get("mode", {}),
-            "worker": worker,
+            "not_ready": worker_state.not_ready(worker, age),
+            "mode": told.get("mode", {}),
+            "worker": told or None,
             "leaders": queries.leaders(c),
             "portfolios": summaries.portfolios(c),
             "counts": summaries.counts(c),
@@ -55,39 +56,38 @@ def status(
     database = session.reading(session.begin(), as_json=as_json, code=1)
     if watch and not as_json:
         _watch(database)
-    state = collect(database)
+    worker, state = collect(database)
     if as_json:
         session.print_json(state)
     else:
-        Console().print(_screen(state))
+        Console().print(_screen(worker, state))
     raise typer.Exit(1 if state["not_ready"] else 0)
 
 
 def _watch(database: Engine) -> None:
-    with Live(_screen(collect(database)), auto_refresh=False) as live:
+    with Live(_screen(*collect(database)), auto_refresh=False) as live:
         while True:
             time.sleep(WATCH_SECONDS)  # between two looks
-            live.update(_screen(collect(database)), refresh=True)
+            live.update(_screen(*collect(database)), refresh=True)
 
 
-def _screen(state: dict[str, Any]) -> Group:
+def _screen(worker: WorkerState | None, state: dict[str, Any]) -> Group:
     """One screen."""
     lines: list[RenderableType] = []
-    worker = state["worker"]
     if worker is None:
         lines.append("No worker has run on this database yet: pilotfish run")
         return Group(*lines)
-    mode = state["mode"]
-    lines.append(f"worker {_sign_of_life(state)}   mode {mode.get('effectiveTriggerMode')} (from {mode.get('source')})")
+    running, mode = bool(state["running"]), worker.mode
+    life = _sign_of_life(worker, state)
+    lines.append(f"worker {life}   mode {mode.effective or 'not known yet'} (from {mode.source or 'nothing'})")
     sources = Table("source", "state", "detail")
-    for name, key in (("Data API", "api"), ("Polygon", "polygon"), ("books", "books"), ("database", "database")):
-        part = worker[key]
-        off = part.get("off", "")
-        sign = "off" if off else _light(part, state)
-        sources.add_row(name, sign, escape(off or str(part.get("detail", ""))))
-    web = worker.get("dashboard") or {}
-    if web.get("enabled"):
-        sources.add_row("dashboard", _light(web, state), escape(web["detail"]))
+    parts: list[tuple[str, ApiState | ChainState | BooksState | DatabaseState | DashboardState]] = [
+        ("Data API", worker.api), ("Polygon", worker.polygon), ("books", worker.books), ("database", worker.database),
+    ]  # fmt: skip
+    parts += [("dashboard", worker.dashboard)] if worker.dashboard.enabled else []
+    for name, part in parts:
+        off = part.off if isinstance(part, ChainState) else ""
+        sources.add_row(name, "off" if off else _light(part.healthy, running), escape(off or part.detail))
     lines.append(sources)
     lines += [
         f"{escape(p['name'])}: equity {money(p['equity_micro'])},"
@@ -112,32 +112,32 @@ def _screen(state: dict[str, Any]) -> Group:
     )
     lines += [f"[yellow]▲[/] {escape(gap['told'])}" for gap in state["incomplete"]]
     lines += [
-        f"[red]▲[/] {escape(name)}: an error of this program, {fault['count']} times: {escape(fault['error'])}"
-        for name, fault in worker.get("faults", {}).items()
+        f"[red]▲[/] {escape(name)}: an error of this program, {fault.count} times: {escape(fault.error)}"
+        for name, fault in worker.faults.items()
     ]
     lines += [
         f"[yellow]▲[/] {bad['at'][:19]} {escape(bad['source'])}: {escape(bad['error'][:160])}"
         for bad in state["newest_bad_inputs"]
     ]
-    if worker.get("alerts", {}).get("error"):
-        lines.append(f"[yellow]▲[/] alerts cannot be sent: {escape(worker['alerts']['error'])}")
+    if worker.alerts.error:
+        lines.append(f"[yellow]▲[/] alerts cannot be sent: {escape(worker.alerts.error)}")
     return Group(*lines)
 
 
-def _light(part: dict[str, Any], state: dict[str, Any]) -> str:
+def _light(healthy: bool, running: bool) -> str:
     """A part's light; of a worker that does not run only what was."""
-    if not state["running"]:
-        return "[dim]○ was ok[/]" if part["healthy"] else "[red]▲ was down[/]"
-    return "[green]● ok[/]" if part["healthy"] else "[red]▲ down[/]"
+    if not running:
+        return "[dim]○ was ok[/]" if healthy else "[red]▲ was down[/]"
+    return "[green]● ok[/]" if healthy else "[red]▲ down[/]"
 
 
-def _sign_of_life(state: dict[str, Any]) -> str:
+def _sign_of_life(worker: WorkerState, state: dict[str, Any]) -> str:
     """The worker's light: running, stopped, ended by a fault (with the cause), or silent."""
     if state["running"]:
         return "[green]● running[/]"
-    end, told = state["ended"], summaries.ended(state["worker"])
-    if told is not None:
-        return f"[yellow]○ {escape(told)}[/]" if end["clean"] else f"[red]✗ ended by a fault: {escape(told)}[/]"
+    if worker.ended is not None:
+        told = escape(worker.ended.told())
+        return f"[yellow]○ {told}[/]" if worker.ended.clean else f"[red]✗ ended by a fault: {told}[/]"
     return f"[red]▲ said nothing for {duration(round(1000 * state['last_sign_of_life_sec']))}[/]"
 
 

@@ -30,7 +30,6 @@ from pilotfish.core.timers import LookAgain, ReorgOver, Waited
 from pilotfish.core.trade import Side, Trade
 from pilotfish.core.units import PPM, SECOND, Micros, Usdc, price_of
 
-MARKET_MAX_AGE = 600 * SECOND
 MARKET_REFRESH = 60 * SECOND
 _EXITS = (Reason.COPY, Reason.COPY_GONE, Reason.SKIP_NO_POSITION, Reason.SKIP_BELOW_MIN)
 
@@ -178,15 +177,6 @@ class Copying:
         desk.begin_day(at)
         leader = state.leaders.get(trade.leader)
         market = state.markets.get(trade.token_id)
-        if (
-            market is not None
-            and at - market.fetched_at > MARKET_MAX_AGE
-            and item.market_attempts < policy.market_attempts
-        ):
-            market = None
-        book = state.books.get(trade.token_id)
-        if book is not None and at - book.requested_at > policy.book_max_age_ms * 1000:
-            book = None
         position = desk.positions.get(key)
         has_position = position is not None and position.shares > 0
         day_spent = desk.spent_today if desk.spent_day == at // DAY else 0
@@ -202,7 +192,7 @@ class Copying:
                 healthy=state.healthy,
                 market=market,
                 market_failed=item.market_attempts >= policy.market_attempts,
-                book=book,
+                book=state.books.get(trade.token_id),
                 book_failed=item.book_attempts >= policy.book_attempts,
                 memory=state.memory,
                 held=0 if self._sold_before(desk, trade) else desk.held(key),

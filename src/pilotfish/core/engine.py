@@ -215,12 +215,11 @@ class Engine:
             self.copying.wake_all(e.at)
 
     def _close(self, e: ev.CloseAsked) -> None:
-        begun = 0
         desk = self.state.desks.get(e.portfolio)
-        if desk is not None:
-            begun = self.exits.close(desk, e.leader, e.token_id, e.at)
+        begun = self.exits.close(desk, e.leader, e.token_id, e.at) if desk is not None else []
         if e.command is not None:
-            self._say(Answered(e.command, f"{begun} exits begun"))
+            unknown = f"0 exits begun: no portfolio {e.portfolio[:100]} takes part"
+            self._say(Answered(e.command, self.exits.told(begun) if desk is not None else unknown))
 
     def _followed(self, e: ev.LeaderFollowed) -> None:
         s = self.state

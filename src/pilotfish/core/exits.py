@@ -11,6 +11,7 @@ from pilotfish.core.copying import draw
 from pilotfish.core.desk import Desk, DeskKey
 from pilotfish.core.effects import Insert, NeedBook, SetTimer
 from pilotfish.core.ledger import Position
+from pilotfish.core.numerals import shares
 from pilotfish.core.orders import Order
 from pilotfish.core.policy import Check, Verdict
 from pilotfish.core.reasons import Reason
@@ -21,6 +22,9 @@ from pilotfish.core.state import State
 from pilotfish.core.timers import RuleAgain
 from pilotfish.core.trade import Side
 from pilotfish.core.units import BPS, MICRO, SECOND, Usdc
+
+EXITS_NAMED, TITLE_SHOWN, TOKEN_SHOWN = 5, 80, 12
+"""How many exits a person is told by name, and how much of a name."""
 
 
 class Exits:
@@ -86,17 +90,33 @@ class Exits:
         self.bookkeeping.note(desk, order)
         self.bookkeeping.write_off(desk, position, order, at)
 
-    def close(self, desk: Desk, leader: str | None, token_id: str | None, at: int) -> int:
-        """Sell what a person asked to sell; returns how many positions that is."""
+    def close(self, desk: Desk, leader: str | None, token_id: str | None, at: int) -> list[tuple[Order, int]]:
+        """Sell what a person asked to sell; returns the orders, one a position, each with the shares it began with."""
         chosen = [
             p
             for p in desk.positions.values()
             if desk.held((p.leader, p.token_id)) and leader in (None, p.leader) and token_id in (None, p.token_id)
         ]
+        orders = []
         for position in chosen:
             check = Check("held_shares_micro", position.shares, 1, True)
-            self.bookkeeping.open(desk, self._order(desk, position, "close", Reason.EXIT_BY_HAND, check, at), at)
-        return len(chosen)
+            order = self._order(desk, position, "close", Reason.EXIT_BY_HAND, check, at)
+            orders.append((order, order.shares))
+            self.bookkeeping.open(desk, order, at)
+        return orders
+
+    def told(self, orders: list[tuple[Order, int]]) -> str:
+        """What closing by hand has begun, for the person: how many exits, and of the first ones what and how much."""
+        named = [f"{shares(n)} of {self._name(order.token_id)}" for order, n in orders[:EXITS_NAMED]]
+        more = f" and {len(orders) - EXITS_NAMED} more" if len(orders) > EXITS_NAMED else ""
+        what = ", ".join(named) + more if orders else "nothing of that is held, or it is being sold already"
+        return f"{len(orders)} exits begun: {what}"
+
+    def _name(self, token_id: str) -> str:
+        market = self.state.markets.get(token_id)
+        if market is None or not market.title:
+            return f"token {token_id[:TOKEN_SHOWN]}{'…' if len(token_id) > TOKEN_SHOWN else ''}"
+        return f"{market.title[:TITLE_SHOWN]} / {market.outcome[:TITLE_SHOWN]}"
 
     def limit(self, desk: Desk, position: Position, policy: Policy) -> int:
         """The lowest price to take where no trade of the leader's says one: by what the bids pay for what they take,

@@ -10,18 +10,21 @@ from dataclasses import dataclass, field
 from pilotfish.core import lateness, sizing
 from pilotfish.core.book import Book, LiquidityMemory
 from pilotfish.core.events import Market
-from pilotfish.core.reasons import Reason
+from pilotfish.core.reasons import Action, Reason
 from pilotfish.core.settings import Policy, TriggerMode
 from pilotfish.core.trade import Side, Source, Trade, TradeClass
 from pilotfish.core.units import BPS, MAX_TRADE, MICRO, PPM, SECOND, ceil_div, price_of
 
+MARKET_MAX_AGE = 600 * SECOND
+"""A market that was looked up longer ago is looked up again; what cannot be had anew is used as it was."""
 UNKNOWN_TICK = 1_000
 """Taken for an exit's limit where neither market nor book is known."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Facts:
-    """Everything that a decision depends on. Amounts in millionths, times in µs."""
+    """Everything that a decision depends on. Amounts in millionths, times in µs. ``market`` and ``book`` are the last
+    ones known, however old: how old they may be is judged here."""
 
     at: int
     portfolio: str
@@ -52,6 +55,21 @@ class Facts:
     saved: int = 0
     reference: int = 0
     """What a share of ours is worth (millionths), for a SELL whose own price is not known."""
+
+    @property
+    def market_age(self) -> int:
+        """µs since the market was looked up."""
+        return self.at - self.market.fetched_at if self.market is not None else 0
+
+    @property
+    def book_age(self) -> int:
+        """µs since the book was asked for."""
+        return self.at - self.book.requested_at if self.book is not None else 0
+
+    @property
+    def fresh_book(self) -> Book | None:
+        """The book, while it is young enough to decide on."""
+        return self.book if self.book_age <= self.policy.book_max_age_ms * 1000 else None
 
 
 @dataclass(slots=True)
@@ -86,8 +104,8 @@ class Verdict:
 
 
 class _End(Exception):  # noqa: N818 - control flow of one function, not an error
-    def __init__(self, action: str, reason: Reason) -> None:
-        self.action, self.reason = action, reason
+    def __init__(self, action: Action, reason: Reason) -> None:
+        self.action, self.reason = action.value, reason
 
 
 class _Trace:
@@ -102,7 +120,7 @@ class _Trace:
     def require(self, passed: bool, reason: Reason, check: str, value: object, limit: object) -> None:
         self.lines.append(Check(check, value, limit, passed))
         if not passed:
-            raise _End("wait" if reason.startswith("WAIT") else "skip", reason)
+            raise _End(reason.action, reason)
 
 
 def decide(f: Facts) -> Verdict:
@@ -212,14 +230,14 @@ def _filters(f: Facts, market: Market, t: _Trace) -> None:
     )
     labels = {market.category.lower(), *market.tags} - {""}
     title = market.title.lower()
-    for name, wanted, found in (
-        ("only_categories", policy.only_categories, labels.intersection(policy.only_categories)),
-        ("skip_categories", policy.skip_categories, labels.intersection(policy.skip_categories)),
-        ("only_keywords", policy.only_keywords, {w for w in policy.only_keywords if w in title}),
-        ("skip_keywords", policy.skip_keywords, {w for w in policy.skip_keywords if w in title}),
+    for name, wanted, found, passes in (
+        ("only_categories", policy.only_categories, labels.intersection(policy.only_categories), True),
+        ("skip_categories", policy.skip_categories, labels.intersection(policy.skip_categories), False),
+        ("only_keywords", policy.only_keywords, {w for w in policy.only_keywords if w in title}, True),
+        ("skip_keywords", policy.skip_keywords, {w for w in policy.skip_keywords if w in title}, False),
     ):
         if wanted:
-            passed = bool(found) == name.startswith("only")
+            passed = bool(found) == passes
             t.require(passed, Reason.SKIP_FILTERED, name, sorted(found) or sorted(labels), list(wanted))
     if market.end_at is not None:
         left = (market.end_at - f.at) // SECOND
@@ -282,13 +300,12 @@ def _size(f: Facts, market: Market, t: _Trace, v: Verdict) -> None:
 
 
 def _book_guards(f: Facts, market: Market, late: bool, t: _Trace, v: Verdict) -> None:
-    trade, policy, book = f.trade, f.policy, f.book
-    if book is None:
-        t.require(
-            False, Reason.SKIP_NO_BOOK if f.book_failed else Reason.WAIT_BOOK, "book", None, policy.book_max_age_ms
-        )
-        return
-    t.note("book_age_ms", (f.at - book.requested_at) // 1000, policy.book_max_age_ms)
+    trade, policy, book = f.trade, f.policy, f.fresh_book
+    without = Reason.SKIP_NO_BOOK if f.book_failed else Reason.WAIT_BOOK
+    if f.book is None:
+        t.require(False, without, "book", None, policy.book_max_age_ms)
+    t.require(book is not None, without, "book_age_ms", f.book_age // 1000, policy.book_max_age_ms)
+    assert book is not None
     tick = min(market.tick, book.tick)
     if not sizing.is_priced(trade.usdc, trade.shares, tick):
         t.require(False, Reason.SKIP_LEADER_SIZE, "leader_shares_micro", trade.shares, ceil_div(2 * MICRO, tick))
@@ -348,6 +365,8 @@ def _market(f: Facts, t: _Trace) -> Market | None:
             return None
         t.require(False, reason, "market", None, f.policy.market_attempts)
         return None
+    usable = f.market_age <= MARKET_MAX_AGE or f.market_failed
+    t.require(usable, Reason.WAIT_MARKET, "market_age_sec", f.market_age // SECOND, MARKET_MAX_AGE // SECOND)
     state = "resolved" if market.payout is not None else "closed" if market.closed else "open"
     if state == "open" and not market.accepting_orders:
         state = "not accepting orders"
@@ -370,7 +389,7 @@ def _sell(f: Facts, t: _Trace, v: Verdict) -> None:
     if trade.unexplained:
         v.reason = Reason.COPY_GONE
     v.shares = shares
-    tick = min(market.tick if market else UNKNOWN_TICK, f.book.tick if f.book else MICRO)
+    tick = min(market.tick if market else UNKNOWN_TICK, f.fresh_book.tick if f.fresh_book else MICRO)
     priced = sizing.is_priced(trade.usdc, trade.shares, tick)
     usdc, of = (trade.usdc, trade.shares) if priced else (f.reference, MICRO)
     v.limit = sizing.sell_limit(usdc, of, f.policy.sell_max_slippage_bps, tick, f.policy.sell_max_slippage_ticks)

@@ -5,8 +5,17 @@ from __future__ import annotations
 from enum import StrEnum
 
 
+class Action(StrEnum):
+    """What a decision is."""
+
+    COPY = "copy"
+    SKIP = "skip"
+    WAIT = "wait"
+    EXIT = "exit"
+
+
 class Reason(StrEnum):
-    """The code that a decision carries."""
+    """The code that a decision carries. What kind of decision it is of is asked of it, never read from the code."""
 
     COPY = "COPY"
     COPY_GONE = "COPY_GONE"
@@ -58,6 +67,62 @@ class Reason(StrEnum):
     WAIT_POLYGON_UNHEALTHY = "WAIT_POLYGON_UNHEALTHY"
     WAIT_API_UNHEALTHY = "WAIT_API_UNHEALTHY"
     WAIT_REORG = "WAIT_REORG"
+
+    @property
+    def action(self) -> Action:
+        """What a decision with this reason is."""
+        return _ACTIONS.get(self, Action.SKIP)
+
+    @property
+    def waits(self) -> bool:
+        """True for a decision that is not made yet."""
+        return self.action is Action.WAIT
+
+    @property
+    def skips(self) -> bool:
+        """True for a trade that is not copied."""
+        return self.action is Action.SKIP
+
+    @property
+    def own_exit(self) -> bool:
+        """True for a sale that no leader triggered."""
+        return self.action is Action.EXIT
+
+    @property
+    def words(self) -> str:
+        """The code in words, without what kind of decision it belongs to."""
+        kind = "" if self.action is Action.COPY else f"{self.action.name}_"
+        return self.value.removeprefix(kind).replace("_", " ").lower()
+
+
+_ACTIONS: dict[Reason, Action] = {
+    Reason.COPY: Action.COPY,
+    Reason.COPY_GONE: Action.COPY,
+    Reason.EXIT_TAKE_PROFIT: Action.EXIT,
+    Reason.EXIT_STOP_LOSS: Action.EXIT,
+    Reason.EXIT_BY_HAND: Action.EXIT,
+    Reason.EXIT_DUST: Action.EXIT,
+    Reason.WAIT_MARKET: Action.WAIT,
+    Reason.WAIT_BOOK: Action.WAIT,
+    Reason.WAIT_TURN: Action.WAIT,
+    Reason.WAIT_CHAIN: Action.WAIT,
+    Reason.WAIT_API: Action.WAIT,
+    Reason.WAIT_POLYGON_UNHEALTHY: Action.WAIT,
+    Reason.WAIT_API_UNHEALTHY: Action.WAIT,
+    Reason.WAIT_REORG: Action.WAIT,
+}
+"""All that is no skip."""
+
+
+def known(code: str) -> Reason | None:
+    """The reason of a code; ``None`` for what is none (an outcome of an order, a cause of a difference)."""
+    return Reason(code) if code in Reason.__members__ else None
+
+
+def words(code: str) -> str:
+    """Any code in words: a reason's own, of anything else the code as it stands."""
+    reason = known(code)
+    return reason.words if reason is not None else code.replace("_", " ").lower()
 
 
 MEANING: dict[Reason, str] = {

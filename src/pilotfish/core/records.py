@@ -392,6 +392,15 @@ class EquityRecord(Record, frozen=True, kw_only=True):
     drawdown_micro: Usdc
 
 
+class CommandDone(Record, frozen=True, kw_only=True):
+    """What became of a person's request."""
+
+    table: ClassVar[str] = "commands"
+    id: int
+    done_at: Micros
+    result: str
+
+
 class PortfolioReset(Record, frozen=True, kw_only=True):
     """A portfolio begins anew with its bankroll."""
 

@@ -66,10 +66,11 @@ class Setting:
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 
 
-def parse(setting: Setting, given: object) -> Value:
-    """The typed value of what a person, a file or a request gave; raises :class:`SettingError` saying what is wrong."""
-    text = str(given).strip()
-    what = f"{setting.name} = {text[:60]!r}" if setting.kind is not Kind.SECRET else setting.name
+def parse(setting: Setting, given: object, called: str = "") -> Value:
+    """The typed value of what a person, a file or a request gave; raises :class:`SettingError` saying what is wrong, of
+    the setting by its name, or as it was ``called``."""
+    text, name = str(given).strip(), called or setting.name
+    what = f"{name} = {text[:60]!r}" if setting.kind is not Kind.SECRET else name
     if setting.kind is Kind.BOOL:
         if isinstance(given, bool):
             return given

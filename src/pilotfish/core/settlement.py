@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pilotfish.core import ledger
 from pilotfish.core.bookkeeping import Bookkeeping
 from pilotfish.core.events import Market
 from pilotfish.core.reasons import Outcome
 from pilotfish.core.state import State
+
+
+class Said(NamedTuple):
+    """What the venue's services say that a token pays, in millionths a share; ``None`` where one says nothing.
+
+    ``resolutions``: ``/v2/resolutions``; ``unsettled``: it knows the question and says that it is not settled.
+    ``winner``: by the CLOB's winner; ``gamma``: by the market's metadata.
+    """
+
+    resolutions: int | None = None
+    unsettled: bool = False
+    winner: int | None = None
+    gamma: int | None = None
+
+
+def payout(said: Said) -> int | None:
+    """What a token pays by the best source that says it (PROTOCOL.md section 7): ``/v2/resolutions``, else the CLOB's
+    winner, else Gamma; ``None`` while it is not settled. What ``/v2/resolutions`` calls unsettled is, whatever the
+    others say."""
+    if said.resolutions is not None:
+        return said.resolutions
+    if said.unsettled:
+        return None
+    return said.winner if said.winner is not None else said.gamma
 
 
 class Settlement:

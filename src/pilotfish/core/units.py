@@ -29,6 +29,15 @@ MAX_TRADE = 10**16
 within 64 bits."""
 MAX_NUMBER_TEXT = 100
 """Characters of the longest number that is read: a share count has 20, a price 18."""
+MICRO_SUFFIX = "_micro"
+"""How the name of every field ends that holds millionths (DESIGN.md section 12)."""
+
+
+def plain_name(name: str) -> tuple[str, bool]:
+    """A field's name for people, and whether it holds millionths."""
+    return name.removesuffix(MICRO_SUFFIX), name.endswith(MICRO_SUFFIX)
+
+
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?")
 
 

@@ -4,7 +4,6 @@ fills, and regularly for what is held."""
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable, Mapping
 
 import structlog
@@ -134,8 +133,8 @@ class Books:
                 continue
             before, then = self._valued.get(token, (None, 0.0))
             same = before is not None and (before.bids, before.asks) == (book.bids, book.asks)
-            if not same or time.monotonic() - then > REPEAT_SECONDS:
-                self._valued[token] = (book, time.monotonic())
+            if not same or self.hub.clock.steady() - then > REPEAT_SECONDS:
+                self._valued[token] = (book, self.hub.clock.steady())
                 await self.hub.emit(BookSeen(at=self.hub.now(), book=book))
         for i in range(0, len(over_http), BATCH):
             await self._value(over_http[i : i + BATCH])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import structlog
 
 from pilotfish.core.events import Event
 from pilotfish.core.settings import BY_NAME, Value
+from pilotfish.feeds.clock import Chance, Clock, machine_clock, new_chance
 
 log = structlog.get_logger(__name__)
 
@@ -60,13 +60,17 @@ class Fault:
 
 
 class Hub:
-    """Shared by all feeds of one worker."""
+    """Shared by all feeds of one worker. ``clock`` and ``chance``: the machine's, unless a simulation gives its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None, chance: Chance | None = None) -> None:
+        self.clock = clock or machine_clock()
+        self.chance = chance or new_chance()
         self.queue: asyncio.Queue[Event] = asyncio.Queue(QUEUE_BOUND)
         self.settings: Mapping[str, Value] = {}
         self.counts: Counter[str] = Counter()
         self.bad: deque[BadInput] = deque(maxlen=1000)
+        self.bad_inputs = 0
+        """How many there were, also of those that are no longer in :attr:`bad`."""
         self.fatal: Fatal | None = None
         """The first thing that nothing can go on after."""
         self.failed = asyncio.Event()
@@ -79,7 +83,7 @@ class Hub:
 
     def now(self) -> int:
         """Microseconds since the epoch, never going backwards."""
-        self._last_now = max(self._last_now + 1, time.time_ns() // 1000)
+        self._last_now = max(self._last_now + 1, self.clock.micros())
         return self._last_now
 
     async def emit(self, event: Event) -> None:
@@ -108,6 +112,7 @@ class Hub:
     def bad_input(self, source: str, error: str, payload: str) -> None:
         """Count, log and keep something that could not be used."""
         self.counts[f"bad_{source}"] += 1
+        self.bad_inputs += 1
         self.bad.append(BadInput(self.now(), source, error.replace("\0", "")[:500], payload[:4000]))
         log.warning("input cannot be used; it is kept under bad inputs", source=source, error=error[:300])
 

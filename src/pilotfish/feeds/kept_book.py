@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import aiohttp
 
@@ -12,6 +13,19 @@ from pilotfish.core.book import Book, make_book
 from pilotfish.core.trade import Side
 from pilotfish.core.units import MICRO, SECOND
 from pilotfish.polymarket import market_ws as ws
+
+
+class Doubt(StrEnum):
+    """Why a kept book must not be used."""
+
+    NONE = ""
+    NO_SNAPSHOT = "no snapshot yet"
+    NO_CONNECTION = "no connection"
+    UNPROVEN = "its connection was wrong and is not compared yet"
+    CROSSED = "crossed"
+    OTHER_OVER_HTTP = "the HTTP book was another one"
+    OTHER_PRICES = "its best prices are not those that the venue says"
+    UNREADABLE = "a snapshot or frame that could not be read"
 
 
 @dataclass(slots=True)
@@ -24,7 +38,7 @@ class KeptBook:
     tick: int = 10_000
     min_size: int = 5 * MICRO
     owner: Channel | None = None
-    doubt: str = "no snapshot yet"
+    doubt: Doubt = Doubt.NO_SNAPSHOT
     confirmed_at: float = 0.0
     unexplained: set[tuple[Side, int]] = field(default_factory=set)
     """Levels on which the book over HTTP was another one, and of which the channel has said nothing since."""

@@ -6,8 +6,6 @@ handed over as a window whose cursor does not move; gaps in a leader's history t
 
 from __future__ import annotations
 
-import time
-
 import structlog
 
 from pilotfish.feeds.hub import Hub
@@ -41,7 +39,7 @@ class LateRows:
     async def look(self) -> float:
         """Read the leader whose reading is due, if there is one; returns the pause after it in seconds."""
         interval = self.hub.number("late_rows_interval_sec")
-        now, cursors = time.monotonic(), self.poller.cursors
+        now, cursors = self.hub.clock.steady(), self.poller.cursors
         self._due = {w: self._due.get(w, c.begins_at + min(interval, SOON)) for w, c in cursors.items()}
         if not interval or not self._due:
             return LOOK_SECONDS
@@ -61,7 +59,7 @@ class LateRows:
 
     async def read(self, cursor: Cursor) -> None:
         """Read a leader's last hours again, and what is missing of their history."""
-        now = int(time.time())
+        now = int(self.hub.clock.wall())
         start = max(cursor.floor_ts, now - self.hub.number("late_rows_reach_sec"))
         windows: list[tuple[int, int | None]] = [(start, None)]
         old = sorted(g for g in cursor.gaps if g[1] < start and g[1] > now - GAP_REACH)

@@ -11,8 +11,6 @@ from all of them.
 from __future__ import annotations
 
 import asyncio
-import random
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -23,7 +21,7 @@ import structlog
 from pilotfish.core.book import Book
 from pilotfish.core.trade import Side
 from pilotfish.feeds.hub import Hub
-from pilotfish.feeds.kept_book import Channel, KeptBook, apply, difference
+from pilotfish.feeds.kept_book import Channel, Doubt, KeptBook, apply, difference
 from pilotfish.polymarket import market_ws as ws
 from pilotfish.polymarket import wire
 from pilotfish.polymarket.clob import BookError, parse_book
@@ -45,7 +43,6 @@ PROVE_SECONDS = 1.5
 COMPARE_SECONDS = 2.0
 """Pause between two attempts to compare a new connection."""
 WRONG = "it was wrong about a book"
-UNPROVEN = "its connection was wrong and is not compared yet"
 
 
 @dataclass(slots=True)
@@ -138,7 +135,7 @@ class LocalBooks:
         local = self._books.get(token_id)
         if local is None or local.doubt or not self._on() or not (local.bids or local.asks):
             return None
-        now = time.monotonic()
+        now = self.hub.clock.steady()
         shard = local.owner
         stale = self.hub.number("local_book_stale_ms") / 1000
         if shard is None or shard.ended or shard.suspected or now - shard.heard_at > stale:
@@ -175,22 +172,22 @@ class LocalBooks:
                 apply(bids if change.side is Side.BUY else asks, change)
         shard = local.owner
         differs = difference(Side.BUY, bids, local.bids) | difference(Side.SELL, asks, local.asks)
-        compared = not local.doubt or local.doubt == UNPROVEN
+        compared = not local.doubt or local.doubt is Doubt.UNPROVEN
         local.bids, local.asks, local.tick, local.min_size = bids, asks, book.tick, book.min_size
         if local.is_crossed:
-            local.doubt = "crossed"
+            local.doubt = Doubt.CROSSED
             return
         if local.unexplained:
             return
         if differs and compared:
-            self._count(local, "the HTTP book is another one")
-            local.doubt, local.unexplained = "the HTTP book was another one", differs
+            self._count(local, Doubt.OTHER_OVER_HTTP)
+            local.doubt, local.unexplained = Doubt.OTHER_OVER_HTTP, differs
             shard.suspected.add(local.token_id)
             self.hub.spawn(self._judge(shard, local), "books-judge")
             return
         if compared and shard.wrong:
             self._compared(shard, local.token_id)
-        local.doubt, local.confirmed_at = UNPROVEN if shard.wrong else "", time.monotonic()
+        local.doubt, local.confirmed_at = Doubt.UNPROVEN if shard.wrong else Doubt.NONE, self.hub.clock.steady()
 
     def no_http(self, token_id: str) -> None:
         """An HTTP read that had begun brought nothing."""
@@ -279,7 +276,7 @@ class LocalBooks:
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:
             self._lost(shard, f"{type(problem).__name__}: {problem}"[:200])
         else:
-            self.status.connected_at = time.time()
+            self.status.connected_at = self.hub.clock.wall()
             shard.socket = socket
             helpers = [asyncio.create_task(_ping(socket), name="books-ping")]
             if shard.wrong:
@@ -298,7 +295,7 @@ class LocalBooks:
         self.status.reconnects += 1
         shard.failures = 0 if heard and not shard.wrong else min(shard.failures + 1, 10)
         pause = min(MAX_BACKOFF, FIRST_BACKOFF * 2 ** max(0, shard.failures - 1))
-        return float(pause * random.uniform(0.5, 1.0))
+        return float(pause * self.hub.chance.uniform(0.5, 1.0))
 
     # -- a connection that was wrong ---------------------------------------------------------------------------
 
@@ -335,8 +332,8 @@ class LocalBooks:
             return
         shard.wrong.clear()
         for local in mine:
-            if local.doubt == UNPROVEN:
-                local.doubt = ""
+            if local.doubt is Doubt.UNPROVEN:
+                local.doubt = Doubt.NONE
 
     def _explained(self, shard: Channel, local: KeptBook) -> None:
         """The channel has brought what the HTTP book had shown before it."""
@@ -353,8 +350,8 @@ class LocalBooks:
             except TimeoutError:
                 return None
             if message.type is aiohttp.WSMsgType.BINARY or message.type is aiohttp.WSMsgType.TEXT:
-                shard.heard_at = time.monotonic()
-                self.status.last_frame_at = time.time()
+                shard.heard_at = self.hub.clock.steady()
+                self.status.last_frame_at = self.hub.clock.wall()
                 self.status.error = ""
                 if message.data in ("PONG", b"PONG"):
                     continue
@@ -376,7 +373,7 @@ class LocalBooks:
         shard.ready = False
         for local in self._books.values():
             if local.owner is shard:
-                local.owner, local.doubt = None, "no connection"
+                local.owner, local.doubt = None, Doubt.NO_CONNECTION
                 local.unexplained.clear()
         shard.suspected.clear()
 
@@ -406,7 +403,7 @@ class LocalBooks:
     def _unreadable(self, shard: Channel, error: str, text: str | bytes) -> None:
         shown = text if isinstance(text, str) else text.decode("utf-8", "replace")
         self.hub.bad_input("market_ws", error, shown[:2000])
-        self._doubt_all(shard, "a frame that could not be read")
+        self._doubt_all(shard, Doubt.UNREADABLE)
 
     def _mine(self, shard: Channel, token_id: str) -> KeptBook | None:
         local = self._books.get(token_id)
@@ -421,7 +418,7 @@ class LocalBooks:
         except BookError as problem:
             self.hub.bad_input("market_ws", f"book of {frame.token_id}: {problem}", wire.encode(frame.raw, 2000))
             if local.owner is shard:
-                self._in_doubt(local, "a snapshot that could not be read")
+                self._in_doubt(local, Doubt.UNREADABLE)
             return
         local.owner = shard
         local.bids, local.asks = {lv.price: lv.size for lv in book.bids}, {lv.price: lv.size for lv in book.asks}
@@ -431,9 +428,9 @@ class LocalBooks:
             local.min_size = book.min_size
         local.pending = [] if local.pending is not None else None
         self._explained(shard, local)
-        local.doubt, local.confirmed_at = UNPROVEN if shard.wrong else "", time.monotonic()
+        local.doubt, local.confirmed_at = Doubt.UNPROVEN if shard.wrong else Doubt.NONE, self.hub.clock.steady()
         if local.is_crossed:
-            self._in_doubt(local, "crossed")
+            self._in_doubt(local, Doubt.CROSSED)
 
     def _changes(self, shard: Channel, frame: ws.Changes) -> None:
         last: dict[str, ws.Change] = {}
@@ -446,7 +443,10 @@ class LocalBooks:
                 local.unexplained.discard((change.side, change.price))
                 if not local.unexplained:
                     self._explained(shard, local)
-                    local.doubt, local.confirmed_at = UNPROVEN if shard.wrong else "", time.monotonic()
+                    local.doubt, local.confirmed_at = (
+                        Doubt.UNPROVEN if shard.wrong else Doubt.NONE,
+                        self.hub.clock.steady(),
+                    )
             if local.pending is not None:
                 local.pending.append((frame.at_ms, change))
                 del local.pending[:-REPLAYED]
@@ -456,7 +456,7 @@ class LocalBooks:
             if local.doubt:
                 continue
             if local.is_crossed:
-                self._in_doubt(local, "crossed")
+                self._in_doubt(local, Doubt.CROSSED)
             else:
                 self._compare(local, change.best_bid, change.best_ask)
 
@@ -464,21 +464,21 @@ class LocalBooks:
         """Against the best prices that the venue says; both agreeing confirms the book."""
         mine = local.best()
         if (bid is not None and bid != mine[0]) or (ask is not None and ask != mine[1]):
-            self._in_doubt(local, f"best prices {mine[0]}/{mine[1]}, the venue says {bid}/{ask}")
+            self._in_doubt(local, Doubt.OTHER_PRICES, f"{mine[0]}/{mine[1]}, the venue says {bid}/{ask}")
         elif bid is not None and ask is not None:
-            local.confirmed_at = time.monotonic()
+            local.confirmed_at = self.hub.clock.steady()
 
-    def _count(self, local: KeptBook, why: str) -> None:
+    def _count(self, local: KeptBook, why: Doubt, detail: str = "") -> None:
         self.status.doubts += 1
         self.hub.counts["book_doubts"] += 1
-        log.info("a kept book was wrong", token_id=local.token_id, why=why)
+        log.info("a kept book was wrong", token_id=local.token_id, why=why.value, detail=detail)
 
-    def _in_doubt(self, local: KeptBook, why: str) -> None:
-        self._count(local, why)
+    def _in_doubt(self, local: KeptBook, why: Doubt, detail: str = "") -> None:
+        self._count(local, why, detail)
         local.doubt = why
         self._reread(local.token_id)
 
-    def _doubt_all(self, shard: Channel, why: str) -> None:
+    def _doubt_all(self, shard: Channel, why: Doubt) -> None:
         for local in self._books.values():
             if local.owner is shard and not local.doubt:
                 self._in_doubt(local, why)

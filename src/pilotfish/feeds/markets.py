@@ -1,7 +1,6 @@
 """Market metadata and resolutions: looked up when the engine asks, and again for what is held.
 
-What a market pays is taken from the best source that says it (PROTOCOL.md section 7): ``/v2/resolutions``, else the
-CLOB's winner, else Gamma. Where ``/v2/resolutions`` knows the question and calls it unsettled, nothing else counts.
+Here is only asked; which source is believed about what a market pays is :func:`pilotfish.core.settlement.payout`.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import structlog
 
 from pilotfish.core.events import Market, MarketMissing, MarketSeen
 from pilotfish.core.fees import UNKNOWN_FEE
+from pilotfish.core.settlement import Said, payout
 from pilotfish.feeds.hub import Hub
 from pilotfish.polymarket.clob import Clob, winner_payout
 from pilotfish.polymarket.contracts import is_combo_token, pad_condition
@@ -105,27 +105,32 @@ class Markets:
         trades = market.accepting_orders and not market.closed and market.payout is None and not ended
         if trades and market.condition_id not in self.settled:
             return market
-        payout = await self._payout(market)
-        if payout is None:
+        paid = await self._payout(market)
+        if paid is None:
             return msgspec.structs.replace(market, payout=None)
-        return msgspec.structs.replace(market, payout=payout, closed=True)
+        return msgspec.structs.replace(market, payout=paid, closed=True)
 
     async def _payout(self, market: Market) -> int | None:
+        """What a token pays; the CLOB is asked only where that can matter."""
         condition = market.condition_id
+        unsettled = False
         if condition not in self.settled:
             known = await self._resolutions([condition])
-            if condition in known and known[condition] is None:
-                return None
-        payouts = self.settled.get(condition)
-        if payouts is not None and 0 <= market.index < len(payouts):
-            return payouts[market.index]
+            unsettled = condition in known and known[condition] is None
+        paid = self.settled.get(condition)
+        settled = paid[market.index] if paid is not None and 0 <= market.index < len(paid) else None
+        said = Said(resolutions=settled, unsettled=unsettled, gamma=market.payout)
+        if settled is None and not unsettled:
+            said = said._replace(winner=await self._winner(condition, market.token_id))
+        return payout(said)
+
+    async def _winner(self, condition: str, token_id: str) -> int | None:
         try:
             told = await self.clob.market(condition)
         except VenueError as problem:
             log.warning("the CLOB cannot be asked who won", condition=condition, error=str(problem))
-            told = None
-        winner = winner_payout(told, market.token_id) if told is not None else None
-        return winner if winner is not None else market.payout
+            return None
+        return winner_payout(told, token_id) if told is not None else None
 
     async def _resolutions(self, conditions: list[str]) -> dict[str, Payouts]:
         """Ask what conditions pay, and keep what is settled. Unknown or unusable answers are left out."""

@@ -8,8 +8,6 @@ overlap: :class:`~pilotfish.feeds.late_rows.LateRows` reads the last hours again
 from __future__ import annotations
 
 import asyncio
-import random
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -40,7 +38,7 @@ class Cursor:
     """Where the polling of one leader stands (epoch seconds), and how it goes.
 
     ``begins_at`` is when the first poll is due, ``ok_at`` when the last one succeeded, ``page_at`` when the last page
-    came (monotonic s). ``resume_ts``: where a reading that was too long goes on. ``gaps``: seconds (from, to) of which
+    came (steady s). ``resume_ts``: where a reading that was too long goes on. ``gaps``: seconds (from, to) of which
     not all rows could be had.
     """
 
@@ -57,11 +55,11 @@ class Cursor:
     error: str = ""
     polls: int = 0
 
-    def silent_for(self) -> float:
-        """Seconds since this leader could last be polled, or should first have been. A page of a reading that is under
-        way counts while nothing has failed."""
+    def silent_for(self, now: float) -> float:
+        """Seconds until ``now`` (steady s) since this leader could last be polled, or should first have been. A page of
+        a reading that is under way counts while nothing has failed."""
         since = [self.begins_at, self.ok_at or 0.0, (self.page_at or 0.0) if not self.error else 0.0]
-        return time.monotonic() - max(since)
+        return now - max(since)
 
 
 class Poller:
@@ -74,7 +72,7 @@ class Poller:
         self.labels: Mapping[str, str] = {}
         """Wallet -> what people call the leader, for messages."""
         self.last_ok_at: float | None = None
-        self.started_at = time.time()
+        self.started_at = hub.clock.wall()
         self._lag: tuple[int, float] | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._reported: set[str] = set()
@@ -87,7 +85,7 @@ class Poller:
         """Poll a leader from now on."""
         self.unfollow(leader)
         delay = len(self._tasks) * self.hub.number("leader_stagger_ms") / 1000
-        cursor = self.cursors[leader] = Cursor(leader, floor_ts, cursor_ts, time.monotonic() + delay, set(gaps))
+        cursor = self.cursors[leader] = Cursor(leader, floor_ts, cursor_ts, self.hub.clock.steady() + delay, set(gaps))
         polling = self._poll_forever(cursor, delay)
         self._tasks[leader] = self.hub.spawn(polling, f"poll-{leader[:10]}", essential=True)
 
@@ -101,7 +99,7 @@ class Poller:
     @property
     def serving_lag(self) -> int | None:
         """How many seconds the service says that it is behind; ``None`` where it does not say, or no longer."""
-        if self._lag is None or time.monotonic() - self._lag[1] > STATUS_STALE:
+        if self._lag is None or self.hub.clock.steady() - self._lag[1] > STATUS_STALE:
             return None
         return self._lag[0]
 
@@ -110,14 +108,14 @@ class Poller:
         before: list[float] = []
 
         async def one() -> float:
-            started = time.monotonic()
+            started = self.hub.clock.steady()
             if before:
                 cursor.interval_s = started - before.pop()
             before.append(started)
             if await self._poll(cursor):
                 return AT_ONCE
-            pause = self.hub.number("poll_interval_ms") / 1000 - (time.monotonic() - started)
-            return max(0.05, pause * random.uniform(0.98, 1.02))
+            pause = self.hub.number("poll_interval_ms") / 1000 - (self.hub.clock.steady() - started)
+            return max(0.05, pause * self.hub.chance.uniform(0.98, 1.02))
 
         await self.hub.rounds(f"poll of {cursor.leader}", one, lambda error: self._failed(cursor, error))
 
@@ -140,8 +138,8 @@ class Poller:
         if cursor.error:
             log.info("poll works again", leader=cursor.leader)
         cursor.error, cursor.polls = "", cursor.polls + 1
-        cursor.ok_at, cursor.resume_ts = time.monotonic(), window.through
-        cursor.last_ok_at = self.last_ok_at = time.time()
+        cursor.ok_at, cursor.resume_ts = self.hub.clock.steady(), window.through
+        cursor.last_ok_at = self.last_ok_at = self.hub.clock.wall()
         self.hub.counts["polls"] += 1
         window = self.lagged(window)
         reached = window.last_ts + 1 if window.last_ts is not None else 0
@@ -151,10 +149,10 @@ class Poller:
     def lagged(self, window: ActivityWindow) -> ActivityWindow:
         """The window as it is to be taken: with ``simulate_api_lag`` as an API that lags would have shown it."""
         lags = self.hub.flag("simulate_api_lag")
-        return _lagged(window, int(time.time()) - SIMULATED_LAG_SEC) if lags else window
+        return _lagged(window, int(self.hub.clock.wall()) - SIMULATED_LAG_SEC) if lags else window
 
     def _heard(self, cursor: Cursor) -> None:
-        cursor.page_at = time.monotonic()
+        cursor.page_at = self.hub.clock.steady()
 
     async def hand_over(self, cursor: Cursor, window: ActivityWindow, cursor_ts: int, end: int | None = None) -> None:
         """Give the engine what was read of a leader, up to ``end`` (``None`` = now), with where the cursor goes."""
@@ -187,12 +185,12 @@ class Poller:
     async def _ask_status(self) -> float:
         try:
             lag = await self.api.serving_lag_seconds()
-            self._lag = (lag, time.monotonic()) if lag is not None else None
+            self._lag = (lag, self.hub.clock.steady()) if lag is not None else None
             if lag is not None and not self.cursors:
-                self.last_ok_at = time.time()
+                self.last_ok_at = self.hub.clock.wall()
         except VenueError as problem:
             log.debug("status not available", error=str(problem))
-        return STATUS_SECONDS * random.uniform(0.9, 1.1)
+        return STATUS_SECONDS * self.hub.chance.uniform(0.9, 1.1)
 
     # -- health ------------------------------------------------------------------------------------------------
 
@@ -208,15 +206,16 @@ class Poller:
         if self.serving_lag is not None and self.serving_lag > limit:
             return False, f"the service says that it is {self.serving_lag} s behind (limit {limit} s)"
         patience = self.patience()
-        silent = sorted(((c.silent_for(), c) for c in self.cursors.values()), key=lambda x: -x[0])
+        now = self.hub.clock.steady()
+        silent = sorted(((c.silent_for(now), c) for c in self.cursors.values()), key=lambda x: -x[0])
         late = [(age, c) for age, c in silent if age > patience]
         if late:
             return False, self._silence(late, patience)
         since = self.last_ok_at if self.last_ok_at is not None else self.started_at
-        age = time.time() - since
+        age = self.hub.clock.wall() - since
         if not self.cursors and self.last_ok_at is not None and age > max(patience, 3 * STATUS_SECONDS):
             return False, f"no answer for {age:.0f} s: {self.api.service.health.last_error or 'no status'}"
-        said = f"{self.api.version}, last answer {age:.0f} s ago"
+        said = f"{self.api.version}, answered {age:.0f} s ago"
         stretched = patience > self.hub.number("api_health_stale_ms") / 1000
         return True, said + (f"; polls may take {patience:.0f} s, two rounds" if stretched and self.cursors else "")
 

@@ -6,8 +6,6 @@ A quiet leader means no logs for hours, so health is judged by blocks, never by 
 from __future__ import annotations
 
 import asyncio
-import random
-import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -113,8 +111,8 @@ class Watcher:
 
     def doubt(self, detail: str) -> None:
         """Something should have come and did not: connect and subscribe anew, at most every :data:`DOUBT_EVERY` s."""
-        if self._task is not None and time.monotonic() - self._doubted_at > DOUBT_EVERY:
-            self._doubted, self._doubted_at = detail, time.monotonic()
+        if self._task is not None and self.hub.clock.steady() - self._doubted_at > DOUBT_EVERY:
+            self._doubted, self._doubted_at = detail, self.hub.clock.steady()
             self._doubt.set()
 
     def healthy(self) -> tuple[bool, str]:
@@ -124,7 +122,7 @@ class Watcher:
             return False, "no POLYGON_WS_URL"
         if not s.subscribed or s.last_block_at is None:
             return False, s.error or s.state
-        age = time.time() - s.last_block_at
+        age = self.hub.clock.wall() - s.last_block_at
         if age * 1000 > self.hub.number("polygon_health_stale_ms"):
             return False, f"no block for {age:.0f} s"
         return True, f"block {s.last_block}, {age:.0f} s ago"
@@ -137,13 +135,13 @@ class Watcher:
         async def one() -> float:
             nonlocal failures
             self.status.state = "connecting"
-            started = time.monotonic()
+            started = self.hub.clock.steady()
             try:
                 reason = await self._connection()
             except (aiohttp.ClientError, OSError, TimeoutError, RpcError, ValueError) as problem:
                 reason = f"{type(problem).__name__}: {problem}" if not isinstance(problem, RpcError) else str(problem)
-            failures = 0 if time.monotonic() - started > 60 else failures + 1
-            pause = min(MAX_BACKOFF, FIRST_BACKOFF * 2 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)
+            failures = 0 if self.hub.clock.steady() - started > 60 else failures + 1
+            pause = min(MAX_BACKOFF, FIRST_BACKOFF * 2 ** min(failures - 1, 10)) * self.hub.chance.uniform(0.5, 1.0)
             self._ended(reason)
             log.warning("polygon connection lost; connecting again", reason=reason[:300], wait_s=round(pause, 2))
             return float(pause)
@@ -174,8 +172,8 @@ class Watcher:
                 except RpcError as problem:
                     log.info("no block subscription; asking for the block number instead", error=str(problem))
                     helpers.append(asyncio.create_task(self._poll_heads(socket), name="polygon-heads"))
-                self.status.connected_at = time.time()
-                self.status.last_block_at = time.time()
+                self.status.connected_at = self.hub.clock.wall()
+                self.status.last_block_at = self.hub.clock.wall()
                 helpers.append(asyncio.create_task(self._keep_subscribed(socket), name="polygon-subscriptions"))
                 helpers.append(asyncio.create_task(self._watch_heads(), name="polygon-heartbeat"))
                 helpers.append(asyncio.create_task(self._wait_for_doubt(), name="polygon-doubt"))
@@ -217,7 +215,7 @@ class Watcher:
         while True:
             await asyncio.sleep(0.5)
             stale = self.hub.number("polygon_health_stale_ms") / 1000
-            age = time.time() - (self.status.last_block_at or 0)
+            age = self.hub.clock.wall() - (self.status.last_block_at or 0)
             if age > stale:
                 return f"no block for {age:.0f} s"
 
@@ -244,7 +242,7 @@ class Watcher:
             )
 
     def _saw_block(self, number: int, timestamp: int | None) -> None:
-        self.status.last_block_at, self.status.last_block = time.time(), number
+        self.status.last_block_at, self.status.last_block = self.hub.clock.wall(), number
         if timestamp is not None and wire.is_second(timestamp):
             self._blocks[number] = timestamp
             while len(self._blocks) > BLOCKS_KEPT:
@@ -254,7 +252,7 @@ class Watcher:
         while True:
             at, raw = await self._logs.get()
             self.status.logs += 1
-            self.status.last_log_at = time.time()
+            self.status.last_log_at = self.hub.clock.wall()
             try:
                 await self._handle_log(socket, raw, at)
             except Exception as problem:

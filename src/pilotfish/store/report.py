@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, select
 
 from pilotfish.core.leader_orders import ORDER_LIFE, ORDERS_KEPT
 from pilotfish.core.numerals import count
-from pilotfish.core.reasons import NEVER_COPIED
+from pilotfish.core.reasons import NEVER_COPIED, known
 from pilotfish.core.shortfall import (
     CLIPPED,
     FEWER_SHARES,
@@ -35,7 +35,6 @@ SETTLED_AFTER = 3_600 * SECOND
 """A decision that is so much older than the newest one is out of a reorg's reach."""
 Key: TypeAlias = tuple[str, str, str]
 """(portfolio, leader, token)"""
-_SKIPS, _EXITS = ("SKIP_", "WAIT_"), "EXIT_"
 
 
 @dataclass(slots=True)
@@ -417,8 +416,9 @@ def copied_of(row: Row) -> str:
 def figures(line: Line) -> Row:
     """One line's figures; ``ideal`` = ``actual`` + all parts, exactly."""
     missed = line.parts.missed
-    skipped = {k: v for k, v in sorted(missed.items()) if k.startswith(_SKIPS)}
-    own = {k: v for k, v in sorted(missed.items()) if k.startswith(_EXITS) or k == ORPHANED}
+    why = {k: known(k) for k in missed}
+    skipped = {k: v for k, v in sorted(missed.items()) if (r := why[k]) is not None and (r.skips or r.waits)}
+    own = {k: v for k, v in sorted(missed.items()) if ((r := why[k]) is not None and r.own_exit) or k == ORPHANED}
     clipped = {k: v for k, v in sorted(missed.items()) if k not in skipped and k not in own}
     return {
         "ideal_micro": line.ideal,

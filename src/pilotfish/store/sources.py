@@ -5,12 +5,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select, true
 
 from pilotfish.core.units import SECOND
 from pilotfish.store import tables as t
+from pilotfish.store import worker_state
 
 SLACK = 2 * SECOND
 """A period's end is written twice a second: what came so soon after it is within it."""
@@ -54,10 +54,8 @@ def listened(c: Connection, source: str) -> Listened:
 
 def off(c: Connection) -> dict[str, str]:
     """Sources that are off now -> why, in words; none before a worker has run."""
-    data: dict[str, Any] = (
-        c.execute(select(t.worker_status.c.data).where(t.worker_status.c.name == "worker")).scalar() or {}
-    )
-    return {name: why for name in ("api", "polygon") if (why := data.get(name, {}).get("off"))}
+    worker, _ = worker_state.read(c)
+    return {"polygon": worker.polygon.off} if worker is not None and worker.polygon.off else {}
 
 
 def percentiles(values: Iterable[int], *wanted: int) -> dict[str, int | None]:

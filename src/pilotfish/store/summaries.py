@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, func, literal, select
 
-from pilotfish.core.reasons import NEVER_COPIED
+from pilotfish.core.reasons import NEVER_COPIED, Reason
 from pilotfish.core.units import price_of, proceeds_of
 from pilotfish.store import copies
 from pilotfish.store import tables as t
@@ -16,8 +15,6 @@ from pilotfish.store.queries import Row, decimal, iso
 from pilotfish.store.rollup import CopyCounts, DecisionCounts, TradeCounts
 from pilotfish.store.round_trips import TripCounts
 
-ALIVE_SECONDS = 5.0
-"""A worker that said nothing for so long does not run."""
 CURVE_POINTS = 400
 
 
@@ -166,30 +163,6 @@ def _feed_row(r: Any, became: Row) -> Row:
     }
 
 
-def worker(c: Connection) -> tuple[Row | None, float | None]:
-    """What the worker last said of itself, and how many seconds ago."""
-    row = c.execute(select(t.worker_status).where(t.worker_status.c.name == "worker")).first()
-    if row is None:
-        return None, None
-    data: Row = row.data
-    return data, max(0.0, time.time() - row.at / 1e6)
-
-
-def alive(worker: Row | None, age: float | None) -> bool:
-    """True while a worker runs: it spoke a moment ago, and did not say that it ended."""
-    return worker is not None and age is not None and age < ALIVE_SECONDS and not worker.get("ended")
-
-
-def ended(worker: Row | None) -> str | None:
-    """What the worker's last word was if it ended by itself or was stopped, for people; ``None`` = it gave none."""
-    end = (worker or {}).get("ended")
-    if not end:
-        return None
-    ago = max(0.0, time.time() - end["at"])
-    when = f"{ago:.0f} s ago" if ago < 120 else f"{ago / 60:.0f} min ago" if ago < 7200 else f"{ago / 3600:.0f} h ago"
-    return f"the worker was stopped {when}" if end["clean"] else f"{end['cause']} ({when})"
-
-
 def bad_inputs(c: Connection, limit: int = 50) -> list[Row]:
     """Inputs that could not be used, newest first."""
     rows = c.execute(select(t.bad_inputs).order_by(t.bad_inputs.c.at.desc()).limit(limit))
@@ -216,7 +189,7 @@ def leaders(
         if group.portfolio != portfolio or not group.leader or group.action == "exit":
             continue
         row = of(group.leader)
-        if group.kind == "backfill" or group.reason == "SKIP_BACKFILL":
+        if group.kind == "backfill" or group.reason == Reason.SKIP_BACKFILL:
             row["backfill"] += n
             continue
         row["trades"] += n

@@ -26,6 +26,7 @@ from pilotfish.store import (
     report,
     settings_store,
     summaries,
+    worker_state,
 )
 from pilotfish.store.database import snapshot
 from pilotfish.web import rest
@@ -71,13 +72,14 @@ def router(site: Site) -> APIRouter:
     def status() -> Row:
         """Is it working, how are we doing."""
         with snapshot(database) as c:
-            worker, age = summaries.worker(c)
+            worker, age = worker_state.read(c)
+            told = worker.as_json() if worker is not None else {}
             return {
-                "running": summaries.alive(worker, age),
-                "ended": (worker or {}).get("ended"),
+                "running": worker_state.alive(worker, age),
+                "ended": told.get("ended"),
                 "last_sign_of_life_sec": age,
-                "mode": (worker or {}).get("mode", {}),
-                "worker": worker,
+                "mode": told.get("mode", {}),
+                "worker": told or None,
                 "incomplete": completeness.incomplete(c),
                 "counts": summaries.counts(c, site.counts, site.trade_counts, site.copy_counts),
             }

@@ -15,7 +15,7 @@ from pilotfish.app.reset import reset_now
 from pilotfish.core import settings as s
 from pilotfish.core.problem import Problem
 from pilotfish.core.settings import Kind
-from pilotfish.store import commands_store, leaders_store, names, portfolios_store, settings_store, summaries
+from pilotfish.store import commands_store, leaders_store, names, portfolios_store, settings_store, worker_state
 from pilotfish.web import rest
 from pilotfish.web.auth import require_admin
 from pilotfish.web.preview import Preview, PreviewError
@@ -224,7 +224,7 @@ def router(site: Site, preview: Preview) -> APIRouter:
 
     def _done(number: int) -> Row:
         with site.database.connect() as c:
-            runs = summaries.alive(*summaries.worker(c))
+            runs = worker_state.alive(*worker_state.read(c))
         result = commands_store.wait(site.database, number, COMMAND_SECONDS) if runs else None
         site.shared.forget()
         return {"command": number, "status": result or "asked for; a worker does it as soon as it runs"}

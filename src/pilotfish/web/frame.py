@@ -11,7 +11,7 @@ from fastapi import Request
 from nicegui import ui
 
 from pilotfish import __version__
-from pilotfish.store import summaries
+from pilotfish.store import worker_state
 from pilotfish.web.auth import is_admin
 from pilotfish.web.markup import Html, esc
 from pilotfish.web.reader import Reader, Snapshot
@@ -108,18 +108,18 @@ def _told(s: Snapshot) -> Html:
             '<div class="banner bad" role="alert"><b>No worker has run yet.</b>'
             " Start one: <code>pilotfish run</code></div>"
         )
-    if (end := s.worker.get("ended")) and not end["clean"]:
+    if (end := s.worker.ended) is not None and not end.clean:
         return (
             '<div class="banner bad" role="alert"><b>The worker ended by a fault and copies nothing.</b>'
-            f" {esc(summaries.ended(s.worker))} Its log says more. Start it: <code>pilotfish run</code></div>"
+            f" {esc(end.told())} Its log says more. Start it: <code>pilotfish run</code></div>"
         )
-    if end:
+    if end is not None:
         return (
             '<div class="banner bad" role="alert"><b>The worker is not running.</b>'
-            f" As asked, {esc(summaries.ended(s.worker))}. What follows is its last state."
+            f" As asked, {esc(end.told())}. What follows is its last state."
             " Start it: <code>pilotfish run</code></div>"
         )
-    if s.worker_age is not None and s.worker_age > summaries.ALIVE_SECONDS:
+    if s.worker_age is not None and s.worker_age > worker_state.ALIVE_SECONDS:
         return (
             '<div class="banner bad" role="alert"><b>The worker is not running.</b> What follows is its last state.'
             " Start it: <code>pilotfish run</code></div>"

@@ -9,7 +9,7 @@ from html import escape
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
-from pilotfish.core import numerals
+from pilotfish.core import numerals, reasons
 from pilotfish.core.numerals import count, money, percent, price
 from pilotfish.core.reasons import MEANING, OUTCOMES, Outcome, Reason
 from pilotfish.store.copies import WORDS, State
@@ -67,8 +67,7 @@ def side(name: str) -> Html:
 
 def words(code: str) -> Html:
     """A reason or state code in words, without the SKIP, WAIT or EXIT before it."""
-    prefix, _, rest = code.partition("_")
-    return esc((rest if prefix in ("SKIP", "WAIT", "EXIT") else code).replace("_", " ").lower())
+    return esc(reasons.words(code))
 
 
 _SIGNS = {

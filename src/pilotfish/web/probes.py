@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
@@ -13,9 +12,10 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish import __version__
-from pilotfish.app.health import not_ready
-from pilotfish.store import summaries
+from pilotfish.core.units import plain_name
+from pilotfish.store import summaries, worker_state
 from pilotfish.store.database import snapshot
+from pilotfish.store.worker_state import WorkerState
 from pilotfish.web.site import Site
 
 
@@ -33,10 +33,10 @@ def router(site: Site) -> APIRouter:
     def readyz() -> Response:
         try:
             with snapshot(site.database) as c:
-                worker, age = summaries.worker(c)
+                worker, age = worker_state.read(c)
         except SQLAlchemyError:
             return JSONResponse({"ready": False, "why": ["the database cannot be read"]}, 503)
-        why = not_ready(worker, age)
+        why = worker_state.not_ready(worker, age)
         return JSONResponse({"ready": not why, "why": why}, 503 if why else 200)
 
     @probes.get("/metrics")
@@ -54,12 +54,12 @@ class _Books(Collector):
 
     def collect(self) -> Iterator[Metric]:
         with snapshot(self._site.database) as c:
-            worker, age = summaries.worker(c)
+            worker, age = worker_state.read(c)
             portfolios = summaries.portfolios(c, self._site.trips)
             counts = self._site.counts.read(c)
             orders = self._site.copy_counts.read(c)
         up = GaugeMetricFamily("pilotfish_worker_up", "1 while the worker runs")
-        up.add_metric([], float(summaries.alive(worker, age)))
+        up.add_metric([], float(worker_state.alive(worker, age)))
         yield up
         if worker is not None:
             yield from _sources(worker)
@@ -84,9 +84,7 @@ class _Books(Collector):
             ("realized_pnl_micro", "Realised profit"), ("unrealized_pnl_micro", "Unrealised profit"),
             ("fees_micro", "Fees paid"), ("drawdown_micro", "Deepest fall below a peak"),
         ):  # fmt: skip
-            gauge = GaugeMetricFamily(
-                f"pilotfish_{name.removesuffix('_micro')}_usdc", f"{meaning}, USDC", labels=["portfolio"]
-            )
+            gauge = GaugeMetricFamily(f"pilotfish_{plain_name(name)[0]}_usdc", f"{meaning}, USDC", labels=["portfolio"])
             for p in portfolios:
                 gauge.add_metric([p["name"]], p[name] / 1e6)
             yield gauge
@@ -96,25 +94,25 @@ class _Books(Collector):
         yield held
 
 
-def _sources(worker: dict[str, Any]) -> Iterator[Metric]:
+def _sources(worker: WorkerState) -> Iterator[Metric]:
     healthy = GaugeMetricFamily("pilotfish_source_healthy", "1 while a source works", labels=["source"])
-    for name in ("api", "polygon", "books", "database"):
-        healthy.add_metric([name], float(worker[name]["healthy"]))
+    for name, part in worker.sources().items():
+        healthy.add_metric([name], float(part.healthy))
     yield healthy
     events = CounterMetricFamily("pilotfish_events", "What the worker has counted since it started", labels=["what"])
-    for name, n in worker["counts"].items():
+    for name, n in worker.counts.items():
         events.add_metric([name], n)
     yield events
     for name, value, meaning in (
-        ("pilotfish_logs", worker["polygon"]["logs"], "Logs received"),
-        ("pilotfish_reconnects", worker["polygon"]["reconnects"], "Reconnects to Polygon"),
-        ("pilotfish_api_requests", worker["api"]["requests"], "Requests to the Data API"),
-        ("pilotfish_api_errors", worker["api"]["errors"], "Failed requests to the Data API"),
-        ("pilotfish_commits", worker["database"]["commits"], "Commits"),
+        ("pilotfish_logs", worker.polygon.logs, "Logs received"),
+        ("pilotfish_reconnects", worker.polygon.reconnects, "Reconnects to Polygon"),
+        ("pilotfish_api_requests", worker.api.requests, "Requests to the Data API"),
+        ("pilotfish_api_errors", worker.api.errors, "Failed requests to the Data API"),
+        ("pilotfish_commits", worker.database.commits, "Commits"),
     ):
         counter = CounterMetricFamily(name, meaning)
         counter.add_metric([], value)
         yield counter
     backlog = GaugeMetricFamily("pilotfish_write_backlog", "Events that are not durable yet")
-    backlog.add_metric([], worker["database"]["backlog"])
+    backlog.add_metric([], worker.database.backlog)
     yield backlog

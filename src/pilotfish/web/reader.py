@@ -11,9 +11,10 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from pilotfish.store import browse, completeness, latencies, queries, summaries
+from pilotfish.store import browse, completeness, latencies, queries, summaries, worker_state
 from pilotfish.store.database import snapshot
 from pilotfish.store.round_trips import TripCounts
+from pilotfish.store.worker_state import WorkerState
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +31,7 @@ class Snapshot:
     """What the overview shows. ``worker_age`` in seconds; ``error`` says why the database cannot be read."""
 
     at: float = 0.0
-    worker: dict[str, Any] | None = None
+    worker: WorkerState | None = None
     worker_age: float | None = None
     portfolios: list[dict[str, Any]] = field(default_factory=list)
     positions: list[dict[str, Any]] = field(default_factory=list)
@@ -104,7 +105,7 @@ class Reader:
         slow = time.monotonic() - self._slow_at > CURVE_EVERY
         before = self.snapshot
         with snapshot(self._database) as c:
-            worker, age = summaries.worker(c)
+            worker, age = worker_state.read(c)
             portfolios = [p for p in summaries.portfolios(c, self._trips) if p["status"] == "active"]
             equity, latency = before.equity, before.latency
             if slow:

@@ -12,7 +12,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 
-from pilotfish.store import names, summaries
+from pilotfish.store import names, worker_state
 from pilotfish.store.database import snapshot
 from pilotfish.store.portfolios_store import MAIN
 from pilotfish.web import rest
@@ -75,12 +75,9 @@ async def _events(request: Request, reader: Reader, seconds: int, portfolio: str
 
 
 def _status(s: Snapshot) -> dict[str, Any]:
-    worker = s.worker or {}
     return {
-        "running": summaries.alive(s.worker, s.worker_age),
-        "healthy": {
-            name: worker[name]["healthy"] for name in ("api", "polygon", "books", "database") if name in worker
-        },
-        "mode": worker.get("mode", {}),
+        "running": worker_state.alive(s.worker, s.worker_age),
+        "healthy": {name: part.healthy for name, part in s.worker.sources().items()} if s.worker else {},
+        "mode": s.worker.mode.as_json() if s.worker else {},
         "portfolios": s.portfolios,
     }

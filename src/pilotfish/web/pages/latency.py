@@ -9,7 +9,7 @@ from nicegui import ui
 from sqlalchemy import Connection
 
 from pilotfish.core.numerals import count, duration, percent, precise
-from pilotfish.store import latencies, summaries
+from pilotfish.store import latencies, worker_state
 from pilotfish.web.charts import histogram_options, lag_options
 from pilotfish.web.frame import frame, live, put
 from pilotfish.web.markup import Html, ago, esc, figure, grid, heads, out, short
@@ -69,13 +69,14 @@ def register(site: Site, reader: Reader) -> None:
 
 
 def _read(c: Connection) -> Row:
+    worker, _ = worker_state.read(c)
     return {
         "sources": latencies.latency(c),
         "pace": latencies.pace(c),
         "time": latencies.lag_over_time(c),
         "missing": latencies.missing(c),
         "outages": latencies.outages(c, 20),
-        "mode": (summaries.worker(c)[0] or {}).get("mode", {}).get("effectiveTriggerMode", ""),
+        "mode": worker.mode.effective if worker is not None else "",
     }
 
 

@@ -9,8 +9,9 @@ from nicegui import ui
 
 from pilotfish.core.numerals import count, duration, money, percent, price, price_micro
 from pilotfish.core.units import price_of
-from pilotfish.store import summaries
+from pilotfish.store import worker_state
 from pilotfish.store.portfolios_store import MAIN
+from pilotfish.store.worker_state import BooksState, DatabaseState
 from pilotfish.web.auth import is_admin
 from pilotfish.web.charts import equity_options
 from pilotfish.web.frame import REFRESH_SECONDS, frame, portfolio_picker, put
@@ -129,24 +130,22 @@ def _lights(s: Snapshot) -> Html:
     w = s.worker
     if w is None:
         return ""
-    stale = not summaries.alive(w, s.worker_age)
-    mode = w["mode"]
-    chain, api, books, database = w["polygon"], w["api"], w["books"], w["database"]
-    off = chain.get("off", "")
-    lag_text = f", {api['serving_lag_seconds']} s behind" if api.get("serving_lag_seconds") is not None else ""
-    mode_name = str(mode.get("effectiveTriggerMode", "?"))
-    source = str(mode.get("source", ""))
-    beaten = mode.get("envTriggerMode") if source == "dashboard" else None
-    told = f"from {source}" + (f", overrides environment {beaten}" if beaten and beaten != mode_name else "")
-    if mode_name == "both" and chain["healthy"] != api["healthy"]:
-        told = f"degraded: only {'Polygon' if chain['healthy'] else 'the API'} is up"
+    stale = not worker_state.alive(w, s.worker_age)
+    chain, api = w.polygon, w.api
+    lag_text = f", {api.serving_lag_seconds} s behind" if api.serving_lag_seconds is not None else ""
+    name, source = w.mode.effective or "?", w.mode.source
+    beaten = w.mode.env if source == "dashboard" else None
+    told = f"from {source}" + (f", overrides environment {beaten}" if beaten and beaten != name else "")
+    degraded = name == "both" and chain.healthy != api.healthy
+    if degraded:
+        told = f"degraded: only {'Polygon' if chain.healthy else 'the API'} is up"
     return '<div class="lights">' + "".join(
         (
-            _light("Mode: " + mode_name, "ill" if told.startswith("degraded") else "ok", told, sign="⇄"),
-            _light("Polygon", _state(chain["healthy"], stale, off=bool(off)), off or chain["detail"]),
-            _light("Data API", _state(api["healthy"], stale), api["detail"].replace("last answer ", "") + lag_text),
-            _light("Order books", _state(_books_work(books), stale), _books(books, s.at)),
-            _light("Database", _state(database["healthy"], stale), _database(database, s.at)),
+            _light("Mode: " + name, "ill" if degraded else "ok", told, sign="⇄"),
+            _light("Polygon", _state(chain.healthy, stale, off=bool(chain.off)), chain.off or chain.detail),
+            _light("Data API", _state(api.healthy, stale), api.detail + lag_text),
+            _light("Order books", _state(_books_work(w.books), stale), _books(w.books, s.at)),
+            _light("Database", _state(w.database.healthy, stale), _database(w.database, s.at)),
         )
     ) + "</div>"  # fmt: skip
 
@@ -168,24 +167,24 @@ def _age(then: float | None, now: float) -> str:
     return "nothing yet" if then is None else f"{duration(round(1000 * max(0.0, now - then)))} ago"
 
 
-def _books_work(books: dict[str, Any]) -> bool:
+def _books_work(books: BooksState) -> bool:
     """Over HTTP it goes on without the market channel, but slower: a lost channel is a problem to look at."""
-    channel = books["local"]
-    lost = channel["kept"] and not channel["connected"] and channel["error"]
-    return bool((books["healthy"] or books["idle"]) and not lost)
+    channel = books.local
+    lost = channel.kept and not channel.connected and channel.error
+    return bool((books.healthy or books.idle) and not lost)
 
 
-def _books(books: dict[str, Any], now: float) -> str:
-    channel = books["local"]
-    if channel["connected"]:
-        return f"channel heard {_age(channel['last_frame_at'], now)}, {channel['kept']} books"
-    if channel["kept"] and channel["error"]:
-        return f"channel lost, read over HTTP {_age(books['last_ok_at'], now)}: {channel['error']}"
-    return str(books["detail"]) or ("not needed yet" if books["idle"] else f"read {_age(books['last_ok_at'], now)}")
+def _books(books: BooksState, now: float) -> str:
+    channel = books.local
+    if channel.connected:
+        return f"channel heard {_age(channel.last_frame_at, now)}, {channel.kept} books"
+    if channel.kept and channel.error:
+        return f"channel lost, read over HTTP {_age(books.last_ok_at, now)}: {channel.error}"
+    return books.detail or ("not needed yet" if books.idle else f"read {_age(books.last_ok_at, now)}")
 
 
-def _database(database: dict[str, Any], now: float) -> str:
-    return str(database["detail"]) or f"last commit {_age(database['last_ok_at'], now)}"
+def _database(database: DatabaseState, now: float) -> str:
+    return database.detail or f"last commit {_age(database.last_ok_at, now)}"
 
 
 def _figures(s: Snapshot, name: str) -> Html:
@@ -335,15 +334,14 @@ def _held_row(r: dict[str, Any]) -> Html:
 def _foot(s: Snapshot) -> Html:
     if s.worker is None:
         return ""
-    bad = sum(n for name, n in s.worker["counts"].items() if name.startswith("bad_"))
+    bad = s.worker.bad_inputs
     told = (
         f' · <a href="#" data-drawer="/parts/bad-inputs">{count(bad)} input{"s" if bad != 1 else ""}'
         " could not be used</a>"
         if bad
         else ""
     )
-    alerts = s.worker.get("alerts", {})
-    if alerts.get("error"):
-        told += f" · <b>alerts cannot be sent</b>: {esc(alerts['error'])}"
-    logs, polls = s.worker["polygon"]["logs"], s.worker["counts"].get("polls", 0)
+    if s.worker.alerts.error:
+        told += f" · <b>alerts cannot be sent</b>: {esc(s.worker.alerts.error)}"
+    logs, polls = s.worker.polygon.logs, s.worker.counts.get("polls", 0)
     return f'<p class="foot">{count(logs)} logs, {count(polls)} polls{told}</p>'

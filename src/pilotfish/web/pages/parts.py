@@ -14,6 +14,7 @@ from sqlalchemy import select
 from pilotfish.core import numerals
 from pilotfish.core.numerals import count, money, price
 from pilotfish.core.reasons import MEANING, OUTCOMES, Outcome, Reason
+from pilotfish.core.units import plain_name
 from pilotfish.store import copies, leaders_store, queries, summaries
 from pilotfish.store import tables as t
 from pilotfish.store.database import snapshot
@@ -149,7 +150,7 @@ def _decision(d: Row) -> Html:
 
 def _check(x: Row) -> Html:
     """One line of a trace. Amounts in millionths are shown as decimals, under the name without ``_micro``."""
-    name, micro = x["check"].removesuffix("_micro"), x["check"].endswith("_micro")
+    name, micro = plain_name(x["check"])
     state = '<td class="ok">✓ passed</td>' if x["passed"] else '<td class="no">✗ failed</td>'
     return (
         f'<tr><td><code>{esc(name)}</code></td><td class="num">{_value(x["value"], micro=micro)}</td>'

@@ -1,0 +1,156 @@
+"""The live loop: takes one event after the other from the hub's queue and applies it. The only door to the engine while
+a worker runs: feeds, timers and what people change all come through the queue.
+
+The rows of an event go to the writer, what it asks for to the feeds, and what became of a person's request into the
+same commit as its rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+
+import msgspec
+import structlog
+
+from pilotfish.app.alerts import Alerts
+from pilotfish.app.wiring import Feeds
+from pilotfish.core import effects as fx
+from pilotfish.core import events as ev
+from pilotfish.core.engine import Engine
+from pilotfish.core.records import CommandDone, DecisionChange, DecisionRecord
+from pilotfish.core.timers import Timer
+from pilotfish.core.units import SECOND, Micros
+from pilotfish.feeds.hub import Hub
+from pilotfish.store.writer import MAX_BACKLOG, Writer, WriterFailedError
+
+log = structlog.get_logger(__name__)
+
+TICK_SECONDS = 2.0
+LONGEST_PAUSE = 60.0
+"""Seconds after which timers are looked at even if none is due."""
+
+
+class EngineBrokenError(Exception):
+    """The engine met what must not be; the cause is in ``__cause__``, or in the worker's fault."""
+
+
+class Live:
+    """Owns the engine's time: events are applied in the order in which they were queued, none before the last one."""
+
+    def __init__(self, hub: Hub, engine: Engine, writer: Writer, feeds: Feeds, alerts: Alerts) -> None:
+        self.hub = hub
+        self._engine = engine
+        self._writer = writer
+        self._feeds = feeds
+        self._alerts = alerts
+        self._timers: list[tuple[int, int, Timer]] = []
+        """A heap of (at, number, timer); the number keeps those of one instant in the order in which they were set."""
+        self._timers_set = 0
+        self._timer_wake = asyncio.Event()
+        self._broken = False
+
+    async def run(self) -> None:
+        """Apply what comes; never ends. Nothing is taken in while the writer is far behind."""
+        while True:
+            if self._writer.backlog > MAX_BACKLOG:
+                await asyncio.to_thread(self._writer.wait_below, MAX_BACKLOG)
+            self._take(await self.hub.queue.get())
+
+    def drain(self) -> None:
+        """What is in the queue when everything has stopped; nothing more after a fault of the engine or the writer."""
+        while not self._broken and self._writer.fatal is None and not self.hub.queue.empty():
+            try:
+                self._take(self.hub.queue.get_nowait())
+            except Exception as problem:
+                self.hub.fail("engine", problem)
+                return
+
+    def _take(self, event: ev.Event) -> None:
+        """Apply one event.
+
+        Events are stamped when they are made and may wait in the queue: one that is behind happens now. An unforeseen
+        error ends the worker, and nothing is applied any more: what the engine knows may be half of what it should.
+        """
+        during = f"at {type(event).__name__}"
+        if self._broken:
+            raise EngineBrokenError(f"{during}, after an earlier fault")
+        if event.at < self._engine.at:
+            event = msgspec.structs.replace(event, at=self._engine.at)
+        try:
+            effects = self._engine.apply(event)
+        except Exception as problem:
+            self._broken = True
+            self.hub.fail("engine", problem, during)
+            raise EngineBrokenError(during) from problem
+        answers = [answered(e, event.at) for e in effects if isinstance(e, fx.Answered)]
+        try:
+            self._writer.submit([*effects, *answers] if answers else effects)
+        except WriterFailedError as problem:
+            self.hub.fail("writer", self._writer.fatal or problem, during)
+            raise
+        self.hub.counts["events"] += 1
+        for effect in effects:
+            self._do(effect)
+        if self._alerts.wanted:
+            self._alerts.see(effects)
+
+    def _do(self, effect: fx.Effect) -> None:
+        """What an effect asks for, other than rows."""
+        match effect:
+            case fx.NeedBook():
+                self._feeds.books.ask(effect.token_id)
+            case fx.NeedMarket():
+                self._feeds.markets.ask(effect.token_id)
+            case fx.NeedHoldings():
+                self._feeds.reconcile.ask(effect.leader, bootstrap=effect.bootstrap)
+            case fx.CheckChain():
+                self.hub.counts["logs_missing"] += 1
+                log.warning("a log is missing", detail=effect.detail)
+                self._feeds.watcher.doubt(effect.detail)
+            case fx.SetTimer():
+                self._timers_set += 1
+                heapq.heappush(self._timers, (effect.at, self._timers_set, effect.timer))
+                self._timer_wake.set()
+            case fx.Refused():
+                self.hub.bad_input(effect.source, effect.error, effect.payload)
+            case fx.Answered():
+                log.info("a request is done", command=effect.command, result=effect.text)
+            case fx.Insert(DecisionChange() as decision) | fx.Update(DecisionChange() as decision):
+                self._log_decision(decision)
+            case _:
+                pass
+
+    def _log_decision(self, d: DecisionChange) -> None:
+        self.hub.counts[f"decision_{d.action}"] += 1
+        if d.action != "wait":
+            trade = d.trade_id if isinstance(d, DecisionRecord) else None
+            log.info("decision", id=d.id, trade=trade, action=d.action, reason=d.reason.value)
+
+    # -- time --------------------------------------------------------------------------------------------------
+
+    async def run_timers(self) -> None:
+        """Queue what the engine has set when it is due; never ends."""
+        while True:
+            now = self.hub.now()
+            while self._timers and self._timers[0][0] <= now:
+                at, _, timer = heapq.heappop(self._timers)
+                await self.hub.emit(ev.TimerFired(at=max(at, self.hub.now()), timer=timer))
+            self._timer_wake.clear()
+            pause = (self._timers[0][0] - self.hub.now()) / SECOND if self._timers else LONGEST_PAUSE
+            try:
+                async with asyncio.timeout(max(0.001, min(pause, LONGEST_PAUSE))):
+                    await self._timer_wake.wait()
+            except TimeoutError:
+                continue
+
+    async def tick(self) -> None:
+        """Queue the regular heartbeat; never ends."""
+        while True:
+            await self.hub.emit(ev.Tick(at=self.hub.now()))
+            await asyncio.sleep(TICK_SECONDS)
+
+
+def answered(answer: fx.Answered, at: int) -> fx.Update:
+    """The row of a request that is done (µs)."""
+    return fx.Update(CommandDone(id=answer.command, done_at=Micros(at), result=answer.text))

@@ -1,0 +1,232 @@
+"""What the worker says of itself: the one contract between it and whoever looks (pages, REST, commands, alerts).
+
+It is written as JSON into ``worker_status`` and read back typed. Fields are only added: every one has a default, so
+that what another version wrote can be read, too. Times are epoch seconds unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+import structlog
+from sqlalchemy import Connection, select
+
+from pilotfish.store import tables as t
+
+log = structlog.get_logger(__name__)
+
+NAME = "worker"
+ALIVE_SECONDS = 5.0
+"""A worker that said nothing for so long does not run."""
+
+
+class ModeState(msgspec.Struct, frozen=True, kw_only=True):
+    """Which trigger mode counts (``effective``), what environment and dashboard say, and which of them it is from."""
+
+    env: str | None = msgspec.field(default=None, name="envTriggerMode")
+    db: str | None = msgspec.field(default=None, name="dbTriggerMode")
+    effective: str = msgspec.field(default="", name="effectiveTriggerMode")
+    source: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields under their names; nothing of a worker that has not said its mode yet."""
+        found: dict[str, Any] = msgspec.to_builtins(self) if self.effective else {}
+        return found
+
+
+class ApiState(msgspec.Struct, frozen=True, kw_only=True):
+    """The Data API. ``serving_lag_seconds``: how far behind it says that it is."""
+
+    healthy: bool = False
+    detail: str = ""
+    version: str = ""
+    last_ok_at: float | None = None
+    serving_lag_seconds: int | None = None
+    poll_interval_s: float | None = None
+    requests: int = 0
+    errors: int = 0
+    throttled: int = 0
+
+
+class ChainState(msgspec.Struct, frozen=True, kw_only=True):
+    """Polygon. ``off``: why it is not listened to, in words; empty while it is."""
+
+    enabled: bool = False
+    off: str = ""
+    healthy: bool = False
+    detail: str = ""
+    state: str = "off"
+    connected_at: float | None = None
+    last_log_at: float | None = None
+    last_block_at: float | None = None
+    last_block: int | None = None
+    reconnects: int = 0
+    logs: int = 0
+    counterparty_logs: int = 0
+    receipts: int = 0
+    watched: int = 0
+
+
+class LocalState(msgspec.Struct, frozen=True, kw_only=True):
+    """Books kept from the market channel."""
+
+    connected: int = 0
+    connected_at: float | None = None
+    last_frame_at: float | None = None
+    reconnects: int = 0
+    frames: int = 0
+    kept: int = 0
+    used: int = 0
+    doubts: int = 0
+    proven_wrong: int = 0
+    evicted: int = 0
+    error: str = ""
+
+
+class BooksState(msgspec.Struct, frozen=True, kw_only=True):
+    """Order books, over HTTP and kept. ``idle``: none was needed yet."""
+
+    healthy: bool = False
+    last_ok_at: float | None = None
+    detail: str = ""
+    idle: bool = True
+    local: LocalState = LocalState()
+
+
+class DatabaseState(msgspec.Struct, frozen=True, kw_only=True):
+    """The writer. ``backlog``: events that are not durable yet."""
+
+    healthy: bool = True
+    detail: str = ""
+    last_ok_at: float | None = None
+    backlog: int = 0
+    commits: int = 0
+    failures: int = 0
+
+
+class DashboardState(msgspec.Struct, frozen=True, kw_only=True):
+    """The dashboard's process beside the worker. ``enabled`` is False without one."""
+
+    enabled: bool = False
+    healthy: bool = True
+    detail: str = ""
+    restarts: int = 0
+
+
+class AlertsState(msgspec.Struct, frozen=True, kw_only=True):
+    """Alerts: whether any are wanted, and how sending goes."""
+
+    on: bool = False
+    sent: int = 0
+    failed: int = 0
+    last_sent_at: float | None = None
+    error: str = ""
+
+
+class LeaderState(msgspec.Struct, frozen=True, kw_only=True):
+    """How polling a leader goes. ``gaps``: epoch seconds (from, to) of which not all rows could be had."""
+
+    cursor_ts: int = 0
+    last_ok_at: float | None = None
+    error: str = ""
+    gaps: tuple[tuple[int, int], ...] = ()
+
+
+class FaultState(msgspec.Struct, frozen=True, kw_only=True):
+    """An error of this program that one part met and went on after."""
+
+    error: str = ""
+    at: float = 0.0
+    count: int = 0
+
+
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """How the worker ended. ``clean``: it was asked to."""
+
+    at: float = 0.0
+    clean: bool = False
+    cause: str = ""
+    exit_code: int = 0
+
+    def told(self) -> str:
+        """Its last word, for people."""
+        ago = max(0.0, time.time() - self.at)
+        when = (
+            f"{ago:.0f} s ago" if ago < 120 else f"{ago / 60:.0f} min ago" if ago < 7200 else f"{ago / 3600:.0f} h ago"
+        )
+        return f"the worker was stopped {when}" if self.clean else f"{self.cause} ({when})"
+
+
+class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that the status page and ``pilotfish status`` show of the worker. ``started_at`` is in µs;
+    ``bad_inputs`` counts what could not be used since then."""
+
+    pid: int = 0
+    started_at: int = 0
+    mode: ModeState = ModeState()
+    api: ApiState = ApiState()
+    polygon: ChainState = ChainState()
+    books: BooksState = BooksState()
+    database: DatabaseState = DatabaseState()
+    dashboard: DashboardState = DashboardState()
+    alerts: AlertsState = AlertsState()
+    leaders: dict[str, LeaderState] = {}
+    counts: dict[str, int] = {}
+    bad_inputs: int = 0
+    faults: dict[str, FaultState] = {}
+    ended: Ended | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """As it is stored and shown to machines."""
+        found: dict[str, Any] = msgspec.to_builtins(self)
+        return {**found, "mode": self.mode.as_json()}
+
+    def sources(self) -> dict[str, ApiState | ChainState | BooksState | DatabaseState]:
+        """What copying stands on, by name."""
+        return {"api": self.api, "polygon": self.polygon, "books": self.books, "database": self.database}
+
+
+def of(data: object) -> WorkerState | None:
+    """A stored state; ``None`` where it cannot be read as one."""
+    try:
+        return msgspec.convert(data, WorkerState, strict=False)
+    except msgspec.ValidationError as problem:
+        log.warning("the worker's state in the database cannot be read", error=str(problem))
+        return None
+
+
+def read(c: Connection) -> tuple[WorkerState | None, float | None]:
+    """What the worker last said of itself, and how many seconds ago."""
+    row = c.execute(select(t.worker_status).where(t.worker_status.c.name == NAME)).first()
+    state = of(row.data) if row is not None else None
+    if row is None or state is None:
+        return None, None
+    return state, max(0.0, time.time() - row.at / 1e6)
+
+
+def alive(worker: WorkerState | None, age: float | None) -> bool:
+    """True while a worker runs: it spoke a moment ago, and did not say that it ended."""
+    return worker is not None and age is not None and age < ALIVE_SECONDS and worker.ended is None
+
+
+def not_ready(worker: WorkerState | None, age: float | None) -> list[str]:
+    """Why copying cannot go on, in words; empty = it can."""
+    if worker is None or age is None:
+        return ["no worker has run yet"]
+    if worker.ended is not None:
+        return [worker.ended.told()]
+    if not alive(worker, age):
+        return [f"the worker said nothing for {age:.0f} s"]
+    why = []
+    if not worker.database.healthy:
+        why.append(f"the database: {worker.database.detail}")
+    mode, api, chain = worker.mode.effective, worker.api, worker.polygon
+    if mode == "api" and not api.healthy:
+        why.append(f"the Data API: {api.detail}")
+    if mode == "polygon" and not chain.healthy:
+        why.append(f"Polygon: {chain.detail}")
+    if mode == "both" and not (api.healthy or chain.healthy):
+        why.append(f"the Data API: {api.detail}; Polygon: {chain.detail}")
+    return why
