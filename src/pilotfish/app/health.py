@@ -130,6 +130,7 @@ class Health:
                 "commits": w.writer.commits,
                 "failures": w.writer.failures,
             },
+            "journal": {**msgspec.to_builtins(w.journal.status), "healthy": w.journal.status.healthy},
             "dashboard": msgspec.to_builtins(w.dashboard),
             "alerts": {**msgspec.to_builtins(w.alerts.status), "error": redact(w.alerts.status.error)},
             "leaders": {

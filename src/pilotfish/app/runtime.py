@@ -20,6 +20,8 @@ from pilotfish.app.config import process_value
 from pilotfish.app.control import Control
 from pilotfish.app.dashboard import DashboardStatus
 from pilotfish.app.health import Health
+from pilotfish.app.journal import Journal, Limits
+from pilotfish.app.journal_format import folder_of
 from pilotfish.app.lease import Lease
 from pilotfish.app.modes import EffectiveMode
 from pilotfish.app.worth_keeping import worth_keeping
@@ -65,6 +67,7 @@ class Worker:
         self.hub = Hub()
         self.engine = Engine()
         self.writer = Writer(database, self._writer_ended)
+        self.journal = Journal(folder_of(database.url), self._journal_limits)
         self.dashboard = DashboardStatus()
         self.lease = Lease(database)
         self.started_at = self.hub.now()
@@ -124,7 +127,9 @@ class Worker:
         await self.hub.close()
         self._drain()
         await session.close()
-        if not await asyncio.to_thread(self.writer.stop, ending.STORE_SECONDS):
+        stored = await asyncio.to_thread(self.writer.stop, ending.STORE_SECONDS)
+        await asyncio.to_thread(self.journal.close, stored=stored)
+        if not stored:
             unstored = f"{self.writer.backlog} events are not stored; the API cursor will bring them again"
             self.hub.fail("writer", self.writer.fatal or ending.UnstoredError(unstored))
         fault = self.hub.fatal
@@ -144,6 +149,10 @@ class Worker:
         """On the writer's thread."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self.hub.fail, "writer", problem)
+
+    def _journal_limits(self) -> Limits:
+        hub = self.hub
+        return Limits(hub.flag("journal"), hub.number("journal_max_mb"), hub.number("journal_max_days"))
 
     def _wire(self, session: aiohttp.ClientSession) -> None:
         env, hub = self.environment, self.hub
@@ -231,6 +240,7 @@ class Worker:
         during = f"at {type(event).__name__}"
         if self._broken:
             raise EngineBrokenError(f"{during}, after an earlier fault")
+        entered = self.journal.enter(event)
         try:
             effects = self.engine.apply(event)
         except Exception as problem:
@@ -238,7 +248,7 @@ class Worker:
             self.hub.fail("engine", problem, during)
             raise EngineBrokenError(during) from problem
         try:
-            self.writer.submit(effects)
+            self.writer.submit(effects, self.journal.leave(entered, effects))
         except WriterFailedError as problem:
             self.hub.fail("writer", self.writer.fatal or problem, during)
             raise

@@ -88,6 +88,9 @@ def _screen(state: dict[str, Any]) -> Group:
     web = worker.get("dashboard") or {}
     if web.get("enabled"):
         sources.add_row("dashboard", _light(web, state), escape(web["detail"]))
+    journal = worker.get("journal") or {}
+    if not journal.get("healthy", True):
+        sources.add_row("journal", "[yellow]▲ not written[/]", escape(journal["detail"]))
     lines.append(sources)
     lines += [
         f"{escape(p['name'])}: equity {money(p['equity_micro'])},"
