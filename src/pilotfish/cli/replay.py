@@ -131,8 +131,13 @@ def _side_by_side(compared: Compared) -> None:
             f" {WITHIN[what] // SECOND} s, {count.older} by one at most {AGE[what] // SECOND} s old,"
             f" {count.missing} not recorded",
             highlight=False,
+            soft_wrap=True,
         )
-    console.print("its books: " + ("ok" if not compared.books else escape("; ".join(compared.books))), highlight=False)
+    console.print(
+        "its books: " + ("ok" if not compared.books else escape("; ".join(compared.books))),
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _figures(sides: tuple[Outcome | None, Outcome | None]) -> dict[str, list[str]]:
