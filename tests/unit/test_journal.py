@@ -15,13 +15,15 @@ from sqlalchemy import select
 from sqlalchemy.engine import make_url
 
 from pilotfish.app import journal_format as form
-from pilotfish.app.journal import MOST_WAITING_BYTES, Journal, Journalling, Limits
+from pilotfish.app.journal import MOST_WAITING_BYTES, Journal, Journalling
+from pilotfish.app.journal_segments import Limits
 from pilotfish.app.replay import replay
 from pilotfish.app.what_if import Change, Compared, compare
 from pilotfish.core import events as ev
 from pilotfish.core.effects import Effect
 from pilotfish.core.engine import Engine
 from pilotfish.core.settings import SettingError, Value, policy_from
+from pilotfish.core.trade import Source
 from pilotfish.core.units import MICRO, SECOND
 from pilotfish.simtest import run as simulated
 from pilotfish.simtest.store import open_store
@@ -29,7 +31,7 @@ from pilotfish.simtest.world import make
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
 from pilotfish.store.writer import Writer
-from tests.desk import START, Desk, chain_fill
+from tests.desk import LEADER, START, TOKEN, Desk, api_fill, chain_fill
 
 LIMITS = Limits(on=True, max_mb=64, max_days=30)
 
@@ -135,6 +137,26 @@ def rewrite(path: Path, entries: list[form.Entry]) -> None:
     path.write_bytes(form.MAGIC + head + form.block(form.ENTRIES, packed))
 
 
+def test_what_comes_again_is_written_once_and_read_back_as_it_was(recorded: Path) -> None:
+    desk, sent = Desk(), []
+    rows = tuple(api_fill(n, "BUY", 100, 0.5, raw=os.urandom(400).hex()) for n in range(40))
+    for n in range(30):
+        desk.at += SECOND
+        desk.bids = [(0.49 - level / 1000, 1000 + level * (n if level == 3 else 1)) for level in range(40)]
+        desk.asks = desk.asks if n % 7 else []
+        fills, cursor = rows[n % 5 : 20 + n % 20], START // SECOND + n
+        window = ev.ApiWindowRead(at=desk.at, leader=LEADER, fills=fills, cursor_ts=cursor)
+        for event in (window, desk.book_event(TOKEN)):
+            desk.send(event)
+            sent.append(event)
+        desk.asks = [(0.50, 100_000)]
+    Recorded.finish()
+    read = [form.decode_event(entry.event) for entry in form.Reader(form.runs(recorded)[0])]
+    assert list(dict.fromkeys(e for e in read if e in sent)) == sent
+    assert size(recorded) < 40 * 900 + 60 * 250
+    assert replay(recorded).difference is None
+
+
 # -- damage ---------------------------------------------------------------------------------------------------
 
 
@@ -174,7 +196,7 @@ def test_a_torn_last_block_is_left_out_and_said(recorded: Path) -> None:
 
 
 def small_segments(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pilotfish.app.journal.SEGMENT_BYTES", 400)
+    monkeypatch.setattr("pilotfish.app.journal_segments.SEGMENT_BYTES", 400)
     world(1)
     assert all(run.segments[0].number == 1 for run in form.runs(recorded))
 
@@ -218,7 +240,7 @@ def lines(journal: Journal, n: int, at: int = START, width: int = 2000) -> None:
     first = ev.PortfolioState(name="main", bankroll=10**10, cash=10**10, policy=policy)
     events: list[ev.Event] = [ev.Restored(at=at, portfolios=(first,))]
     events += [
-        ev.HealthChanged(at=at + i, source=ev.Source.API, healthy=i % 2 == 0, detail=os.urandom(width).hex())
+        ev.HealthChanged(at=at + i, source=Source.API, healthy=i % 2 == 0, detail=os.urandom(width).hex())
         for i in range(1, n)
     ]
     for event in events:
@@ -296,8 +318,8 @@ def test_nothing_is_claimed_before_it_is_durable(tmp_path: Path) -> None:
         first = ev.PortfolioState(name="main", bankroll=10**10, cash=10**10, policy=policy_from({}))
         events: list[ev.Event] = [
             ev.Restored(at=START, portfolios=(first,)),
-            ev.HealthChanged(at=START + 1, source=ev.Source.API, healthy=False),
-            ev.HealthChanged(at=START + 2, source=ev.Source.API, healthy=True),
+            ev.HealthChanged(at=START + 1, source=Source.API, healthy=False),
+            ev.HealthChanged(at=START + 2, source=Source.API, healthy=True),
         ]
         for event in events:
             entered = journal.enter(event)
@@ -319,8 +341,8 @@ def test_what_was_not_stored_is_not_written(tmp_path: Path) -> None:
     first = ev.PortfolioState(name="main", bankroll=10**10, cash=10**10, policy=policy_from({}))
     events: list[ev.Event] = [
         ev.Restored(at=START, portfolios=(first,)),
-        ev.HealthChanged(at=START + 1, source=ev.Source.API, healthy=False),
-        ev.HealthChanged(at=START + 2, source=ev.Source.API, healthy=True),
+        ev.HealthChanged(at=START + 1, source=Source.API, healthy=False),
+        ev.HealthChanged(at=START + 2, source=Source.API, healthy=True),
     ]
     done = [journal.leave(journal.enter(event), engine.apply(event)) for event in events]
     assert done[1] is not None
@@ -335,10 +357,12 @@ FULL = """
 import resource, signal, sys, time
 from pathlib import Path
 from sqlalchemy import func, select
-from pilotfish.app.journal import Journal, Journalling, Limits
+from pilotfish.app.journal import Journal, Journalling
+from pilotfish.app.journal_segments import Limits
 from pilotfish.core import events as ev
 from pilotfish.core.engine import Engine
 from pilotfish.core.settings import policy_from
+from pilotfish.core.trade import Source
 from pilotfish.simtest.store import open_store
 from pilotfish.store import tables as t
 from pilotfish.store.writer import Writer
@@ -362,7 +386,7 @@ def stored():
     with database.connect() as c:
         return c.execute(select(func.count()).select_from(t.health_events)).scalar_one()
 def health(n):
-    send(ev.HealthChanged(at=at + n, source=ev.Source.API, healthy=n % 2 == 0, detail=os.urandom(500).hex()))
+    send(ev.HealthChanged(at=at + n, source=Source.API, healthy=n % 2 == 0, detail=os.urandom(500).hex()))
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
 first = ev.PortfolioState(name="main", bankroll=10**10, cash=10**10, policy=policy_from({}))
 send(ev.Restored(at=at, portfolios=(first,)))
@@ -396,7 +420,7 @@ def test_a_folder_that_never_takes_anything_ends_the_journal_and_nothing_else(tm
     first = ev.PortfolioState(name="main", bankroll=10**10, cash=10**10, policy=policy_from({}))
     large = "x" * 4_000_000
     for n in range(MOST_WAITING_BYTES // len(large) + 3):
-        event = ev.HealthChanged(at=START + n, source=ev.Source.API, healthy=n % 2 == 0, detail=large)
+        event = ev.HealthChanged(at=START + n, source=Source.API, healthy=n % 2 == 0, detail=large)
         done = journal.leave(
             journal.enter(ev.Restored(at=START, portfolios=(first,)) if n == 0 else event),
             engine.apply(ev.Restored(at=START, portfolios=(first,)) if n == 0 else event),
@@ -433,7 +457,7 @@ def test_switched_off_it_ends_there_and_begins_again_with_the_next_start(tmp_pat
             done()
 
     send(ev.Restored(at=START, portfolios=(first,)))
-    send(ev.HealthChanged(at=START + 1, source=ev.Source.API, healthy=False))
+    send(ev.HealthChanged(at=START + 1, source=Source.API, healthy=False))
     on[0] = False
     send(ev.Tick(at=START + 2))
     until(lambda: journal.status.state is Journalling.OFF)

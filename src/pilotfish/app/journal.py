@@ -7,11 +7,8 @@ ends there, and copying goes on.
 
 from __future__ import annotations
 
-import os
 import secrets
 import threading
-import time
-import zlib
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -22,23 +19,19 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from pilotfish import __version__
 from pilotfish.app import journal_format as form
+from pilotfish.app.journal_pack import Hot
+from pilotfish.app.journal_segments import MB, PRUNE_SECONDS, GivenUpError, Limits, SegmentWriter, Waiting, size_of
 from pilotfish.core.effects import Effect, RowEffect
 from pilotfish.core.events import Event, Restored
 
 log = structlog.get_logger(__name__)
 
-MB = 1_000_000
-DAY_SECONDS = 86_400
 MOST_WAITING_BYTES = 64 * MB
 """Of events that are not written yet; with more, the journal of this run ends."""
 BLOCK_BYTES = 4 * MB
 """Of events, about, in one block."""
-SEGMENT_BYTES = 8 * MB
-SEGMENT_SECONDS = DAY_SECONDS
 RETRY_SECONDS = 2.0
-PRUNE_SECONDS = 60.0
 END_SECONDS = 0.5
 
 
@@ -55,16 +48,8 @@ class Journalling(StrEnum):
     """It could not go on in this run."""
 
 
-class Limits(msgspec.Struct, frozen=True):
-    """The settings ``journal``, ``journal_max_mb`` and ``journal_max_days``."""
-
-    on: bool
-    max_mb: int
-    max_days: int
-
-
 class JournalStatus(msgspec.Struct, kw_only=True):
-    """What pages and ``status`` show. ``events`` and ``bytes`` are this run's; ``kept_bytes`` is all that is there."""
+    """What pages and ``status`` show. ``events`` are this run's; ``kept_bytes`` is all that is there."""
 
     state: Journalling = Journalling.OFF
     detail: str = ""
@@ -79,10 +64,6 @@ class JournalStatus(msgspec.Struct, kw_only=True):
         return self.state not in (Journalling.PAUSED, Journalling.ENDED)
 
 
-class _GivenUpError(Exception):
-    """The journal of this run ends here; the message says why."""
-
-
 class Journal:
     """``enter`` before an event is applied, ``leave`` after it: the same thread does both, in order.
 
@@ -94,19 +75,19 @@ class Journal:
         self._folder = folder
         self._limits = limits
         self._wake = threading.Condition()
-        self._waiting: deque[tuple[int, form.Entry]] = deque()
-        """Events with their sizes, oldest first."""
+        self._waiting: deque[Waiting] = deque()
+        """Oldest first."""
         self._waiting_bytes = 0
         self._sequence = 0
         self._durable = 0
         """Events before this one are durable."""
         self._closing: str | None = None
         self._thread: threading.Thread | None = None
-        self._file: _File | None = None
+        self._file: SegmentWriter | None = None
 
     # -- on the engine's thread --------------------------------------------------------------------------------
 
-    def enter(self, event: Event) -> bytes | None:
+    def enter(self, event: Event) -> bytes | Hot | None:
         """An event as it is, before the engine changes what it holds; ``None`` while no journal is written."""
         on = self._folder is not None and self._limits().on
         if self._thread is None and on and isinstance(event, Restored):
@@ -117,13 +98,15 @@ class Journal:
             if self.status.state in (Journalling.OFF, Journalling.WAITING):
                 self.status.state = Journalling.WAITING if on else Journalling.OFF
             return None
+        if isinstance(event, Hot):
+            return event  # nothing of it changes, and it is packed on the other thread
         try:
             return form.encode_event(event)
         except (TypeError, ValueError, OverflowError) as problem:
             self._give_up(f"an event cannot be written down: {problem}")
             return None
 
-    def leave(self, entered: bytes | None, effects: list[Effect]) -> Callable[[], None] | None:
+    def leave(self, entered: bytes | Hot | None, effects: list[Effect]) -> Callable[[], None] | None:
         """What came of the event; gives what is to be called once its rows are durable. An event without rows goes
         with the next that has some."""
         if entered is None:
@@ -133,14 +116,14 @@ class Journal:
         except (TypeError, ValueError, OverflowError) as problem:
             self._give_up(f"effects cannot be written down: {problem}")
             return None
-        size = len(entered) + len(marks) + 32
+        size = 32 + len(marks) + (len(entered) if isinstance(entered, bytes) else size_of(entered))
         if self._waiting_bytes > MOST_WAITING_BYTES:
             told = f"{self._waiting_bytes // MB} MB wait to be written"
             self._give_up(f"{told}; {self.status.detail}" if self.status.detail else told)
             return None
         with self._wake:
             number = self._sequence
-            self._waiting.append((size, form.Entry(number, msgspec.Raw(entered), digest, marks)))
+            self._waiting.append(Waiting(number, entered, digest, marks, size))
             self._waiting_bytes += size
             self._sequence += 1
         if any(isinstance(effect, RowEffect) for effect in effects):
@@ -152,7 +135,7 @@ class Journal:
         stamp = datetime.fromtimestamp(at // 1_000_000, UTC).strftime("%Y%m%dT%H%M%S")
         self.status.run = f"{stamp}{at % 1_000_000:06d}Z-{secrets.token_hex(4)}"
         self.status.state = Journalling.ON
-        self._file = _File(self._folder, self.status.run, at)
+        self._file = SegmentWriter(self._folder, self.status.run, at)
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
@@ -173,8 +156,9 @@ class Journal:
             self._durable = max(self._durable, durable)
             self._wake.notify_all()
 
-    def close(self, *, stored: bool) -> None:
-        """Write what is durable; all of it, and that this is the end, where everything is ``stored``."""
+    def close(self, *, stored: bool, seconds: float = END_SECONDS) -> None:
+        """Write what is durable; all of it, and that this is the end, where everything is ``stored``; within so many
+        seconds."""
         if self._thread is None:
             return
         with self._wake:
@@ -182,7 +166,7 @@ class Journal:
                 self._durable = self._sequence if stored else self._durable
                 self._closing = "stopped" if stored else ""
             self._wake.notify_all()
-        self._thread.join(END_SECONDS)
+        self._thread.join(seconds)
 
     # -- the thread --------------------------------------------------------------------------------------------
 
@@ -202,7 +186,7 @@ class Journal:
                     return
                 self._write(file, file.prune, self.status.events)
                 self.status.kept_bytes = file.kept
-        except _GivenUpError as problem:
+        except GivenUpError as problem:
             self._give_up(str(problem))
         except OSError as problem:  # while closing: there is no later
             self._give_up(_told(problem))
@@ -211,22 +195,22 @@ class Journal:
         finally:
             file.close()
 
-    def _next(self) -> tuple[list[form.Entry], str | None]:
+    def _next(self) -> tuple[list[Waiting], str | None]:
         """What to write together, and how it ends, once nothing is left to write."""
         with self._wake:
             self._wake.wait_for(self._is_something, PRUNE_SECONDS)
-            entries, size = [], 0
-            while self._waiting and self._waiting[0][1].sequence < self._durable and size < BLOCK_BYTES:
-                one, entry = self._waiting.popleft()
-                size += one
-                entries.append(entry)
+            entries: list[Waiting] = []
+            size = 0
+            while self._waiting and self._waiting[0].sequence < self._durable and size < BLOCK_BYTES:
+                entries.append(self._waiting.popleft())
+                size += entries[-1].size
             self._waiting_bytes -= size
             return entries, self._closing
 
     def _is_something(self) -> bool:
-        return self._closing is not None or bool(self._waiting and self._waiting[0][1].sequence < self._durable)
+        return self._closing is not None or bool(self._waiting and self._waiting[0].sequence < self._durable)
 
-    def _write(self, file: _File, what: Callable[[Limits], None], events: int) -> None:
+    def _write(self, file: SegmentWriter, what: Callable[[Limits], None], events: int) -> None:
         """Until the folder takes it; raises what made it impossible when the journal is closing."""
         write: Callable[[Limits], None] = what
         while True:
@@ -253,105 +237,3 @@ def _told(problem: OSError) -> str:
     return (
         f"{problem.strerror or problem}: {problem.filename}" if problem.filename else str(problem.strerror or problem)
     )
-
-
-class _File:
-    """The segments of one run. What could not be written is kept, and written by :meth:`again` in its place."""
-
-    def __init__(self, folder: Path, run: str, started_at: int) -> None:
-        self.folder, self.run, self.started_at = folder, run, started_at
-        self.number = 0
-        self.kept = 0
-        """Bytes of all segments in the folder."""
-        self._path = folder
-        self._fd: int | None = None
-        self._size = 0
-        self._opened_at = 0.0
-        self._left = b""
-        """What is still to be written at the end of the segment."""
-        self._pack = zlib.compressobj()
-        self.events = 0
-        """Events that were taken."""
-        self._pruned_at = 0.0
-        self._limits: Limits | None = None
-
-    def add(self, entries: list[form.Entry], limits: Limits) -> None:
-        """Append a block of entries. Raises :class:`OSError`; then it is kept for :meth:`again`."""
-        most = min(SEGMENT_BYTES, limits.max_mb * MB // 8)
-        if self._fd is not None and (self._size >= most or time.time() - self._opened_at > SEGMENT_SECONDS):
-            self.close()
-        if self._fd is None:
-            self.number += 1
-            self._pack = zlib.compressobj()
-            head = form.Head(
-                version=form.VERSION,
-                run=self.run,
-                number=self.number,
-                first=entries[0].sequence,
-                started_at=self.started_at,
-                code=form.engine_code(),
-                program=__version__,
-            )
-            self._left = form.MAGIC + form.block(form.HEAD, form.encode_entries(head))
-        packed = self._pack.compress(form.encode_entries(entries)) + self._pack.flush(zlib.Z_SYNC_FLUSH)
-        self._left += form.block(form.ENTRIES, packed)
-        self.events = entries[-1].sequence + 1
-        self.again(limits)
-
-    def end(self, how: str, limits: Limits) -> None:
-        """Append that and how the run ended."""
-        if self._fd is not None:
-            self._left += form.block(form.END, form.encode_entries(form.End(how, self.events)))
-            self.again(limits)
-
-    def again(self, limits: Limits) -> None:
-        """Write what is left to be written. Raises :class:`OSError`, or :class:`_GivenUpError` where the bound on size
-        has no room for it."""
-        self.prune(limits)
-        if self.kept + len(self._left) > limits.max_mb * MB:
-            raise _GivenUpError(f"one piece of it is larger than journal_max_mb ({limits.max_mb} MB) allows")
-        if self._fd is None:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._path = self.folder / f"{self.run}-{self.number:06d}.journal"
-            self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            self._opened_at, self._size = time.time(), 0
-        view, done = memoryview(self._left), 0
-        while done < len(view):
-            done += os.pwrite(self._fd, view[done:], self._size + done)
-        self._size += done
-        self.kept += done
-        self._left = b""
-
-    def close(self) -> None:
-        """Close the segment that is open."""
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
-
-    def prune(self, limits: Limits) -> None:
-        """Keep within the bounds: whole runs first, the oldest first; then this run's own oldest segments."""
-        now, most = time.time(), limits.max_mb * MB - len(self._left)
-        if self.kept <= most and limits == self._limits and now - self._pruned_at < PRUNE_SECONDS:
-            return
-        self._limits, self._pruned_at = limits, now
-        found = form.runs(self.folder)
-        sizes = {s.path: s.path.stat() for run in found for s in run.segments}
-        self.kept = sum(stat.st_size for stat in sizes.values())
-        oldest = now - limits.max_days * DAY_SECONDS
-        for run in found:
-            if run.name == self.run:
-                continue
-            newest = max(sizes[s.path].st_mtime for s in run.segments)
-            if self.kept > most or newest < oldest:
-                self._remove(run.segments, sizes)
-        for run in found:
-            for segment in run.segments[:-1] if run.name == self.run else ():
-                if self.kept > most or sizes[segment.path].st_mtime < oldest:
-                    self._remove([segment], sizes)
-
-    def _remove(self, gone: list[form.Segment], sizes: dict[Path, os.stat_result]) -> None:
-        for segment in gone:
-            segment.path.unlink(missing_ok=True)
-            self.kept -= sizes[segment.path].st_size
-        names = f"{gone[0].run}, segments {gone[0].number} to {gone[-1].number}"
-        log.info("the oldest of the journal was removed to keep within its bounds", run=names)

@@ -21,6 +21,7 @@ import msgspec
 import platformdirs
 from sqlalchemy.engine import URL
 
+from pilotfish.app.journal_pack import Packing
 from pilotfish.core.effects import Effect
 from pilotfish.core.events import Event
 from pilotfish.core.names import nearest
@@ -221,7 +222,7 @@ class Reader:
             yield from self._segment(segment, last=place == len(self.run.segments) - 1)
 
     def _segment(self, segment: Segment, *, last: bool) -> Iterator[Entry]:
-        unpack = zlib.decompressobj()
+        unpack, packing = zlib.decompressobj(), Packing()
         for kind, content, place in self._blocks(segment.path, last=last):
             where = f"{segment.path}, the block at byte {place}"
             try:
@@ -234,9 +235,10 @@ class Reader:
                     for entry in _entries(raw):
                         if entry.sequence != self._next:
                             raise DamagedError(f"{where}: event {entry.sequence} stands where {self._next} should")
+                        whole = msgspec.Raw(packing.unpack(entry.event))
                         self._next += 1
                         self.events += 1
-                        yield entry
+                        yield msgspec.structs.replace(entry, event=whole)
             except (msgspec.DecodeError, zlib.error) as problem:
                 raise DamagedError(f"{where}: it cannot be unpacked ({problem})") from None
         if self.end is not None and self.end.events != self._next:

@@ -20,8 +20,9 @@ from pilotfish.app.config import process_value
 from pilotfish.app.control import Control
 from pilotfish.app.dashboard import DashboardStatus
 from pilotfish.app.health import Health
-from pilotfish.app.journal import Journal, Limits
+from pilotfish.app.journal import Journal
 from pilotfish.app.journal_format import folder_of
+from pilotfish.app.journal_segments import Limits
 from pilotfish.app.lease import Lease
 from pilotfish.app.modes import EffectiveMode
 from pilotfish.app.worth_keeping import worth_keeping
