@@ -120,7 +120,8 @@ def folder_of(url: URL) -> Path | None:
             return None
         path = Path(url.database).absolute()
         return path.parent / "journal" / path.name
-    words = (url.host or "local", str(url.port or ""), url.database or "")
+    whole = url.set(password=None).render_as_string().encode()
+    words = (url.host or "local", url.database or "", hashlib.blake2b(whole, digest_size=4).hexdigest())
     name = "-".join(re.sub(r"[^A-Za-z0-9.]", "_", word) for word in words if word)
     return Path(platformdirs.user_data_dir("pilotfish", appauthor=False)) / "journal" / name
 
