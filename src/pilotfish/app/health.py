@@ -11,6 +11,7 @@ import structlog
 
 from pilotfish.app.alerts import Alerts, SourceHealth
 from pilotfish.app.dashboard import DashboardStatus
+from pilotfish.app.journal import Journal
 from pilotfish.app.logs import redact
 from pilotfish.app.modes import InForce
 from pilotfish.app.wiring import Feeds
@@ -31,7 +32,14 @@ class Health:
     """Judges every quarter of a second; publishes when asked."""
 
     def __init__(
-        self, hub: Hub, feeds: Feeds, writer: Writer, mode: InForce, alerts: Alerts, dashboard: DashboardStatus
+        self,
+        hub: Hub,
+        feeds: Feeds,
+        writer: Writer,
+        mode: InForce,
+        alerts: Alerts,
+        dashboard: DashboardStatus,
+        journal: Journal,
     ) -> None:
         self.hub = hub
         self.started_at = hub.now()
@@ -40,6 +48,7 @@ class Health:
         self._mode = mode
         self._alerts = alerts
         self._dashboard = dashboard
+        self._journal = journal
         self._last: dict[Source, SourceHealth] = {}
         self._listening: dict[str, int] = {}
         """Source -> since when it is listened to."""
@@ -97,6 +106,7 @@ class Health:
             polygon=self._chain(),
             books=self._books(),
             database=self._database(),
+            journal=msgspec.convert(self._journal.status, ws.JournalState, from_attributes=True),
             dashboard=msgspec.convert(self._dashboard, ws.DashboardState, from_attributes=True),
             alerts=msgspec.structs.replace(alerts, error=redact(alerts.error)),
             leaders={

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from pilotfish.app.alerts import Alerts
+from pilotfish.app.journal import Journal
 from pilotfish.app.wiring import Feeds
 from pilotfish.core import effects as fx
 from pilotfish.core import events as ev
@@ -38,12 +39,15 @@ class EngineBrokenError(Exception):
 class Live:
     """Owns the engine's time: events are applied in the order in which they were queued, none before the last one."""
 
-    def __init__(self, hub: Hub, engine: Engine, writer: Writer, feeds: Feeds, alerts: Alerts) -> None:
+    def __init__(
+        self, hub: Hub, engine: Engine, writer: Writer, feeds: Feeds, alerts: Alerts, journal: Journal
+    ) -> None:
         self.hub = hub
         self._engine = engine
         self._writer = writer
         self._feeds = feeds
         self._alerts = alerts
+        self._journal = journal
         self._timers: list[tuple[int, int, Timer]] = []
         """A heap of (at, number, timer); the number keeps those of one instant in the order in which they were set."""
         self._timers_set = 0
@@ -77,6 +81,7 @@ class Live:
             raise EngineBrokenError(f"{during}, after an earlier fault")
         if event.at < self._engine.at:
             event = msgspec.structs.replace(event, at=self._engine.at)
+        entered = self._journal.enter(event)
         try:
             effects = self._engine.apply(event)
         except Exception as problem:
@@ -85,7 +90,7 @@ class Live:
             raise EngineBrokenError(during) from problem
         answers = [answered(e, event.at) for e in effects if isinstance(e, fx.Answered)]
         try:
-            self._writer.submit([*effects, *answers] if answers else effects)
+            self._writer.submit([*effects, *answers], self._journal.leave(entered, effects))
         except WriterFailedError as problem:
             self.hub.fail("writer", self._writer.fatal or problem, during)
             raise

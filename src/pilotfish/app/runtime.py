@@ -18,6 +18,9 @@ from pilotfish.app.alerts import Alerts
 from pilotfish.app.control import Control
 from pilotfish.app.dashboard import DashboardStatus
 from pilotfish.app.health import Health
+from pilotfish.app.journal import Journal
+from pilotfish.app.journal_format import folder_of
+from pilotfish.app.journal_segments import Limits
 from pilotfish.app.lease import Lease
 from pilotfish.app.live import Live
 from pilotfish.app.modes import InForce
@@ -55,6 +58,7 @@ class Worker:
         self.hub = Hub()
         self.engine = Engine()
         self.writer = Writer(database, self._writer_ended)
+        self.journal = Journal(folder_of(database.url), self._journal_limits)
         self.dashboard = DashboardStatus()
         self.lease = Lease(database)
         self.alerts = Alerts(self.hub, self.engine.state.markets)
@@ -96,10 +100,10 @@ class Worker:
     def _put_together(self, session: aiohttp.ClientSession) -> _Parts:
         mode, hub = InForce(), self.hub
         feeds = wire(hub, session, self.environment)
-        health = Health(hub, feeds, self.writer, mode, self.alerts, self.dashboard)
+        health = Health(hub, feeds, self.writer, mode, self.alerts, self.dashboard, self.journal)
         return _Parts(
             feeds=feeds,
-            live=Live(hub, self.engine, self.writer, feeds, self.alerts),
+            live=Live(hub, self.engine, self.writer, feeds, self.alerts, self.journal),
             health=health,
             control=Control(self.database, self.environment, hub, feeds, self.writer, mode, self.alerts, health,
                             self.lease),
@@ -126,7 +130,9 @@ class Worker:
         await self.hub.close()
         parts.live.drain()
         await session.close()
-        if not await asyncio.to_thread(self.writer.stop, ending.STORE_SECONDS):
+        stored = await asyncio.to_thread(self.writer.stop, ending.STORE_SECONDS)
+        await asyncio.to_thread(self.journal.close, stored=stored)
+        if not stored:
             unstored = f"{self.writer.backlog} events are not stored; the API cursor will bring them again"
             self.hub.fail("writer", self.writer.fatal or ending.UnstoredError(unstored))
         fault = self.hub.fatal
@@ -146,6 +152,10 @@ class Worker:
         """On the writer's thread."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self.hub.fail, "writer", problem)
+
+    def _journal_limits(self) -> Limits:
+        hub = self.hub
+        return Limits(hub.flag("journal"), hub.number("journal_max_mb"), hub.number("journal_max_days"))
 
     async def _start(self, parts: _Parts) -> None:
         feeds = parts.feeds

@@ -16,6 +16,7 @@ from pilotfish.cli import (
     export,
     leaders,
     portfolio,
+    replay,
     report,
     run,
     session,
@@ -48,6 +49,7 @@ app.command("report", rich_help_panel=_LOOK)(report.report)
 app.command("trades", rich_help_panel=_LOOK)(report.trades)
 app.add_typer(report.positions_app, name="positions", rich_help_panel=_LOOK)
 app.command("export", rich_help_panel=_LOOK)(export.export)
+app.command("replay", rich_help_panel=_LOOK)(replay.replay)
 app.add_typer(leaders.app, name="leaders", rich_help_panel=_CHANGE)
 app.add_typer(settings.app, name="settings", rich_help_panel=_CHANGE)
 app.add_typer(portfolio.app, name="portfolio", rich_help_panel=_CHANGE)

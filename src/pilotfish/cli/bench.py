@@ -17,6 +17,8 @@ from rich.table import Table
 from sqlalchemy import Engine as Database
 from sqlalchemy import insert
 
+from pilotfish.app.journal import Journal
+from pilotfish.app.journal_segments import Limits
 from pilotfish.cli import bench_pages, bench_tabs, session
 from pilotfish.core import events as ev
 from pilotfish.core.book import make_book
@@ -57,15 +59,15 @@ def bench(
     names: list[str] = typer.Argument(
         None,
         metavar="[NAME]...",
-        help="decode, ingest, marks, pages, tabs; the first three without a name. pages fills a database first, which"
-        " takes minutes for a million trades.",
+        help="decode, ingest, marks, journal, pages, tabs; the first four without a name. pages fills a database first,"
+        " which takes minutes for a million trades.",
     ),
     trades: int = typer.Option(bench_pages.MANY, "--trades", help="So many trades for pages.", min=bench_pages.FEW),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Measure the hot paths against the alternatives, side by side in one run."""
     session.begin()
-    wanted = names or ["decode", "ingest", "marks"]
+    wanted = names or ["decode", "ingest", "marks", "journal"]
     unknown = [n for n in wanted if n not in BENCHES]
     if unknown:
         raise typer.BadParameter(f"no bench {unknown[0]!r}; there are: {', '.join(BENCHES)}")
@@ -296,6 +298,36 @@ def ingest() -> list[Figure]:
     ]
 
 
+# -- journal ---------------------------------------------------------------------------------------------------
+
+
+def journal() -> list[Figure]:
+    """Trades through an engine whose events are written down, until all are, against the engine alone; both as
+    the worker feeds them, from one thread."""
+    n = 10_000
+    events = _events(n)
+
+    def alone() -> None:
+        engine = Engine()
+        for event in events:
+            engine.apply(event)
+
+    def written() -> None:
+        with tempfile.TemporaryDirectory(prefix="pilotfish-bench-") as folder:
+            engine, book = Engine(), Journal(Path(folder), lambda: Limits(on=True, max_mb=1000, max_days=1))
+            for event in events:
+                entered = book.enter(event)
+                done = book.leave(entered, engine.apply(event))
+                if done is not None:
+                    done()
+            book.close(stored=True, seconds=60.0)
+
+    rates = _rates({"alone": alone, "written": written}, n, rounds=5)
+    cost = 1e6 / rates["written"] - 1e6 / rates["alone"]
+    note = f"{cost:.0f} µs a trade"
+    return [_figure("engine with the journal", "trades/s", rates["written"], "engine alone", rates["alone"], note)]
+
+
 # -- marks -----------------------------------------------------------------------------------------------------
 
 POSITIONS = 10_000
@@ -386,5 +418,5 @@ def tabs() -> list[Figure]:
 
 
 BENCHES: dict[str, Callable[[], list[Figure]]] = {
-    "decode": decode, "ingest": ingest, "marks": marks, "pages": pages, "tabs": tabs,
+    "decode": decode, "ingest": ingest, "marks": marks, "journal": journal, "pages": pages, "tabs": tabs,
 }  # fmt: skip

@@ -88,6 +88,8 @@ def _screen(worker: WorkerState | None, state: dict[str, Any]) -> Group:
     for name, part in parts:
         off = part.off if isinstance(part, ChainState) else ""
         sources.add_row(name, "off" if off else _light(part.healthy, running), escape(off or part.detail))
+    if not worker.journal.healthy:
+        sources.add_row("journal", "[yellow]▲ not written[/]", escape(worker.journal.detail))
     lines.append(sources)
     lines += [
         f"{escape(p['name'])}: equity {money(p['equity_micro'])},"

@@ -234,6 +234,13 @@ ALL: tuple[Setting, ...] = (
        " (a market paid out), bad_input.", "Alerts", choices=("health", "copies", "exits", "results", "bad_input")),
     _S("alert_after_sec", _K.INT, 60, "A source that is down is told of after this time; shorter gaps are not.",
        "Alerts", unit="s", low=0, high=_DAY),
+    # Journal
+    _S("journal", _K.BOOL, True, "Write down what enters the engine, so that `pilotfish replay` can run it again."
+       " Switched on, it begins with the worker's next start.", "Journal"),
+    _S("journal_max_mb", _K.INT, 256, "Most that a database's journal takes on disk; the oldest goes first.", "Journal",
+       unit="MB", low=1, high=1_000_000),
+    _S("journal_max_days", _K.INT, 30, "How long it is kept; the oldest goes first.", "Journal", unit="days", low=1,
+       high=3_650),
     # Process (environment only)
     _S("database_url", _K.SECRET, "", "Where the books are kept; empty = SQLite in the platform's data folder.",
        "Process", Scope.PROCESS),

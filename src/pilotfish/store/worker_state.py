@@ -106,6 +106,19 @@ class DatabaseState(msgspec.Struct, frozen=True, kw_only=True):
     failures: int = 0
 
 
+class JournalState(msgspec.Struct, frozen=True, kw_only=True):
+    """The journal: where it is, and whether it is written. ``events`` are this run's; ``kept_bytes`` is all that is
+    there."""
+
+    state: str = "off"
+    healthy: bool = True
+    detail: str = ""
+    folder: str = ""
+    run: str = ""
+    events: int = 0
+    kept_bytes: int = 0
+
+
 class DashboardState(msgspec.Struct, frozen=True, kw_only=True):
     """The dashboard's process beside the worker. ``enabled`` is False without one."""
 
@@ -170,6 +183,7 @@ class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
     polygon: ChainState = ChainState()
     books: BooksState = BooksState()
     database: DatabaseState = DatabaseState()
+    journal: JournalState = JournalState()
     dashboard: DashboardState = DashboardState()
     alerts: AlertsState = AlertsState()
     leaders: dict[str, LeaderState] = {}
