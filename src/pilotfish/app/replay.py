@@ -10,6 +10,7 @@ import msgspec
 from pilotfish.app import journal_format as form
 from pilotfish.app.outcome import Tally
 from pilotfish.core import events as ev
+from pilotfish.core.drive import played
 from pilotfish.core.effects import Delete, Effect, Insert, Update, Upsert
 from pilotfish.core.engine import Engine
 
@@ -76,7 +77,7 @@ class Original:
             self.tally.begin([event.state])
         kind, at = type(event).__name__, event.at
         try:
-            effects = self.engine.apply(event)
+            effects = played(self.engine, event)
         except Exception as problem:  # whatever another version of the engine meets
             told = f"this engine cannot apply it: {type(problem).__name__}: {problem}"
             self._differs(run, sequence=entry.sequence, event=kind, at=at, differs=told)

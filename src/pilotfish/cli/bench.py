@@ -22,7 +22,7 @@ from pilotfish.app.journal_segments import Limits
 from pilotfish.cli import bench_pages, bench_tabs, session
 from pilotfish.core import events as ev
 from pilotfish.core.book import make_book
-from pilotfish.core.drive import Drive
+from pilotfish.core.drive import Drive, played
 from pilotfish.core.effects import Effect
 from pilotfish.core.engine import Engine
 from pilotfish.core.ledger import Position
@@ -310,14 +310,14 @@ def journal() -> list[Figure]:
     def alone() -> None:
         engine = Engine()
         for event in events:
-            engine.apply(event)
+            played(engine, event)
 
     def written() -> None:
         with tempfile.TemporaryDirectory(prefix="pilotfish-bench-") as folder:
             engine, book = Engine(), Journal(Path(folder), lambda: Limits(on=True, max_mb=1000, max_days=1))
             for event in events:
                 entered = book.enter(event)
-                done = book.leave(entered, engine.apply(event))
+                done = book.leave(entered, played(engine, event))
                 if done is not None:
                     done()
             book.close(stored=True, seconds=60.0)

@@ -117,6 +117,11 @@ class Drive:
                 pass
 
 
+def played(engine: Engine, event: Event) -> list[Effect]:
+    """Apply an event of a recording as it stands: its timers and answers are events of the same recording."""
+    return engine.apply(event)
+
+
 def _less(counts: dict[_T, int], key: _T) -> None:
     left = counts.get(key, 1) - 1
     if left:
