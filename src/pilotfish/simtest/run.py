@@ -6,6 +6,7 @@ After every event the invariants are checked; :class:`BrokenPromise` says which 
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable
 from random import Random
 
@@ -17,10 +18,10 @@ from pilotfish.core import checks
 from pilotfish.core import events as ev
 from pilotfish.core.book import Book
 from pilotfish.core.drive import Ask, Drive
-from pilotfish.core.effects import CheckChain, Effect, Insert, NeedBook, NeedMarket, RowEffect
+from pilotfish.core.effects import CheckChain, Effect, Insert, NeedBook, NeedMarket, RowEffect, Upsert
 from pilotfish.core.engine import Engine
 from pilotfish.core.settings import Globals, Policy, Value, globals_from, policy_from
-from pilotfish.core.trade import LeaderFill, Source
+from pilotfish.core.trade import LeaderFill, Side, Source, TradeKey
 from pilotfish.core.units import SECOND
 from pilotfish.simtest import steps as st
 from pilotfish.simtest.feeds import Venue
@@ -65,6 +66,9 @@ class Run:
         self._taken_back: set[str] = set()
         """Transactions taken back by a reorg in what is not committed yet: nobody would tell of them again."""
         self._life = 0
+        self._covered: dict[str, list[tuple[int, TradeKey, int]]] = {}
+        """Leader -> rows that were read since their cursor was at (second, key, occurrence), until they are stored."""
+        self._stored: Counter[TradeKey] = Counter()
         self.drive = Drive(Engine(), self._answer)
 
     # -- the clock ---------------------------------------------------------------------------------------------
@@ -151,6 +155,7 @@ class Run:
             self.venue.unsure |= self._taken_back
         self._batch.clear()
         self._taken_back.clear()
+        self._covered.clear()
         self.later(self.now + away_us, self._begin)
 
     def _sink(self, event: ev.Event, effects: list[Effect]) -> None:
@@ -171,8 +176,26 @@ class Run:
         if self._batch:
             with self.database.begin() as c:
                 write(c, self._batch)
+            self._look_at_cursors()
             self._batch = []
         self._taken_back.clear()
+
+    def _look_at_cursors(self) -> None:
+        """No commit moves a cursor past a trade that is not stored."""
+        cursors: dict[str, int] = {}
+        for row in [e.row for e in self._batch if isinstance(e, Insert | Upsert) and e.table in ("trades", "cursors")]:
+            if "api_cursor_ts" in row:
+                cursors[row["leader"]] = row["api_cursor_ts"]
+            else:
+                key = (row["leader"], row["tx_hash"], row["token_id"], Side(row["side"]), row["shares_micro"])
+                self._stored[key] = max(self._stored[key], row["occurrence"])
+        for leader, cursor in cursors.items():
+            left = [r for r in self._covered.get(leader, ()) if r[2] > self._stored[r[1]]]
+            self._covered[leader] = left
+            missing = [key[1] for second, key, _ in left if second < cursor]
+            if missing:
+                detail = f"it is at {cursor}, and transaction {int(missing[0], 16)} is not stored"
+                raise BrokenPromise("the cursor passes no trade that is not stored", detail)
 
     def read(self, look: Callable[[Connection], object]) -> object:
         """Look at the store."""
@@ -345,8 +368,14 @@ class Run:
         last = max([(f.traded_at or 0) // SECOND for f in fills] + [m.at // SECOND for m in moves], default=0)
         cursor = max(self.cursors[leader], last + 1) if last else self.cursors[leader]
         if fills or moves or cursor > self.cursors[leader]:
-            self.cursors[leader] = cursor
             wallet = st.LEADERS[leader]
+            rows: Counter[TradeKey] = Counter()
+            for fill in fills:
+                rows[fill.key] += 1
+                second = (fill.traded_at or 0) // SECOND
+                if second >= self.cursors[leader]:
+                    self._covered.setdefault(wallet, []).append((second, fill.key, rows[fill.key]))
+            self.cursors[leader] = cursor
             self.drive.push(ev.ApiWindowRead(at=self.now, leader=wallet, fills=fills, cursor_ts=cursor, moves=moves))
 
     def _tick(self) -> None:
