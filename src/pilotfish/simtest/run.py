@@ -18,8 +18,9 @@ from pilotfish.core import checks
 from pilotfish.core import events as ev
 from pilotfish.core.book import Book
 from pilotfish.core.drive import Ask, Drive
-from pilotfish.core.effects import CheckChain, Effect, Insert, NeedBook, NeedMarket, RowEffect, Upsert
+from pilotfish.core.effects import CheckChain, Effect, Insert, NeedBook, NeedMarket, RowEffect, Update, Upsert
 from pilotfish.core.engine import Engine
+from pilotfish.core.orders import ENDED
 from pilotfish.core.settings import Globals, Policy, Value, globals_from, policy_from
 from pilotfish.core.trade import LeaderFill, Side, Source, TradeKey
 from pilotfish.core.units import SECOND
@@ -31,6 +32,8 @@ from pilotfish.store.writer import write
 
 POLL, OVERLAP, SLOW, REACH = 5, 60, 600, 7_200
 """Seconds: how often leaders are polled, how far back; how often the slow second reading runs, how far back."""
+AGAIN = 4
+"""Of readings that say what the last one said, so many to one that the engine is told of: the rest are only slow."""
 QUIET = 28 * 60 * SECOND
 """How long a story goes on after its last step, so that all that is late has come."""
 MOST_EVENTS = 100_000
@@ -55,6 +58,8 @@ class Run:
         self.values: dict[str, dict[str, Value]] = {st.MAIN: {}}
         self.policies_seen: list[tuple[int, str, Policy]] = []
         self.books_seen: list[Book] = []
+        self.ended: dict[int, int] = {}
+        """Order -> when it ended (µs)."""
         self.statuses: dict[int, str] = {}
         self.down: dict[str, int] = {}
         self.alive = False
@@ -69,6 +74,9 @@ class Run:
         self._covered: dict[str, list[tuple[int, TradeKey, int]]] = {}
         """Leader -> rows that were read since their cursor was at (second, key, occurrence), until they are stored."""
         self._stored: Counter[TradeKey] = Counter()
+        self._said: dict[int, tuple[tuple[LeaderFill, ...], tuple[ev.Move, ...]]] = {}
+        """Leader -> what the last reading of their rows was, in this life of the process."""
+        self._alike: dict[int, int] = {}
         self.drive = Drive(Engine(), self._answer)
 
     # -- the clock ---------------------------------------------------------------------------------------------
@@ -119,6 +127,7 @@ class Run:
         """The process starts: what the store knows becomes the engine's state; the feeds begin."""
         self.alive = True
         self._life += 1
+        self._said.clear()
         at = self.now
         self.drive = Drive(Engine(), self._answer, self._sink, most=MOST_EVENTS)
         self.drive.at = at
@@ -163,6 +172,9 @@ class Run:
             self.books_seen.append(msgspec.structs.replace(event.book, received_at=event.at))
         rows = [e for e in effects if isinstance(e, RowEffect)]
         self._batch += rows
+        for e in rows:
+            if isinstance(e, Update) and e.table == "intents" and e.row["state"] in ENDED:
+                self.ended[e.row["id"]] = event.at
         if isinstance(event, ev.ChainFillSeen) and event.removed:
             self._taken_back.add(event.fill.tx_hash)
         if rows and self.r.random() < 0.1:
@@ -367,7 +379,10 @@ class Run:
         fills, moves = self.venue.rows(leader, start, self.now)
         last = max([(f.traded_at or 0) // SECOND for f in fills] + [m.at // SECOND for m in moves], default=0)
         cursor = max(self.cursors[leader], last + 1) if last else self.cursors[leader]
-        if fills or moves or cursor > self.cursors[leader]:
+        said = (fills, moves)
+        self._alike[leader] = self._alike.get(leader, 0) + 1 if said == self._said.get(leader) else 0
+        self._said[leader] = said
+        if (fills or moves) and self._alike[leader] % AGAIN == 0:
             wallet = st.LEADERS[leader]
             rows: Counter[TradeKey] = Counter()
             for fill in fills:

@@ -273,7 +273,7 @@ class _World:
         r = self.r
         seen = [s for s in self.steps if isinstance(s, Trade) and s.chain_us is not None]
         chosen = r.sample(seen, min(len(seen), r.choice((0, 0, 1, 2))))
-        chosen += [s for s in seen if s.reorg and r.random() < 0.3]
+        chosen += [s for s in seen if s.reorg and r.random() < 0.5]
         for trade in chosen:
             log = trade.at + (trade.chain_us or 0) + (trade.reorg_us if trade.reorg else 0)
             moment = log + int(r.choice((0.0, 0.05, 0.35, 2.0)) * SECOND)
