@@ -1,7 +1,7 @@
 """A seeded story with every kind of trouble, played in virtual time through the real engine and the real store.
 
 ``play(seed)`` plays it; with ``restarts`` the worker is killed after so many commits and made anew from the store.
-``python -m tests.story SEED`` prints what came of it, digested kind by kind.
+``python -m tests.story SEED MINUTES DEEDS`` prints what came of it, digested kind by kind.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class Story:
 
     def play(self, restarts: Sequence[int] = ()) -> None:
         """Play it to its end, killed after each of these numbers of commits."""
-        self._start(BEGIN, ())
+        with self.database.begin() as c:
+            portfolios_store.ensure_main(c, self.policies[MAIN], BEGIN)
         kills = [*restarts, 0]
         at = BEGIN
         for kill in kills:
@@ -66,10 +67,6 @@ class Story:
                 self._run(at)
             except Killed as killed:
                 at = int(killed.args[0])
-
-    def _start(self, at: int, _: tuple[()]) -> None:
-        with self.database.begin() as c:
-            portfolios_store.ensure_main(c, self.policies[MAIN], at)
 
     def _run(self, at: int) -> None:
         self.core = Core()
@@ -163,15 +160,15 @@ class Story:
             ]
 
 
-def make(seed: int, minutes: int = 10, deeds: int = 90) -> Story:
-    """The story of a seed, not yet played."""
+def make(seed: int, minutes: int = 10, deeds: int = 90, database: Engine | None = None) -> Story:
+    """The story of a seed, not yet played; on SQLite in memory unless an empty ``database`` is given."""
     world = make_world(seed, minutes, deeds)
-    return Story(seed, world, make_script(world, minutes), open_database("sqlite:///:memory:"))
+    return Story(seed, world, make_script(world, minutes), database or open_database("sqlite:///:memory:"))
 
 
-def play(seed: int, restarts: Sequence[int] = ()) -> Story:
+def play(seed: int, restarts: Sequence[int] = (), *, minutes: int = 10, deeds: int = 90) -> Story:
     """The story of a seed, played."""
-    story = make(seed)
+    story = make(seed, minutes, deeds)
     story.play(restarts)
     return story
 

@@ -1,4 +1,4 @@
-"""``python -m tests.story SEED`` prints the digests of a story as JSON."""
+"""``python -m tests.story SEED MINUTES DEEDS [COMMIT]...`` prints the digests of a story as JSON."""
 
 from __future__ import annotations
 
@@ -7,4 +7,5 @@ import sys
 
 from tests.story import play
 
-print(json.dumps(play(int(sys.argv[1])).digests(), indent=1))
+seed, minutes, deeds, *kills = map(int, sys.argv[1:])
+print(json.dumps(play(seed, kills, minutes=minutes, deeds=deeds).digests(), indent=1))

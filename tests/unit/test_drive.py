@@ -128,3 +128,10 @@ def test_what_runs_and_what_was_asked_for_is_known_until_it_is_over() -> None:
     assert [type(timer) for timer in run.drive.timers] == [ApiOverdue, OrderDue]
     run.drive.run(START + 60 * SECOND)
     assert run.drive.timers == {}
+
+
+def test_an_engine_refuses_what_happened_before() -> None:
+    engine = Engine()
+    engine.apply(ev.Restored(at=START, portfolios=()))
+    with pytest.raises(AssertionError, match="time goes back"):
+        engine.apply(ev.Tick(at=START - 1))

@@ -9,9 +9,10 @@ from sqlalchemy import insert
 
 from pilotfish.app.config import environment
 from pilotfish.app.lease import Lease
-from pilotfish.core.effects import RowEffect
+from pilotfish.core.drive import Drive
+from pilotfish.core.effects import Effect, RowEffect
 from pilotfish.core.engine import Engine
-from pilotfish.core.events import PaperReset
+from pilotfish.core.events import Event, PaperReset
 from pilotfish.store import portfolios_store, restore, settings_store
 from pilotfish.store import tables as t
 from pilotfish.store.writer import write
@@ -27,11 +28,18 @@ def reset_now(database: Database, portfolio: str | None, *, by: str) -> None:
             stored = settings_store.load(c)
             env = environment()
             names = portfolios_store.active(c)
-            engine = Engine()
             policies = {n: settings_store.policy_of(env, stored, n) for n in names}
-            engine.apply(restore.restored(c, policies, settings_store.globals_of(env, stored), at))
-            effects = engine.apply(PaperReset(at=at, portfolio=portfolio))
-            write(c, [e for e in effects if isinstance(e, RowEffect)])
+            rows: list[RowEffect] = []
+
+            def take(event: Event, effects: list[Effect]) -> None:
+                if isinstance(event, PaperReset):
+                    rows.extend(e for e in effects if isinstance(e, RowEffect))
+
+            drive = Drive(Engine(), lambda ask, at: (), take)
+            drive.push(restore.restored(c, policies, settings_store.globals_of(env, stored), at))
+            drive.push(PaperReset(at=at, portfolio=portfolio))
+            drive.run(at)
+            write(c, rows)
             c.execute(
                 insert(t.commands).values(
                     kind="reset", payload={"portfolio": portfolio}, created_at=at, by=by, done_at=at, result="done"

@@ -20,6 +20,7 @@ from sqlalchemy import insert
 from pilotfish.cli import bench_pages, bench_tabs, session
 from pilotfish.core import events as ev
 from pilotfish.core.book import make_book
+from pilotfish.core.drive import Drive
 from pilotfish.core.effects import Effect
 from pilotfish.core.engine import Engine
 from pilotfish.core.ledger import Position
@@ -242,19 +243,29 @@ def _events(n: int) -> list[ev.Event]:
     return [*start, *fills]
 
 
+def _driven(events: list[ev.Event], take: Callable[[ev.Event, list[Effect]], None] | None = None) -> Drive:
+    """An engine to which these events are about to happen; nothing answers what it asks for."""
+    drive = Drive(Engine(), lambda ask, at: (), take)
+    for event in events:
+        drive.push(event)
+    return drive
+
+
 def _ingest(n: int, database: Database, *, grouped: bool) -> float:
     """Seconds from the first of ``n`` trades to the last one's decision being durable."""
     with database.begin() as c:
         c.execute(insert(t.portfolios).values(name="main", bankroll_micro=10**10, created_at=_AT))
-    engine, writer = Engine(), Writer(database)
+    writer = Writer(database)
     writer.start()
-    events = _events(n)
-    started = time.perf_counter()
-    for event in events:
-        effects: list[Effect] = engine.apply(event)
+
+    def take(event: ev.Event, effects: list[Effect]) -> None:
         writer.submit(effects)
         if not grouped:
             writer.flush()
+
+    drive = _driven(_events(n), take)
+    started = time.perf_counter()
+    drive.run(_AT + n)
     writer.flush(120.0)
     spent = time.perf_counter() - started
     writer.stop()
@@ -271,11 +282,9 @@ def ingest() -> list[Figure]:
                 database = open_database(f"sqlite:///{Path(folder) / 'bench.db'}")
                 rates[grouped].append(n / _ingest(n, database, grouped=grouped))
     ours, single = statistics.median(rates[True]), statistics.median(rates[False])
-    engine = Engine()
-    events = _events(20_000)
+    drive = _driven(_events(20_000))
     started = time.perf_counter()
-    for event in events:
-        engine.apply(event)
+    drive.run(_AT + 20_000)
     alone = 20_000 / (time.perf_counter() - started)
     return [
         _figure("ingest to durable decision", "trades/s", ours, "one commit a trade", single),
@@ -288,23 +297,23 @@ def ingest() -> list[Figure]:
 POSITIONS = 10_000
 
 
-def _desk_with_positions() -> Engine:
+def _desk_with_positions() -> Drive:
     """An engine that holds :data:`POSITIONS` positions, each in a token of its own."""
-    engine = Engine()
     positions = tuple(
         Position(leader=_LEADER, token_id=str(10_000 + i), condition_id=f"0x{i:064x}", shares=50 * MICRO,
                  cost=25 * MICRO, mark_price=490_000, opened_at=_AT)
         for i in range(POSITIONS)
     )  # fmt: skip
     state = ev.PortfolioState(name="main", bankroll=10**12, cash=10**10, policy=policy_from({}), positions=positions)
-    engine.apply(ev.Restored(at=_AT, portfolios=(state,)))
-    return engine
+    drive = _driven([ev.Restored(at=_AT, portfolios=(state,))])
+    drive.run(_AT)
+    return drive
 
 
 def marks() -> list[Figure]:
     """Every position valued anew at what its bids pay, equity and exposure with it: the sums kept up with each change,
     against adding everything up after each book."""
-    engine = _desk_with_positions()
+    drive = _desk_with_positions()
     rounds = [
         [
             ev.BookSeen(
@@ -318,13 +327,13 @@ def marks() -> list[Figure]:
         for n in range(1, 4)
     ]
     spent = []
-    for books in rounds:
+    for n, books in enumerate(rounds, 1):
+        for event in (*books, ev.Tick(at=_AT + n)):
+            drive.push(event)
         started = time.perf_counter()
-        for book in books:
-            engine.apply(book)
-        engine.apply(ev.Tick(at=books[0].at))
+        drive.run(_AT + n)
         spent.append(time.perf_counter() - started)
-    desk = engine.state.desks["main"]
+    desk = drive.engine.state.desks["main"]
     started = time.perf_counter()
     for _ in range(50):
         sum(p.shares * (p.mark_price or 0) // MICRO for p in desk.positions.values() if p.shares)

@@ -48,11 +48,18 @@ class BrokenPromise(Exception):  # noqa: N818 - what it is
 
 
 class Run:
-    """One story on one store."""
+    """One story on one store. ``watch`` sees each event with what came of it."""
 
-    def __init__(self, database: Database, story: list[st.Step], seed: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        story: list[st.Step],
+        seed: int,
+        watch: Callable[[ev.Event, list[Effect]], None] | None = None,
+    ) -> None:
         self.database = database
         self.story = story
+        self._watch = watch
         self.r = Random(seed)
         self.venue = Venue(story)
         self.values: dict[str, dict[str, Value]] = {st.MAIN: {}}
@@ -168,6 +175,8 @@ class Run:
         self.later(self.now + away_us, self._begin)
 
     def _sink(self, event: ev.Event, effects: list[Effect]) -> None:
+        if self._watch is not None:
+            self._watch(event, effects)
         if isinstance(event, ev.BookSeen):
             self.books_seen.append(msgspec.structs.replace(event.book, received_at=event.at))
         rows = [e for e in effects if isinstance(e, RowEffect)]
