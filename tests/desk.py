@@ -1,4 +1,4 @@
-"""An engine with one portfolio and one leader, driven by hand: events in, what came of them out."""
+"""An engine with one portfolio and one leader in virtual time: events in, what came of them out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 from pilotfish.core import events as ev
 from pilotfish.core.book import make_book
-from pilotfish.core.effects import Delete, Effect, Insert, NeedBook, NeedHoldings, NeedMarket, SetTimer, Update, Upsert
+from pilotfish.core.drive import Ask, Drive
+from pilotfish.core.effects import Delete, Effect, Insert, NeedBook, NeedMarket, Update, Upsert
 from pilotfish.core.engine import Engine
 from pilotfish.core.fees import NO_FEE, FeeSchedule
 from pilotfish.core.settings import Policy, Value, policy_from
@@ -92,10 +93,8 @@ class Desk:
     """Further portfolios and their settings."""
 
     def __post_init__(self) -> None:
-        self.engine = Engine()
-        self.at = START
+        self.begin(Engine(), START)
         self.effects: list[Effect] = []
-        self.timers: list[SetTimer] = []
         self.tables: dict[str, dict[Any, dict[str, Any]]] = {}
         self.asked_books: list[str] = []
         states = []
@@ -106,6 +105,22 @@ class Desk:
         self.send(ev.HealthChanged(at=self.at, source=Source.POLYGON, healthy=True))
         if self.follow:
             self.follow_leader(LEADER)
+
+    def begin(self, engine: Engine, at: int) -> None:
+        """Go on with an engine that knows nothing yet; timers and questions of the one before are gone."""
+        self.engine = engine
+        self.drive = Drive(engine, self.answer, self.took)
+        self.drive.at = at
+
+    @property
+    def at(self) -> int:
+        """Now (µs)."""
+        return self.drive.at
+
+    @at.setter
+    def at(self, at: int) -> None:
+        """Let it be later; what is due meanwhile happens with what happens next."""
+        self.drive.at = at
 
     @property
     def policies(self) -> dict[str, Policy]:
@@ -127,10 +142,18 @@ class Desk:
     # -- driving -----------------------------------------------------------------------------------------------
 
     def send(self, event: ev.Event) -> list[Effect]:
-        """Apply an event and answer what it asks for."""
-        effects = self.engine.apply(event)
+        """Let an event happen, and all that follows at once from it; returns what it did itself."""
+        self._sent = event
+        self._did: list[Effect] = []
+        self.drive.push(event)
+        self.drive.run(max(self.at, event.at))
+        return self._did
+
+    def took(self, event: ev.Event, effects: list[Effect]) -> None:
+        """See an event, and keep what came of it."""
+        if event is self._sent:
+            self._did = effects
         self.effects += effects
-        asks: list[ev.Event] = []
         for effect in effects:
             match effect:
                 case Insert(record):
@@ -146,19 +169,20 @@ class Desk:
                 case Delete(record):
                     gone = row_of(record)
                     self.tables.get(record.table, {}).pop(tuple(gone[k] for k in _KEYS if k in gone), None)
-                case NeedMarket(token_id) if self.answer_markets:
-                    asks.append(ev.MarketSeen(at=self.at, market=self.market(token_id)))
                 case NeedBook(token_id):
                     self.asked_books.append(token_id)
-                    if self.answer_books:
-                        asks.append(self.book_event(token_id))
-                case SetTimer():
-                    self.timers.append(effect)
-                case NeedHoldings() | NeedMarket():
+                case _:
                     pass
-        for event_ in asks:
-            self.send(event_)
-        return effects
+
+    def answer(self, ask: Ask, at: int) -> list[ev.Event]:
+        """What the world says, at once."""
+        match ask:
+            case NeedMarket(token_id) if self.answer_markets:
+                return [ev.MarketSeen(at=at, market=self.market(token_id))]
+            case NeedBook(token_id) if self.answer_books:
+                return [self.book_event(token_id)]
+            case _:
+                return []
 
     def market(self, token_id: str, **more: Any) -> ev.Market:
         """The token's market."""
@@ -186,12 +210,7 @@ class Desk:
 
     def advance(self, seconds: float) -> None:
         """Let time pass; timers fire on the way."""
-        until = self.at + round(seconds * SECOND)
-        while due := sorted((t for t in self.timers if t.at <= until), key=lambda t: t.at):
-            self.timers.remove(due[0])
-            self.at = max(self.at, due[0].at)
-            self.send(ev.TimerFired(at=self.at, timer=due[0].timer))
-        self.at = until
+        self.drive.run(self.at + round(seconds * SECOND))
 
     def chain(self, *fills: LeaderFill, removed: bool = False) -> None:
         """Logs arrive."""

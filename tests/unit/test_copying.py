@@ -443,7 +443,7 @@ def test_a_pending_intent_is_decided_anew_after_a_restart() -> None:
         name="main", bankroll=usd(10_000), cash=usd(10_000), policy=policy_from({}), intents=(intent,)
     )
     again.tables["intents"] = {intent.id: {}}
-    again.engine = type(again.engine)()
+    again.begin(type(again.engine)(), again.at)
     again.send(ev.Restored(at=again.at, portfolios=(state,), last_intent_id=1))
     again.advance(1)
     assert again.rows("intents")[0]["state"] == "cancelled"

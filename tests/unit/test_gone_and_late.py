@@ -127,7 +127,7 @@ def read(desk: Desk, start: int, end: int | None, *gaps: tuple[int, int], cursor
 def test_the_cursor_passes_a_gap_in_the_commit_that_says_it_and_a_complete_reading_closes_it() -> None:
     desk = Desk()
     now = desk.at // SECOND
-    effects = desk.engine.apply(
+    effects = desk.send(
         ev.ApiWindowRead(
             at=desk.at, leader=LEADER, fills=(), cursor_ts=now + 50, read_from=now, gaps=((now + 5, now + 6),)
         )

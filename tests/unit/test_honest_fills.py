@@ -283,7 +283,7 @@ def test_liquidity_that_was_taken_stays_taken_over_a_restart_and_comes_back_with
         name="main", bankroll=usd(10_000), cash=usd(9_975), policy=again.engine.state.desks["main"].policy,
         taken=((TOKEN, Side.BUY, 500_000, usd(50)),),
     )  # fmt: skip
-    again.engine = type(again.engine)()
+    again.begin(type(again.engine)(), again.at)
     again.send(ev.Restored(at=again.at, portfolios=(state,)))
     again.follow_leader(LEADER)
     again.buy(2)

@@ -58,7 +58,7 @@ class World:
             again = restore.follow_again(c, leader, desk.at)
         assert again is not None
         healthy = desk.engine.state.healthy
-        desk.engine, desk.timers = Engine(), []
+        desk.begin(Engine(), desk.at)
         desk.send(first)
         for source in Source:
             desk.send(ev.HealthChanged(at=desk.at, source=source, healthy=healthy[source]))

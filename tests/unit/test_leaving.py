@@ -22,7 +22,7 @@ def test_what_waited_when_a_leader_was_left_is_never_copied_later() -> None:
     again = Desk(settings={"trigger_mode": "polygon"}, follow=False)
     main = desk.engine.state.desks["main"]
     trades = tuple(desk.engine.state.index)
-    again.engine = type(again.engine)()
+    again.begin(type(again.engine)(), again.at)
     known = {t["id"]: dict(t) for t in desk.rows("trades")}
     again.tables, again.effects = {"decisions": {waiting["id"]: dict(waiting)}, "trades": known}, []
     state = ev.PortfolioState(

@@ -18,7 +18,7 @@ from pilotfish.core.orders import OPEN, TRANSITIONS, CancelOrder, Execution, How
 from pilotfish.core.settings import policy_from
 from pilotfish.core.trade import Side, Source
 from pilotfish.core.units import MICRO, SECOND, cost_of, proceeds_of
-from tests.desk import LEADER, START, TOKEN, Desk, usd
+from tests.desk import LEADER, TOKEN, Desk, usd
 
 
 class External(Desk):
@@ -27,7 +27,7 @@ class External(Desk):
     def __post_init__(self) -> None:
         super().__post_init__()
         policy = self.engine.state.desks["main"].policy
-        self.engine = Engine(paper=False)
+        self.begin(Engine(paper=False), self.at)
         state = ev.PortfolioState(name="main", bankroll=policy.bankroll, cash=policy.bankroll, policy=policy)
         self.effects.clear()
         self.tables.clear()
@@ -209,10 +209,3 @@ def policy_values() -> dict[str, Any]:
     """A small bankroll, so that cash matters."""
     assert policy_from({}).fixed_usdc == usd(25)
     return {"bankroll": usd(60)}
-
-
-def test_time_never_goes_back() -> None:
-    engine = Engine()
-    engine.apply(ev.Restored(at=START, portfolios=()))
-    with pytest.raises(AssertionError, match="time goes back"):
-        engine.apply(ev.Tick(at=START - 1))

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert
 
 from pilotfish.core import events as ev
-from pilotfish.core.effects import CheckChain, Effect, NeedHoldings, RowEffect
+from pilotfish.core.effects import CheckChain, Effect, NeedHoldings, RowEffect, SetTimer
 from pilotfish.core.engine import Engine
 from pilotfish.core.settings import Globals, Value, policy_from
 from pilotfish.core.trade import Source, TradeClass
@@ -28,7 +28,6 @@ class Stored(Desk):
     def __init__(self, folder: Path, globals_: Globals = Globals(), **settings: Value) -> None:
         self.database = open_database(f"sqlite:///{folder / 'x.db'}")
         self.globals = globals_
-        self._written = 0
         with self.database.begin() as c:
             portfolios_store.ensure_main(c, policy_from(settings), START)
             c.execute(
@@ -36,18 +35,15 @@ class Stored(Desk):
             )
         super().__init__(settings=dict(settings), holdings={})
 
-    def send(self, event: ev.Event) -> list[Effect]:
-        """Apply an event, answer what it asks for, write what came of it."""
-        effects = super().send(event)
+    def took(self, event: ev.Event, effects: list[Effect]) -> None:
+        """See an event, and write what came of it."""
+        super().took(event, effects)
         with self.database.begin() as c:
-            write(c, [e for e in self.effects[self._written :] if isinstance(e, RowEffect)])
-        self._written = len(self.effects)
-        return effects
+            write(c, [e for e in effects if isinstance(e, RowEffect)])
 
     def restart(self, after: float = 1.0, *, healthy: bool = True) -> None:
         """Stop at once and begin anew from the store, ``after`` seconds later. Timers that were set are gone."""
-        self.engine, self.timers = Engine(), []
-        self.at += round(after * SECOND)
+        self.begin(Engine(), self.at + round(after * SECOND))
         with self.database.begin() as c:
             first = restore.restored(c, {"main": policy_from(self.settings)}, self.globals, self.at)
             again = restore.follow_again(c, restore.leaders(c)[0], self.at)
@@ -121,7 +117,6 @@ def test_holdings_are_compared_soon_after_a_restart(tmp_path: Path) -> None:
     desk = Stored(tmp_path)
     desk.buy(1)
     desk.effects.clear()
-    desk._written = 0
     desk.restart()
     desk.advance(30)
     assert NeedHoldings(LEADER, bootstrap=False) in desk.effects
@@ -144,7 +139,7 @@ def test_every_timer_that_is_running_can_be_worked_out_of_the_state(tmp_path: Pa
     desk.chain(fill)
     desk.chain(chain_fill(2, "BUY", 50, 0.50, token_id="2002"))
     desk.chain(fill, removed=True)
-    running = {(timer.timer, timer.at) for timer in desk.timers}
+    running = {(e.timer, e.at) for e in desk.effects if isinstance(e, SetTimer) and e.timer in desk.drive.timers}
     open_now = desk.engine.timers(desk.at)
     assert {(timer.timer, timer.at) for timer in open_now} <= running
     assert {type(timer.timer).__name__ for timer in open_now} == {"OrderDue", "ReorgOver", "ApiOverdue"}

@@ -261,7 +261,7 @@ def _ingest(n: int, database: Database, *, grouped: bool) -> float:
     """Seconds from the first of ``n`` trades to the last one's decision being durable."""
     with database.begin() as c:
         c.execute(insert(t.portfolios).values(name="main", bankroll_micro=10**10, created_at=_AT))
-    engine, writer = Engine(), Writer(database)
+    writer = Writer(database)
     writer.start()
 
     def store(_event: ev.Event, effects: list[Effect]) -> None:
@@ -269,7 +269,7 @@ def _ingest(n: int, database: Database, *, grouped: bool) -> float:
         if not grouped:
             writer.flush()
 
-    drive = _driven(engine, _events(n), store)
+    drive = _driven(Engine(), _events(n), store)
     started = time.perf_counter()
     drive.run(_LAST)
     writer.flush(120.0)

@@ -14,7 +14,7 @@ from pilotfish.core.effects import CheckChain, NeedBook, NeedHoldings, NeedMarke
 from pilotfish.core.engine import Engine
 from pilotfish.core.orders import OPEN, Order
 from pilotfish.core.reasons import Reason
-from pilotfish.core.timers import LookAgain, OrderDue, ReorgOver, Timer, Waited
+from pilotfish.core.timers import HoldingsAgain, LookAgain, OrderDue, ReorgOver, RuleAgain, Timer, Waited
 from pilotfish.core.trade import Side, Source, Trade, TradeKey
 
 Ask: TypeAlias = NeedBook | NeedMarket | NeedHoldings | CheckChain
@@ -32,7 +32,9 @@ def broken(engine: Engine, timers: Collection[Timer], asks: Collection[Ask], *, 
         for queue in desk.queues.values():
             if queue:
                 found += _wait(engine, desk, queue[0], timers, asks)
-    return found
+        if whole:
+            found += _rules(engine, desk, timers)
+    return [*found, *_comparisons(engine, timers)] if whole else found
 
 
 def _trades(engine: Engine) -> list[str]:
@@ -54,7 +56,28 @@ def _holdings(engine: Engine) -> list[str]:
         f"holding {key}: {holding.shares} held, {s.holding_sums.get(key, 0)} written"
         for key, holding in s.holdings.items()
         if holding.shares < 0 or holding.shares != s.holding_sums.get(key, 0)
+    ] + [
+        f"holding {key}: trade {trade.id} counts in it and was taken back"
+        for key, holding in s.holdings.items()
+        for trade in holding.trades
+        if not trade.active
     ]
+
+
+def _rules(engine: Engine, desk: Desk, timers: Collection[Timer]) -> list[str]:
+    """A rule that has seen its limit passed looks again."""
+    return [
+        f"nothing makes the {rule} of {desk.name} look at {key} again"
+        for key, (rule, again) in desk.armed.items()
+        if again > engine.at and RuleAgain(desk.name, *key) not in timers
+    ]
+
+
+def _comparisons(engine: Engine, timers: Collection[Timer]) -> list[str]:
+    """Holdings that are to be compared once more will be."""
+    leaders = engine.state.leaders.values()
+    due = [x.wallet for x in leaders if x.recheck_at is not None and HoldingsAgain(x.wallet) not in timers]
+    return [f"nothing compares the holdings of {wallet} again" for wallet in due]
 
 
 def _books(desk: Desk) -> list[str]:

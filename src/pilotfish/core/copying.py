@@ -42,6 +42,8 @@ class Copying:
         self.bookkeeping = bookkeeping
         self._waits: dict[tuple[Waited, str], set[tuple[str, DeskKey]]] = {}
         """What is waited for, and of which token -> the queues that wait for it."""
+        self._retries: dict[tuple[Waited, str], int] = {}
+        """Look-ups that failed -> when (µs) they are tried again: once, however many wait."""
         self._asked_market: dict[str, int] = {}
 
     def restore(self, desk: Desk, pending: tuple[PendingDecision, ...], trades: dict[int, Trade], at: int) -> None:
@@ -121,13 +123,15 @@ class Copying:
         self.state.out.append(SetTimer(LookAgain(what, token_id), at))
 
     def open_timers(self, at: int) -> list[SetTimer]:
-        """When each decision that waits for time to pass is looked at again."""
-        return [
-            SetTimer(LookAgain(queue[0].retry[0], key[1]), max(at, queue[0].retry[1]))
+        """When each decision that waits for time to pass is looked at again, and each failed look-up is tried again."""
+        again = [
+            (LookAgain(queue[0].retry[0], key[1]), queue[0].retry[1])
             for desk in self.state.desks.values()
             for key, queue in desk.queues.items()
             if queue and queue[0].retry is not None
         ]
+        again += [(LookAgain(what, token_id), due) for (what, token_id), due in self._retries.items()]
+        return [SetTimer(timer, max(at, due)) for timer, due in dict.fromkeys(again)]
 
     def wake(self, what: Waited, token_id: str, at: int) -> None:
         """Something that queues wait for has come."""
@@ -143,8 +147,13 @@ class Copying:
                 self.advance(desk, key, at)
 
     def failed(self, what: Waited, token_id: str, at: int, *, final: bool = False) -> None:
-        """A look-up failed: count it for everyone who waits for it, and try again later within bounds."""
-        for name, key in sorted(self._waits.get((what, token_id), ())):
+        """A look-up failed: count it for everyone who waits for it, and try again later within bounds. While a next
+        try is under way, another failure says nothing new."""
+        asked = (what, token_id)
+        if asked in self._retries and not final:
+            return
+        again = None
+        for name, key in sorted(self._waits.get(asked, ())):
             desk = self.state.desks.get(name)
             queue = desk.queues.get(key) if desk else None
             if desk is None or not queue:
@@ -153,11 +162,19 @@ class Copying:
                 queue[0].book_attempts += 10_000 if final else 1
             else:
                 queue[0].market_attempts += 1
-            again = at + (0 if final else desk.policy.retry_interval_ms * 1000)
-            self._look_again(queue[0], what, token_id, again)
+            mine = at + (0 if final else desk.policy.retry_interval_ms * 1000)
+            again = mine if again is None else min(again, mine)
+        if again is not None:
+            self._retries[asked] = again
+            self.state.out.append(SetTimer(LookAgain(what, token_id), again))
+        elif what is Waited.MARKET:
+            self._asked_market.pop(token_id, None)
 
     def retry(self, what: Waited, token_id: str, at: int) -> None:
         """It is time to look at what waits for it again."""
+        if self._retries.get((what, token_id), at) > at:
+            return  # an earlier timer, set for a try that has been put off
+        self._retries.pop((what, token_id), None)
         if what is Waited.MARKET:
             self._asked_market.pop(token_id, None)
         self.wake(what, token_id, at)
@@ -339,6 +356,12 @@ class Copying:
                     queue.remove(item)
                     self._finish(desk, key, item, rules.Verdict("skip", Reason.SKIP_RETRACTED), at)
                     self.advance(desk, key, at)
+
+    def forget_market(self, token: str, at: int) -> None:
+        """What is known of a token's market is over: ask anew."""
+        self.state.markets.pop(token, None)
+        self._asked_market.pop(token, None)
+        self.ask_market(token, at)
 
     def ask_market(self, token: str, at: int) -> int | None:
         """Ask for a token's market unless that was just done; then returns when it may be asked for again (µs)."""

@@ -21,7 +21,9 @@ from pilotfish.core.effects import (
     CheckChain,
     Effect,
     Insert,
+    NeedBook,
     NeedHoldings,
+    NeedMarket,
     SetTimer,
     Update,
     Upsert,
@@ -118,7 +120,7 @@ class Engine:
         self.at = event.at
         self._handlers[type(event)](event)
         out, self.state.out = self.state.out, []
-        return out
+        return _once(out)
 
     def _say(self, effect: Effect) -> None:
         self.state.out.append(effect)
@@ -573,6 +575,19 @@ class Engine:
             self._last_forget = e.at
             cursors = [leader.cursor_ts * SECOND - 3600 * SECOND for leader in self.state.leaders.values()]
             self.state.index.forget_before(min([e.at - FORGET_AFTER, *cursors]))
+
+
+def _once(effects: list[Effect]) -> list[Effect]:
+    """What is asked for, and each timer, once an event, however many wait for it."""
+    seen: set[Effect] = set()
+    kept = []
+    for effect in effects:
+        if isinstance(effect, NeedBook | NeedMarket | NeedHoldings | SetTimer):
+            if effect in seen:
+                continue
+            seen.add(effect)
+        kept.append(effect)
+    return kept
 
 
 def _leader_of(pending: ev.PendingDecision, trades: dict[int, Trade]) -> str | None:

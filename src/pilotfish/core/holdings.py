@@ -64,6 +64,11 @@ class Holding:
         holding._entries, holding.shares = entries, shares
         return holding
 
+    @property
+    def trades(self) -> list[Trade]:
+        """The recent trades that count in it, in their order."""
+        return [e.trade for e in self._entries if e.trade is not None]
+
     def traded_since(self, at: int) -> bool:
         """True if a trade of at or after ``at`` (µs) is in it."""
         return any(e.trade is not None and e.trade.traded_at >= at for e in self._entries[-50:])

@@ -118,9 +118,10 @@ class Leading:
     def recheck(self, wallet: str) -> None:
         """It is time to compare a leader's holdings."""
         leader = self.state.leaders.get(wallet)
-        if leader is not None and leader.active and leader.recheck_at is not None:
+        if leader is not None and leader.recheck_at is not None:
             leader.recheck_at = None
-            self.state.out.append(NeedHoldings(wallet, bootstrap=False))
+            if leader.active:
+                self.state.out.append(NeedHoldings(wallet, bootstrap=False))
 
     def _explanation(self, leader: Leader, token: str, delta: int, left: int) -> tuple[ev.Move | None, bool]:
         """The move that explains a difference, if any, and whether it does so to the millionth."""
@@ -170,8 +171,7 @@ class Leading:
             del leader.moves[next(iter(leader.moves))]
         for condition in dict.fromkeys(m.condition_id for m in moves if m.kind == "REDEEM") if fresh else ():
             for token in [t for t, c in self.state.conditions.items() if c == condition]:
-                self.state.markets.pop(token, None)
-                self.copying.ask_market(token, at)
+                self.copying.forget_market(token, at)
         if fresh:
             self.state.out.append(NeedHoldings(leader.wallet, bootstrap=False))
 

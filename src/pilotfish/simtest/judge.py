@@ -135,15 +135,15 @@ class _World:
         trades = {r.id: r for r in self.rows["trades"]}
         resets = {r.name: r.reset_at or 0 for r in self.rows["portfolios"]}
         intents = {r.decision_id: r for r in self.rows["intents"] if r.trade_id}
-        times: dict[Key, list[int]] = defaultdict(list)
+        spans: dict[Key, list[tuple[int, int]]] = defaultdict(list)
         for r in self.rows["intents"]:
-            times[(r.portfolio, r.leader, r.token_id)].append(r.created_at)
+            spans[(r.portfolio, r.leader, r.token_id)].append((r.created_at, self.run.ended.get(r.id, self.run.now)))
         for d in self.rows["decisions"]:
             trade, order = trades.get(d.trade_id), intents.get(d.id)
             if trade is None or order is None or d.side != "SELL" or d.action != "copy":
                 continue
             key = (d.portfolio, d.leader, d.token_id)
-            near = [at for at in times[key] if abs(at - d.decided_at) < ALONE]
+            near = [1 for begin, end in spans[key] if begin - ALONE < d.decided_at < max(begin + ALONE, end)]
             if len(near) > 1 or d.decided_at <= resets[d.portfolio]:
                 continue
             held = self._held(key, d.decided_at)

@@ -6,6 +6,7 @@ After every event the invariants are checked; :class:`BrokenPromise` says which 
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable
 from random import Random
 
@@ -17,10 +18,12 @@ from pilotfish.core import checks
 from pilotfish.core import events as ev
 from pilotfish.core.book import Book
 from pilotfish.core.drive import Ask, Drive
-from pilotfish.core.effects import CheckChain, Effect, Insert, NeedBook, NeedMarket, RowEffect
+from pilotfish.core.effects import CheckChain, Effect, Insert, NeedBook, NeedMarket, RowEffect, Update, Upsert
 from pilotfish.core.engine import Engine
+from pilotfish.core.orders import ENDED
+from pilotfish.core.records import CursorRecord, IntentChange, TradeRecord
 from pilotfish.core.settings import Globals, Policy, Value, globals_from, policy_from
-from pilotfish.core.trade import LeaderFill, Source
+from pilotfish.core.trade import LeaderFill, Source, TradeKey
 from pilotfish.core.units import SECOND
 from pilotfish.simtest import steps as st
 from pilotfish.simtest.feeds import Venue
@@ -30,6 +33,8 @@ from pilotfish.store.writer import write
 
 POLL, OVERLAP, SLOW, REACH = 5, 60, 600, 7_200
 """Seconds: how often leaders are polled, how far back; how often the slow second reading runs, how far back."""
+AGAIN = 4
+"""Of readings that say what the last one said, so many to one that the engine is told of: the rest are only slow."""
 QUIET = 28 * 60 * SECOND
 """How long a story goes on after its last step, so that all that is late has come."""
 MOST_EVENTS = 100_000
@@ -44,16 +49,25 @@ class BrokenPromise(Exception):  # noqa: N818 - what it is
 
 
 class Run:
-    """One story on one store."""
+    """One story on one store. ``watch`` sees each event with what came of it."""
 
-    def __init__(self, database: Database, story: list[st.Step], seed: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        story: list[st.Step],
+        seed: int,
+        watch: Callable[[ev.Event, list[Effect]], None] | None = None,
+    ) -> None:
         self.database = database
         self.story = story
+        self._watch = watch
         self.r = Random(seed)
         self.venue = Venue(story)
         self.values: dict[str, dict[str, Value]] = {st.MAIN: {}}
         self.policies_seen: list[tuple[int, str, Policy]] = []
         self.books_seen: list[Book] = []
+        self.ended: dict[int, int] = {}
+        """Order -> when it ended (µs)."""
         self.statuses: dict[int, str] = {}
         self.down: dict[str, int] = {}
         self.alive = False
@@ -65,6 +79,12 @@ class Run:
         self._taken_back: set[str] = set()
         """Transactions taken back by a reorg in what is not committed yet: nobody would tell of them again."""
         self._life = 0
+        self._covered: dict[str, list[tuple[int, TradeKey, int]]] = {}
+        """Leader -> rows that were read since their cursor was at (second, key, occurrence), until they are stored."""
+        self._stored: Counter[TradeKey] = Counter()
+        self._said: dict[int, tuple[tuple[LeaderFill, ...], tuple[ev.Move, ...]]] = {}
+        """Leader -> what the last reading of their rows was, in this life of the process."""
+        self._alike: dict[int, int] = {}
         self.drive = Drive(Engine(), self._answer)
 
     # -- the clock ---------------------------------------------------------------------------------------------
@@ -115,6 +135,7 @@ class Run:
         """The process starts: what the store knows becomes the engine's state; the feeds begin."""
         self.alive = True
         self._life += 1
+        self._said.clear()
         at = self.now
         self.drive = Drive(Engine(), self._answer, self._sink, most=MOST_EVENTS)
         self.drive.at = at
@@ -151,13 +172,19 @@ class Run:
             self.venue.unsure |= self._taken_back
         self._batch.clear()
         self._taken_back.clear()
+        self._covered.clear()
         self.later(self.now + away_us, self._begin)
 
     def _sink(self, event: ev.Event, effects: list[Effect]) -> None:
+        if self._watch is not None:
+            self._watch(event, effects)
         if isinstance(event, ev.BookSeen):
             self.books_seen.append(msgspec.structs.replace(event.book, received_at=event.at))
         rows = [e for e in effects if isinstance(e, RowEffect)]
         self._batch += rows
+        for e in rows:
+            if isinstance(e, Update) and isinstance(e.record, IntentChange) and e.record.state in ENDED:
+                self.ended[e.record.id] = event.at
         if isinstance(event, ev.ChainFillSeen) and event.removed:
             self._taken_back.add(event.fill.tx_hash)
         if rows and self.r.random() < 0.1:
@@ -171,8 +198,26 @@ class Run:
         if self._batch:
             with self.database.begin() as c:
                 write(c, self._batch)
+            self._look_at_cursors()
             self._batch = []
         self._taken_back.clear()
+
+    def _look_at_cursors(self) -> None:
+        """No commit moves a cursor past a trade that is not stored."""
+        cursors: dict[str, int] = {}
+        for record in [e.record for e in self._batch if isinstance(e, Insert | Upsert)]:
+            if isinstance(record, CursorRecord):
+                cursors[record.leader] = record.api_cursor_ts
+            elif isinstance(record, TradeRecord):
+                key = (record.leader, record.tx_hash, record.token_id, record.side, int(record.shares_micro))
+                self._stored[key] = max(self._stored[key], record.occurrence)
+        for leader, cursor in cursors.items():
+            left = [r for r in self._covered.get(leader, ()) if r[2] > self._stored[r[1]]]
+            self._covered[leader] = left
+            missing = [key[1] for second, key, _ in left if second < cursor]
+            if missing:
+                detail = f"it is at {cursor}, and transaction {int(missing[0], 16)} is not stored"
+                raise BrokenPromise("the cursor passes no trade that is not stored", detail)
 
     def read(self, look: Callable[[Connection], object]) -> object:
         """Look at the store."""
@@ -344,9 +389,18 @@ class Run:
         fills, moves = self.venue.rows(leader, start, self.now)
         last = max([(f.traded_at or 0) // SECOND for f in fills] + [m.at // SECOND for m in moves], default=0)
         cursor = max(self.cursors[leader], last + 1) if last else self.cursors[leader]
-        if fills or moves or cursor > self.cursors[leader]:
-            self.cursors[leader] = cursor
+        said = (fills, moves)
+        self._alike[leader] = self._alike.get(leader, 0) + 1 if said == self._said.get(leader) else 0
+        self._said[leader] = said
+        if (fills or moves) and self._alike[leader] % AGAIN == 0:
             wallet = st.LEADERS[leader]
+            rows: Counter[TradeKey] = Counter()
+            for fill in fills:
+                rows[fill.key] += 1
+                second = (fill.traded_at or 0) // SECOND
+                if second >= self.cursors[leader]:
+                    self._covered.setdefault(wallet, []).append((second, fill.key, rows[fill.key]))
+            self.cursors[leader] = cursor
             self.drive.push(ev.ApiWindowRead(at=self.now, leader=wallet, fills=fills, cursor_ts=cursor, moves=moves))
 
     def _tick(self) -> None:

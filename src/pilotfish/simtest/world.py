@@ -130,7 +130,7 @@ class _World:
             api_us=self.lag((1, 6), (3, 30), (60, 900)),
             fee=r.choice((0, 10, 1234)),
             reorg=reorg,
-            reorg_us=self.lag((1, 5), (5, 40)),
+            reorg_us=r.choice((r.randrange(300_000), self.lag((1, 5), (5, 40)))),
             backwards=r.random() < 0.3,
             no_time=r.random() < 0.1,
         )
@@ -272,7 +272,9 @@ class _World:
         """The process dies while an order, a decision or a reorg is under way."""
         r = self.r
         seen = [s for s in self.steps if isinstance(s, Trade) and s.chain_us is not None]
-        for trade in r.sample(seen, min(len(seen), r.choice((0, 0, 1, 2)))):
+        chosen = r.sample(seen, min(len(seen), r.choice((0, 0, 1, 2))))
+        chosen += [s for s in seen if s.reorg and r.random() < 0.5]
+        for trade in chosen:
             log = trade.at + (trade.chain_us or 0) + (trade.reorg_us if trade.reorg else 0)
             moment = log + int(r.choice((0.0, 0.05, 0.35, 2.0)) * SECOND)
             self.steps.append(Kill(at=moment, away_us=self.lag((0, 2), (2, 60))))

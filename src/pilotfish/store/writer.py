@@ -13,10 +13,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import structlog
-from sqlalchemy import Connection, Engine, Table, bindparam, delete, insert, update
+from sqlalchemy import Connection, Engine, bindparam, delete, insert, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pilotfish.core.effects import Delete, Effect, Insert, RowEffect, Update, Upsert, WipePaper
@@ -290,13 +291,14 @@ class _Pending:
         for (name, shape), by_key in self.upserts.items():
             if not by_key:
                 continue
-            connection.execute(_upsert(connection, tables.metadata.tables[name], shape), list(by_key.values()))
+            connection.execute(_upsert(connection.dialect.name, name, shape), list(by_key.values()))
         self.__init__()  # type: ignore[misc]
 
 
-def _upsert(connection: Connection, table: Table, columns: tuple[str, ...]) -> Any:
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table)
+@lru_cache(maxsize=256)
+def _upsert(dialect: str, name: str, columns: tuple[str, ...]) -> Any:
+    table = tables.metadata.tables[name]
+    statement = (postgresql if dialect == "postgresql" else sqlite).insert(table)
     keys = [c.name for c in table.primary_key]
     return statement.on_conflict_do_update(
         index_elements=keys, set_={c: statement.excluded[c] for c in columns if c not in keys}
