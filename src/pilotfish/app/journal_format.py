@@ -133,10 +133,13 @@ def find_folder(given: Path) -> Path:
         raise JournalError(f"there is no folder {given}; a worker with `journal` on makes one beside its database")
     if not given.is_dir():
         raise JournalError(f"{given} is no folder; name a journal's folder, or the data folder that holds it")
-    if segments(given):
-        return given
-    found = [f for base in (given / "journal", given) if base.is_dir() for f in sorted(base.iterdir())]
-    found = [f for f in found if f.is_dir() and segments(f)]
+    try:
+        if segments(given):
+            return given
+        found = [f for base in (given / "journal", given) if base.is_dir() for f in sorted(base.iterdir())]
+        found = [f for f in found if f.is_dir() and segments(f)]
+    except OSError as problem:
+        raise JournalError(f"{given} cannot be read ({problem}); replay as the user who ran the worker") from None
     if len(found) > 1:
         raise JournalError(f"{given} holds the journals of {len(found)} databases: name {' or '.join(map(str, found))}")
     if not found:

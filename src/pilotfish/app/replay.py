@@ -63,8 +63,11 @@ class Original:
                 for entry in each(reader):
                     if not self._apply(run, entry):
                         return
-            except (form.DamagedError, OSError) as problem:
+            except form.DamagedError as problem:
                 self._differs(run, sequence=reader.events, differs=f"the journal is damaged: {problem}")
+                return
+            except OSError as problem:
+                self._differs(run, sequence=reader.events, differs=f"the journal cannot be read: {problem}")
                 return
             self.result.runs += 1
             self._note(reader)

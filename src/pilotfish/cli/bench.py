@@ -301,9 +301,12 @@ def ingest() -> list[Figure]:
 # -- journal ---------------------------------------------------------------------------------------------------
 
 
+COMMITTED_TOGETHER = 100
+"""Events in one commit, at the pace of a measurement."""
+
+
 def journal() -> list[Figure]:
-    """Trades through an engine whose events are written down, until all are, against the engine alone; both as
-    the worker feeds them, from one thread."""
+    """Trades through an engine whose events are written down, until all are, against the engine alone."""
     n = 10_000
     events = _events(n)
 
@@ -315,10 +318,10 @@ def journal() -> list[Figure]:
     def written() -> None:
         with tempfile.TemporaryDirectory(prefix="pilotfish-bench-") as folder:
             engine, book = Engine(), Journal(Path(folder), lambda: Limits(on=True, max_mb=1000, max_days=1))
-            for event in events:
+            for number, event in enumerate(events):
                 entered = book.enter(event)
                 done = book.leave(entered, played(engine, event))
-                if done is not None:
+                if done is not None and number % COMMITTED_TOGETHER == 0:
                     done()
             book.close(stored=True, seconds=60.0)
 
