@@ -221,7 +221,7 @@ def test_an_event_that_breaks_a_rule_ends_the_worker_names_the_event_and_stores_
 
 LOOPS = (
     "timers", "tick", "control", "alerts", "health", "local-books", "marks", "reconcile", "api-status", "polygon",
-    "followed-books", "missed-marks", "held-markets", "engine",
+    "followed-books", "missed-marks", "held-markets", "engine", "state", "late-rows",
 )  # fmt: skip
 
 

@@ -151,6 +151,30 @@ def test_an_unknown_market_is_looked_up_a_bounded_number_of_times() -> None:
     assert desk.reasons == ["SKIP_UNKNOWN_MARKET"]
 
 
+def age_checks(desk: Desk) -> dict[str, tuple[int, int, bool]]:
+    """Of the newest decision: what its trace says of ages."""
+    newest = desk.tables["decisions"][max(desk.tables["decisions"])]
+    return {c: (v, limit, passed) for c, v, limit, passed in newest["trace"] if c in ("market_age_sec", "book_age_ms")}
+
+
+def test_a_trace_says_how_old_market_and_book_were_also_where_that_was_too_old() -> None:
+    desk = Desk()
+    desk.chain(chain_fill(1, "BUY", 100, 0.5))
+    assert age_checks(desk) == {"market_age_sec": (0, 600, True), "book_age_ms": (0, 1500, True)}
+    desk.advance(700)
+    desk.answer_markets = desk.answer_books = False
+    desk.chain(chain_fill(2, "BUY", 100, 0.5, traded_at=desk.at))
+    assert desk.reasons[-1] == "WAIT_MARKET"
+    assert age_checks(desk)["market_age_sec"] == (700, 600, False)
+    for _ in range(4):
+        desk.send(ev.MarketMissing(at=desk.at, token_id=TOKEN))
+        desk.advance(1.1)
+    assert desk.reasons[-1] == "WAIT_BOOK", "what cannot be had anew is used as it was"
+    assert age_checks(desk)["market_age_sec"][2]
+    age, limit, passed = age_checks(desk)["book_age_ms"]
+    assert (age > 690_000, limit, passed) == (True, 1500, False)
+
+
 # -- sells -----------------------------------------------------------------------------------------------------
 
 

@@ -103,6 +103,11 @@ def _told(s: Snapshot) -> Html:
         return f'<div class="banner bad" role="alert"><b>The database cannot be read.</b> {esc(s.error)}</div>'
     if s.at == 0:
         return ""
+    return _worker(s) + _incomplete(s)
+
+
+def _worker(s: Snapshot) -> Html:
+    """Why nothing is being copied, where that is so."""
     if s.worker is None:
         return (
             '<div class="banner bad" role="alert"><b>No worker has run yet.</b>'
@@ -124,7 +129,7 @@ def _told(s: Snapshot) -> Html:
             '<div class="banner bad" role="alert"><b>The worker is not running.</b> What follows is its last state.'
             " Start it: <code>pilotfish run</code></div>"
         )
-    return _incomplete(s)
+    return ""
 
 
 def _incomplete(s: Snapshot) -> Html:
