@@ -95,6 +95,7 @@ class Desk:
     def __post_init__(self) -> None:
         self.begin(Engine(), START)
         self.effects: list[Effect] = []
+        self._did: list[Effect] = []
         self.tables: dict[str, dict[Any, dict[str, Any]]] = {}
         self.asked_books: list[str] = []
         states = []

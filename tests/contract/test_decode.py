@@ -67,6 +67,8 @@ def test_missing_json_rpc_fields_are_none() -> None:
         ({"data": "0x" + "zz" * 224}, "not hexadecimal"),
         ({"data": words(2, 1, 1, 1, 0, 0, 0)}, "side"),
         ({"data": words(0, 1, 1, 0, 0, 0, 0)}, "shares: zero"),
+        ({"data": words(0, 77, 1_000_001, 1_000_000, 0, 0, 0)}, "usdc: 1000001 for 1000000 shares"),
+        ({"data": words(1, 77, 1_000_000, 1_000_001, 0, 0, 0)}, "usdc: 1000001 for 1000000 shares"),
         ({"data": words(0, 1, 1, 2**200, 0, 0, 0)}, "out of range"),
         ({"address": "0x12"}, "address"),
         ({"logIndex": "seven"}, "logIndex"),

@@ -60,6 +60,8 @@ TAKEN_APART = {
     "app/lease.py": "the kernel's line about a process",
     "app/listening.py": "an address as a person wrote it",
     "app/logs.py": "URLs, to take secrets out of them",
+    "app/journal_format.py": "names of files, the database's URL, the mark a segment begins with",
+    "cli/replay.py": "name=value as a person wrote it",
     "cli/portfolio.py": "name=value as a person wrote it",
     "cli/setup.py": "a URL as a person wrote it",
     "cli/bench_tabs.py": "server-sent events, by their standard",

@@ -19,6 +19,7 @@ from pilotfish.store.rollup import DecisionCounts, TradeCounts
 from pilotfish.store.verify import verify
 from tests.conftest import need
 from tests.rig import WALLET, Pilot, rig
+from tests.story import make, play
 from tests.unit.test_upgrade import at_revision, taken_over
 
 TRADES = 2_500
@@ -75,14 +76,34 @@ def answers(database: Engine) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.slow
-def test_sqlite_and_postgresql_answer_alike(tmp_path: Path, postgres: str) -> None:
+def new_database(postgres: str, name: str) -> Engine:
+    """An empty database of the server."""
     admin = create_engine(make_url(postgres).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
     with admin.connect() as c:
-        c.execute(text("CREATE DATABASE alike"))
+        c.execute(text(f"CREATE DATABASE {name}"))
     admin.dispose()
+    return open_database(make_url(postgres).set(database=name).render_as_string(hide_password=False))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [3, 5])
+def test_a_story_is_the_same_to_the_byte_on_sqlite_and_on_postgresql(postgres: str, seed: int) -> None:
+    kills = (150, 400)
+    lite = play(seed, kills, minutes=5, deeds=40)
+    real = make(seed, 5, 40, new_database(postgres, f"story{seed}"))
+    try:
+        real.play(kills)
+        assert real.digests() == lite.digests()
+        assert (real.stuck(), real.differences()) == ([], [])
+    finally:
+        real.database.dispose()
+        lite.database.dispose()
+
+
+@pytest.mark.slow
+def test_sqlite_and_postgresql_answer_alike(tmp_path: Path, postgres: str) -> None:
     lite = open_database(f"sqlite:///{tmp_path / 'x.db'}")
-    real = open_database(make_url(postgres).set(database="alike").render_as_string(hide_password=False))
+    real = new_database(postgres, "alike")
     try:
         one, other = answers(lite), answers(real)
         assert set(one) == set(other)

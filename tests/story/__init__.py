@@ -52,13 +52,15 @@ class Story:
     core: Core = field(default_factory=Core)
     watch: Callable[[ev.Event, list[fx.Effect]], None] | None = None
     """Sees each event and its effects, too."""
-    _next: int = 0
+    _rest: list[ev.Event] = field(default_factory=list)
+    """What of the script is still to come."""
     _kill_at: int = 0
 
     def play(self, restarts: Sequence[int] = ()) -> None:
         """Play it to its end, killed after each of these numbers of commits."""
         with self.database.begin() as c:
             portfolios_store.ensure_main(c, self.policies[MAIN], BEGIN)
+        self._rest = list(self.script.events)
         kills = [*restarts, 0]
         at = BEGIN
         for kill in kills:
@@ -78,11 +80,20 @@ class Story:
                 again = restore.follow_again(c, leader, at) if leader.status != "removed" else None
                 if again is not None:
                     drive.push(again)
+            self._rest = [self._as_left(c, event) for event in self._rest]
         for source, healthy in self.healthy.items():
             drive.push(ev.HealthChanged(at=at, source=source, healthy=healthy))
-        for event in self.script.events[self._next :]:
+        for event in self._rest:
             drive.push(event)
         drive.run(self.script.until)
+
+    def _as_left(self, c: Connection, event: ev.Event) -> ev.Event:
+        """Who was left in a run before and is followed again starts from what the books say that they held."""
+        if not (isinstance(event, ev.LeaderFollowed) and event.is_new):
+            return event
+        row = next((r for r in restore.leaders(c) if r.wallet == event.leader and r.status == "removed"), None)
+        was = restore.follow_again(c, row, event.at) if row is not None else None
+        return event if was is None else msgspec.structs.replace(event, holdings=was.holdings)
 
     def _commit(self, event: ev.Event, effects: list[fx.Effect]) -> None:
         """What an event did, and what people had entered before it, is one commit; then the worker may be killed."""
@@ -94,8 +105,8 @@ class Story:
             self._entered(c, event)
             write(c, rows)
         self.commits += 1
-        if self._next < len(self.script.events) and event is self.script.events[self._next]:
-            self._next += 1
+        if self._rest and event is self._rest[0]:
+            self._rest.pop(0)
         if self.commits == self._kill_at:
             raise Killed(event.at)
 

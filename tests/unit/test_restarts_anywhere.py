@@ -59,6 +59,13 @@ def before_sells(story: Story) -> dict[Any, Any]:
     return {identity(t): t["leader_pre_sell_shares_micro"] for t in story.export("trades") if t["side"] == "SELL"}
 
 
+def truly_before(story: Story, sell: tuple[Any, ...]) -> int:
+    """What a leader really held before a SELL."""
+    leader, tx_hash, token, _, shares, _ = sell
+    at = next(d.fill.traded_at for d in story.world.deeds if d.fill.tx_hash == tx_hash)
+    return story.world.holdings(leader, at or 0).get(token, 0) + int(shares)
+
+
 def holdings(story: Story) -> dict[Any, Any]:
     return {(h["leader"], h["token_id"]): h["shares_micro"] for h in story.export("holdings") if h["shares_micro"]}
 
@@ -106,7 +113,14 @@ def test_after_a_restart_at_any_commit_holdings_are_the_same(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_after_a_restart_at_any_commit_what_they_held_before_each_sell_is_the_same(seed: int) -> None:
-    assert different(seed, before_sells) == {}
+    """Or nearer to the truth: holdings are compared with the venue's soon after a restart."""
+    apart = {
+        (after, sell): (without, with_it)
+        for after, found in different(seed, before_sells).items()
+        for sell, (without, with_it) in found.items()
+        if with_it != truly_before(whole(seed), sell)
+    }
+    assert apart == {}
 
 
 @pytest.mark.parametrize("seed", SEEDS)

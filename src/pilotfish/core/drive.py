@@ -26,6 +26,7 @@ from pilotfish.core.events import (
 from pilotfish.core.timers import Timer
 
 Ask: TypeAlias = NeedBook | NeedMarket | NeedHoldings | CheckChain
+_ASKS = (NeedBook, NeedMarket, NeedHoldings, CheckChain)
 _T = TypeVar("_T")
 MOST_EVENTS = 10_000_000
 """More events than this in one run are a loop without an end."""
@@ -85,7 +86,7 @@ class Drive:
         if event.at != self.at:
             event = msgspec.structs.replace(event, at=self.at)
         self._note(event)
-        effects = self.engine.apply(event)
+        effects = played(self.engine, event)
         self.events += 1
         if self.events > self._most:
             raise RuntimeError(f"more than {self._most} events: something goes on for ever, last {event}")
@@ -93,7 +94,7 @@ class Drive:
             if isinstance(effect, SetTimer):
                 self.timers[effect.timer] = self.timers.get(effect.timer, 0) + 1
                 self.push(TimerFired(at=effect.at, timer=effect.timer))
-            elif isinstance(effect, Ask):
+            elif isinstance(effect, _ASKS):
                 self.ask(effect)
         if self._sink is not None:
             self._sink(event, effects)

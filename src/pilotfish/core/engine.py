@@ -577,12 +577,15 @@ class Engine:
             self.state.index.forget_before(min([e.at - FORGET_AFTER, *cursors]))
 
 
+_ONCE = (NeedBook, NeedMarket, NeedHoldings, SetTimer)
+
+
 def _once(effects: list[Effect]) -> list[Effect]:
     """What is asked for, and each timer, once an event, however many wait for it."""
     seen: set[Effect] = set()
     kept = []
     for effect in effects:
-        if isinstance(effect, NeedBook | NeedMarket | NeedHoldings | SetTimer):
+        if isinstance(effect, _ONCE):
             if effect in seen:
                 continue
             seen.add(effect)

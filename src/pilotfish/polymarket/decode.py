@@ -95,6 +95,8 @@ def decode_order_filled(log: Mapping[str, Any]) -> OrderFilled:
             raise DecodeError(f"{name}: {amount} is out of range")
     if shares == 0:
         raise DecodeError("shares: zero")
+    if usdc > shares:
+        raise DecodeError(f"usdc: {usdc} for {shares} shares is a price above 1")
     return OrderFilled(
         wallet=wallet,
         role="taker" if counterparty == exchange else "maker",
