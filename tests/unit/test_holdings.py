@@ -89,3 +89,27 @@ def test_the_order_of_delivery_does_not_matter_and_nothing_is_negative(
     assert desk.leader_holds() == usd(held)
     got = {int(t["tx_hash"], 16): t["leader_pre_sell_shares_micro"] for t in desk.rows("trades") if t["side"] == "SELL"}
     assert got == before
+
+
+def test_the_first_snapshot_tells_what_was_held_before_the_trades_that_it_contains() -> None:
+    """A leader sells half of what they hold before the first look at their positions is answered."""
+    desk = Desk()
+    desk.chain(chain_fill(1, "BUY", 20, 0.50))
+    desk.advance(5)
+    desk.chain(chain_fill(2, "SELL", 110, 0.49, traded_at=desk.at))
+    desk.advance(5)
+    held = ((TOKEN, usd(110)),)
+    desk.send(ev.HoldingsSnapshot(at=desk.at, leader=LEADER, as_of=desk.at, holdings=held, bootstrap=True))
+    assert desk.leader_holds() == usd(110)
+    (sale,) = [t for t in desk.rows("trades") if t["side"] == "SELL"]
+    assert sale["leader_pre_sell_shares_micro"] == usd(220)
+
+
+def test_a_trade_that_the_first_snapshot_contains_and_that_comes_later_finds_what_was_held_before_it() -> None:
+    desk = Desk()
+    desk.advance(10)
+    held = ((TOKEN, usd(110)),)
+    desk.send(ev.HoldingsSnapshot(at=desk.at, leader=LEADER, as_of=desk.at, holdings=held, bootstrap=True))
+    desk.chain(chain_fill(1, "SELL", 110, 0.49, traded_at=START + 5 * SECOND))
+    (sale,) = [t for t in desk.rows("trades") if t["side"] == "SELL"]
+    assert (sale["leader_pre_sell_shares_micro"], desk.leader_holds()) == (usd(220), usd(110))

@@ -332,9 +332,7 @@ class Copying:
             self.state.out.append(NeedBook(token))
         elif reason is Reason.WAIT_MARKET:
             self._wait_for(desk, key, Waited.MARKET, token)
-            again = self.ask_market(token, at)
-            if again is not None:
-                self._look_again(item, Waited.MARKET, token, again)
+            self.ask_market(token, at)
         elif reason is Reason.WAIT_CHAIN:
             self._wait_for(desk, key, Waited.CHAIN, token)
             seen = item.trade.first_seen_by_api_at or at

@@ -37,11 +37,13 @@ def order_of(trade: Trade) -> OrderKey:
 class Holding:
     """One leader's shares of one token."""
 
-    __slots__ = ("_base", "_entries", "shares")
+    __slots__ = ("_base", "_entries", "_first", "shares")
 
     def __init__(self, shares: int = 0) -> None:
         self._base = shares
         self._entries: list[_Entry] = []
+        self._first: _Entry | None = None
+        """What the first snapshot said: from it follows what was held before the trades that it contains."""
         self.shares = shares
 
     @classmethod
@@ -103,21 +105,34 @@ class Holding:
         """
         return self._insert(_Entry((as_of // SECOND * SECOND, -1, 0), shares, sets=True))
 
+    def begin_with(self, shares: int, as_of: int) -> list[Trade]:
+        """What the first snapshot said: unlike a later one it also tells what was held before the trades that it
+        contains, of which nothing was known."""
+        if self._base == 0 and not any(e.sets for e in self._entries):
+            self._first = _Entry((as_of // SECOND * SECOND, -1, 0), shares, sets=True)
+            insort(self._entries, self._first)
+            return self._refold(0)
+        return self.set_to(shares, as_of)
+
     def _insert(self, entry: _Entry) -> list[Trade]:
         if not self._entries or entry.order >= self._entries[-1].order:
             self._entries.append(entry)
             changed = self._refold(len(self._entries) - 1)
         else:
             insort(self._entries, entry)
-            changed = self._refold(self._entries.index(entry))
+            contained = self._first is not None and entry < self._first
+            changed = self._refold(0 if contained else self._entries.index(entry))
         if len(self._entries) > 2 * KEEP:
-            self._base = self._entries[KEEP].before
+            self._base, self._first = self._entries[KEEP].before, None
             del self._entries[:KEEP]
         return changed
 
     def _refold(self, start: int) -> list[Trade]:
         changed: list[Trade] = []
         if start == 0:
+            if self._first is not None:
+                moved = sum(e.delta for e in self._entries if e < self._first)
+                self._base = max(0, self._first.delta - moved)
             held = self._base
         else:
             previous = self._entries[start - 1]

@@ -19,6 +19,8 @@ from pilotfish.core.timers import HoldingsAgain
 from pilotfish.core.trade import Trade, exit_without_trade
 from pilotfish.core.units import SECOND, Micros, Shares, Usdc
 
+BOOTSTRAP = "bootstrap"
+"""The cause of what the first snapshot says."""
 GONE = "gone"
 """The cause of a correction to zero that no trade and no move explains."""
 MOVES_KEPT = 500
@@ -92,7 +94,7 @@ class Leading:
         if e.bootstrap and not leader.bootstrapped:
             leader.bootstrapped = True
             for token in tokens:
-                self._correct(e, token, told.get(token, 0), "bootstrap")
+                self._correct(e, token, told.get(token, 0), BOOTSTRAP)
             self.write_cursor(leader, e.at)
             return
         suspects: dict[str, int] = {}
@@ -142,7 +144,8 @@ class Leading:
         gone for a reason nobody saw."""
         holding = self.holding(e.leader, token)
         before = holding.shares
-        for trade in holding.set_to(said, e.as_of):
+        tell = holding.begin_with if cause == BOOTSTRAP else holding.set_to
+        for trade in {t.id: t for t in tell(said, e.as_of)}.values():
             self.state.out.append(Update(trade_change(trade)))
         told = (said, e.as_of) if said or before else None
         number = self.write_holding(e.leader, token, 0, e.at, cause, move.tx_hash if move else None, told)
