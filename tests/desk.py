@@ -145,7 +145,7 @@ class Desk:
     def send(self, event: ev.Event) -> list[Effect]:
         """Let an event happen, and all that follows at once from it; returns what it did itself."""
         self._sent = event
-        self._did: list[Effect] = []
+        self._did = []
         self.drive.push(event)
         self.drive.run(max(self.at, event.at))
         return self._did

@@ -361,14 +361,11 @@ class Copying:
         self._asked_market.pop(token, None)
         self.ask_market(token, at)
 
-    def ask_market(self, token: str, at: int) -> int | None:
-        """Ask for a token's market unless that was just done; then returns when it may be asked for again (µs)."""
-        again = self._asked_market.get(token, -MARKET_REFRESH) + MARKET_REFRESH // 6
-        if at < again:
-            return again
-        self._asked_market[token] = at
-        self.state.out.append(NeedMarket(token))
-        return None
+    def ask_market(self, token: str, at: int) -> None:
+        """Ask for a token's market unless that was just done."""
+        if at - self._asked_market.get(token, -MARKET_REFRESH) >= MARKET_REFRESH // 6:
+            self._asked_market[token] = at
+            self.state.out.append(NeedMarket(token))
 
     def _wait_for(self, desk: Desk, key: DeskKey, what: Waited, token: str) -> None:
         self._waits.setdefault((what, token), set()).add((desk.name, key))
