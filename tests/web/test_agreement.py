@@ -207,8 +207,8 @@ def test_pages_rest_commands_and_exports_show_the_same_numbers(tmp_path: Path, b
                 if (d["portfolio"], d["leader"], d["action"]) == ("main", line["leader"], "copy")
             )
             states = (("filled", "filled"), ("out", "order out"), ("not_filled", "not filled"))
-            words = ", ".join(f"{copies[s]} {word}" for s, word in states if copies[s])
-            assert " ".join(row[2].split()) == f"{line['copied']} {share} {words}"
+            ended = ", ".join(f"{copies[s]} {word}" for s, word in states if copies[s])
+            assert " ".join(row[2].split()) == f"{line['copied']} {share} {ended}"
         for leader in leaders:
             figure = get(f"/leaders/{leader['wallet']}")
             assert json.loads(pilot.cli("leaders", "show", leader["wallet"], "--json")) == figure

@@ -105,13 +105,12 @@ def _figures(x: Row) -> Html:
         figure("90 % within", precise(api["p90"]), f"99 % within {precise(api['p99'])}"),
     )
     if s["chain_first"] is None:
-        style = "grid-template-columns:repeat(auto-fit,minmax(150px,1fr));margin:0"
-        return f'<div class="figures" style="{style}">{"".join(seen)}</div>'
+        return f'<div class="figures even">{"".join(seen)}</div>'
     total = s["chain_first"] + s["api_first"]
     share = percent(s["chain_first"], total)
     rest = percent(s["api_first"], total)
 
-    return '<div class="figures" style="grid-template-columns:repeat(auto-fit,minmax(150px,1fr));margin:0">' + "".join(
+    return '<div class="figures even">' + "".join(
         (
             figure("Chain first", share, f"{count(s['chain_first'])} of {count(total)} seen by both"),
             figure("API first", rest, f"{count(s['api_first'])} trades"),
