@@ -25,7 +25,8 @@ from tests.desk import CONDITION, LEADER, START, TOKEN, Desk, api_fill, chain_fi
 class Stored(Desk):
     """A desk whose rows are in a real store, from which it can be started anew."""
 
-    def __init__(self, folder: Path, globals_: Globals = Globals(), **settings: Value) -> None:
+    def __init__(self, folder: Path, globals_: Globals = Globals(), *, told: bool = True, **settings: Value) -> None:
+        """``told``: the first snapshot says at once that the leader holds nothing."""
         self.database = open_database(f"sqlite:///{folder / 'x.db'}")
         self.globals = globals_
         with self.database.begin() as c:
@@ -33,7 +34,7 @@ class Stored(Desk):
             c.execute(
                 insert(t.leaders).values(wallet=LEADER, label="", status="active", added_at=START, updated_at=START)
             )
-        super().__init__(settings=dict(settings), holdings={})
+        super().__init__(settings=dict(settings), holdings={} if told else None)
 
     def took(self, event: ev.Event, effects: list[Effect]) -> None:
         """See an event, and write what came of it."""
@@ -225,6 +226,23 @@ def test_a_row_that_comes_late_finds_its_place_in_the_holding_after_a_restart(tm
         assert desk.leader_holds() == usd(700), "the late row is in what the snapshot said"
         desk.sell(2, 350)
         assert desk.stored("trades")[-1].leader_pre_sell_shares_micro == usd(700)
+
+
+@pytest.mark.parametrize("bought", [0, 20])
+def test_a_trade_that_the_first_snapshot_contains_finds_what_was_held_before_it_after_a_restart(
+    tmp_path: Path, bought: int
+) -> None:
+    desk = Stored(tmp_path, told=False)
+    if bought:
+        desk.chain(chain_fill(9, "BUY", bought, 0.50, traded_at=START + SECOND))
+    desk.advance(10)
+    held = ((TOKEN, usd(110)),)
+    desk.send(ev.HoldingsSnapshot(at=desk.at, leader=LEADER, as_of=desk.at, holdings=held, bootstrap=True))
+    desk.restart()
+    desk.chain(chain_fill(1, "SELL", 110, 0.49, traded_at=START + 5 * SECOND))
+    assert desk.leader_holds() == usd(110)
+    (sale,) = [t for t in desk.stored("trades") if t.side == "SELL"]
+    assert sale.leader_pre_sell_shares_micro == usd(220)
 
 
 def test_a_decision_waits_for_a_market_that_was_asked_for_and_taken_back_within_bounds() -> None:

@@ -236,9 +236,9 @@ class Engine:
             gaps=set(e.gaps),
             gone=dict(e.gone),
         )
-        told: dict[str, list[tuple[int, int]]] = {}
-        for token_id, said, as_of in e.sets:
-            told.setdefault(token_id, []).append((said, as_of))
+        told: dict[str, list[tuple[int, int, bool]]] = {}
+        for token_id, said, as_of, first in e.sets:
+            told.setdefault(token_id, []).append((said, as_of, first))
         for token_id, shares in e.holdings:
             if e.is_new and (e.leader, token_id) in s.holdings:
                 continue  # left and followed again in one run: what is kept here is newer

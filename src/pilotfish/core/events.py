@@ -130,8 +130,8 @@ class LeaderFollowed(_Event, frozen=True, kw_only=True, tag=True):
     paused: bool = False
     bootstrapped: bool = False
     holdings: tuple[tuple[str, int], ...] = ()
-    sets: tuple[tuple[str, int, int], ...] = ()
-    """What snapshots said of late: (token, shares, as of µs)."""
+    sets: tuple[tuple[str, int, int, bool], ...] = ()
+    """What snapshots said of late: (token, shares, as of µs, whether it was the first of this leader)."""
     value: int | None = None
     gaps: tuple[tuple[int, int], ...] = ()
     """What is missing of their history: seconds (from, to)."""

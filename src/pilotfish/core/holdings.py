@@ -47,12 +47,16 @@ class Holding:
         self.shares = shares
 
     @classmethod
-    def rebuilt(cls, shares: int, trades: Iterable[Trade], sets: Iterable[tuple[int, int]]) -> Holding:
+    def rebuilt(cls, shares: int, trades: Iterable[Trade], sets: Iterable[tuple[int, int, bool]]) -> Holding:
         """The holding of a run before: it is ``shares`` now, after the recent ``trades`` and what snapshots said
-        (shares, as of µs). So a row that comes late finds its place as if there had been no restart. Where they do not
-        explain ``shares`` and what was held before each SELL, only ``shares`` is taken over."""
+        (shares, as of µs, whether it was the first). So a row that comes late finds its place as if there had been no
+        restart. Where they do not explain ``shares`` and what was held before each SELL, only ``shares`` is taken over.
+        """
         entries = [_Entry(order_of(t), t.signed_shares, trade=t) for t in trades]
-        entries += [_Entry((as_of // SECOND * SECOND, -1, 0), said, sets=True) for said, as_of in sets]
+        first = None
+        for said, as_of, is_first in sets:
+            entries.append(_Entry((as_of // SECOND * SECOND, -1, 0), said, sets=True))
+            first = entries[-1] if is_first else first
         entries.sort()
         holding = cls(_base(shares, entries))
         held = holding._base
@@ -64,6 +68,10 @@ class Holding:
         if held != shares:
             return cls(shares)
         holding._entries, holding.shares = entries, shares
+        if first is not None and first is next(e for e in entries if e.sets):
+            moved = sum(e.delta for e in entries if e < first)
+            if holding._base in (0, max(0, first.delta - moved)):
+                holding._first = first
         return holding
 
     @property

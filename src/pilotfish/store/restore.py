@@ -15,7 +15,7 @@ from pilotfish.core.events import (
     Restored,
 )
 from pilotfish.core.leader_orders import ORDER_LIFE, ORDERS_KEPT, LeaderOrder, rounded_price
-from pilotfish.core.leading import GONE
+from pilotfish.core.leading import BOOTSTRAP, GONE
 from pilotfish.core.orders import Order
 from pilotfish.core.recording import order_of, position_of, trade_of
 from pilotfish.core.records import IntentRecord, PositionRecord, TradeRecord
@@ -275,7 +275,7 @@ def follow_again(c: Connection, leader: LeaderRow, at: int) -> LeaderFollowed | 
     )
     moved = t.holding_adjustments.c
     told = c.execute(
-        select(moved.token_id, moved.said_micro, moved.as_of)
+        select(moved.token_id, moved.said_micro, moved.as_of, moved.cause)
         .where(moved.leader == leader.wallet, moved.as_of.is_not(None), moved.at >= at - KEEP_IDENTITIES)
         .order_by(moved.id)
     )
@@ -289,7 +289,7 @@ def follow_again(c: Connection, leader: LeaderRow, at: int) -> LeaderFollowed | 
         paused=leader.status == "paused",
         bootstrapped=cursor.bootstrapped,
         holdings=tuple((r.token_id, r.shares_micro) for r in held),
-        sets=tuple((r.token_id, r.said_micro, r.as_of) for r in told),
+        sets=tuple((r.token_id, r.said_micro, r.as_of, r.cause == BOOTSTRAP) for r in told),
         value=cursor.positions_value_micro,
         gaps=gaps(c, leader.wallet),
         gone=_gone(c, leader.wallet, at - KEEP_IDENTITIES),
