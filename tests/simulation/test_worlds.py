@@ -18,7 +18,7 @@ from pilotfish.simtest.worlds import Failed, world
 
 MINUTES = 30
 FEW, FIXED = range(10), range(10, 100)
-SECONDS = 50.0
+SECONDS = 20.0
 """How long the fixed and the fresh worlds take together, at most; the last one may end later."""
 
 
