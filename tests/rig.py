@@ -226,14 +226,14 @@ class Pilot:
         """Ctrl-C; it must end well within five seconds."""
         assert self.process is not None
         self.process.send_signal(signal.SIGINT)
-        assert self.process.wait(5) == 0, self.log.read_text()
+        assert self.process.wait(20) == 0, self.log.read_text()
         self.process = None
 
     def kill(self) -> None:
         """kill -9."""
         assert self.process is not None
         self.process.kill()
-        self.process.wait(5)
+        self.process.wait(20)
         self.process = None
 
     def close(self) -> None:
@@ -241,7 +241,7 @@ class Pilot:
         for process in (self.process, self.web):
             if process is not None and process.poll() is None:
                 process.kill()
-                process.wait(5)
+                process.wait(20)
 
     # -- waiting -----------------------------------------------------------------------------------------------
 

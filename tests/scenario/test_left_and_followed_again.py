@@ -31,7 +31,7 @@ def followed_again(pilot: Pilot) -> None:
 
 def copies_once_more(stand: Stand, pilot: Pilot, token: str) -> None:
     before = len(pilot.export("fills"))
-    stand.fill(token, "BUY", 303)
+    stand.fill(token, "BUY", 303, price=0.52)  # an order of its own for the API, too, which names none
     pilot.fills(before + 1)
     until("the newest trade is copied", lambda: rows(pilot)[-1] == (303.0, "COPY"))
     assert [r for r in rows(pilot) if r[0] == 202.0 and r[1] != "SKIP_BACKFILL"] == []
