@@ -209,6 +209,10 @@ class Desk:
         )
         return ev.BookSeen(at=self.at, book=book)
 
+    def value(self) -> None:
+        """Let the worker's clock tick: marks and equity get into their rows."""
+        self.send(ev.Tick(at=self.at))
+
     def advance(self, seconds: float) -> None:
         """Let time pass; timers fire on the way."""
         self.drive.run(self.at + round(seconds * SECOND))

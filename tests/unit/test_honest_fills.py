@@ -69,6 +69,7 @@ def test_without_bids_a_position_keeps_its_last_known_value_and_no_rule_fires() 
     since = desk.at
     desk.advance(30)
     desk.send(desk.book_event(TOKEN))
+    desk.value()
     row = desk.rows("positions")[0]
     assert (row["mark_price_micro"], row["unmarked_since"]) == (known, since)
     assert desk.reasons == ["COPY"]
@@ -79,6 +80,7 @@ def test_without_bids_a_position_keeps_its_last_known_value_and_no_rule_fires() 
     assert figures["equity_micro"] == desk.cash + 50 * known
     desk.bids = [(0.48, 1000)]
     desk.send(desk.book_event(TOKEN))
+    desk.value()
     row = desk.rows("positions")[0]
     assert (row["mark_price_micro"], row["unmarked_since"]) == (480_000, None)
     desk.send(ev.Tick(at=desk.at))

@@ -25,7 +25,8 @@ NO_SLIPPAGE_CAP: dict[str, Value] = {"buy_max_slippage_bps": 10_000, "max_spread
 
 
 def stored(desk: Desk, folder: Path) -> Engine:
-    """Everything that the engine asked to be written, in a database."""
+    """Everything that the engine asked to be written, in a database, after a tick of its clock."""
+    desk.value()
     database = open_database(f"sqlite:///{folder / 'books.db'}")
     with database.begin() as c:
         c.execute(t.portfolios.insert().values(name="main", bankroll_micro=usd(10_000), created_at=START))

@@ -81,6 +81,8 @@ class Desk:
         self.sums = Sums()
         self.day, self.day_equity = -1, state.day_equity
         self.peak, self.drawdown = max(state.peak, state.bankroll), state.drawdown
+        self.marked: dict[DeskKey, Position] = {}
+        """Positions with a mark that is not in their rows yet: it gets there with the portfolio's next equity."""
         self.last_equity: tuple[int, ...] | None = None
         self.last_equity_at = 0
         self.armed: dict[DeskKey, tuple[str, int]] = {}
@@ -99,7 +101,7 @@ class Desk:
         self.bankroll = self.policy.bankroll
         self.cash = self.bankroll
         for table in (self.positions, self.by_token, self.intents, self.orders, self.buys, self.saved, self.missed,
-                      self.armed, self._counted, self._cost_by, self._open_by):  # fmt: skip
+                      self.armed, self.marked, self._counted, self._cost_by, self._open_by):  # fmt: skip
             table.clear()
         self.sums = Sums()
         self.spent_today = 0

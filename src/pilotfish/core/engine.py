@@ -36,7 +36,7 @@ from pilotfish.core.orders import CancelOrder, PlaceOrder
 from pilotfish.core.paper import Paper
 from pilotfish.core.patience import given_up_at
 from pilotfish.core.reasons import Outcome, Reason
-from pilotfish.core.recording import micros, position_record, trade_change, trade_record
+from pilotfish.core.recording import micros, trade_change, trade_record
 from pilotfish.core.records import HealthRecord, IdsRecord, MarketRecord, PortfolioReset, TradeRaw
 from pilotfish.core.reorgs import Reorgs
 from pilotfish.core.settings import TriggerMode
@@ -119,6 +119,8 @@ class Engine:
         assert event.at >= self.at, f"time goes back from {self.at} to {event.at}"
         self.at = event.at
         self._handlers[type(event)](event)
+        booked, self.state.booked = self.state.booked, {}
+        self.valuing.value(booked.values(), event.at)
         out, self.state.out = self.state.out, []
         return _once(out)
 
@@ -193,12 +195,12 @@ class Engine:
         if timer is not None:
             self._watched[trade.id] = (trade, timer)
 
-    def _add_desk(self, portfolio: ev.PortfolioState) -> None:
-        self.state.desks[portfolio.name] = Desk(portfolio)
+    def _add_desk(self, portfolio: ev.PortfolioState) -> Desk:
+        desk = self.state.desks[portfolio.name] = Desk(portfolio)
+        return desk
 
     def _portfolio(self, e: ev.PortfolioAdded) -> None:
-        self._add_desk(e.state)
-        self.valuing.value(e.at)
+        self.state.booked[e.state.name] = self._add_desk(e.state)
 
     def _archive(self, e: ev.PortfolioArchived) -> None:
         desk = self.state.desks.get(e.portfolio)
@@ -303,7 +305,7 @@ class Engine:
             if e.portfolio in (None, name):
                 fresh = PortfolioReset(name=name, bankroll_micro=Usdc(desk.bankroll), reset_at=Micros(e.at))
                 self.state.out.append(Upsert(fresh))
-        self.valuing.value(e.at)
+                self.state.booked[name] = desk
         if e.command is not None:
             self._say(Answered(e.command, "done"))
 
@@ -484,11 +486,11 @@ class Engine:
             fetched_at=Micros(market.fetched_at),
         )
         self.state.out.append(Upsert(record))
-        for name, desk in self.state.desks.items():
+        for desk in self.state.desks.values():
             for position in desk.by_token.get(market.token_id, ()):
                 if not position.condition_id:
                     desk.name_market(position, market)
-                    self.state.out.append(Upsert(position_record(name, position)))
+                    self.state.put_position(desk, position)
         if market.payout is not None:
             self._settle(market, e.at)
         self.copying.wake(Waited.MARKET, market.token_id, e.at)
@@ -509,12 +511,9 @@ class Engine:
         if known is not None and known.requested_at > book.requested_at:
             return None
         self.state.books[book.token_id] = book
-        last_fill = self.state.ids["fill"]
         if self.paper is not None:
             self.paper.on_book(book, e.at)
         self.valuing.mark(book, e.at)
-        if self.state.ids["fill"] != last_fill:
-            self.valuing.value(e.at)
         return self.copying.wake(Waited.BOOK, book.token_id, e.at)
 
     def _no_book(self, e: ev.BookMissing) -> None:
@@ -567,7 +566,7 @@ class Engine:
             s.out.append(CheckChain(f"no log of transaction {trade.tx_hash}, which the API shows"))
 
     def _tick(self, e: ev.Tick) -> None:
-        self.valuing.value(e.at)
+        self.valuing.value(self.state.desks.values(), e.at)
         for name, pending, trades in self._resuming:
             self.copying.restore(self.state.desks[name], pending, trades, e.at)
         self._resuming = []

@@ -49,6 +49,8 @@ class State:
 
     def __init__(self) -> None:
         self.out: list[Effect] = []
+        self.booked: dict[str, Desk] = {}
+        """Portfolios whose cash or positions an event has changed: what they are worth is written with it."""
         self.leaders: dict[str, Leader] = {}
         self.desks: dict[str, Desk] = {}
         self.index = TradeIndex()
@@ -81,6 +83,8 @@ class State:
         """Count a position that has changed, and write its row; ``ended`` says what a round trip that is over now was
         ended by: the leader, one of our own rules, a reorg or the market's result."""
         desk.count(position)
+        desk.marked.pop((position.leader, position.token_id), None)
+        self.booked[desk.name] = desk
         trip = end_trip(position)
         if trip is not None:
             self.out.append(Insert(trip_record(desk.name, position, trip, ended)))
@@ -90,6 +94,7 @@ class State:
         self, desk: Desk, entries: list[Entry], *, at: int, leader: str, token_id: str, fill_id: int | None
     ) -> None:
         """Move cash and write the ledger."""
+        self.booked[desk.name] = desk
         for entry in entries:
             desk.cash += entry.amount
             record = EntryRecord(

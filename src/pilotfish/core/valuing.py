@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pilotfish.core import ledger
 from pilotfish.core.book import Book, bid_value
+from pilotfish.core.desk import Desk
 from pilotfish.core.effects import Insert, Upsert
 from pilotfish.core.exits import Exits
+from pilotfish.core.recording import position_record
 from pilotfish.core.records import EquityRecord, MarkRecord, NoBidRecord
 from pilotfish.core.state import State
 from pilotfish.core.units import MICRO, SECOND, Micros, Price, Usdc
@@ -29,7 +33,8 @@ class Valuing:
             price = bid_value(book, total) * MICRO // total if total and book.bids else None
             for position in positions:
                 if ledger.mark(position, price, at):
-                    self.state.put_position(desk, position)
+                    desk.count(position)
+                    desk.marked[(position.leader, position.token_id)] = position
                 self.exits.look(desk, position, at)
         best = (book.best_bid, book.best_ask)
         if self._marks.get(book.token_id) != best:
@@ -42,10 +47,14 @@ class Valuing:
                 record = NoBidRecord(token_id=book.token_id, ask_micro=ask, at=Micros(at), unmarked_since=Micros(at))
             self.state.out.append(Upsert(record))
 
-    def value(self, at: int) -> None:
-        """Write what each portfolio is worth, when that changed or a minute has passed."""
-        for desk in self.state.desks.values():
+    def value(self, desks: Iterable[Desk], at: int) -> None:
+        """Write what portfolios are worth, when that changed or a minute has passed, with the marks that it comes
+        from: whoever reads rows finds positions and equity of one instant."""
+        for desk in desks:
             desk.begin_day(at)
+            for position in desk.marked.values():
+                self.state.out.append(Upsert(position_record(desk.name, position)))
+            desk.marked.clear()
             sums = desk.sums
             figures = (desk.cash, sums.worth, sums.unmarked, sums.cost, sums.realized, sums.fees, sums.open)
             if figures == desk.last_equity and at - desk.last_equity_at < EQUITY_EVERY:
