@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pilotfish.web.sessions import Caller, Sessions, Throttle
 
-OPEN_PATHS = ("/healthz", "/login", "/static/style.css", "/static/icon.svg")
+OPEN_PATHS = ("/healthz", "/login", "/static/style.css", "/static/theme.js", "/static/icon.svg")
 CSRF_HEADER = "x-pilotfish"
 """Must come with every write that a browser authenticates by itself: other sites cannot send it."""
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Form, Query, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from pilotfish.web.auth import client_address, require_own_page
-from pilotfish.web.markup import Html, esc
+from pilotfish.web.render import Page
 from pilotfish.web.sessions import COOKIE, SESSION_SECONDS, Sessions, Throttle
+from pilotfish.web.view import view_of
+
+
+class Login(Page, frozen=True, kw_only=True):
+    """``target``: where to go then; ``wrong``: what was not right."""
+
+    template: ClassVar[str] = "login.html"
+    title: ClassVar[str] = "sign in"
+    seconds: ClassVar[float] = 0
+
+    target: str
+    wrong: str = ""
 
 
 def router(sessions: Sessions) -> APIRouter:
     """``/login`` and ``/logout``."""
     pages = APIRouter(include_in_schema=False)
 
+    def asked(request: Request, target: str, wrong: str = "", status: int = 200) -> Response:
+        return view_of(request).show(Login(target=_local(target), wrong=wrong), status)
+
     @pages.get("/login")
-    def login(next_: Annotated[str, Query(alias="next")] = "/") -> HTMLResponse:
-        return HTMLResponse(_page(_local(next_), "", sessions))
+    def login(request: Request, next_: Annotated[str, Query(alias="next")] = "/") -> Response:
+        return asked(request, next_)
 
     @pages.post("/login")
     def sign_in(
@@ -31,12 +46,13 @@ def router(sessions: Sessions) -> APIRouter:
         address = client_address(request)
         wait = throttle.wait(address)
         if wait:
-            text = f"Too many wrong tokens. Wait {int(wait) + 1} seconds."
-            return HTMLResponse(_page(_local(next_), text, sessions), 429, {"Retry-After": str(int(wait) + 1)})
+            answer = asked(request, next_, f"Too many wrong tokens. Wait {int(wait) + 1} seconds.", 429)
+            answer.headers["Retry-After"] = str(int(wait) + 1)
+            return answer
         role = sessions.role_of(token.strip())
         if role is None:
             throttle.failed(address)
-            return HTMLResponse(_page(_local(next_), "That token is not right.", sessions), 401)
+            return asked(request, next_, "That token is not right.", 401)
         throttle.succeeded(address)
         answer = RedirectResponse(_local(next_), 303)
         secure = request.url.scheme == "https"
@@ -59,27 +75,3 @@ def _local(target: str) -> str:
     """A path of this site; anything else is the overview."""
     plain = target.startswith("/") and not target.startswith("//") and "\\" not in target
     return target if plain and all(ord(c) >= 32 for c in target) else "/"
-
-
-def _page(target: str, wrong: str, sessions: Sessions) -> Html:
-    told = f'<p class="wrong" role="alert">▲ {esc(wrong)}</p>' if wrong else ""
-    if sessions.writable or sessions.locked:
-        what = "The admin token lets you change things." + (
-            " The view token lets you look." if sessions.locked else " Looking needs no token here."
-        )
-        form = (
-            f'<form method="post" action="/login"><input type="hidden" name="next" value="{esc(target)}">'
-            '<label for="token">Token</label><input id="token" name="token" type="password" required autofocus'
-            f' autocomplete="current-password">{told}<button class="primary">Sign in</button></form><p>{what}</p>'
-        )
-    else:
-        form = (
-            "<p>No token is set, so nothing can be changed through the web. Set <code>ADMIN_TOKEN</code> in the"
-            ' environment or in <code>.env</code> and start again.</p><p><a href="/">Back to the overview</a></p>'
-        )
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>pilotfish – sign in</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="/static/icon.svg">'
-        '<link rel="stylesheet" href="/static/style.css"></head><body class="login"><main class="pf"><section'
-        f' class="card"><img src="/static/icon.svg" alt=""><h1>pilotfish</h1>{form}</section></main></body></html>'
-    )

@@ -3,7 +3,9 @@ method or path, is one shape: RFC 9457 problem details."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias, get_args
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, get_args
 
 import structlog
 from fastapi import FastAPI, Request
@@ -19,6 +21,8 @@ from starlette.types import Scope
 from pilotfish.app.logs import redact
 from pilotfish.core.names import UnknownNameError, chosen
 from pilotfish.web.auth import problem
+from pilotfish.web.render import Page
+from pilotfish.web.view import view_of
 
 log = structlog.get_logger(__name__)
 
@@ -58,29 +62,65 @@ def known_parameters(request: Request) -> None:
         chosen("parameter", name, known)
 
 
+class Refusal(NamedTuple):
+    """What somebody is told instead of an answer."""
+
+    status: int
+    detail: str
+    headers: Mapping[str, str] | None = None
+
+
+def _refused(why: HTTPException) -> Refusal:
+    return Refusal(why.status_code, str(why.detail), why.headers)
+
+
+def _invalid(why: RequestValidationError) -> Refusal:
+    return Refusal(422, "; ".join(_told(error) for error in why.errors()))
+
+
+ERRORS: tuple[tuple[type[Exception], Callable[[Any], Refusal]], ...] = (
+    (HTTPException, _refused),
+    (RequestValidationError, _invalid),
+    (UnknownNameError, lambda why: Refusal(422, str(why))),
+    (SQLAlchemyError, lambda why: Refusal(503, "the database: " + redact(str(why).splitlines()[0])[:200])),
+    (Exception, lambda _why: Refusal(500, "an unforeseen error; the dashboard's log says more")),
+)
+"""Which exception is told as what; the first that fits."""
+
+
 def install(app: FastAPI) -> None:
-    """The errors' one shape."""
+    """The errors' one shape: problem details, or a page for who looks at pages."""
 
-    @app.exception_handler(HTTPException)
-    async def refused(_request: Request, why: HTTPException) -> Response:
-        return problem(why.status_code, str(why.detail), why.headers)
+    async def answer(request: Request, why: Exception) -> Response:
+        refusal = next(told(why) for kind, told in ERRORS if isinstance(why, kind))
+        if refusal.status == 500:
+            log.error("a request ended by an unforeseen error", path=request.url.path, exc_info=why)
+        if _is_page(request):
+            said = HTTPStatus(refusal.status).phrase
+            shown = view_of(request).show(ErrorPage(said=said, detail=refusal.detail), refusal.status)
+            shown.headers.update(refusal.headers or {})
+            return shown
+        return problem(refusal.status, refusal.detail, refusal.headers)
 
-    @app.exception_handler(RequestValidationError)
-    async def invalid(_request: Request, why: RequestValidationError) -> Response:
-        return problem(422, "; ".join(_told(error) for error in why.errors()))
+    for kind, _ in ERRORS:
+        app.add_exception_handler(kind, answer)
 
-    @app.exception_handler(UnknownNameError)
-    async def unknown(_request: Request, why: UnknownNameError) -> Response:
-        return problem(422, str(why))
 
-    @app.exception_handler(SQLAlchemyError)
-    async def unreadable(_request: Request, why: SQLAlchemyError) -> Response:
-        return problem(503, "the database: " + redact(str(why).splitlines()[0])[:200])
+def _is_page(request: Request) -> bool:
+    """True where a person looks at a page; scripts and pages' own requests are told as data."""
+    path, wanted = request.url.path, request.headers.get("accept", "")
+    return request.method == "GET" and not path.startswith(("/api/v1", "/parts/")) and "text/html" in wanted
 
-    @app.exception_handler(Exception)
-    async def unforeseen(request: Request, why: Exception) -> Response:
-        log.error("a request ended by an unforeseen error", path=request.url.path, exc_info=why)
-        return problem(500, "an unforeseen error; the dashboard's log says more")
+
+class ErrorPage(Page, frozen=True, kw_only=True):
+    """A page that is not there, or could not be made."""
+
+    template: ClassVar[str] = "error.html"
+    title: ClassVar[str] = "not to be shown"
+    seconds: ClassVar[float] = 0
+
+    said: str
+    detail: str
 
 
 def _told(error: Any) -> str:

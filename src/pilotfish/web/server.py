@@ -10,9 +10,10 @@ from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
-from nicegui import app as nicegui_app
 from nicegui import ui
 from sqlalchemy import Engine
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.staticfiles import StaticFiles
 
 from pilotfish import __version__
 from pilotfish.core.settings import Value
@@ -22,11 +23,15 @@ from pilotfish.web.pages import latency, leaders, overview, parts, portfolios, p
 from pilotfish.web.preview import Preview
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
+from pilotfish.web.view import Views
 
 STATIC = Path(__file__).parent / "static"
 SWITCH_SECONDS = 0.0005
 """How long a thread that reads may keep the loop that serves waiting; Python's own 5 ms add up over a page."""
-PAGES = (overview, leaders, trades, positions, latency, portfolios, settings)
+PAGES = (overview,)
+OLD = (leaders, trades, positions, latency, portfolios, settings)
+GZIP_FROM = 1_000
+"""Bytes from which an answer is worth packing."""
 
 
 def application(site: Site, reader: Reader) -> FastAPI:
@@ -50,7 +55,12 @@ def application(site: Site, reader: Reader) -> FastAPI:
         lifespan=life,
     )  # fmt: skip
 
+    app.state.views = Views(site, reader)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM)
     rest.install(app)
+    for page in PAGES:
+        app.include_router(page.pages)
     for router in (
         api.router(site), stream.router(site, reader), api_writes.router(site, preview), probes.router(site),
         login.router(site.sessions), parts.router(site, preview), docs_page.router(app),
@@ -64,8 +74,7 @@ def build(database: Engine, environment: dict[str, Value]) -> Doors:
     """The whole dashboard behind its doors. Once a process: the pages' framework has one application."""
     site, reader = Site(database, environment), Reader(database)
     app = application(site, reader)
-    nicegui_app.add_static_files("/static", str(STATIC))
-    for page in PAGES:
+    for page in OLD:
         page.register(site, reader)
     ui.run_with(
         app, title="pilotfish", dark=None, tailwind=False, show_welcome_message=False, favicon=STATIC / "icon.svg",

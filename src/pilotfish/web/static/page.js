@@ -1,52 +1,138 @@
 "use strict";
 (() => {
-  // -- dark and light
-  const saved = localStorage.getItem("pilotfish-dark");
-  const restore = () => {
-    if (!window.Quasar || !Quasar.Dark || !Quasar.Dark.set) return setTimeout(restore, 50);
-    if (saved !== null) Quasar.Dark.set(saved === "1");
-  };
-  restore();
+  const all = (selector, root) => (root || document).querySelectorAll(selector);
+  const closest = (e, selector) => e.target.closest && e.target.closest(selector);
 
-  // -- charts take their text colours from the page
-  const painted = new WeakMap();
-  const paint = () => {
-    const style = getComputedStyle(document.body);
-    const soft = style.getPropertyValue("--soft").trim(), text = style.getPropertyValue("--text").trim();
-    const card = style.getPropertyValue("--card").trim(), line = style.getPropertyValue("--line").trim();
-    const axis = { axisLabel: { color: soft }, nameTextStyle: { color: soft } };
-    for (const element of document.querySelectorAll(".chart")) {
-      const chart = window.getElement && getElement(element.id.slice(1)) && getElement(element.id.slice(1)).chart;
-      if (!chart || painted.get(chart) === soft) continue;
-      painted.set(chart, soft);
-      chart.setTheme({
-        categoryAxis: axis, valueAxis: axis, timeAxis: axis, legend: { textStyle: { color: soft } },
-        tooltip: { backgroundColor: card, borderColor: line, textStyle: { color: text } },
-      });
-    }
+  // -- dark and light: as chosen here, else as the system has it (theme.js sets it before anything is drawn)
+  const dark = () => {
+    const chosen = document.documentElement.dataset.theme;
+    return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   };
-  setInterval(paint, 250);
+  const toggleTheme = () => {
+    const theme = dark() ? "light" : "dark";
+    document.documentElement.dataset.theme = theme;
+    localStorage.setItem("pilotfish-theme", theme);
+    drawCharts();
+  };
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawCharts());
 
-  // -- relative times
-  const ago = (then) => {
-    const s = Math.round((Date.now() - then) / 1000);
-    if (s < 0) return "in " + span(-s);
-    return span(s) + " ago";
-  };
+  // -- times: relative ones are kept so; all are of one time zone, the reader's, with UTC on hover
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+  const two = (n) => String(n).padStart(2, "0");
   const span = (s) => {
     if (s < 60) return s + " s";
     if (s < 3600) return Math.floor(s / 60) + " min";
     if (s < 86400) return Math.floor(s / 3600) + " h";
     return Math.floor(s / 86400) + " d";
   };
-  const refresh = () => {
-    for (const element of document.querySelectorAll("time[data-ago]")) {
-      const text = ago(Date.parse(element.getAttribute("datetime")));
+  const ago = (then) => {
+    const s = Math.round((Date.now() - then) / 1000);
+    return s < 0 ? "in " + span(-s) : span(s) + " ago";
+  };
+  const clock = (iso, seconds) => {
+    const t = new Date(iso), fraction = seconds && iso.length > 20 ? "." + iso.slice(20, 23) : "";
+    return `${t.getFullYear()}-${two(t.getMonth() + 1)}-${two(t.getDate())} ${two(t.getHours())}:${two(t.getMinutes())}:${two(t.getSeconds())}${fraction}`;
+  };
+  const sayTimes = () => {
+    for (const element of all("time[datetime]")) {
+      const iso = element.getAttribute("datetime");
+      const relative = element.hasAttribute("data-ago");
+      const text = relative ? ago(Date.parse(iso)) : clock(iso, true);
       if (element.textContent !== text) element.textContent = text;
+      const utc = iso.slice(0, 23).replace("T", " ") + " UTC";
+      const title = relative && zone !== "UTC" ? clock(iso) + " " + zone + ", " + utc : utc;
+      if (element.title !== title) element.title = title;
+    }
+    for (const element of all("[data-zone]")) {
+      const text = "Times are of " + zone + "; UTC is on hover.";
+      if (zone !== "UTC" && element.textContent !== text) element.textContent = text;
     }
   };
-  setInterval(refresh, 1000);
-  new MutationObserver(refresh).observe(document, { childList: true, subtree: true });
+
+  // -- charts: options come as data, colours of text from the page
+  const charts = new Map();
+  const tidy = (text) => String(text).replace(/^-(?=[\d.])/, "\u2212");
+  const drawCharts = () => {
+    for (const [element, chart] of charts) if (!element.isConnected) { chart.dispose(); charts.delete(element); }
+    if (!window.echarts) return;
+    const style = getComputedStyle(document.documentElement);
+    const of = (name) => style.getPropertyValue(name).trim();
+    const probe = document.createElement("i");
+    document.body.append(probe);
+    const colour = (name) => { probe.style.color = `var(${name})`; return getComputedStyle(probe).color; };
+    const [soft, text, card, line] = ["--soft", "--text", "--card", "--line"].map(colour);
+    probe.remove();
+    for (const element of all(".chart[data-chart]")) {
+      const data = element.dataset.chart, look = data + soft;
+      if (element.drawn === look) continue;
+      element.drawn = look;
+      let chart = charts.get(element);
+      if (!chart) { chart = echarts.init(element, null, { renderer: "canvas" }); charts.set(element, chart); }
+      const options = JSON.parse(data);
+      const zoom = (chart.getOption() || {}).dataZoom;
+      const axes = (given) => [].concat(given || []).map((axis) => ({
+        ...axis, nameTextStyle: { color: soft },
+        axisLabel: { color: soft, ...(axis.type === "value" ? { formatter: (v) => tidy(v.toLocaleString("en-US")) } : {}), ...axis.axisLabel },
+      }));
+      chart.setOption({
+        ...options, xAxis: axes(options.xAxis), yAxis: axes(options.yAxis),
+        legend: options.legend && { ...options.legend, textStyle: { color: soft } },
+        tooltip: { ...options.tooltip, backgroundColor: card, borderColor: line, textStyle: { color: text },
+                   valueFormatter: (v) => typeof v === "number" ? tidy(v.toLocaleString("en-US", { maximumFractionDigits: 3 })) : v },
+      }, { notMerge: true });
+      if (zoom && zoom.length && options.dataZoom) chart.setOption({ dataZoom: zoom.map(({ start, end }) => ({ start, end })) });
+    }
+  };
+  addEventListener("resize", () => { for (const chart of charts.values()) chart.resize(); });
+
+  // -- what changes by itself: the page asks for its own address again and gets the parts that differ
+  const same = { morphStyle: "innerHTML", restoreFocus: true, callbacks: {
+    beforeNodeMorphed: (old, fresh) => {
+      if (old.nodeType !== 1) return true;
+      if (old.matches("time") && fresh.matches && fresh.matches("time") && old.getAttribute("datetime") === fresh.getAttribute("datetime")) return false;
+      if (old.matches(".chart") && fresh.matches && fresh.matches(".chart")) {
+        if (old.id === fresh.id) { old.dataset.chart = fresh.dataset.chart; old.setAttribute("aria-label", fresh.getAttribute("aria-label")); return false; }
+      }
+      if (old.matches("[data-keep]")) return false;
+      return true;
+    },
+    beforeAttributeUpdated: (name, node) => !(name === "open" && node.matches("details")) && !(name === "class" && node.matches(".folding")),
+  } };
+  const live = document.getElementById("live");
+  const every = Number(document.body.dataset.every) * 1000;
+  let asking = false, lostSince = 0;
+  const lost = (yes) => {
+    let banner = document.getElementById("lost");
+    if (!yes) { lostSince = 0; if (banner) banner.remove(); return; }
+    lostSince ||= Date.now();
+    if (banner || Date.now() - lostSince < 3000) return;
+    banner = Object.assign(document.createElement("div"), { id: "lost", className: "banner bad", textContent: "The dashboard does not answer. What follows is its last state; it goes on by itself." });
+    banner.setAttribute("role", "alert");
+    const told = document.getElementById("told");
+    if (told) told.before(banner);
+  };
+  const ask = async () => {
+    if (asking || !live || document.visibilityState === "hidden") return;
+    asking = true;
+    try {
+      const answer = await fetch(location.href, { credentials: "same-origin", headers: { "X-Live": live.dataset.have }, redirect: "error" });
+      if (answer.status === 401 || answer.status === 421) return location.reload();
+      lost(answer.status >= 500);
+      if (answer.status !== 200) return;
+      const told = await answer.json();
+      for (const [name, content] of Object.entries(told.parts)) {
+        const element = document.getElementById(name);
+        if (element) Idiomorph.morph(element, content, same);
+      }
+      live.dataset.have = told.have;
+      sayTimes();
+      drawCharts();
+    } catch (problem) { lost(true); }
+    finally { asking = false; }
+  };
+  const go = async () => { await ask(); setTimeout(go, lostSince ? Math.max(every, 1500) : every); };
+  if (live && every) setTimeout(go, every);
+  document.addEventListener("visibilitychange", ask);
 
   // -- telling
   const toast = (text, bad) => {
@@ -127,16 +213,18 @@
     const place = element.querySelector && element.querySelector("[data-wrong]");
     if (place) place.hidden = true;
     if (data.done !== undefined) toast(data.done || (told && told.status) || "Done");
-    if (data.go === "reload") location.reload();
+    if (data.go === "now") ask();
+    else if (data.go === "reload") location.reload();
     else if (data.go) location.href = data.go;
   };
 
   document.addEventListener("click", async (e) => {
-    const target = e.target.closest && e.target.closest("[data-theme-toggle],[data-post],[data-drawer],[data-close],tr[data-href]");
+    const target = closest(e, "[data-theme-toggle],[data-post],[data-drawer],[data-close],[data-copy],tr[data-href],tr[data-open]");
     if (!target) return;
     if (target.matches("[data-theme-toggle]")) {
-      Quasar.Dark.toggle();
-      localStorage.setItem("pilotfish-dark", Quasar.Dark.isActive ? "1" : "0");
+      toggleTheme();
+    } else if (target.matches("[data-copy]")) {
+      await navigator.clipboard.writeText(target.dataset.copy).then(() => toast("Copied"), () => toast("The browser does not let a page copy here", true));
     } else if (target.matches("[data-close]")) {
       target.closest("dialog").close();
     } else if (target.matches("[data-drawer]")) {
@@ -146,8 +234,9 @@
       const { confirm: question, typed, body, method } = target.dataset;
       if (question && !(await confirm(question, typed))) return;
       await work(target, async () => done(target, await call(method || "POST", target.dataset.post, body ? JSON.parse(body) : undefined)));
-    } else if (target.matches("tr[data-href]") && !e.target.closest("a,button")) {
-      location.href = target.dataset.href;
+    } else if (!e.target.closest("a,button,input,select,label,summary") && !String(getSelection())) {
+      if (target.dataset.open) drawer(target.dataset.open);
+      else location.href = target.dataset.href;
     }
   });
 
@@ -158,6 +247,8 @@
       const content = document.createElement("div");
       content.innerHTML = await answer.text();
       dialog(content, "Details", "drawer");
+      sayTimes();
+      drawCharts();
     } catch (problem) { toast("The details cannot be read: " + problem.message, true); }
   };
 
@@ -220,6 +311,7 @@
         const text = await shown.text();
         if (!shown.ok) throw new Error(JSON.parse(text).detail || "HTTP " + shown.status);
         form.parentElement.querySelector("[data-shown]").innerHTML = text;
+        sayTimes();
       }
       if (form.dataset.setting) shown(form, told[0]);
       done(form, told);
@@ -260,4 +352,8 @@
       done(form, told);
     });
   });
+
+  sayTimes();
+  drawCharts();
+  setInterval(sayTimes, 1000);
 })();

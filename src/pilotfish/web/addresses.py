@@ -1,0 +1,41 @@
+"""Every address that a page links to: our own pages, and the venue's and the explorer's."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlencode
+
+from pilotfish.store.portfolios_store import MAIN
+
+PAGES = (
+    ("/", "Overview"), ("/leaders", "Leaders"), ("/trades", "Trades"), ("/positions", "Positions"),
+    ("/orders", "Orders"), ("/latency", "Latency"), ("/portfolios", "Portfolios"), ("/settings", "Settings"),
+)  # fmt: skip
+"""What the navigation shows."""
+VENUE = "https://polymarket.com"
+EXPLORER = "https://polygonscan.com"
+
+
+def url(path: str, **query: object) -> str:
+    """An address of ours with what is asked for in it; what is empty, or the portfolio ``main``, is left out. A name
+    that ends in ``_`` is that name without it (``class_``)."""
+    said = {
+        name.removesuffix("_"): str(value)
+        for name, value in query.items()
+        if value not in (None, "") and not (name == "portfolio" and value == MAIN)
+    }
+    return quote(path) + (f"?{urlencode(said)}" if said else "")
+
+
+def profile(wallet: str) -> str:
+    """Somebody's page on the venue."""
+    return f"{VENUE}/profile/{quote(wallet, safe='')}"
+
+
+def market_page(slug: str) -> str:
+    """A market's page on the venue."""
+    return f"{VENUE}/market/{quote(slug, safe='')}"
+
+
+def transaction(tx_hash: str) -> str:
+    """A transaction on the explorer."""
+    return f"{EXPLORER}/tx/{quote(tx_hash, safe='')}"

@@ -1,0 +1,115 @@
+"""Pages out of templates: what a page shows is a frozen struct, how it looks is one template of the same fields.
+
+Text is escaped by the template engine, names that a template does not have are errors, and so is ``None`` where
+something is to be shown. Parts that change by themselves are *live*: the page asks for its own address again and is
+given those parts whose content is another one (:class:`Live`).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from functools import cache
+from typing import ClassVar, TypeAlias
+
+import msgspec
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from pilotfish import __version__
+from pilotfish.core import numerals, reasons
+from pilotfish.web import addresses, telling
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | tuple[Json, ...] | str | int | float | bool | None"
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """What a page shows. A subclass for each template, whose names are its fields, ``frame``, ``live`` and ``url``."""
+
+    template: ClassVar[str]
+    title: ClassVar[str]
+    path: ClassVar[str] = ""
+    """The entry of the navigation that the page belongs to."""
+    seconds: ClassVar[float] = 0.5
+    """How often an open page asks what has changed; 0 = it never does."""
+
+
+class Live:
+    """The live parts of one page: what they hold by name, in the order of the page."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, str] = {}
+
+    def __call__(self, name: str, caller: Callable[[], str]) -> str:
+        """In a template: ``{% call live("name") %}…{% endcall %}`` inside the element with that id."""
+        self.parts[name] = content = caller()
+        return content
+
+    @property
+    def have(self) -> str:
+        """Names and digests, as the page sends them back when it asks again."""
+        return ";".join(f"{name}:{zlib.crc32(content.encode()):x}" for name, content in self._inner().items())
+
+    def _inner(self) -> dict[str, str]:
+        return {name: content for name, content in self.parts.items() if name != WHOLE}
+
+    def changes(self, have: str) -> bytes | None:
+        """JSON with the parts whose content the page does not have (the whole content where it has other parts), and
+        what it then has; ``None`` where nothing has changed."""
+        now = self.have
+        if have == now:
+            return None
+        known = set(have.split(";"))
+        inner = self._inner()
+        digests = dict(zip(inner, now.split(";"), strict=True)) if inner else {}
+        if [d.rpartition(":")[0] for d in have.split(";") if d] != list(inner):
+            return msgspec.json.encode({"have": now, "parts": {WHOLE: self.parts[WHOLE]}})
+        parts = {name: content for name, content in inner.items() if digests[name] not in known}
+        return msgspec.json.encode({"have": now, "parts": parts})
+
+
+WHOLE = "main"
+"""The part that holds all of a page's own content."""
+
+
+def _shown(value: object) -> object:
+    if value is None:
+        raise TypeError("a template shows nothing as if it were something")
+    return value
+
+
+def json_text(value: object) -> str:
+    """JSON, as the value of an attribute."""
+    return msgspec.json.encode(value).decode()
+
+
+@cache
+def environment() -> Environment:
+    """The template engine with what every template may use."""
+    env = Environment(
+        loader=PackageLoader("pilotfish.web"), autoescape=True, undefined=StrictUndefined, finalize=_shown,
+        trim_blocks=True, lstrip_blocks=True, auto_reload=False,
+    )  # fmt: skip
+    for name in ("money", "gain", "shares", "price", "price_micro", "exact", "count", "percent", "bps", "duration",
+                 "precise"):  # fmt: skip
+        env.filters[name] = getattr(numerals, name)
+    env.filters |= {
+        "words": reasons.words, "json": json_text, "short": telling.short, "told": telling.told, "plural": telling.plural,
+        "copied_share": telling.copied_share,
+    }  # fmt: skip
+    env.globals |= {
+        "url": addresses.url, "profile": addresses.profile, "market_page": addresses.market_page,
+        "transaction": addresses.transaction, "version": __version__, "pages": addresses.PAGES,
+    }  # fmt: skip
+    return env
+
+
+def render(page: Page, frame: msgspec.Struct, live: Live) -> str:
+    """A page as HTML."""
+    shown = {name: getattr(page, name) for name in page.__struct_fields__}
+    return environment().get_template(page.template).render(**shown, frame=frame, live=live)
+
+
+def fragment(page: Page, frame: msgspec.Struct) -> Markup:
+    """A piece of a page, such as what a drawer shows."""
+    return Markup(render(page, frame, Live()))  # noqa: S704 - made by a template, which escapes

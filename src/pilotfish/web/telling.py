@@ -1,0 +1,106 @@
+"""What pages say of a thing, as text: the templates put it into markup."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from pilotfish.core import reasons
+from pilotfish.core.numerals import count, money, percent, price, shares
+from pilotfish.core.reasons import MEANING, OUTCOMES, Outcome, Reason
+from pilotfish.store.copies import WORDS, State
+
+
+class Became(Protocol):
+    """A decision, and what became of it (:func:`pilotfish.store.copies.of`)."""
+
+    action: str
+    reason: str
+    state: str
+    partly: bool | None
+    orphaned: bool | None
+    our_shares_micro: int | None
+    our_usdc_micro: int | None
+    our_price: float | None
+    order_usdc_micro: int | None
+    order_shares_micro: int | None
+    intent_reason: str | None
+    why: str | None
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A verdict in a word, for a chip: ``kind`` is its class, ``sign`` stands before it, ``meaning`` is on hover; and
+    what was got, with why it was not all, beside it."""
+
+    sign: str
+    kind: str
+    text: str
+    meaning: str
+    got: str
+    orphaned: bool
+
+
+_SIGNS = {
+    State.FILLED: ("✓", "copy"),
+    State.OUT: ("…", "wait"),
+    State.NOT_FILLED: ("✗", "lost"),
+    State.WAITING: ("…", "wait"),
+    State.RESET: ("–", ""),
+    State.SKIPPED: ("–", ""),
+}
+
+
+def told(d: Became) -> Told:
+    """What became of a decision."""
+    state = State(d.state)
+    meaning = f"{d.reason}: {MEANING[Reason(d.reason)]}" if d.reason in Reason.__members__ else d.reason
+    if d.intent_reason:
+        ended = OUTCOMES.get(Outcome(d.intent_reason), "") if d.intent_reason in Outcome.__members__ else ""
+        meaning += f" {d.intent_reason}: {ended}"
+    sign, kind = _SIGNS[state]
+    text = "partly filled" if d.partly else WORDS[state]
+    if state in (State.SKIPPED, State.WAITING):
+        text = reasons.words(d.reason)
+    elif d.action == "exit":
+        text = f"sold: {reasons.words(d.reason)}" if state is State.FILLED else f"{text}: {reasons.words(d.reason)}"
+        sign = "↩" if state is State.FILLED else sign
+    return Told(sign, kind, text, meaning, _got(d), bool(d.orphaned))
+
+
+def _got(d: Became) -> str:
+    ours = d.our_shares_micro
+    text = f"{shares(ours)} at {price(d.our_price)}" if ours else ""
+    if d.partly or (ours and d.state == State.OUT):
+        if d.order_usdc_micro:
+            text += f", {money(d.our_usdc_micro or 0)} of {money(d.order_usdc_micro)} USDC"
+        else:
+            text += f", of {shares(d.order_shares_micro or 0)}"
+    return "; ".join(part for part in (text, d.why or "") if part)
+
+
+def short(wallet: str) -> str:
+    """A wallet, shortened."""
+    return f"{wallet[:6]}…{wallet[-4:]}" if len(wallet) > 14 else wallet
+
+
+def plural(number: int, one: str, many: str = "") -> str:
+    """A count with its noun: ``1 trade``, ``2 trades``."""
+    return f"{count(number)} {one if number == 1 else many or one + 's'}"
+
+
+class HasOrders(Protocol):
+    """A leader's counts."""
+
+    orders: int
+    orders_copied: int
+    trades: int
+
+
+def copied_share(row: HasOrders) -> tuple[str, str]:
+    """How much of what could be copied was, and of what that is a share: of a leader's orders, where sizes go by
+    order."""
+    told_of = (
+        f"of {count(row.orders)} orders, eaten in {count(row.trades)} fills" if row.trades > row.orders else ""
+    )
+    return percent(row.orders_copied, row.orders), told_of

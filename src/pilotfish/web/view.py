@@ -1,0 +1,134 @@
+"""What all pages share: who looks, at which portfolio, what stands above the content; and how an answer is given."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, TypeAlias
+
+import msgspec
+from fastapi import Depends, Query, Request
+from starlette.responses import HTMLResponse, Response
+
+from pilotfish.store import worker_state
+from pilotfish.store.portfolios_store import MAIN
+from pilotfish.web.auth import is_admin
+from pilotfish.web.reader import Reader, Snapshot
+from pilotfish.web.render import Live, Page, render
+from pilotfish.web.site import Site
+
+HAVE = "x-live"
+"""The header by which an open page says which parts it has."""
+GAPS_SHOWN = 3
+Name: TypeAlias = Annotated[str, Query(max_length=100)]
+"""A parameter of a page."""
+
+
+class Halt(StrEnum):
+    """Why nothing is being copied."""
+
+    NONE = ""
+    UNREADABLE = "unreadable"
+    NEVER_RUN = "never_run"
+    FAULT = "fault"
+    STOPPED = "stopped"
+    LOST = "lost"
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands around a page's content. ``portfolio`` is the chosen one; ``writable``: an admin token is set;
+    ``locked``: looking needs a token; ``simulated``: the stand-in venue's host; ``halt_told``: how it ended;
+    ``gaps``: what is missing of histories, ``more_gaps`` how many more; ``here``: the address, to come back to;
+    ``seconds``: how often the page asks what has changed."""
+
+    title: str
+    path: str
+    here: str
+    portfolio: str
+    portfolios: tuple[str, ...]
+    admin: bool
+    writable: bool
+    locked: bool
+    simulated: str
+    seconds: float
+    halt: Halt
+    halt_told: str
+    gaps: tuple[str, ...]
+    more_gaps: int
+
+
+class View:
+    """One request for a page."""
+
+    def __init__(self, request: Request, site: Site, reader: Reader, snapshot: Snapshot, portfolio: str) -> None:
+        self.request, self.site, self.reader, self.snapshot = request, site, reader, snapshot
+        self.portfolio = portfolio or MAIN
+        self.admin = is_admin(request)
+
+    def show(self, page: Page, status: int = 200) -> Response:
+        """The page; for a page that is open already what has changed of it, or 204 for nothing."""
+        live = Live()
+        content = render(page, self._frame(page), live)
+        have = self.request.headers.get(HAVE)
+        if have is None:
+            return HTMLResponse(content, status)
+        changes = live.changes(have)
+        if changes is None:
+            return Response(status_code=204)
+        return Response(changes, media_type="application/json")
+
+    def piece(self, page: Page) -> Response:
+        """A piece of a page: what a drawer shows."""
+        return HTMLResponse(render(page, self._frame(page), Live()))
+
+    def _frame(self, page: Page) -> Frame:
+        s, site = self.snapshot, self.site
+        halt, told = _halt(s)
+        query = self.request.url.query
+        return Frame(
+            title=page.title, path=page.path, here=self.request.url.path + (f"?{query}" if query else ""),
+            portfolio=self.portfolio, portfolios=tuple(p.name for p in s.portfolios), admin=self.admin,
+            writable=site.sessions.writable, locked=site.sessions.locked, simulated=site.simulated,
+            seconds=page.seconds, halt=halt, halt_told=told,
+            gaps=tuple(gap.told for gap in s.incomplete[:GAPS_SHOWN]), more_gaps=max(0, len(s.incomplete) - GAPS_SHOWN),
+        )  # fmt: skip
+
+
+def _halt(s: Snapshot) -> tuple[Halt, str]:
+    if s.error:
+        return Halt.UNREADABLE, s.error
+    if s.at == 0:
+        return Halt.NONE, ""
+    if s.worker is None:
+        return Halt.NEVER_RUN, ""
+    end = s.worker.ended
+    if end is not None:
+        return (Halt.STOPPED if end.clean else Halt.FAULT), end.told()
+    if s.worker_age is not None and s.worker_age > worker_state.ALIVE_SECONDS:
+        return Halt.LOST, ""
+    return Halt.NONE, ""
+
+
+class Views:
+    """Makes a :class:`View` for each request; what routes of pages depend on."""
+
+    def __init__(self, site: Site, reader: Reader) -> None:
+        self.site, self.reader = site, reader
+
+    async def __call__(self, request: Request, portfolio: Name = "") -> View:
+        """A dependency: the portfolio is a parameter of every page."""
+        return View(request, self.site, self.reader, await self.reader.first_look(), portfolio)
+
+
+def view_of(request: Request) -> View:
+    """For pages outside of the routes, such as errors: nothing is read anew."""
+    views: Views = request.app.state.views
+    return View(request, views.site, views.reader, views.reader.snapshot, request.query_params.get("portfolio", "")[:100])
+
+
+async def _view(request: Request, portfolio: Name = "") -> View:
+    views: Views = request.app.state.views
+    return await views(request, portfolio)
+
+
+Looking: TypeAlias = Annotated[View, Depends(_view)]
+"""The parameter of a page's route."""
