@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
+from functools import cache
+from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from pilotfish.store.portfolios_store import MAIN
@@ -11,6 +14,7 @@ PAGES = (
     ("/orders", "Orders"), ("/latency", "Latency"), ("/portfolios", "Portfolios"), ("/settings", "Settings"),
 )  # fmt: skip
 """What the navigation shows."""
+STATIC = Path(__file__).parent / "static"
 VENUE = "https://polymarket.com"
 EXPLORER = "https://polygonscan.com"
 
@@ -24,6 +28,12 @@ def url(path: str, **query: object) -> str:
         if value not in (None, "") and not (name == "portfolio" and value == MAIN)
     }
     return quote(path) + (f"?{urlencode(said)}" if said else "")
+
+
+@cache
+def asset(name: str) -> str:
+    """One of our own files, under an address that is another one as soon as the file is."""
+    return f"/static/{name}?{zlib.crc32((STATIC / name).read_bytes()):x}"
 
 
 def profile(wallet: str) -> str:

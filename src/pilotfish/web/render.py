@@ -10,17 +10,13 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from functools import cache
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
-from pilotfish import __version__
 from pilotfish.core import numerals, reasons
 from pilotfish.web import addresses, telling
-
-Json: TypeAlias = "dict[str, Json] | list[Json] | tuple[Json, ...] | str | int | float | bool | None"
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +95,7 @@ def environment() -> Environment:
     }  # fmt: skip
     env.globals |= {
         "url": addresses.url, "profile": addresses.profile, "market_page": addresses.market_page,
-        "transaction": addresses.transaction, "version": __version__, "pages": addresses.PAGES,
+        "transaction": addresses.transaction, "asset": addresses.asset, "pages": addresses.PAGES,
     }  # fmt: skip
     return env
 
@@ -108,8 +104,3 @@ def render(page: Page, frame: msgspec.Struct, live: Live) -> str:
     """A page as HTML."""
     shown = {name: getattr(page, name) for name in page.__struct_fields__}
     return environment().get_template(page.template).render(**shown, frame=frame, live=live)
-
-
-def fragment(page: Page, frame: msgspec.Struct) -> Markup:
-    """A piece of a page, such as what a drawer shows."""
-    return Markup(render(page, frame, Live()))  # noqa: S704 - made by a template, which escapes

@@ -6,18 +6,19 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 from nicegui import ui
 from sqlalchemy import Engine
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from pilotfish import __version__
 from pilotfish.core.settings import Value
-from pilotfish.web import api, api_writes, docs_page, login, probes, rest, stream
+from pilotfish.web import addresses, api, api_writes, docs_page, login, probes, rest, stream
 from pilotfish.web.auth import Doors
 from pilotfish.web.pages import latency, leaders, overview, parts, portfolios, positions, settings, trades
 from pilotfish.web.preview import Preview
@@ -25,13 +26,23 @@ from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
 from pilotfish.web.view import Views
 
-STATIC = Path(__file__).parent / "static"
 SWITCH_SECONDS = 0.0005
 """How long a thread that reads may keep the loop that serves waiting; Python's own 5 ms add up over a page."""
 PAGES = (overview,)
 OLD = (leaders, trades, positions, latency, portfolios, settings)
 GZIP_FROM = 1_000
 """Bytes from which an answer is worth packing."""
+
+
+class Assets(StaticFiles):
+    """Our own files; what is asked for by its digest never changes."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """One file."""
+        answer = await super().get_response(path, scope)
+        if scope["query_string"] and answer.status_code == 200:
+            answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return answer
 
 
 def application(site: Site, reader: Reader) -> FastAPI:
@@ -56,7 +67,7 @@ def application(site: Site, reader: Reader) -> FastAPI:
     )  # fmt: skip
 
     app.state.views = Views(site, reader)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", Assets(directory=addresses.STATIC), name="static")
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM)
     rest.install(app)
     for page in PAGES:
@@ -77,7 +88,7 @@ def build(database: Engine, environment: dict[str, Value]) -> Doors:
     for page in OLD:
         page.register(site, reader)
     ui.run_with(
-        app, title="pilotfish", dark=None, tailwind=False, show_welcome_message=False, favicon=STATIC / "icon.svg",
+        app, title="pilotfish", dark=None, tailwind=False, show_welcome_message=False, favicon=addresses.STATIC / "icon.svg",
         language="en-US",
     )  # fmt: skip
     return Doors(app, site.sessions, site.allowed_hosts)

@@ -100,7 +100,5 @@ class HasOrders(Protocol):
 def copied_share(row: HasOrders) -> tuple[str, str]:
     """How much of what could be copied was, and of what that is a share: of a leader's orders, where sizes go by
     order."""
-    told_of = (
-        f"of {count(row.orders)} orders, eaten in {count(row.trades)} fills" if row.trades > row.orders else ""
-    )
+    told_of = f"of {count(row.orders)} orders, eaten in {count(row.trades)} fills" if row.trades > row.orders else ""
     return percent(row.orders_copied, row.orders), told_of

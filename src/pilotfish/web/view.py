@@ -122,7 +122,9 @@ class Views:
 def view_of(request: Request) -> View:
     """For pages outside of the routes, such as errors: nothing is read anew."""
     views: Views = request.app.state.views
-    return View(request, views.site, views.reader, views.reader.snapshot, request.query_params.get("portfolio", "")[:100])
+    return View(
+        request, views.site, views.reader, views.reader.snapshot, request.query_params.get("portfolio", "")[:100]
+    )
 
 
 async def _view(request: Request, portfolio: Name = "") -> View:
