@@ -21,7 +21,7 @@ EXPLORER = "https://polygonscan.com"
 
 def url(path: str, **query: object) -> str:
     """An address of ours with what is asked for in it; what is empty, or the portfolio ``main``, is left out. A name
-    that ends in ``_`` is that name without it (``class_``)."""
+    that ends in ``_`` is that name without it, and its value is said in any case (``class_``, ``portfolio_``)."""
     said = {
         name.removesuffix("_"): str(value)
         for name, value in query.items()

@@ -11,10 +11,10 @@ from starlette.responses import Response
 from pilotfish.core.numerals import duration
 from pilotfish.store import worker_state
 from pilotfish.store.portfolios_store import MAIN
+from pilotfish.store.views.feed import FeedRow
+from pilotfish.store.views.latency import Latency
 from pilotfish.store.views.portfolios import EquityPoint, Portfolio
-from pilotfish.store.views.positions import OpenPosition
-from pilotfish.store.views.sources import Latencies
-from pilotfish.store.views.trades import FeedRow
+from pilotfish.store.views.positions import PositionInMarket
 from pilotfish.store.worker_state import BooksState, WorkerState
 from pilotfish.web.charts import Options, equity_options
 from pilotfish.web.reader import Snapshot
@@ -49,9 +49,9 @@ class Overview(Page, frozen=True, kw_only=True):
     mine: Portfolio | None
     curve: Options
     worst: tuple[int, int]
-    sources: Latencies | None
+    sources: Latency | None
     feed: list[FeedRow]
-    held: list[OpenPosition]
+    held: list[PositionInMarket]
     worker: WorkerState | None
 
 

@@ -201,7 +201,7 @@
     const button = element.matches("button") ? element : element.querySelector("button");
     if (button) { button.disabled = true; button.setAttribute("aria-busy", "true"); }
     try { return await task(); }
-    catch (problem) { fail(element, problem.message); }
+    catch (problem) { element.sent = undefined; fail(element, problem.message); }
     finally { if (button) { button.disabled = false; button.removeAttribute("aria-busy"); } }
   };
   const fail = (element, text) => {
@@ -256,15 +256,19 @@
   const sift = () => {
     const word = (document.querySelector("[data-filter]").value || "").trim().toLowerCase();
     const changed = document.querySelector("[data-changed]").checked;
+    const words = word.split(/\s+/).filter(Boolean);
     let found = 0;
     for (const group of document.querySelectorAll(".group")) {
+      if (!group.querySelector(".setting")) { group.hidden = Boolean(word) || changed; continue; }
       let some = 0;
       for (const one of group.querySelectorAll(".setting")) {
-        const text = one.firstElementChild.textContent.toLowerCase();
-        one.hidden = !text.includes(word) || (changed && !one.classList.contains("changed"));
+        const text = one.dataset.words.toLowerCase();
+        one.hidden = !words.every((w) => text.includes(w)) || (changed && !one.classList.contains("changed"));
         some += one.hidden ? 0 : 1;
       }
       group.hidden = some === 0;
+      const fold = group.querySelector("details[data-advanced]");
+      if (fold) fold.open = (Boolean(word) || changed) && some > 0;
       found += some;
     }
     document.querySelector("[data-none]").hidden = found > 0;
@@ -303,6 +307,10 @@
     const form = e.target;
     if (!form.matches("form[data-send]")) return;
     e.preventDefault();
+    // Enter saves a setting, and so does leaving its field: the same value once
+    const sent = form.dataset.setting && JSON.stringify(collect(form));
+    if (sent && form.sent === sent) return;
+    form.sent = sent;
     const [method, url] = form.dataset.send.split(" ");
     await work(form, async () => {
       const told = await call(method, url, collect(form));
@@ -348,10 +356,20 @@
     await work(form, async () => {
       const [method, url] = form.dataset.send.split(" ");
       const told = await call(method, url, { [form.dataset.setting]: null });
+      form.sent = undefined;
       shown(form, told[0]);
       done(form, told);
     });
   });
+
+  // A link to a group of settings opens it.
+  const unfold = () => {
+    const group = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const fold = group && group.querySelector("details[data-advanced]");
+    if (fold) { fold.open = true; group.scrollIntoView(); }
+  };
+  addEventListener("hashchange", unfold);
+  unfold();
 
   sayTimes();
   drawCharts();
