@@ -9,7 +9,6 @@ from fastapi import APIRouter
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from pilotfish.core import settings as s
 from pilotfish.store import settings_store, worker_state
 from pilotfish.store.views.latency import (
     Latency,
@@ -67,5 +66,5 @@ def _read(site: Site, c: Connection) -> LatencyPage:
         sources=sources, pace=read_pace(c), bars=histogram_options(sources.histogram),
         line=lag_options(read_lag_over_time(c)), missing=read_missing(c), outages=read_outages(c, OUTAGES),
         mode=(worker.mode.effective or "") if worker is not None else "", labels={},
-        patience_ms=globals_.api_lag_fallback // s.MILLISECOND,
+        patience_ms=globals_.api_lag_fallback_ms,
     )  # fmt: skip
