@@ -14,6 +14,11 @@ PAGES = (
     ("/orders", "Orders"), ("/latency", "Latency"), ("/portfolios", "Portfolios"), ("/settings", "Settings"),
 )  # fmt: skip
 """What the navigation shows."""
+KEYS = {
+    "/": "o", "/leaders": "l", "/trades": "t", "/positions": "p", "/orders": "r", "/latency": "y", "/portfolios": "f",
+    "/settings": "s",
+}  # fmt: skip
+"""The key that opens a page, after ``g``."""
 STATIC = Path(__file__).parent / "static"
 VENUE = "https://polymarket.com"
 EXPLORER = "https://polygonscan.com"

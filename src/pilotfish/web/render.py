@@ -96,6 +96,7 @@ def environment() -> Environment:
     env.globals |= {
         "url": addresses.url, "profile": addresses.profile, "market_page": addresses.market_page,
         "transaction": addresses.transaction, "asset": addresses.asset, "pages": addresses.PAGES,
+        "keys": addresses.KEYS,
     }  # fmt: skip
     return env
 

@@ -362,6 +362,33 @@
     });
   });
 
+  // -- the keyboard: g and a letter open a page, / finds, ? helps; not while somebody writes
+  const keysOn = () => localStorage.getItem("pilotfish-keys") !== "off";
+  const help = () => {
+    const content = document.createElement("div");
+    content.append(document.getElementById("shortcuts").content.cloneNode(true));
+    content.querySelector("[data-keys]").checked = keysOn();
+    dialog(content, "Keyboard shortcuts", "ask");
+  };
+  let going = 0;
+  document.addEventListener("keydown", (e) => {
+    if (!keysOn() || e.ctrlKey || e.metaKey || e.altKey || e.target.closest("input,select,textarea,dialog")) return;
+    if (!document.getElementById("shortcuts")) return;
+    if (e.key === "?") { e.preventDefault(); help(); }
+    else if (e.key === "/") {
+      const field = document.querySelector("main input[type=search]");
+      if (field) { e.preventDefault(); field.focus(); }
+    } else if (e.key === "g") going = Date.now();
+    else if (Date.now() - going < 1500) {
+      const link = document.getElementById("shortcuts").content.querySelector(`[data-key="${CSS.escape(e.key)}"]`);
+      if (link) location.href = link.getAttribute("href");
+    }
+  });
+  document.addEventListener("change", (e) => {
+    if (e.target.matches("[data-keys]")) localStorage.setItem("pilotfish-keys", e.target.checked ? "on" : "off");
+  });
+  document.addEventListener("click", (e) => { if (closest(e, "[data-shortcuts]")) help(); });
+
   // A link to a group of settings opens it.
   const unfold = () => {
     const group = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
