@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -22,7 +23,7 @@ from pilotfish.store import report as shortfall
 from pilotfish.store import tables as t
 from pilotfish.store.copies import WORDS, State
 from pilotfish.store.database import snapshot
-from pilotfish.store.report import copied_of
+from pilotfish.store.views.report import Shortfall
 
 CLOSE_SECONDS = 5.0
 
@@ -79,38 +80,33 @@ def report(
         _print(console, row)
 
 
-def _print(console: Console, row: dict[str, Any]) -> None:
-    who = escape(row["label"] or row["leader"])
-    since = f" since {row['since'][:16].replace('T', ' ')} UTC" if row["since"] else ""
-    table = Table(f"{escape(row['portfolio'])}: {who}{since}", "USDC", "")
+def _print(console: Console, row: Shortfall) -> None:
+    who = escape(row.label or row.leader)
+    since = f" since {row.since[:16].replace('T', ' ')} UTC" if row.since else ""
+    table = Table(f"{escape(row.portfolio)}: {who}{since}", "USDC", "")
     table.columns[1].justify = "right"
-    table.add_row("at his prices, every trade whole and free", gain(row["ideal_micro"]), "")
-    parts = row["parts"]
-    for name, meaning in PARTS.items():
-        note = _causes(row, name)
-        if parts[name]:
-            table.add_row(f"  {meaning}", gain(-parts[name]), escape(note))
+    table.add_row("at his prices, every trade whole and free", gain(row.ideal_micro), "")
+    for meaning, lost, causes in _parts(row):
+        if lost:
+            told = ", ".join(f"{cause} {gain(-amount)}" for cause, amount in causes.items() if amount)
+            table.add_row(f"  {meaning}", gain(-lost), escape(told))
     table.add_section()
-    table.add_row("copied, fees paid", gain(row["actual_micro"]), copied_of(row))
+    table.add_row("copied, fees paid", gain(row.actual_micro), row.copied_of)
     console.print(table)
 
 
-PARTS = {
-    "delay_micro": "delay: his price to the mid at our order",
-    "spread_micro": "spread and impact: the mid to our price",
-    "fees_micro": "fees",
-    "catch_up_micro": "delay of trades copied late (catch-up)",
-    "skipped_micro": "trades not copied",
-    "clipped_micro": "sizes cut, or not filled whole",
-    "own_exits_micro": "exits of our own",
-}
-"""What each part of the shortfall is."""
-
-
-def _causes(row: dict[str, Any], name: str) -> str:
-    by = {"skipped_micro": "skipped_by_reason", "clipped_micro": "clipped_by_cause"}.get(name)
-    by = "own_exits_by_cause" if name == "own_exits_micro" else by
-    return ", ".join(f"{cause} {gain(-amount)}" for cause, amount in row[by].items() if amount) if by else ""
+def _parts(row: Shortfall) -> tuple[tuple[str, int, Mapping[str, int]], ...]:
+    """What each part of the shortfall is, how much, and what it is made of."""
+    p = row.parts
+    return (
+        ("delay: his price to the mid at our order", p.delay_micro, {}),
+        ("spread and impact: the mid to our price", p.spread_micro, {}),
+        ("fees", p.fees_micro, {}),
+        ("delay of trades copied late (catch-up)", p.catch_up_micro, {}),
+        ("trades not copied", p.skipped_micro, row.skipped_by_reason),
+        ("sizes cut, or not filled whole", p.clipped_micro, row.clipped_by_cause),
+        ("exits of our own", p.own_exits_micro, row.own_exits_by_cause),
+    )
 
 
 MAX_ID = 2**63 - 1

@@ -8,11 +8,11 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 from sqlalchemy.sql.elements import TextClause
 
-from pilotfish.store import copies, queries, summaries
+from pilotfish.store import copies
 from pilotfish.store import tables as t
-from pilotfish.store.queries import Row, decimal, iso, position, trade
-from pilotfish.store.report import Reports
-from pilotfish.store.rollup import CopyCounts, DecisionCounts
+from pilotfish.store.names import labels
+from pilotfish.store.queries import Row, position, trade
+from pilotfish.store.views.base import decimal, iso
 
 TITLES = 300
 """Tokens that a search for words of a market's title takes in."""
@@ -114,11 +114,6 @@ def _trade_row(r: Any, results: dict[int, Row], names: dict[str, str]) -> Row:
     }
 
 
-def labels(c: Connection) -> dict[str, str]:
-    """Wallet -> label of every leader ever followed."""
-    return {r.wallet: r.label for r in c.execute(select(t.leaders.c.wallet, t.leaders.c.label))}
-
-
 POSITION_SORTS = {
     "cost": t.positions.c.cost_micro, "opened": t.positions.c.opened_at, "closed": t.positions.c.closed_at,
     "realized": t.positions.c.realized_pnl_micro, "shares": t.positions.c.shares_micro,
@@ -182,21 +177,6 @@ def holdings(c: Connection, leader: str, portfolio: str, limit: int = 100) -> li
         }
         for r in c.execute(statement)
     ]
-
-
-def leader(
-    c: Connection, wallet: str, portfolio: str, counts: DecisionCounts | None = None, reports: Reports | None = None,
-    orders: CopyCounts | None = None,
-) -> Row | None:  # fmt: skip
-    """One leader, also a formerly followed one: their figures in a portfolio, the shortfall, and what they hold beside
-    what we hold; ``None`` = never followed."""
-    found = next((x for x in queries.leaders(c, "all") if x["wallet"] == wallet), None)
-    if found is None:
-        return None
-    figures = summaries.leaders(c, portfolio, counts, orders).get(wallet, {})
-    cost = (reports or Reports()).report(c, portfolio=portfolio, leader=wallet)
-    held = holdings(c, wallet, portfolio)
-    return {**found, "portfolio": portfolio, **figures, "report": cost[0] if cost else None, "holdings": held}
 
 
 def audit(c: Connection, limit: int = 100) -> list[Row]:

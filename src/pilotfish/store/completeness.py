@@ -6,7 +6,8 @@ from sqlalchemy import Connection, func, select
 
 from pilotfish.core.units import SECOND
 from pilotfish.store import tables as t
-from pilotfish.store.queries import Row, iso
+from pilotfish.store.queries import Row
+from pilotfish.store.views.base import iso
 
 MOST = 1_000
 """Gaps that are looked at, the newest first."""

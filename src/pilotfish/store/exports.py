@@ -12,7 +12,8 @@ from sqlalchemy import Connection, select
 
 from pilotfish.store import queries, report
 from pilotfish.store import tables as t
-from pilotfish.store.queries import Row, iso
+from pilotfish.store.queries import Row
+from pilotfish.store.views.base import iso
 
 KINDS = (*queries.KINDS, "report", "equity")
 """What can be exported."""
@@ -22,7 +23,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 def rows(c: Connection, kind: str, *, portfolio: str | None = None, leader: str | None = None) -> Iterator[Row]:
     """All rows of a kind, of a portfolio or leader if named, oldest first; large kinds are read in pieces."""
     if kind == "report":
-        yield from report.report(c, portfolio=portfolio, leader=leader)
+        yield from map(msgspec.to_builtins, report.report(c, portfolio=portfolio, leader=leader))
     elif kind == "equity":
         e = t.equity_snapshots
         statement = select(e).order_by(e.c.id)

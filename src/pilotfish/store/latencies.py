@@ -8,8 +8,9 @@ from itertools import pairwise
 from sqlalchemy import Connection, func, select
 
 from pilotfish.store import tables as t
-from pilotfish.store.queries import Row, iso
+from pilotfish.store.queries import Row
 from pilotfish.store.sources import listened, off, percentiles
+from pilotfish.store.views.base import iso
 
 LAG_SAMPLE = 20_000
 LEAST_IN_A_GROUP = 5

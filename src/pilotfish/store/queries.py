@@ -6,32 +6,19 @@ Amounts in millionths end in ``_micro``, times are ISO 8601 UTC with microsecond
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from sqlalchemy import Connection, Select, Table, and_, select
 
-from pilotfish.core.units import MICRO, price_of, proceeds_of
+from pilotfish.core.units import price_of, proceeds_of
 from pilotfish.store import copies
 from pilotfish.store import tables as t
 from pilotfish.store.sources import listened
+from pilotfish.store.views.base import decimal, iso
 
 Row = dict[str, Any]
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 STREAMED = 1_000
 """Rows fetched at a time."""
-
-
-def iso(micros: int | None) -> str | None:
-    """µs since the epoch as ISO 8601 UTC."""
-    if micros is None:
-        return None
-    return (_EPOCH + timedelta(microseconds=micros)).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def decimal(micro: int | None) -> float | None:
-    """Millionths as a number for JSON."""
-    return None if micro is None else micro / MICRO
 
 
 def trade(r: Any) -> Row:
@@ -259,35 +246,6 @@ def newest(
     if kind == "decisions":
         found = list(copies.with_states(c, found))
     return found, page[-1].id if len(rows) > limit else None
-
-
-Whom: TypeAlias = Literal["followed", "former", "all"]
-"""Leaders that are followed (paused ones too), that were followed once, or both."""
-
-
-def leaders(c: Connection, whom: Whom = "followed") -> list[Row]:
-    """Leaders in the order in which they were added. Formerly followed ones have the status ``removed`` and, as
-    ``left_at``, when that was."""
-    removed = t.leaders.c.status == "removed"
-    statement = (
-        select(t.leaders, t.cursors.c.follow_from, t.cursors.c.api_cursor_ts)
-        .outerjoin(t.cursors, t.cursors.c.leader == t.leaders.c.wallet)
-        .order_by(t.leaders.c.added_at, t.leaders.c.wallet)
-    )
-    if whom != "all":
-        statement = statement.where(removed if whom == "former" else ~removed)
-    return [
-        {
-            "wallet": r.wallet,
-            "label": r.label,
-            "status": r.status,
-            "added_at": iso(r.added_at),
-            "followed_from": iso(r.follow_from),
-            "left_at": iso(r.updated_at) if r.status == "removed" else None,
-            "api_cursor_ts": r.api_cursor_ts,
-        }
-        for r in c.execute(statement)
-    ]
 
 
 def trade_with_decisions(c: Connection, trade_id: int) -> Row | None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Path, Query
-from fastapi.responses import StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 from sqlalchemy import Connection
 
 from pilotfish.core.names import UnknownNameError
@@ -29,6 +29,8 @@ from pilotfish.store import (
     worker_state,
 )
 from pilotfish.store.database import snapshot
+from pilotfish.store.views.leaders import Whom, read_leader, read_leaders
+from pilotfish.store.views.portfolios import read_counts, read_equity, read_portfolios
 from pilotfish.web import rest
 from pilotfish.web.site import Site
 
@@ -69,33 +71,34 @@ def router(site: Site) -> APIRouter:
     whole_passes = Lock()
 
     @api.get("/status")
-    def status() -> Row:
+    def status() -> Response:
         """Is it working, how are we doing."""
         with snapshot(database) as c:
             worker, age = worker_state.read(c)
             told = worker.as_json() if worker is not None else {}
-            return {
+            state = {
                 "running": worker_state.alive(worker, age),
                 "ended": told.get("ended"),
                 "last_sign_of_life_sec": age,
                 "mode": told.get("mode", {}),
                 "worker": told or None,
                 "incomplete": completeness.incomplete(c),
-                "counts": summaries.counts(c, site.counts, site.trade_counts, site.copy_counts),
+                "counts": read_counts(c, site.counts, site.trade_counts, site.copy_counts),
             }
+        return rest.answer(state)
 
     @api.get("/leaders")
     def leaders(
         status: Annotated[
-            queries.Whom, Query(description="`former` ones were followed once: their results and pages stay.")
+            Whom, Query(description="`former` ones were followed once: their results and pages stay.")
         ] = "followed",
-    ) -> list[Row]:
+    ) -> Response:
         """Who is followed, or was."""
         with snapshot(database) as c:
-            return queries.leaders(c, status)
+            return rest.answer(read_leaders(c, status))
 
     @api.get("/leaders/{wallet}", responses={404: {}})
-    def leader(wallet: Annotated[str, Path(max_length=42)], portfolio: Name = None) -> Row:
+    def leader(wallet: Annotated[str, Path(max_length=42)], portfolio: Name = None) -> Response:
         """One leader, also a formerly followed one: their figures in a portfolio, the shortfall, and what they hold
         beside what we hold."""
         with snapshot(database) as c:
@@ -104,10 +107,10 @@ def router(site: Site) -> APIRouter:
                 wallet = names.leader(c, wallet)
             except UnknownNameError as problem:
                 raise HTTPException(404, str(problem)) from None
-            found = browse.leader(c, wallet, name, site.counts, site.reports, site.copy_counts)
+            found = read_leader(c, wallet, name, site.counts, site.reports, site.copy_counts)
         if found is None:
             raise HTTPException(404, f"{wallet} was never followed")
-        return found
+        return rest.answer(found)
 
     @api.get("/trades")
     def trades(
@@ -169,16 +172,16 @@ def router(site: Site) -> APIRouter:
             )[0]
 
     @api.get("/portfolios")
-    def portfolios() -> list[Row]:
+    def portfolios() -> Response:
         """Portfolios with their latest valuation."""
         with snapshot(database) as c:
-            return summaries.portfolios(c, site.trips)
+            return rest.answer(read_portfolios(c, site.trips))
 
     @api.get("/equity")
-    def equity(portfolio: Name = None, points: Annotated[int, Query(ge=2, le=5000)] = 400) -> list[Row]:
+    def equity(portfolio: Name = None, points: Annotated[int, Query(ge=2, le=5000)] = 400) -> Response:
         """A portfolio's equity over time."""
         with snapshot(database) as c:
-            return summaries.equity(c, names.portfolio(c, portfolio or portfolios_store.MAIN), points)
+            return rest.answer(read_equity(c, names.portfolio(c, portfolio or portfolios_store.MAIN), points))
 
     @api.get("/latency")
     def latency() -> Row:
@@ -203,15 +206,15 @@ def router(site: Site) -> APIRouter:
     def shortfall(
         portfolio: Name = None, leader: Wallet = None,
         since: Annotated[str | None, Query(max_length=40, description="An ISO 8601 time.")] = None,
-    ) -> list[Row]:  # fmt: skip
+    ) -> Response:  # fmt: skip
         """Would copying have paid: the leaders' prices at our size against what we got, in parts that add up. With
         `since` all decisions are gone through, which takes its time where there are very many; one such at a time."""
         with snapshot(database) as c:
             begin, of = _instant(since), _named(c, portfolio, leader)
             if begin is None:
-                return site.reports.report(c, **of)
+                return rest.answer(site.reports.report(c, **of))
             with whole_passes:
-                return report.report(c, **of, since=begin)
+                return rest.answer(report.report(c, **of, since=begin))
 
     @api.get("/settings")
     def settings(portfolio: Name = None, leader: Wallet = None) -> list[Row]:

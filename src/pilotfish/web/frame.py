@@ -150,7 +150,7 @@ def portfolio_picker(s: Snapshot, chosen: str, path: str, keep: Mapping[str, str
         return ""
     links = ""
     for p in s.portfolios:
-        query = urlencode({**(keep or {}), "portfolio": p["name"]})
-        here = ' aria-current="true"' if p["name"] == chosen else ""
-        links += f'<a href="{esc(path)}?{esc(query)}"{here}>{esc(p["name"])}</a>'
+        query = urlencode({**(keep or {}), "portfolio": p.name})
+        here = ' aria-current="true"' if p.name == chosen else ""
+        links += f'<a href="{esc(path)}?{esc(query)}"{here}>{esc(p.name)}</a>'
     return f'<nav class="picker" aria-label="Portfolio">{links}</nav>'

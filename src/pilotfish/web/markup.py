@@ -13,6 +13,7 @@ from pilotfish.core import numerals, reasons
 from pilotfish.core.numerals import count, money, percent, price
 from pilotfish.core.reasons import MEANING, OUTCOMES, Outcome, Reason
 from pilotfish.store.copies import WORDS, State
+from pilotfish.store.views.leaders import Leader, LeaderFigures
 
 Html: TypeAlias = str
 """Markup of ours, in which everything else is escaped; good for text and for attributes in quotes."""
@@ -131,12 +132,9 @@ def options(choices: Iterable[tuple[str, str]], chosen: str) -> Html:
     )
 
 
-def leader_choices(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+def leader_choices(rows: Iterable[Leader]) -> list[tuple[str, str]]:
     """Leaders for :func:`options`; formerly followed ones say so."""
-    return [
-        (row["wallet"], (row["label"] or row["wallet"]) + (" (formerly followed)" if row["left_at"] else ""))
-        for row in rows
-    ]
+    return [(row.wallet, (row.label or row.wallet) + (" (formerly followed)" if row.left_at else "")) for row in rows]
 
 
 def figure(name: str, value: Html, note: Html, kind: str = "", title: str = "") -> Html:
@@ -163,12 +161,12 @@ def sortable(columns: Iterable[tuple[str, str, str]], path: str, keep: Mapping[s
     return head
 
 
-def copied_share(row: Mapping[str, Any]) -> tuple[str, str]:
-    """How much of what could be copied was, and of what that is a share: of a leader's orders, where sizes go by order.
-    ``row`` has ``orders``, ``orders_copied`` and ``trades``."""
-    orders, fills = row.get("orders", 0), row.get("trades", 0)
+def copied_share(row: LeaderFigures) -> tuple[str, str]:
+    """How much of what could be copied was, and of what that is a share: of a leader's orders, where sizes go by
+    order."""
+    orders, fills = row.orders, row.trades
     told = f"of {count(orders)} orders, eaten in {count(fills)} fills" if fills > orders else ""
-    return percent(row.get("orders_copied", 0), orders), told
+    return percent(row.orders_copied, orders), told
 
 
 def heads(columns: Iterable[Html]) -> Html:

@@ -19,7 +19,7 @@ from pilotfish.polymarket.data_api import DataApi
 from pilotfish.polymarket.gamma import Gamma
 from pilotfish.polymarket.http import Service, VenueError, make_session
 from pilotfish.store.leaders_store import wallet_of
-from pilotfish.store.queries import iso
+from pilotfish.store.views.base import iso
 
 LOOK_BACK_DAYS = 7
 SHOWN = 10

@@ -11,6 +11,7 @@ from pilotfish.core.numerals import count, duration, money, percent, price, pric
 from pilotfish.core.units import price_of
 from pilotfish.store import worker_state
 from pilotfish.store.portfolios_store import MAIN
+from pilotfish.store.views.portfolios import EquityPoint, Portfolio
 from pilotfish.store.worker_state import BooksState, DatabaseState
 from pilotfish.web.auth import is_admin
 from pilotfish.web.charts import equity_options
@@ -58,17 +59,18 @@ def register(site: Site, reader: Reader) -> None:
                 parts["feed"] = put("", "card")
                 parts["held"] = put("", "card")
             parts["foot"] = put("")
-        drawn: dict[str, Any] = {}
+        drawn: list[EquityPoint] = []
 
         def draw(s: Snapshot) -> None:
+            nonlocal drawn
             for part, content in _blocks(s, name).items():
                 if parts[part].content != content:
                     parts[part].content = content
             curve = s.equity.get(name)
-            if curve and drawn.get("equity") is not curve:
-                drawn["equity"] = curve
+            if curve and drawn is not curve:
+                drawn = curve
                 mine = s.portfolio(name)
-                options = equity_options(curve, mine["bankroll_micro"] if mine else 0)
+                options = equity_options(curve, mine.bankroll_micro if mine else 0)
                 if chart.options["series"] != options["series"]:
                     chart.options.update(options)
                     chart.update()
@@ -191,38 +193,38 @@ def _figures(s: Snapshot, name: str) -> Html:
     p = s.portfolio(name)
     if p is None:
         return ""
-    gain = p["equity_micro"] - p["bankroll_micro"]
-    grown = percent(gain, p["bankroll_micro"], 2, sign=True)
+    gain = p.equity_micro - p.bankroll_micro
+    grown = percent(gain, p.bankroll_micro, 2, sign=True)
     kind = "up" if gain > 0 else "down" if gain < 0 else "flat"
-    exposure = percent(p["exposure_micro"], p["equity_micro"], 1)
+    exposure = percent(p.exposure_micro, p.equity_micro, 1)
     return '<div class="figures">' + "".join(
         (
-            figure("Equity, USDC", money(p["equity_micro"]),
+            figure("Equity, USDC", money(p.equity_micro),
                    f'{signed(gain)} <span class="{kind}">({grown})</span> since the start', "first"),
-            figure("Cash", money(p["cash_micro"]), f"of {money(p['bankroll_micro'], 0)} at the start"),
-            figure("Realised PnL", signed(p["realized_pnl_micro"]), "fees included"),
-            figure("Unrealised PnL", signed(p["unrealized_pnl_micro"]), _unknown(p)),
-            figure("Fees paid", money(p["fees_micro"]), "by the venue's schedule"),
-            figure("Exposure", money(p["exposure_micro"]),
-                   f"{exposure} in {count(p['open_positions'])} position{'s' if p['open_positions'] != 1 else ''}"),
+            figure("Cash", money(p.cash_micro), f"of {money(p.bankroll_micro, 0)} at the start"),
+            figure("Realised PnL", signed(p.realized_pnl_micro), "fees included"),
+            figure("Unrealised PnL", signed(p.unrealized_pnl_micro), _unknown(p)),
+            figure("Fees paid", money(p.fees_micro), "by the venue's schedule"),
+            figure("Exposure", money(p.exposure_micro),
+                   f"{exposure} in {count(p.open_positions)} position{'s' if p.open_positions != 1 else ''}"),
         )
     ) + "</div>"  # fmt: skip
 
 
-def _unknown(p: dict[str, Any]) -> Html:
+def _unknown(p: Portfolio) -> Html:
     """How the open positions are valued, and how much of that nobody bids for."""
-    if not p["unmarked_value_micro"]:
+    if not p.unmarked_value_micro:
         return "at what the bids pay"
-    unknown, least = money(p["unmarked_value_micro"]), money(p["equity_pessimistic_micro"])
+    unknown, least = money(p.unmarked_value_micro), money(p.equity_pessimistic_micro)
     return f"nobody bids for {unknown} of it; without that equity is {least}"
 
 
 def _curve_head(s: Snapshot, name: str) -> Html:
     worst, of, best = 0, 1, 0
     for row in s.equity.get(name, []):
-        best = max(best, row["equity_micro"])
-        if (best - row["equity_micro"]) * of > worst * best:
-            worst, of = best - row["equity_micro"], best
+        best = max(best, row.equity_micro)
+        if (best - row.equity_micro) * of > worst * best:
+            worst, of = best - row.equity_micro, best
     return (
         '<div class="head"><h2>Equity and drawdown</h2><span class="note">worst drawdown'
         f" {percent(worst, of, 2)}</span></div>"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
+from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from fastapi import Request
@@ -12,8 +13,11 @@ from sqlalchemy import Connection
 from pilotfish.core import settings as s
 from pilotfish.core.numerals import count, money, percent
 from pilotfish.core.settings import Scope
-from pilotfish.store import portfolios_store, settings_store, summaries
+from pilotfish.store import portfolios_store, settings_store
 from pilotfish.store.copies import State
+from pilotfish.store.views.leaders import Leader
+from pilotfish.store.views.portfolios import EquityPoint, Portfolio, read_equity, read_portfolios
+from pilotfish.store.views.report import Shortfall
 from pilotfish.web.auth import is_admin
 from pilotfish.web.charts import compare_options
 from pilotfish.web.frame import frame, live, put
@@ -23,7 +27,28 @@ from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
 
 EVERY = 2.0
-Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Cost:
+    """A portfolio's lines of the report, added up; parts in the order of :data:`PARTS`."""
+
+    ideal: int
+    parts: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What the page shows, of one instant; by portfolio where it is a portfolio's."""
+
+    rows: list[Portfolio]
+    costs: dict[str, _Cost]
+    curves: dict[str, list[EquityPoint]]
+    bankrolls: dict[str, int]
+    became: dict[str, Counter[str]]
+    follows: dict[str, list[str] | None]
+    differ: list[tuple[s.Setting, dict[str, bool | int | float | str]]]
+    """Settings that are not the same everywhere, and what they are in each portfolio."""
 
 
 def register(site: Site, reader: Reader) -> None:
@@ -34,28 +59,28 @@ def register(site: Site, reader: Reader) -> None:
         first = await reader.first_look()
         admin = is_admin(request)
 
-        async def read() -> Row:
+        async def read() -> _Shown:
             return await site.shared.get("portfolios", EVERY, lambda c: _read(site, c))
 
         async def draw() -> dict[str, Html]:
             x = await read()
-            return {"table": _table(x, x["costs"], admin=admin), "differ": _differ(x)}
+            return {"table": _table(x, admin=admin), "differ": _differ(x)}
 
         with frame(site, reader, request, "/portfolios"):
             put('<div class="title"><h1>Portfolios</h1><p>The same leaders, the same trades, other policies.</p></div>')
             x = await read()
             with ui.element("section").classes("card").style("margin-bottom:12px"):
                 put('<div class="head"><h2>Profit in percent of the bankroll</h2></div>')
-                chart = ui.echart(compare_options(x["curves"], x["bankrolls"])).classes("chart")
+                chart = ui.echart(compare_options(x.curves, x.bankrolls)).classes("chart")
             with ui.element("div").classes("stack"):
                 await live(EVERY, draw, row={"table": "card", "differ": "card"})
                 if admin:
-                    put(_whom(first.portfolios, x["follows"], first.everybody), "card")
+                    put(_whom(first.portfolios, x.follows, first.everybody), "card")
                     put(_new(first.portfolios), "card")
 
         async def redraw() -> None:
             fresh = await read()
-            options_ = compare_options(fresh["curves"], fresh["bankrolls"])
+            options_ = compare_options(fresh.curves, fresh.bankrolls)
             if chart.options["series"] != options_["series"]:
                 chart.options.update(options_)
                 chart.update()
@@ -63,73 +88,67 @@ def register(site: Site, reader: Reader) -> None:
         ui.timer(EVERY, redraw)
 
 
-def _read(site: Site, c: Connection) -> Row:
-    rows = summaries.portfolios(c, site.trips)
-    shown = [p for p in rows if p["status"] == "active"]
+def _read(site: Site, c: Connection) -> _Shown:
+    rows = read_portfolios(c, site.trips)
+    shown = [p for p in rows if p.status == "active"]
     stored = settings_store.load(c)
-    effective = {p["name"]: settings_store.effective(site.environment, stored, p["name"]) for p in shown}
+    effective = {p.name: settings_store.effective(site.environment, stored, p.name) for p in shown}
     differing = [
         x for x in s.ALL
         if x.scope is Scope.PORTFOLIO and x.name != "bankroll"
-        and len({str(effective[p["name"]][x.name].value) for p in shown}) > 1
+        and len({str(effective[p.name][x.name].value) for p in shown}) > 1
     ]  # fmt: skip
-    return {
-        "rows": rows,
-        "costs": _costs(site.reports.report(c)) if site.reports.ready else {},
-        "curves": {p["name"]: summaries.equity(c, p["name"], 300) for p in shown},
-        "bankrolls": {p["name"]: p["bankroll_micro"] for p in shown},
-        "became": {p["name"]: site.copy_counts.states(c, p["name"]) for p in rows},
-        "follows": {p["name"]: portfolios_store.follows(c, p["name"]) for p in shown},
-        "differ": [
-            (x, {p["name"]: s.show(x, effective[p["name"]][x.name].value) for p in shown}) for x in differing
-        ],
-    }  # fmt: skip
+    return _Shown(
+        rows=rows,
+        costs=_costs(site.reports.report(c)) if site.reports.ready else {},
+        curves={p.name: read_equity(c, p.name, 300) for p in shown},
+        bankrolls={p.name: p.bankroll_micro for p in shown},
+        became={p.name: site.copy_counts.states(c, p.name) for p in rows},
+        follows={p.name: portfolios_store.follows(c, p.name) for p in shown},
+        differ=[(x, {p.name: s.show(x, effective[p.name][x.name].value) for p in shown}) for x in differing],
+    )
 
 
-def _costs(lines: list[Row]) -> dict[str, Row]:
+def _costs(rows: list[Shortfall]) -> dict[str, _Cost]:
     """Portfolio -> its lines of the report, added up."""
-    found: dict[str, Row] = {}
-    for row in lines:
-        mine = found.setdefault(
-            row["portfolio"], {"ideal_micro": 0, "actual_micro": 0, "parts": dict.fromkeys(row["parts"], 0)}
-        )
-        mine["ideal_micro"] += row["ideal_micro"]
-        mine["actual_micro"] += row["actual_micro"]
-        for name, amount in row["parts"].items():
-            mine["parts"][name] += amount
+    found: dict[str, _Cost] = {}
+    for row in rows:
+        mine = found.setdefault(row.portfolio, _Cost(0, [0] * len(PARTS)))
+        mine.ideal += row.ideal_micro
+        mine.parts = [n + part.lost(row.parts) for n, part in zip(mine.parts, PARTS, strict=True)]
     return found
 
 
-def _table(x: Row, costs: dict[str, Row], *, admin: bool) -> Html:
-    rows = x["rows"]
+def _table(x: _Shown, *, admin: bool) -> Html:
+    rows, costs = x.rows, x.costs
     if not rows:
         return '<div class="empty"><b>None yet</b>A worker makes the portfolio main when it runs first.</div>'
     lines: list[tuple[Html, list[Html]]] = [
-        ("bankroll", [money(p["bankroll_micro"]) for p in rows]),
-        ("equity", [money(p["equity_micro"]) for p in rows]),
-        ("profit", [signed(p["equity_micro"] - p["bankroll_micro"]) for p in rows]),
-        ("realised", [signed(p["realized_pnl_micro"]) for p in rows]),
-        ("unrealised", [signed(p["unrealized_pnl_micro"]) for p in rows]),
-        ("fees", [money(p["fees_micro"]) for p in rows]),
+        ("bankroll", [money(p.bankroll_micro) for p in rows]),
+        ("equity", [money(p.equity_micro) for p in rows]),
+        ("profit", [signed(p.equity_micro - p.bankroll_micro) for p in rows]),
+        ("realised", [signed(p.realized_pnl_micro) for p in rows]),
+        ("unrealised", [signed(p.unrealized_pnl_micro) for p in rows]),
+        ("fees", [money(p.fees_micro) for p in rows]),
         ("worst drawdown", [_drawdown(p) for p in rows]),
-        ("exposure", [money(p["exposure_micro"]) for p in rows]),
-        ("open positions", [count(p["open_positions"]) for p in rows]),
-        ("won / lost", [f"{count(p['won'])} / {count(p['lost'])}" for p in rows]),
+        ("exposure", [money(p.exposure_micro) for p in rows]),
+        ("open positions", [count(p.open_positions) for p in rows]),
+        ("won / lost", [f"{count(p.won)} / {count(p.lost)}" for p in rows]),
         ("copies filled", [_became(x, p, State.FILLED) for p in rows]),
         ("copies with the order out", [_became(x, p, State.OUT) for p in rows]),
         ("copies not filled", [_became(x, p, State.NOT_FILLED) for p in rows]),
-        ("whom it copies", [_follows(x["follows"].get(p["name"])) for p in rows]),
-        ("since", [ago(p["reset_at"] or p["created_at"]) for p in rows]),
-        ("at his prices", [signed(costs[p["name"]]["ideal_micro"]) if p["name"] in costs else "–" for p in rows]),
+        ("whom it copies", [_follows(x.follows.get(p.name)) for p in rows]),
+        ("since", [ago(p.reset_at or p.created_at) for p in rows]),
+        ("at his prices", [signed(costs[p.name].ideal) if p.name in costs else "–" for p in rows]),
     ]
-    for name, title, *_ in PARTS:
-        lost = [costs[p["name"]]["parts"][name] if p["name"] in costs else 0 for p in rows]
+    for number, part in enumerate(PARTS):
+        lost = [costs[p.name].parts[number] if p.name in costs else 0 for p in rows]
         if any(lost):
-            lines.append((f"&nbsp;&nbsp;{esc(title.lower())}", [signed(-n) for n in lost]))
+            lines.append((f"&nbsp;&nbsp;{esc(part.title.lower())}", [signed(-n) for n in lost]))
     columns = [
-        f'#<a href="/?portfolio={quote(p["name"])}">{esc(p["name"])}</a>'
-        if p["status"] == "active"
-        else f'#<a href="/positions?portfolio={quote(p["name"])}&amp;status=">{esc(p["name"])}</a> (archived)'
+        f'#<a href="/?portfolio={quote(p.name)}">{esc(p.name)}</a>'
+        if p.status == "active"
+        else f'#<a href="/positions?portfolio={quote(p.name)}&amp;status=">{esc(p.name)}</a> (archived)'
         for p in rows
     ]
     body = "".join(
@@ -140,63 +159,63 @@ def _table(x: Row, costs: dict[str, Row], *, admin: bool) -> Html:
     return grid("plain", heads(("", *columns)), body, tall=True)
 
 
-def _became(x: Row, p: Row, state: State) -> Html:
-    n = x["became"][p["name"]][state.value]
-    of = urlencode({"portfolio": p["name"], "state": state.value})
+def _became(x: _Shown, p: Portfolio, state: State) -> Html:
+    n = x.became[p.name][state]
+    of = urlencode({"portfolio": p.name, "state": state.value})
     return f'<a href="/trades?{esc(of)}">{count(n)}</a>'
 
 
-def _drawdown(p: Row) -> Html:
-    return f"{money(p['drawdown_micro'])} ({percent(p['drawdown_micro'], p['peak_micro'], 2)})"
+def _drawdown(p: Portfolio) -> Html:
+    return f"{money(p.drawdown_micro)} ({percent(p.drawdown_micro, p.peak_micro, 2)})"
 
 
 def _follows(chosen: list[str] | None) -> Html:
     return "all leaders" if chosen is None else f"{len(chosen)} leader{'s' if len(chosen) != 1 else ''}"
 
 
-def _buttons(p: Row) -> Html:
-    if p["status"] != "active":
+def _buttons(p: Portfolio) -> Html:
+    if p.status != "active":
         return ""
-    link = f'<a class="button" href="/settings?portfolio={quote(p["name"])}">Settings</a>'
-    if p["name"] == portfolios_store.MAIN:
+    link = f'<a class="button" href="/settings?portfolio={quote(p.name)}">Settings</a>'
+    if p.name == portfolios_store.MAIN:
         return link
-    url = f"/api/v1/portfolios/{quote(p['name'], safe='')}"
+    url = f"/api/v1/portfolios/{quote(p.name, safe='')}"
     return (
         f'{link} <button type="button" data-post="{url}" data-method="DELETE" data-done="archived"'
-        f' data-confirm="Archive {esc(p["name"])}? Its books stay as they are.">Archive</button>'
+        f' data-confirm="Archive {esc(p.name)}? Its books stay as they are.">Archive</button>'
     )
 
 
-def _differ(x: Row) -> Html:
+def _differ(x: _Shown) -> Html:
     head = '<div class="head"><h2>Settings that differ</h2></div>'
-    if not x["differ"]:
-        told = "Only one portfolio." if len(x["curves"]) < 2 else "None: all portfolios do the same."
+    if not x.differ:
+        told = "Only one portfolio." if len(x.curves) < 2 else "None: all portfolios do the same."
         return f'{head}<div class="empty">{told} Duplicate one below to try a change.</div>'
-    names = list(x["curves"])
+    names = list(x.curves)
     body = "".join(
         f'<tr><td title="{esc(setting.help)}">{esc(setting.name)}<small class="mini"> {esc(setting.unit)}</small></td>'
         + "".join(f'<td class="num">{esc(values[n])}</td>' for n in names)
         + "</tr>"
-        for setting, values in x["differ"]
+        for setting, values in x.differ
     )
     return head + grid("plain", heads(("setting", *(f"#{esc(n)}" for n in names))), body)
 
 
-def _whom(portfolios: list[Row], follows: dict[str, list[str] | None], leaders: list[Row]) -> Html:
+def _whom(portfolios: list[Portfolio], follows: dict[str, list[str] | None], leaders: list[Leader]) -> Html:
     """A form for each portfolio: whom it copies."""
     forms = ""
     for p in portfolios:
-        chosen = follows.get(p["name"])
+        chosen = follows.get(p.name)
         boxes = "".join(
-            f'<label class="check"><input type="checkbox" name="leaders" data-list value="{esc(row["wallet"])}"'
-            f"{' checked' if chosen is None or row['wallet'] in chosen else ''}>"
-            f" {esc(row['label'] or short(row['wallet']))}{' (formerly followed)' if row['left_at'] else ''}</label>"
+            f'<label class="check"><input type="checkbox" name="leaders" data-list value="{esc(row.wallet)}"'
+            f"{' checked' if chosen is None or row.wallet in chosen else ''}>"
+            f" {esc(row.label or short(row.wallet))}{' (formerly followed)' if row.left_at else ''}</label>"
             for row in leaders
-            if not row["left_at"] or (chosen is not None and row["wallet"] in chosen)
+            if not row.left_at or (chosen is not None and row.wallet in chosen)
         )
         forms += (
-            f'<details><summary>{esc(p["name"])} copies {_follows(chosen)}</summary><form class="checks"'
-            f' data-send="PATCH /api/v1/portfolios/{quote(p["name"], safe="")}" data-done="saved" data-go="reload">'
+            f'<details><summary>{esc(p.name)} copies {_follows(chosen)}</summary><form class="checks"'
+            f' data-send="PATCH /api/v1/portfolios/{quote(p.name, safe="")}" data-done="saved" data-go="reload">'
             f'<label class="check"><input type="checkbox" name="leaders" data-all{" checked" * (chosen is None)}>'
             f" <b>all, also those to come</b></label>{boxes}"
             '<button class="primary">Save</button><p class="wrong" data-wrong hidden role="alert"></p></form></details>'
@@ -204,8 +223,8 @@ def _whom(portfolios: list[Row], follows: dict[str, list[str] | None], leaders: 
     return f'<div class="head"><h2>Whom each portfolio copies</h2></div><div class="pad">{forms}</div>'
 
 
-def _new(portfolios: list[Row]) -> Html:
-    names = [(p["name"], p["name"]) for p in portfolios] or [("main", "main")]
+def _new(portfolios: list[Portfolio]) -> Html:
+    names = [(p.name, p.name) for p in portfolios] or [("main", "main")]
     choices = [(x.name, x.name) for x in s.ALL if x.scope is Scope.PORTFOLIO]
     return (
         '<div class="head"><h2>Duplicate a portfolio to try a change from now on</h2></div><div class="pad">'

@@ -13,6 +13,7 @@ from pilotfish.core.numerals import count, money, price, price_micro
 from pilotfish.core.units import price_of
 from pilotfish.store import browse
 from pilotfish.store.portfolios_store import MAIN
+from pilotfish.store.views.leaders import Leader
 from pilotfish.web.auth import is_admin
 from pilotfish.web.frame import frame, live, portfolio_picker, put
 from pilotfish.web.markup import (
@@ -89,7 +90,7 @@ def _close_all(chosen: dict[str, str]) -> Html:
     )
 
 
-def _filters(leaders: list[Row], keep: dict[str, str]) -> Html:
+def _filters(leaders: list[Leader], keep: dict[str, str]) -> Html:
     links = "".join(
         f'<a href="/positions?{esc(urlencode({**keep, "status": value, "sort": ""}))}"'
         f"{' aria-current=true' if value == keep['status'] else ''}>{name}</a>"

@@ -54,9 +54,9 @@ def register(site: Site, reader: Reader) -> None:
 
 def _title(snapshot: Snapshot, portfolio: str, leader: str, *, admin: bool, writable: bool) -> Html:
     links = [("", "", "All portfolios")]
-    links += [("portfolio", p["name"], p["name"]) for p in snapshot.portfolios]
+    links += [("portfolio", p.name, p.name) for p in snapshot.portfolios]
     if leader:
-        label = next((row["label"] for row in snapshot.everybody if row["wallet"] == leader), "")
+        label = next((row.label for row in snapshot.everybody if row.wallet == leader), "")
         links.append(("leader", leader, label or short(leader)))
     picker = ""
     for key, value, text in links:

@@ -13,6 +13,7 @@ from pilotfish.core.reasons import MEANING
 from pilotfish.store import browse
 from pilotfish.store.copies import WORDS, State
 from pilotfish.store.portfolios_store import MAIN
+from pilotfish.store.views.leaders import Leader
 from pilotfish.web.frame import frame, live, portfolio_picker, put
 from pilotfish.web.markup import (
     Html,
@@ -83,7 +84,7 @@ def register(site: Site, reader: Reader) -> None:
                 await live(EVERY, draw)
 
 
-def _filters(leaders: list[Row], given: dict[str, str], portfolio: str) -> Html:
+def _filters(leaders: list[Leader], given: dict[str, str], portfolio: str) -> Html:
     whom = [ANY, *leader_choices(leaders)]
     if given["leader"] and given["leader"] not in {w for w, _ in whom}:
         whom.append((given["leader"], given["leader"]))
