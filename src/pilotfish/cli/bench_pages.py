@@ -12,14 +12,21 @@ from sqlalchemy import Connection, insert
 from sqlalchemy import Engine as Database
 
 from pilotfish.core.units import MICRO, SECOND
-from pilotfish.store import browse, completeness, latencies, queries, report, summaries
+from pilotfish.store import report
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
 from pilotfish.store.mapping import Values
 from pilotfish.store.rollup import CopyCounts, DecisionCounts, TradeCounts
 from pilotfish.store.round_trips import TripCounts
+from pilotfish.store.views.decisions import read_decisions, read_trade
+from pilotfish.store.views.feed import read_feed
+from pilotfish.store.views.latency import read_lag_over_time, read_latency, read_missing, read_pace
 from pilotfish.store.views.leaders import read_figures
+from pilotfish.store.views.orders import read_fills
 from pilotfish.store.views.portfolios import read_counts, read_equity, read_portfolios
+from pilotfish.store.views.positions import read_positions
+from pilotfish.store.views.sources import read_gaps
+from pilotfish.store.views.trades import TradeFilter, read_trades
 
 MANY, FEW = 1_000_000, 10_000
 CHUNK = 20_000
@@ -151,41 +158,41 @@ def questions(
     """By page: what it asks of the database."""
     copies = copies or CopyCounts()
     trips = TripCounts()
-    f, rare = browse.TradeFilter, browse.TradeFilter(reason="SKIP_RESET")
+    f, rare = TradeFilter, TradeFilter(reason="SKIP_RESET")
     return {
-        "trades, newest page": lambda c: browse.trades(c, f(), limit=50),
-        "trades, far back": lambda c: browse.trades(c, f(), limit=50, before=FEW // 2),
-        "trades of a leader": lambda c: browse.trades(c, f(leader=_wallet(3)), limit=50),
-        "trades by a reason": lambda c: browse.trades(c, f(reason="SKIP_SPREAD"), limit=50),
-        "trades by a reason nobody has": lambda c: browse.trades(c, rare, limit=50),
-        "trades by words": lambda c: browse.trades(c, f(words="number 77"), limit=50),
-        "trades of a leader by reason": lambda c: browse.trades(
+        "trades, newest page": lambda c: read_trades(c, f(), limit=50),
+        "trades, far back": lambda c: read_trades(c, f(), limit=50, before=FEW // 2),
+        "trades of a leader": lambda c: read_trades(c, f(leader=_wallet(3)), limit=50),
+        "trades by a reason": lambda c: read_trades(c, f(reason="SKIP_SPREAD"), limit=50),
+        "trades by a reason nobody has": lambda c: read_trades(c, rare, limit=50),
+        "trades by words": lambda c: read_trades(c, f(words="number 77"), limit=50),
+        "trades of a leader by reason": lambda c: read_trades(
             c, f(leader=_wallet(3), reason="SKIP_SLIPPAGE"), limit=50
         ),
-        "trades filled": lambda c: browse.trades(c, f(state="filled"), limit=50),
-        "trades not filled": lambda c: browse.trades(c, f(state="not_filled"), limit=50),
-        "trades not filled, of a leader": lambda c: browse.trades(
+        "trades filled": lambda c: read_trades(c, f(state="filled"), limit=50),
+        "trades not filled": lambda c: read_trades(c, f(state="not_filled"), limit=50),
+        "trades not filled, of a leader": lambda c: read_trades(
             c, f(state="not_filled", leader=_wallet(0)), limit=10
         ),
-        "trades with the order out": lambda c: browse.trades(c, f(state="out"), limit=50),
-        "trades taken back": lambda c: browse.trades(c, f(status="retracted"), limit=50),
-        "one trade with its trace": lambda c: queries.trade_with_decisions(c, 1234),
-        "overview: decisions": lambda c: summaries.feed(c, 60),
+        "trades with the order out": lambda c: read_trades(c, f(state="out"), limit=50),
+        "trades taken back": lambda c: read_trades(c, f(status="retracted"), limit=50),
+        "one trade with its trace": lambda c: read_trade(c, 1234),
+        "overview: decisions": lambda c: read_feed(c, 60),
         "overview: portfolios": lambda c: read_portfolios(c, trips),
         "overview: equity curve": lambda c: read_equity(c, "main"),
-        "overview: sources": latencies.latency,
-        "every page: what is missing": completeness.incomplete,
+        "overview: sources": read_latency,
+        "every page: what is missing": read_gaps,
         "status: counts": lambda c: read_counts(c, counts, trade_counts, copies),
         "leaders: figures": lambda c: read_figures(c, "main", counts, copies),
         "leaders: report": reports.report,
         "portfolios: what became of copies": lambda c: copies.states(c, "main"),
-        "positions, open": lambda c: browse.positions(c, portfolio="main", limit=100),
-        "positions, closed": lambda c: browse.positions(c, portfolio="main", status="closed", sort="closed", limit=100),
-        "latency: pace": latencies.pace,
-        "latency: over time": latencies.lag_over_time,
-        "latency: missing": latencies.missing,
-        "REST: fills": lambda c: queries.newest(c, "fills", limit=100, before_id=None),
-        "REST: decisions": lambda c: queries.newest(c, "decisions", limit=100, before_id=None),
+        "positions, open": lambda c: read_positions(c, portfolio="main", limit=100),
+        "positions, closed": lambda c: read_positions(c, portfolio="main", status="closed", sort="closed", limit=100),
+        "latency: pace": read_pace,
+        "latency: over time": read_lag_over_time,
+        "latency: missing": read_missing,
+        "REST: fills": lambda c: read_fills(c, limit=100),
+        "REST: decisions": lambda c: read_decisions(c, limit=100),
     }  # fmt: skip
 
 

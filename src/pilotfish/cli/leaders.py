@@ -100,8 +100,8 @@ def show(
     table = Table("market", "outcome", "they hold", "we hold", "our cost", "bid")
     for h in found.holdings[:20]:
         table.add_row(
-            escape(h["title"] or h["token_id"][:16]), escape(h["outcome"] or ""), shares(h["shares_micro"]),
-            shares(h["our_shares_micro"]), money(h["our_cost_micro"]), price(h["bid"]),
+            escape(h.title or h.token_id[:16]), escape(h.outcome or ""), shares(h.shares_micro),
+            shares(h.our_shares_micro), money(h.our_cost_micro), price(h.bid),
         )  # fmt: skip
     console.print(table)
 

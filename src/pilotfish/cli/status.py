@@ -17,13 +17,14 @@ from pilotfish.app.lease import LeaseError
 from pilotfish.app.reset import reset_now
 from pilotfish.cli import session
 from pilotfish.core.numerals import duration, money
-from pilotfish.store import commands_store, completeness, latencies, portfolios_store, summaries, worker_state
+from pilotfish.store import commands_store, portfolios_store, worker_state
 from pilotfish.store.copies import WORDS
 from pilotfish.store.database import snapshot
-from pilotfish.store.queries import Row
 from pilotfish.store.verify import verify as recompute
+from pilotfish.store.views.latency import Latency, Percentiles, read_latency
 from pilotfish.store.views.leaders import Leader, became, read_leaders
 from pilotfish.store.views.portfolios import Counts, Portfolio, read_counts, read_portfolios
+from pilotfish.store.views.sources import BadInputTold, Gap, read_bad_inputs, read_gaps
 from pilotfish.store.worker_state import (
     ApiState,
     BooksState,
@@ -50,17 +51,17 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     leaders: list[Leader]
     portfolios: list[Portfolio]
     counts: Counts
-    latency: Row
-    incomplete: list[Row]
+    latency: Latency
+    incomplete: list[Gap]
     bad_inputs: int
-    newest_bad_inputs: list[Row]
+    newest_bad_inputs: list[BadInputTold]
 
 
 def collect(database: Engine) -> tuple[WorkerState | None, Status]:
     """What the worker says of itself, and everything that ``status`` shows."""
     with snapshot(database) as c:
         worker, age = worker_state.read(c)
-        bad = summaries.bad_inputs(c)
+        bad = read_bad_inputs(c)
         return worker, Status(
             running=worker_state.alive(worker, age),
             ended=worker.ended if worker is not None else None,
@@ -71,10 +72,10 @@ def collect(database: Engine) -> tuple[WorkerState | None, Status]:
             leaders=read_leaders(c),
             portfolios=read_portfolios(c),
             counts=read_counts(c),
-            latency=latencies.latency(c),
-            incomplete=completeness.incomplete(c),
+            latency=read_latency(c),
+            incomplete=read_gaps(c),
             bad_inputs=len(bad),
-            newest_bad_inputs=[{k: row[k] for k in ("at", "source", "error")} for row in bad[:5]],
+            newest_bad_inputs=[BadInputTold(at=one.at, source=one.source, error=one.error) for one in bad[:5]],
         )
 
 
@@ -140,13 +141,13 @@ def _screen(worker: WorkerState | None, state: Status) -> Group:
         f" {counts.decisions.copied} copied ({told}), {sum(counts.decisions.skipped.values())} skipped,"
         f" {counts.fills} fills"
     )
-    lines += [f"[yellow]▲[/] {escape(gap['told'])}" for gap in state.incomplete]
+    lines += [f"[yellow]▲[/] {escape(gap.told)}" for gap in state.incomplete]
     lines += [
         f"[red]▲[/] {escape(name)}: an error of this program, {fault.count} times: {escape(fault.error)}"
         for name, fault in worker.faults.items()
     ]
     lines += [
-        f"[yellow]▲[/] {bad['at'][:19]} {escape(bad['source'])}: {escape(bad['error'][:160])}"
+        f"[yellow]▲[/] {bad.at[:19]} {escape(bad.source)}: {escape((bad.error or '')[:160])}"
         for bad in state.newest_bad_inputs
     ]
     if worker.alerts.error:
@@ -176,12 +177,12 @@ def verify(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) ->
     note: the books are right without it."""
     with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
         found = recompute(c)
-        gaps = completeness.incomplete(c)
+        gaps = read_gaps(c)
     if as_json:
         session.print_json({"verify": found or "ok", **({"incomplete": gaps} if gaps else {})})
     else:
         print("\n".join(found) or "ok: identities, decisions, positions, cash and holdings agree")
-        print("\n".join(f"note: {gap['told']}" for gap in gaps), end="\n" if gaps else "")
+        print("\n".join(f"note: {gap.told}" for gap in gaps), end="\n" if gaps else "")
     raise typer.Exit(1 if found else 0)
 
 
@@ -220,28 +221,32 @@ def _ask_worker(database: Engine, portfolio: str | None) -> None:
 def latency(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
     """Chain against API: who sees trades first, and how late the other is."""
     with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
-        figures = latencies.latency(c)
+        figures = read_latency(c)
     if as_json:
         session.print_json(figures)
         return
     console = Console()
-    after = ", ".join(f"{p} {ms} ms" for p, ms in figures["seen_after_match_ms"]["api"].items() if ms is not None)
+    after = _told(figures.seen_after_match_ms.api)
     console.print(f"the API showed trades after their match: {after or 'none yet'}")
-    if figures["off"].get("polygon"):
-        console.print(f"Polygon is off: {figures['off']['polygon']}")
-    if figures["chain_first"] is None:
+    if figures.off.get("polygon"):
+        console.print(f"Polygon is off: {figures.off['polygon']}")
+    if figures.chain_first is None:
         console.print("chain and API cannot be compared: the chain was off when these trades were made")
         return
-    behind = ", ".join(f"{p} {ms} ms" for p, ms in figures["api_behind_chain_ms"].items())
-    console.print(f"{figures['seen_by_both']} trades seen by both; API behind the chain: {behind}")
-    console.print(f"first: chain {figures['chain_first']}, API {figures['api_first']}")
-    console.print(
-        f"only chain {figures['only_polygon']}, only API {figures['only_api']}, lagged {figures['api_lagged']}"
-    )
+    behind = _told(figures.api_behind_chain_ms)
+    console.print(f"{figures.seen_by_both} trades seen by both; API behind the chain: {behind or 'none yet'}")
+    console.print(f"first: chain {figures.chain_first}, API {figures.api_first}")
+    console.print(f"only chain {figures.only_polygon}, only API {figures.only_api}, lagged {figures.api_lagged}")
     table = Table("API behind the chain by", "trades", "")
-    most = max((b["trades"] for b in figures["histogram"]), default=0)
-    for bucket in figures["histogram"]:
-        low, high = bucket["from_ms"], bucket["to_ms"]
+    most = max((b.trades for b in figures.histogram), default=0)
+    for bucket in figures.histogram:
+        low, high = bucket.from_ms, bucket.to_ms
         name = f"under {high} ms" if low is None else f"{low} ms and more" if high is None else f"{low} … {high} ms"
-        table.add_row(name, str(bucket["trades"]), "█" * round(30 * bucket["trades"] / most) if most else "")
+        table.add_row(name, str(bucket.trades), "█" * round(30 * bucket.trades / most) if most else "")
     console.print(table)
+
+
+def _told(p: Percentiles) -> str:
+    """Percentiles on a line; nothing of nothing."""
+    named = (("p50", p.p50), ("p90", p.p90), ("p99", p.p99))
+    return ", ".join(f"{name} {ms} ms" for name, ms in named if ms is not None)

@@ -72,6 +72,16 @@ def read_row(c: Connection, kind: type[S], statement: Executable) -> S | None:
     return None if row is None else msgspec.convert({str(name): value for name, value in row._mapping.items()}, kind)
 
 
+def newest(kind: type[Record], limit: int, before: int | None, **equal: object) -> Select[tuple[object, ...]]:
+    """A statement that reads the newest records of a kind that has ids. ``before``: only smaller ids; ``equal``:
+    columns and what they must be, ``None`` = any."""
+    columns = table_of(kind).c
+    wanted = [columns[name] == value for name, value in equal.items() if value is not None]
+    if before is not None:
+        wanted.append(columns.id < before)
+    return read(kind).where(*wanted).order_by(columns.id.desc()).limit(limit)
+
+
 def total(column: ColumnElement[int]) -> ColumnElement[int]:
     """The sum of a column, whole on every database: PostgreSQL's own of large numbers is a decimal."""
     return cast(func.sum(column), BigInteger)

@@ -17,21 +17,25 @@ from pilotfish.core.reasons import Reason
 from pilotfish.core.settings import Kind
 from pilotfish.store import (
     browse,
-    completeness,
     exports,
-    latencies,
     names,
     portfolios_store,
-    queries,
     report,
     settings_store,
-    summaries,
     worker_state,
 )
 from pilotfish.store.database import snapshot
+from pilotfish.store.views.base import Page
+from pilotfish.store.views.decisions import Decision, TradeTraced, read_decisions, read_trade
+from pilotfish.store.views.latency import LatencyAndPace, read_latency_and_pace
 from pilotfish.store.views.leaders import Whom, read_leader, read_leaders
+from pilotfish.store.views.orders import Fill, read_fills
 from pilotfish.store.views.portfolios import read_counts, read_equity, read_portfolios
+from pilotfish.store.views.positions import PositionInMarket, read_positions
+from pilotfish.store.views.sources import BadInput, Outage, read_bad_inputs, read_gaps, read_outages
+from pilotfish.store.views.trades import TradeDecided, TradeFilter, read_trades
 from pilotfish.web import rest
+from pilotfish.web.answers import Route
 from pilotfish.web.site import Site
 
 LARGEST_ID = 2**63 - 1
@@ -66,7 +70,9 @@ Row: TypeAlias = dict[str, Any]
 
 def router(site: Site) -> APIRouter:
     """All reading routes."""
-    api = APIRouter(prefix="/api/v1", tags=["reading"], dependencies=[Depends(rest.known_parameters)])
+    api = APIRouter(
+        prefix="/api/v1", tags=["reading"], dependencies=[Depends(rest.known_parameters)], route_class=Route
+    )
     database = site.database
     whole_passes = Lock()
 
@@ -82,7 +88,7 @@ def router(site: Site) -> APIRouter:
                 "last_sign_of_life_sec": age,
                 "mode": told.get("mode", {}),
                 "worker": told or None,
-                "incomplete": completeness.incomplete(c),
+                "incomplete": read_gaps(c),
                 "counts": read_counts(c, site.counts, site.trade_counts, site.copy_counts),
             }
         return rest.answer(state)
@@ -122,24 +128,23 @@ def router(site: Site) -> APIRouter:
         action: Action = None, reason: ReasonName = None,
         status: Annotated[rest.TradeStatus | None, rest.one_of("status", rest.TradeStatus)] = None,
         state: State = None,
-    ) -> Row:  # fmt: skip
+    ) -> Page[TradeDecided]:  # fmt: skip
         """Leaders' trades, newest first, each with one portfolio's decision (`main` unless named) and what became of
         it: `state`, `partly`, `orphaned`, what the order got (`our_…`) of what it was for (`order_…`), and `why` it got
         nothing or not all."""
         with snapshot(database) as c:
-            wanted = browse.TradeFilter(
+            wanted = TradeFilter(
                 portfolio=names.portfolio(c, portfolio or portfolios_store.MAIN),
                 leader=names.wanted_leader(c, leader), token_id=token_id, words=words, side=side, source=source,
                 kind=kind, action=action, reason=reason, status=status, state=state,
             )  # fmt: skip
-            rows, following = browse.trades(c, wanted, limit=limit, before=before)
-        return {"data": rows, "next_before": following}
+            return read_trades(c, wanted, limit=limit, before=before)
 
     @api.get("/trades/{trade_id}", responses={404: {}})
-    def trade(trade_id: Id) -> Row:
+    def trade(trade_id: Id) -> TradeTraced:
         """One trade with each portfolio's decision, its trace, intents and fills, and the payload that it came in."""
         with snapshot(database) as c:
-            found = queries.trade_with_decisions(c, trade_id)
+            found = read_trade(c, trade_id)
         if found is None:
             raise HTTPException(404, f"there is no trade {trade_id}")
         return found
@@ -148,26 +153,29 @@ def router(site: Site) -> APIRouter:
     def decisions(
         limit: Limit = 100, before: Before = None, portfolio: Name = None, leader: Wallet = None,
         action: Action = None, reason: ReasonName = None,
-    ) -> Row:  # fmt: skip
+    ) -> Page[Decision]:  # fmt: skip
         """Decisions with their traces and what became of them (`state`, …, as with trades), newest first."""
-        return _page("decisions", limit, before, portfolio=portfolio, leader=leader, action=action, reason=reason)
+        with snapshot(database) as c:
+            of = _named(c, portfolio, leader)
+            return read_decisions(c, limit=limit, before=before, **of, action=action, reason=reason)
 
     @api.get("/fills")
-    def fills(limit: Limit = 100, before: Before = None, portfolio: Name = None, leader: Wallet = None) -> Row:
+    def fills(limit: Limit = 100, before: Before = None, portfolio: Name = None, leader: Wallet = None) -> Page[Fill]:
         """Paper fills, newest first."""
-        return _page("fills", limit, before, portfolio=portfolio, leader=leader)
+        with snapshot(database) as c:
+            return read_fills(c, limit=limit, before=before, **_named(c, portfolio, leader))
 
     @api.get("/positions")
     def positions(
         open_only: bool = True, portfolio: Name = None, leader: Wallet = None,
         status: Annotated[rest.PositionStatus | None, rest.one_of("status", rest.PositionStatus)] = None,
         limit: Limit = 1000, offset: Annotated[int, Query(ge=0, le=10**7)] = 0,
-    ) -> list[Row]:  # fmt: skip
+    ) -> list[PositionInMarket]:  # fmt: skip
         """Positions, the largest cost first; `status` says more exactly than `open_only`."""
         wanted = status or ("open" if open_only else None)
         with snapshot(database) as c:
             of = _named(c, portfolio, leader)
-            return browse.positions(
+            return read_positions(
                 c, portfolio=of["portfolio"], leader=of["leader"], status=wanted, limit=limit, offset=offset
             )[0]
 
@@ -184,23 +192,23 @@ def router(site: Site) -> APIRouter:
             return rest.answer(read_equity(c, names.portfolio(c, portfolio or portfolios_store.MAIN), points))
 
     @api.get("/latency")
-    def latency() -> Row:
+    def latency() -> LatencyAndPace:
         """Chain against API; and how long it took from a match to our fill. `off` says which source is off and why;
         what compares the two is null where the chain was off."""
         with snapshot(database) as c:
-            return {**latencies.latency(c), "pace_ms": latencies.pace(c)}
+            return read_latency_and_pace(c)
 
     @api.get("/outages")
-    def outages(limit: Annotated[int, Query(ge=1, le=500)] = 50) -> list[Row]:
+    def outages(limit: Annotated[int, Query(ge=1, le=500)] = 50) -> list[Outage]:
         """When a source was down, newest first."""
         with snapshot(database) as c:
-            return latencies.outages(c, limit)
+            return read_outages(c, limit)
 
     @api.get("/bad-inputs")
-    def bad_inputs(limit: Annotated[int, Query(ge=1, le=500)] = 50) -> list[Row]:
+    def bad_inputs(limit: Annotated[int, Query(ge=1, le=500)] = 50) -> list[BadInput]:
         """What could not be used, with the payload and what is wrong with it, newest first."""
         with snapshot(database) as c:
-            return summaries.bad_inputs(c, limit)
+            return read_bad_inputs(c, limit)
 
     @api.get("/report", responses={400: {}})
     def shortfall(
@@ -249,12 +257,6 @@ def router(site: Site) -> APIRouter:
             for n, row in enumerate(rows):
                 yield ("," if n else "") + "\n" + msgspec.json.encode(row).decode()
             yield "\n]\n"
-
-    def _page(kind: str, limit: int, before: int | None, **equal: Any) -> Row:
-        with snapshot(database) as c:
-            of = _named(c, equal.pop("portfolio"), equal.pop("leader"))
-            rows, following = queries.newest(c, kind, limit=limit, before_id=before, **of, **equal)
-        return {"data": rows, "next_before": following}
 
     return api
 

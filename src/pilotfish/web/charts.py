@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from pilotfish.core.numerals import rounded
 from pilotfish.core.units import MICRO
-from pilotfish.store.queries import Row
+from pilotfish.store.views.latency import Bucket, LagPoint
 from pilotfish.store.views.portfolios import EquityPoint
 
 Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | float | bool | None"
@@ -88,13 +88,13 @@ COLOURS = ("#2f8fd8", "#c2703d", "#3f9e6e", "#8a63c9", "#c0475f", "#7d8a2f", "#2
 """Line colours that tell apart on both backgrounds."""
 
 
-def histogram_options(buckets: list[Row]) -> Options:
+def histogram_options(buckets: list[Bucket]) -> Options:
     """How many trades the API was behind by, in buckets; those where it was first have another colour."""
 
-    def name(bucket: Row) -> str:
-        low, high = bucket["from_ms"], bucket["to_ms"]
+    def name(bucket: Bucket) -> str:
+        low, high = bucket.from_ms, bucket.to_ms
         if low is None:
-            return f"< {high / 1000:g} s"
+            return f"< {(high or 0) / 1000:g} s"
         return f"≥ {low / 1000:g} s" if high is None else f"{low / 1000:g} to {high / 1000:g}"
 
     return {
@@ -110,7 +110,7 @@ def histogram_options(buckets: list[Row]) -> Options:
                 "type": "bar",
                 "barCategoryGap": "18%",
                 "data": [
-                    {"value": b["trades"], "itemStyle": {"color": COLOURS[b["to_ms"] is not None and b["to_ms"] <= 0]}}
+                    {"value": b.trades, "itemStyle": {"color": COLOURS[b.to_ms is not None and b.to_ms <= 0]}}
                     for b in buckets
                 ],
             }
@@ -118,15 +118,15 @@ def histogram_options(buckets: list[Row]) -> Options:
     }  # fmt: skip
 
 
-def lag_options(rows: list[Row]) -> Options:
+def lag_options(rows: list[LagPoint]) -> Options:
     """The API's delay over time: median and 90th percentile, in seconds."""
 
-    def points(field: str) -> list[list[float]]:
-        return [[_when(r["at"]), r[field] / 1000] for r in rows]
+    times = [_when(r.at) for r in rows]
 
-    def line(title: str, field: str, colour: str) -> Options:
+    def line(title: str, lags_ms: list[int], colour: str) -> Options:
         style: Options = {"lineStyle": {"width": 2, "color": colour}, "itemStyle": {"color": colour}}
-        return {"name": title, "type": "line", "showSymbol": len(rows) < 3, "data": points(field), **style}
+        data = [[at, ms / 1000] for at, ms in zip(times, lags_ms, strict=True)]
+        return {"name": title, "type": "line", "showSymbol": len(rows) < 3, "data": data, **style}
 
     return {
         "animation": False,
@@ -135,8 +135,10 @@ def lag_options(rows: list[Row]) -> Options:
         "tooltip": {"trigger": "axis", "confine": True},
         "xAxis": {"type": "time", "splitNumber": 4, **_AXIS, **_APART},
         "yAxis": {"type": "value", "name": "s", "scale": True, **_AXIS, **_LINES},
-        "series": [line("median", "p50", COLOURS[0]), line("90 % within", "p90", COLOURS[1])],
-    }
+        "series": [
+            line("median", [r.p50 for r in rows], COLOURS[0]), line("90 % within", [r.p90 for r in rows], COLOURS[1]),
+        ],
+    }  # fmt: skip
 
 
 def compare_options(curves: Mapping[str, Sequence[EquityPoint]], bankrolls: Mapping[str, int]) -> Options:

@@ -136,7 +136,7 @@ def _incomplete(s: Snapshot) -> Html:
     """What is missing of leaders' histories, plainly."""
     if not s.incomplete:
         return ""
-    told = "; ".join(esc(gap["told"]) for gap in s.incomplete[:GAPS_SHOWN])
+    told = "; ".join(esc(gap.told) for gap in s.incomplete[:GAPS_SHOWN])
     more = f" and {len(s.incomplete) - GAPS_SHOWN} more gaps" if len(s.incomplete) > GAPS_SHOWN else ""
     return (
         f'<div class="banner" role="note"><b>Trades may be missing:</b> {told}{esc(more)}.'

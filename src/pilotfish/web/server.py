@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 from pilotfish import __version__
 from pilotfish.core.settings import Value
 from pilotfish.web import api, api_writes, docs_page, login, probes, rest, stream
+from pilotfish.web.answers import Application
 from pilotfish.web.auth import Doors
 from pilotfish.web.pages import latency, leaders, overview, parts, portfolios, positions, settings, trades
 from pilotfish.web.preview import Preview
@@ -45,7 +46,7 @@ def application(site: Site, reader: Reader) -> FastAPI:
             task.cancel()
         await preview.close()
 
-    app = FastAPI(
+    app = Application(
         title="pilotfish", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
         lifespan=life,
     )  # fmt: skip

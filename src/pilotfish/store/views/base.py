@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Generic, TypeVar, overload
+from typing import Generic, Protocol, TypeVar, overload
 
 import msgspec
 
@@ -27,6 +28,19 @@ class Page(View, Generic[T], frozen=True, kw_only=True):
 def joined(kind: type[T], row: View, **more: object) -> T:
     """A row of ``kind``: the fields of another row, and those that are named, which win."""
     return kind(**{**msgspec.structs.asdict(row), **more})
+
+
+class Numbered(Protocol):
+    """What has an id to continue by."""
+
+    @property
+    def id(self) -> int:
+        """The row's number."""
+
+
+def following(rows: Sequence[Numbered], limit: int) -> int | None:
+    """The id to continue before: of rows, newest first, of which one more than ``limit`` was asked for."""
+    return rows[limit - 1].id if len(rows) > limit else None
 
 
 @overload

@@ -12,14 +12,13 @@ from sqlalchemy import Connection, select
 from pilotfish.core.reasons import NEVER_COPIED, Action, Reason
 from pilotfish.core.trade import TradeClass
 from pilotfish.core.units import Micros, Price, Shares, Usdc, proceeds_of
-from pilotfish.store import browse
 from pilotfish.store import tables as t
 from pilotfish.store.copies import State
 from pilotfish.store.mapping import read_rows
-from pilotfish.store.queries import Row
 from pilotfish.store.report import Reports
 from pilotfish.store.rollup import CopyCounts, DecisionCounts
 from pilotfish.store.views.base import View, iso, joined
+from pilotfish.store.views.positions import HoldingBesideOurs, read_holdings
 from pilotfish.store.views.report import Shortfall
 
 Whom: TypeAlias = Literal["followed", "former", "all"]
@@ -66,7 +65,7 @@ class LeaderWhole(LeaderFigures, frozen=True, kw_only=True):
     """A leader with their figures, the shortfall of copying them, and what they hold beside what we hold."""
 
     report: Shortfall | None
-    holdings: list[Row]
+    holdings: list[HoldingBesideOurs]
 
 
 class _Became(Protocol):
@@ -224,5 +223,5 @@ def read_leader(
     if found is None:
         return None
     lines = (reports or Reports()).report(c, portfolio=portfolio, leader=wallet)
-    held = browse.holdings(c, wallet, portfolio)
+    held = read_holdings(c, wallet, portfolio)
     return joined(LeaderWhole, found, report=lines[0] if lines else None, holdings=held)

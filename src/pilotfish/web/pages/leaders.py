@@ -13,11 +13,11 @@ from sqlalchemy import Connection
 from pilotfish.core.numerals import count, money, price
 from pilotfish.core.settings import Value
 from pilotfish.polymarket.contracts import is_wallet
-from pilotfish.store import browse, settings_store
+from pilotfish.store import settings_store
 from pilotfish.store.copies import WORDS
 from pilotfish.store.portfolios_store import MAIN
-from pilotfish.store.queries import Row
 from pilotfish.store.views.leaders import LeaderFigures, became, read_figures
+from pilotfish.store.views.positions import HoldingBesideOurs, read_holdings
 from pilotfish.store.views.report import Shortfall
 from pilotfish.web.auth import is_admin
 from pilotfish.web.frame import frame, live, portfolio_picker, put
@@ -87,7 +87,7 @@ def register(site: Site, reader: Reader) -> None:
             if row is None:
                 return {"who": _nobody(wallet), "figures": "", "cost": "", "skips": "", "held": "", "own": ""}
             held = await site.shared.get(
-                ("held", wallet, portfolio), EVERY, lambda c: browse.holdings(c, wallet, portfolio)
+                ("held", wallet, portfolio), EVERY, lambda c: read_holdings(c, wallet, portfolio)
             )
             own = await site.shared.get(
                 ("own", wallet), EVERY, lambda c: settings_store.load(c).leaders.get(wallet, {})
@@ -308,17 +308,17 @@ def _skips(r: LeaderFigures, portfolio: str) -> Html:
     return f'{head}<div class="pad parts">{lines}</div>'
 
 
-def _held(rows: list[Row]) -> Html:
+def _held(rows: list[HoldingBesideOurs]) -> Html:
     head = f'<div class="head"><h2>What he holds, and we</h2><span class="note">{len(rows)} shown</span></div>'
     if not rows:
         return head + '<div class="empty">He holds nothing that we know of.</div>'
     body = "".join(
-        f'<tr><td class="wide">{esc(r["title"] or "market " + r["token_id"][:12] + "…")}'
-        f'<small class="mini"> {esc(r["outcome"] or "")}</small></td>'
-        f'<td class="num" data-l="he">{shares(r["shares_micro"])}</td>'
-        f'<td class="num" data-l="we">{shares(r["our_shares_micro"]) if r["our_shares_micro"] else "–"}</td>'
-        f'<td class="num" data-l="our cost">{money(r["our_cost_micro"]) if r["our_shares_micro"] else "–"}</td>'
-        f'<td class="num" data-l="bid">{price(r["bid"])}</td></tr>'
+        f'<tr><td class="wide">{esc(r.title or "market " + r.token_id[:12] + "…")}'
+        f'<small class="mini"> {esc(r.outcome or "")}</small></td>'
+        f'<td class="num" data-l="he">{shares(r.shares_micro)}</td>'
+        f'<td class="num" data-l="we">{shares(r.our_shares_micro) if r.our_shares_micro else "–"}</td>'
+        f'<td class="num" data-l="our cost">{money(r.our_cost_micro) if r.our_shares_micro else "–"}</td>'
+        f'<td class="num" data-l="bid">{price(r.bid)}</td></tr>'
         for r in rows
     )
     return head + grid("rows", heads(("market", "#he", "#we", "#our cost", "#bid")), body)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import Request
 from nicegui import ui
 
 from pilotfish.core.numerals import count, duration, money, percent, price, price_micro
+from pilotfish.core.trade import Source
 from pilotfish.core.units import price_of
 from pilotfish.store import worker_state
 from pilotfish.store.portfolios_store import MAIN
+from pilotfish.store.views.feed import FeedRow
+from pilotfish.store.views.latency import Latency
 from pilotfish.store.views.portfolios import EquityPoint, Portfolio
+from pilotfish.store.views.positions import PositionInMarket
 from pilotfish.store.worker_state import BooksState, DatabaseState
 from pilotfish.web.auth import is_admin
 from pilotfish.web.charts import equity_options
@@ -234,36 +236,39 @@ def _curve_head(s: Snapshot, name: str) -> Html:
 def _sources(s: Snapshot) -> Html:
     x = s.latency
     head = '<div class="head"><h2>Who sees trades first</h2></div>'
-    if x and x["chain_first"] is None:
+    if x and (x.chain_first is None or x.api_first is None):
         return head + _api_alone(x)
-    if not x or not (x["seen_by_both"] or x["only_api"] or x["only_polygon"]):
+    if not x or not (x.seen_by_both or x.only_api or x.only_polygon):
         return head + '<div class="empty"><b>No trade seen yet</b>Quiet leaders are normal.</div>'
-    total = max(1, x["chain_first"] + x["api_first"])
-    gaps = x["api_behind_chain_ms"]
+    chain, api = x.chain_first or 0, x.api_first or 0
+    total = max(1, chain + api)
+    gaps = x.api_behind_chain_ms
 
     return (
-        f'{head}<div class="who"><div>Polygon first <b>{percent(x["chain_first"], total)}</b>, Data API first'
-        f" <b>{percent(x['api_first'], total)}</b> of {count(x['seen_by_both'])} trades seen by both</div>"
-        f'<div class="bar" aria-hidden="true"><span style="width:{100 * x["chain_first"] / total:.1f}%"></span>'
-        f'<span style="width:{100 * x["api_first"] / total:.1f}%"></span></div><dl class="pairs">'
-        f"<dt>API behind the chain, median</dt><dd>{duration(gaps['p50'], sign=True)}</dd>"
-        f"<dt>90 % of trades within</dt><dd>{duration(gaps['p90'], sign=True)}</dd>"
-        f"<dt>99 % of trades within</dt><dd>{duration(gaps['p99'], sign=True)}</dd>"
-        f"<dt>only the chain so far</dt><dd>{count(x['only_polygon'])}</dd>"
-        f"<dt>only the API so far</dt><dd>{count(x['only_api'])}</dd>"
-        f"<dt>not confirmed by the API in time</dt><dd>{count(x['api_lagged'])}</dd></dl></div>"
+        f'{head}<div class="who"><div>Polygon first <b>{percent(chain, total)}</b>, Data API first'
+        f" <b>{percent(api, total)}</b> of {count(x.seen_by_both)} trades seen by both</div>"
+        f'<div class="bar" aria-hidden="true"><span style="width:{100 * chain / total:.1f}%"></span>'
+        f'<span style="width:{100 * api / total:.1f}%"></span></div><dl class="pairs">'
+        f"<dt>API behind the chain, median</dt><dd>{duration(gaps.p50, sign=True)}</dd>"
+        f"<dt>90 % of trades within</dt><dd>{duration(gaps.p90, sign=True)}</dd>"
+        f"<dt>99 % of trades within</dt><dd>{duration(gaps.p99, sign=True)}</dd>"
+        f"<dt>only the chain so far</dt><dd>{count(x.only_polygon or 0)}</dd>"
+        f"<dt>only the API so far</dt><dd>{count(x.only_api or 0)}</dd>"
+        f"<dt>not confirmed by the API in time</dt><dd>{count(x.api_lagged or 0)}</dd></dl></div>"
     )
 
 
-def _api_alone(x: dict[str, Any]) -> Html:
+def _api_alone(x: Latency) -> Html:
     """Where there is nothing to compare: why, and how late the API is after the match."""
-    why = x["off"].get("polygon")
+    why = x.off.get("polygon")
     told = f"Polygon is off: {esc(why)}." if why else "Polygon was off when these trades were made."
-    after = x["seen_after_match_ms"]["api"]
+    after = x.seen_after_match_ms.api
     rows = "".join(
-        f"<dt>{name}</dt><dd>{duration(after[p])}</dd>"
-        for p, name in (("p50", "match → visible in the API, median"), ("p90", "90 % within"), ("p99", "99 % within"))
-    )
+        f"<dt>{name}</dt><dd>{duration(ms)}</dd>"
+        for ms, name in (
+            (after.p50, "match → visible in the API, median"), (after.p90, "90 % within"), (after.p99, "99 % within"),
+        )
+    )  # fmt: skip
     return (
         f'<div class="who"><div><b>{told}</b> All trades come through the Data API.</div><dl class="pairs">{rows}</dl>'
         '<p class="mini"><a href="/latency">All times, to our fill</a></p></div>'
@@ -281,7 +286,7 @@ def _feed(s: Snapshot, name: str) -> Html:
             f'{head}<div class="empty"><b>Nobody is followed yet</b>Add a leader; copying starts from that moment:'
             " <code>pilotfish leaders add WALLET --label NAME</code></div>"
         )
-    rows = "".join(_feed_row(r) for r in s.feed if r["portfolio"] == name)
+    rows = "".join(_feed_row(r) for r in s.feed if r.portfolio == name)
     if not rows:
         return f'{head}<div class="empty"><b>Nothing happened yet</b>The next trade of a leader appears here.</div>'
     return head + grid(
@@ -289,17 +294,17 @@ def _feed(s: Snapshot, name: str) -> Html:
     )
 
 
-def _feed_row(r: dict[str, Any]) -> Html:
-    source = "chain" if r["first_source"] == "polygon" else "API"
-    part = f"/parts/trade/{r['trade_id']:d}" if r["trade_id"] else f"/parts/decision/{r['id']:d}"
+def _feed_row(r: FeedRow) -> Html:
+    source = "chain" if r.first_source is Source.POLYGON else "API"
+    part = f"/parts/trade/{r.trade_id:d}" if r.trade_id else f"/parts/decision/{r.id:d}"
     return (
-        f'<tr><td class="when">{ago(r["decided_at"])}</td>'
-        f'<td class="who-col">{leader(r["leader"], r["label"])}</td>'
-        f"<td>{side(r['side'])}</td>"
-        f'<td class="market">{market(r["title"], esc(r["outcome"]))}</td>'
-        f'<td class="num size">{shares(r["shares_micro"] or 0)}<small>{_at(r["price"])}</small></td>'
+        f'<tr><td class="when">{ago(r.decided_at)}</td>'
+        f'<td class="who-col">{leader(r.leader, r.label)}</td>'
+        f"<td>{side(r.side)}</td>"
+        f'<td class="market">{market(r.title, esc(r.outcome))}</td>'
+        f'<td class="num size">{shares(r.shares_micro or 0)}<small>{_at(r.price)}</small></td>'
         f'<td class="result"><a href="#" data-drawer="{part}">{verdict(r)}</a>{got(r)}</td>'
-        f'<td class="num lag" title="first seen through {source}">{duration(r["lag_ms"])}'
+        f'<td class="num lag" title="first seen through {source}">{duration(r.lag_ms)}'
         f"<small>{source}</small></td></tr>"
     )
 
@@ -309,7 +314,7 @@ def _at(paid: float | None) -> Html:
 
 
 def _held(s: Snapshot, name: str) -> Html:
-    mine = [p for p in s.positions if p["portfolio"] == name]
+    mine = [p for p in s.positions if p.portfolio == name]
     head = (
         f'<div class="head"><h2>Open positions</h2><span class="note">{len(mine)} ·'
         ' <a href="/positions">all positions</a></span></div>'
@@ -322,13 +327,13 @@ def _held(s: Snapshot, name: str) -> Html:
     return head + grid("held", heads(("market", "#shares", "#cost", "#PnL")), rows)
 
 
-def _held_row(r: dict[str, Any]) -> Html:
-    average = price_micro(price_of(r["cost_micro"], r["shares_micro"]))
+def _held_row(r: PositionInMarket) -> Html:
+    average = price_micro(price_of(r.cost_micro, r.shares_micro))
     return (
-        f'<tr><td class="market">{market(r["title"], esc(r["outcome"]) + " · " + leader(r["leader"], r["label"]))}</td>'
-        f'<td class="num size">{shares(r["shares_micro"])}<small>at {average}</small></td>'
-        f'<td class="num cost">{money(r["cost_micro"])}</td>'
-        f'<td class="num pnl">{signed(r["unrealized_pnl_micro"])}<small>{bids(r)}</small></td>'
+        f'<tr><td class="market">{market(r.title, esc(r.outcome) + " · " + leader(r.leader, r.label))}</td>'
+        f'<td class="num size">{shares(r.shares_micro)}<small>at {average}</small></td>'
+        f'<td class="num cost">{money(r.cost_micro)}</td>'
+        f'<td class="num pnl">{signed(r.unrealized_pnl_micro)}<small>{bids(r)}</small></td>'
         "</tr>"
     )
 

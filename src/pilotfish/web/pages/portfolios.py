@@ -45,7 +45,7 @@ class _Shown:
     costs: dict[str, _Cost]
     curves: dict[str, list[EquityPoint]]
     bankrolls: dict[str, int]
-    became: dict[str, Counter[str]]
+    became: dict[str, Counter[State]]
     follows: dict[str, list[str] | None]
     differ: list[tuple[s.Setting, dict[str, bool | int | float | str]]]
     """Settings that are not the same everywhere, and what they are in each portfolio."""
