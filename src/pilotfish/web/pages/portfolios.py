@@ -86,7 +86,9 @@ class Portfolios(Page, frozen=True, kw_only=True):
 async def portfolios(view: Looking, begin: From = "together") -> Response:
     """The page; ``from`` says where curves begin: when the youngest portfolio did, or each at its own start."""
     together = begin == "together"
-    shown = await view.site.shared.get(("portfolios", together), EVERY, lambda c: _read(view.site, c, together=together))
+    shown = await view.site.shared.get(
+        ("portfolios", together), EVERY, lambda c: _read(view.site, c, together=together)
+    )
     return view.show(msgspec.structs.replace(shown, leaders=view.snapshot.everybody))
 
 

@@ -100,9 +100,7 @@ async def settings(view: Looking, portfolio: Name = "", leader: Name = "") -> Re
     """The page; without a portfolio or a leader in the address it is that of all portfolios."""
     leader = "" if portfolio else leader.lower()
     shared = view.site.shared
-    effective = await shared.get(
-        ("settings", portfolio, leader), 0.0, lambda c: _effective(view, c, portfolio, leader)
-    )
+    effective = await shared.get(("settings", portfolio, leader), 0.0, lambda c: _effective(view, c, portfolio, leader))
     deeds = await shared.get("audit", AUDIT_SECONDS, lambda c: audit.newest(c, AUDIT_SHOWN))
     level = "portfolio" if portfolio else "leader" if leader else "dashboard"
     s_ = view.snapshot
@@ -123,9 +121,7 @@ def _effective(view: View, c: Connection, portfolio: str, leader: str) -> dict[s
 
 def _whom(view: View, portfolio: str, leader: str, labels: dict[str, str]) -> tuple[Whom, ...]:
     found = [Whom({}, "All portfolios", not portfolio and not leader)]
-    found += [
-        Whom({"portfolio_": p.name}, p.name, p.name == portfolio) for p in view.snapshot.portfolios
-    ]
+    found += [Whom({"portfolio_": p.name}, p.name, p.name == portfolio) for p in view.snapshot.portfolios]
     if leader:
         found.append(Whom({"leader": leader}, labels.get(leader, "") or short(leader), chosen=True))
     return tuple(found)
@@ -155,7 +151,9 @@ def _shown(e: Effective, level: str) -> Shown:
     value = row.value
     text = ("true" if value else "false") if isinstance(value, bool) else str(value)
     zero = ZERO.get(setting.name, "")
-    told = zero if zero and value in (0, "0") else ("on" if value else "off") if isinstance(value, bool) else text or "–"
+    told = (
+        zero if zero and value in (0, "0") else ("on" if value else "off") if isinstance(value, bool) else text or "–"
+    )
     return Shown(
         name=setting.name, title=TITLES[setting.name], help=setting.help, env=setting.env_name, kind=setting.kind,
         unit=setting.unit, value=text, told=told, on=value is True, zero=zero, facts=_facts(setting),
