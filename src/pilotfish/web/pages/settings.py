@@ -4,16 +4,17 @@ and the danger zone."""
 from __future__ import annotations
 
 import json
-from typing import Any
 from urllib.parse import quote, urlencode
 
 from fastapi import Request
 from nicegui import ui
+from sqlalchemy import Connection
 
 from pilotfish.core import settings as s
 from pilotfish.core.numerals import count
 from pilotfish.core.settings import Effective, Kind, Scope
-from pilotfish.store import browse, settings_store
+from pilotfish.store import settings_store
+from pilotfish.store.views.settings import Change, SettingRow, read_audit, setting_row
 from pilotfish.web.auth import is_admin
 from pilotfish.web.frame import frame, live, put
 from pilotfish.web.markup import Html, ago, esc, grid, heads, options, short
@@ -21,7 +22,6 @@ from pilotfish.web.reader import Reader, Snapshot
 from pilotfish.web.site import Site
 
 EVERY = 2.0
-Row = dict[str, Any]
 
 
 def register(site: Site, reader: Reader) -> None:
@@ -33,14 +33,14 @@ def register(site: Site, reader: Reader) -> None:
         admin = is_admin(request)
         leader = leader.lower() if not portfolio else ""
 
-        def read(c: Any) -> dict[str, Effective]:
+        def read(c: Connection) -> dict[str, Effective]:
             stored = settings_store.load(c)
             return settings_store.effective(site.environment, stored, portfolio or None, leader or None)
 
         effective = await site.shared.get(("settings", portfolio, leader), 0.0, read)
 
         async def draw() -> dict[str, Html]:
-            rows = await site.shared.get("audit", EVERY, lambda c: browse.audit(c, 50))
+            rows = await site.shared.get("audit", EVERY, lambda c: read_audit(c, 50))
             return {"audit": _audit(rows)}
 
         with frame(site, reader, request, "/settings"):
@@ -107,16 +107,16 @@ def _settings(effective: dict[str, Effective], portfolio: str, leader: str, *, a
 
 
 def _setting(e: Effective, query: str, level: str, *, admin: bool) -> Html:
-    setting, row = e.setting, settings_store.as_json(e)
-    source = row["source"] + "".join(f", overrides {o['source']} {o['value']}" for o in row["overrides"])
+    setting, row = e.setting, setting_row(e)
+    source = row.source + "".join(f", overrides {o.source} {o.value}" for o in row.overrides)
     facts = _bounds(setting)
     head = (
         f'<div><b>{esc(setting.name)}</b><p>{esc(setting.help)}</p>'
         f'<p class="mini">{esc(facts)}{" · " if facts else ""}<code>{esc(setting.env_name)}</code></p></div>'
     )  # fmt: skip
-    changed = " changed" if row["source"] != "default" else ""
+    changed = " changed" if row.source != "default" else ""
     if not admin or setting.scope is Scope.PROCESS:
-        value = str(row["value"]).lower() if isinstance(row["value"], bool) else row["value"]
+        value = str(row.value).lower() if isinstance(row.value, bool) else row.value
         shown = esc(value) if value != "" else "–"
         return (
             f'<div class="setting{changed}">{head}<div class="ctl"><b>{shown}</b> <span class="unit">'
@@ -124,7 +124,7 @@ def _setting(e: Effective, query: str, level: str, *, admin: bool) -> Html:
         )
     back = (
         f'<button type="button" data-unset data-level="{esc(level)}" title="Take this change back"'
-        f"{'' if row['source'] == level else ' hidden'}>Undo</button>"
+        f"{'' if row.source == level else ' hidden'}>Undo</button>"
     )
     url = f"/api/v1/settings{'?' + esc(query) if query else ''}"
     return (
@@ -149,9 +149,9 @@ def _plain(value: object) -> str:
     return count(value) if isinstance(value, int) else str(value)
 
 
-def _control(setting: s.Setting, row: Row) -> Html:
+def _control(setting: s.Setting, row: SettingRow) -> Html:
     name = f'name="{esc(setting.name)}" aria-label="{esc(setting.name)}"'
-    value = row["value"]
+    value = row.value
     if setting.kind is Kind.BOOL:
         return f'<input type="checkbox" {name}{" checked" if value else ""}>'
     if setting.kind is Kind.CHOICE:
@@ -163,15 +163,15 @@ def _control(setting: s.Setting, row: Row) -> Html:
     return f'<input {name} value="{esc(value)}" autocomplete="off" spellcheck="false"{number}>'
 
 
-def _audit(rows: list[Row]) -> Html:
+def _audit(rows: list[Change]) -> Html:
     head = '<div class="head"><h2>Who changed what</h2></div>'
     if not rows:
         return head + '<div class="empty">Nothing was changed yet.</div>'
     body = "".join(
-        f'<tr><td class="when">{ago(r["at"])}</td><td>{esc(r["name"])}</td>'
-        f"<td>{esc(r['portfolio'] or short(r['leader']) if r['portfolio'] or r['leader'] else 'all')}</td>"
-        f'<td class="num">{esc(r["old"] if r["old"] is not None else "–")}</td>'
-        f'<td class="num">{esc(r["new"] if r["new"] is not None else "–")}</td><td>{esc(r["by"])}</td></tr>'
+        f'<tr><td class="when">{ago(r.at)}</td><td>{esc(r.name)}</td>'
+        f"<td>{esc(r.portfolio or short(r.leader) if r.portfolio or r.leader else 'all')}</td>"
+        f'<td class="num">{esc(r.old if r.old is not None else "–")}</td>'
+        f'<td class="num">{esc(r.new if r.new is not None else "–")}</td><td>{esc(r.by)}</td></tr>'
         for r in rows
     )
     return head + grid("plain", heads(("when", "setting", "for", "#from", "#to", "by")), body)
