@@ -3,7 +3,8 @@ method or path, is one shape: RFC 9457 problem details."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias, get_args
+from collections.abc import Iterable
+from typing import Literal, TypeAlias, get_args
 
 import structlog
 from fastapi import FastAPI, Request
@@ -11,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic_core import ErrorDetails
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
@@ -25,11 +27,13 @@ log = structlog.get_logger(__name__)
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 
-def one_of(kind: str, choices: Any) -> BeforeValidator:
-    """A validator for a value out of a ``Literal`` or an enum: refuses another one with the nearest."""
-    words = [str(choice) for choice in (get_args(choices) or choices)]
+def one_of(kind: str, choices: object) -> BeforeValidator:
+    """A validator for a value out of a ``Literal``, an enum or some words: refuses another one with the nearest."""
+    listed = get_args(choices) or choices
+    assert isinstance(listed, Iterable), f"{choices} cannot be gone through"
+    words = [str(choice) for choice in listed]
 
-    def check(given: Any) -> Any:
+    def check(given: object) -> object:
         return chosen(kind, given, words) if isinstance(given, str) else given
 
     return BeforeValidator(check)
@@ -42,7 +46,7 @@ class Body(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _known(cls, data: Any) -> Any:
+    def _known(cls, data: object) -> object:
         for key in data if isinstance(data, dict) else ():
             chosen("field", str(key), cls.model_fields)
         return data
@@ -83,7 +87,7 @@ def install(app: FastAPI) -> None:
         return problem(500, "an unforeseen error; the dashboard's log says more")
 
 
-def _told(error: Any) -> str:
+def _told(error: ErrorDetails) -> str:
     where = ".".join(str(part) for part in error["loc"])
     cause = error.get("ctx", {}).get("error")
     return f"{where}: {cause if isinstance(cause, Exception) else error['msg']}"
