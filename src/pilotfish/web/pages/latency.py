@@ -157,7 +157,7 @@ def _pace(pace: Pace, *, off: bool) -> Html:
         ("match → filled", pace.whole),
     )
     body = "".join(
-        f'<tr><td class="wide">{text}</td><td class="num" data-l="median">{precise(span.p50)}</td>'
+        f'<tr><td class="wide">{esc(text)}</td><td class="num" data-l="median">{precise(span.p50)}</td>'
         f'<td class="num" data-l="90 %">{precise(span.p90)}</td>'
         f'<td class="num" data-l="99 %">{precise(span.p99)}</td>'
         f'<td class="num" data-l="of">{count(span.n)}</td></tr>'

@@ -264,7 +264,7 @@ def _api_alone(x: Latency) -> Html:
     told = f"Polygon is off: {esc(why)}." if why else "Polygon was off when these trades were made."
     after = x.seen_after_match_ms.api
     rows = "".join(
-        f"<dt>{name}</dt><dd>{duration(ms)}</dd>"
+        f"<dt>{esc(name)}</dt><dd>{duration(ms)}</dd>"
         for ms, name in (
             (after.p50, "match → visible in the API, median"), (after.p90, "90 % within"), (after.p99, "99 % within"),
         )
