@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from sqlalchemy import Engine, insert, select, update
+from starlette.testclient import TestClient
 
 from pilotfish.cli import bench_pages
 from pilotfish.core.units import SECOND
@@ -15,8 +16,10 @@ from pilotfish.store import tables as t
 from pilotfish.store.database import open_database, snapshot
 from pilotfish.store.views.decisions import read_trade
 from pilotfish.store.views.latency import LatencyAndPace, Percentiles, read_latency_and_pace, read_missing
-from pilotfish.web.pages import latency as page
-from pilotfish.web.pages import parts
+from pilotfish.web import server
+from pilotfish.web.auth import Doors
+from pilotfish.web.reader import Reader
+from pilotfish.web.site import Site
 
 TRADES = 40
 
@@ -74,15 +77,16 @@ def test_where_the_chain_was_off_nothing_is_compared_and_nothing_missing(databas
     with snapshot(database) as c:
         assert {msgspec.to_builtins(r)["polygon_on"] for r in exports.rows(c, "latency")} == {False}
         trade = read_trade(c, 1)
-        whole = page._read(c)
     assert trade is not None
-    assert "chain off" in parts._times(trade)
-    assert "not yet" not in parts._times(trade)
-    shown = page._off(whole.sources.off, whole.mode) + page._figures(whole.sources)
+    site, reader = Site(database, {}), Reader(database)
+    with TestClient(Doors(server.application(site, reader), site.sessions), base_url="http://localhost") as client:
+        shown, trace = client.get("/latency").text, client.get("/parts/trade/1").text
+    assert "chain off" in trace
+    assert "not yet" not in trace
     assert "Polygon is off: mode api, and no POLYGON_WS_URL." in shown
     assert ">0 %" not in shown
     assert "Match → API" in shown
-    assert "match → visible in the API" in page._pace(whole.pace, off=True)
+    assert "match → visible in the API" in shown
 
 
 def test_only_the_times_when_the_chain_was_on_count_as_missing(database: Engine) -> None:
