@@ -7,8 +7,12 @@ from pilotfish.core.book import make_book
 from pilotfish.core.fees import FeeSchedule
 from pilotfish.core.trade import LeaderFill, Side, Source
 from pilotfish.core.units import MICRO, SECOND
+from pilotfish.polymarket.contracts import CTF_EXCHANGE_V2, order_filled
+from pilotfish.polymarket.decode import decode_order_filled
 from pilotfish.simtest import steps as st
 
+OTHERS = "0x" + "0e" * 20
+"""Whoever takes what leaders offer."""
 LAG = 5 * SECOND
 """How far snapshots of holdings are behind."""
 
@@ -39,25 +43,19 @@ class Venue:
 
     def logs(self, trade: st.Trade, block: int = 0) -> list[LeaderFill]:
         """The logs of a trade's transaction, in log order."""
-        usdc = trade.shares * trade.price // MICRO
+        said = order_filled(
+            f"0x{trade.order:064x}", st.LEADERS[trade.leader], CTF_EXCHANGE_V2 if trade.fee else OTHERS, trade.side,
+            st.token(trade.market, trade.outcome), trade.shares, trade.shares * trade.price // MICRO, trade.fee,
+        )  # fmt: skip
+        where = {
+            "address": CTF_EXCHANGE_V2,
+            "transactionHash": tx(trade.number),
+            "blockNumber": hex(1_000_000 + trade.at // (2 * SECOND) + block),
+            "blockHash": f"0x{2 * trade.number + block:064x}",
+        }
+        at = None if trade.no_time else st.START + trade.at
         return [
-            LeaderFill(
-                source=Source.POLYGON,
-                leader=st.LEADERS[trade.leader],
-                tx_hash=tx(trade.number),
-                token_id=st.token(trade.market, trade.outcome),
-                side=Side(trade.side),
-                shares=trade.shares,
-                usdc=usdc,
-                traded_at=None if trade.no_time else st.START + trade.at,
-                fee=trade.fee,
-                role="taker" if trade.fee else "maker",
-                order_hash=f"0x{trade.order:064x}",
-                block_number=1_000_000 + trade.at // (2 * SECOND) + block,
-                block_hash=f"0x{2 * trade.number + block:064x}",
-                log_index=10 * (trade.number % 50) + n,
-                raw="{}",
-            )
+            decode_order_filled({**said, **where, "logIndex": hex(10 * (trade.number % 50) + n)}).observed(at, "{}")
             for n in range(trade.count)
         ]
 
