@@ -243,7 +243,8 @@ class Engine:
             if e.is_new and (e.leader, token_id) in s.holdings:
                 continue  # left and followed again in one run: what is kept here is newer
             trades = self._moved.pop((e.leader, token_id), ())
-            s.holdings[(e.leader, token_id)] = Holding.rebuilt(shares, trades, told.get(token_id, ()))
+            since = e.floor_ts * SECOND
+            s.holdings[(e.leader, token_id)] = Holding.rebuilt(shares, trades, told.get(token_id, ()), since)
             s.holding_sums[(e.leader, token_id)] = shares
         if e.is_new:
             self.leading.write_cursor(leader, e.at)

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, func, or_, select
 
 from pilotfish.core.events import (
     LeaderFollowed,
+    LeaderRemoved,
     PendingDecision,
     PortfolioState,
     Restored,
@@ -266,6 +267,35 @@ def leaders(c: Connection) -> list[LeaderRow]:
         LeaderRow(r.wallet, r.label, r.status, r.added_at)
         for r in c.execute(select(t.leaders).order_by(t.leaders.c.added_at, t.leaders.c.wallet))
     ]
+
+
+def taken_up(
+    c: Connection, leader: LeaderRow, at: int, *, started_at: int, left: bool, warm_sec: int = 0
+) -> tuple[LeaderRemoved | None, LeaderFollowed]:
+    """How a worker takes up a leader who is followed: after a stop where it left off; from now on where they are new,
+    or were left in between. History in between is never copied, and what waited when they were left ends: where no
+    worker has seen them left, that is said first.
+
+    ``started_at``: when the worker started (µs): who was entered before that is followed from ``at`` on. ``left``: this
+    worker has seen them left. A warm start reads ``warm_sec`` of history, as backfill; a flat one nothing. The holdings
+    of a new following are what the books say was held when they were left: its first snapshot corrects them.
+    """
+    was = follow_again(c, leader, at)
+    if was is not None and not left and was.follow_from >= leader.added_at - SECOND:
+        return None, was
+    follow_from = leader.added_at if leader.added_at >= started_at else at
+    floor = follow_from // SECOND - warm_sec
+    now = LeaderFollowed(
+        at=at,
+        leader=leader.wallet,
+        follow_from=follow_from,
+        floor_ts=floor,
+        cursor_ts=floor,
+        is_new=True,
+        paused=leader.status == "paused",
+        holdings=was.holdings if was is not None else (),
+    )
+    return (None if was is None or left else LeaderRemoved(at=at, leader=leader.wallet)), now
 
 
 def follow_again(c: Connection, leader: LeaderRow, at: int) -> LeaderFollowed | None:
