@@ -78,6 +78,8 @@ TAKEN_APART = {
     "store/database.py": "a database URL as a person wrote it",
     "store/leaders_store.py": "a label as a person wrote it",
     "store/portfolios_store.py": "a name as a person wrote it",
+    "web/addresses.py": "names of parameters as templates write them",
+    "web/rest.py": "a path that a browser sent",
     "web/docs_page.py": "references of the JSON schema, by its standard",
     "web/login.py": "an address that a browser sent",
     "web/markup.py": "marks of the columns' own notation, and labels",
@@ -112,7 +114,7 @@ ORDER_OF_A_FILL = {
     "core/trade.py": "an observation and a trade hold it, and answer what it is asked for",
     "core/records.py": "what is written of a trade",
     "store/tables.py": "its column",
-    "store/queries.py": "its field in exports and REST",
+    "store/views/trades.py": "its field in exports and REST",
     "web/pages/parts.py": "a trade's details",
 }
 """Where the hash of a fill's order is named; everybody else asks the trade (``fills_order``, ``log_id``)."""

@@ -124,7 +124,7 @@
         const element = document.getElementById(name);
         if (element) Idiomorph.morph(element, content, same);
       }
-      live.dataset.have = told.have;
+      live.dataset.have = JSON.stringify(told.have);
       sayTimes();
       drawCharts();
     } catch (problem) { lost(true); }
