@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from sqlalchemy import Engine, insert
 
@@ -15,7 +16,7 @@ from pilotfish.core.units import MICRO, SECOND
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database, snapshot
 from pilotfish.store.mapping import Values
-from pilotfish.store.round_trips import ENDED_WORDS, TripCounts, TripSum
+from pilotfish.store.round_trips import ENDED_MEANING, ENDED_WORDS, TripCounts, TripSum
 from pilotfish.store.views.trips import (
     Sort,
     Trip,
@@ -24,6 +25,7 @@ from pilotfish.store.views.trips import (
     all_trips,
     read_trip,
     read_trips,
+    sold_since,
     trips_of,
 )
 from tests.desk import LEADER, NO_TOKEN, START, TOKEN, Desk, usd
@@ -179,7 +181,7 @@ def test_a_position_bought_and_sold_three_times_is_three_round_trips_that_agree_
             assert held.gain_micro == held.worth_micro - held.cost_micro + held.realized_pnl_micro
             assert paid.payout == 1.0
             assert paid.worth_micro == paid.shares_micro
-            assert rows[0].seconds == 6.0
+            assert rows[0].lasted_ms == 6000
             for row in rows:
                 assert read_trip(c, "main", LEADER, row.token_id, row.number) == row
             assert trips_of(c, "main", LEADER, TOKEN) == [rows[1], rows[0]]
@@ -187,6 +189,24 @@ def test_a_position_bought_and_sold_three_times_is_three_round_trips_that_agree_
             assert read_trip(c, "main", LEADER, TOKEN, paid.number) is None
 
 
+def test_round_trips_that_were_just_sold_are_listed_with_what_is_held_and_not_added_up(database: Engine) -> None:
+    f = TripFilter(portfolio="main")
+    with snapshot(database) as c:
+        held = read_trips(c, f, TripCounts(), sort=Sort.COST, limit=100)
+        last = sold_since(c, "main", START + 10**9)
+        assert last == sorted(last, key=lambda r: r.number)
+        assert {r.state for r in last} == {TripState.CLOSED}
+        some = tuple(r.number for r in last if r.leader == LEADERS[0])[:3]
+        more = msgspec.structs.replace(f, besides=some)
+        both = read_trips(c, more, TripCounts(), sort=Sort.COST, limit=100)
+        assert both.total == held.total
+        assert {r.number for r in both.rows} == {0, *some}
+        assert [r for r in both.rows if not r.number] == held.rows
+        assert [r.cost_micro for r in both.rows] == sorted((r.cost_micro for r in both.rows), reverse=True)
+        others = msgspec.structs.replace(more, leader=LEADERS[1])
+        assert {r.number for r in read_trips(c, others, TripCounts(), sort=Sort.COST, limit=100).rows} == {0}
+
+
 def test_every_way_in_which_a_round_trip_ends_has_words() -> None:
     rules = {"take_profit", "stop_loss", "close", "dust", "reorg"}
-    assert set(ENDED_WORDS) == {"leader", "resolved"} | rules
+    assert set(ENDED_WORDS) == set(ENDED_MEANING) == {"leader", "resolved"} | rules

@@ -19,14 +19,23 @@ Key: TypeAlias = tuple[str, str, str]
 """(portfolio, leader, token)"""
 ENDED_WORDS = {
     "leader": "the leader sold",
-    "close": "sold by hand",
+    "close": "by hand",
     "stop_loss": "stop-loss",
     "take_profit": "take-profit",
-    "resolved": "the market was resolved",
-    "dust": "what was left was too little to sell",
-    "reorg": "a reorg took the leader's trade back",
+    "resolved": "resolved",
+    "dust": "dust",
+    "reorg": "reorg",
 }
-"""How a round trip ended, for people."""
+"""How a round trip ended, or what asked for a sale, for people."""
+ENDED_MEANING = {
+    "leader": "The leader sold, and the copy with them.",
+    "close": "A person closed it.",
+    "stop_loss": "Its value was stop_loss_bps below its cost.",
+    "take_profit": "Its value was take_profit_bps above its cost.",
+    "resolved": "The market was resolved, and paid out.",
+    "dust": "What was left was too little to sell, and was written off.",
+    "reorg": "A reorg took the leader's trade back, and what was copied from it was sold.",
+}
 
 
 def cause_of_sale(rule: str | None, trade_id: int, decided: int | None) -> str:

@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.elements import TextClause
 
-from pilotfish.core.units import MICRO, SECOND, Micros, Price, Shares, Usdc
+from pilotfish.core.units import MICRO, Micros, Price, Shares, Usdc, price_of
 from pilotfish.store import names
 from pilotfish.store import tables as t
 from pilotfish.store.mapping import read_row, read_rows, total
@@ -68,13 +68,15 @@ class Sort(StrEnum):
 
 
 class TripFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which positions; ``None`` = any. ``words`` are of the market's title."""
+    """Which positions; ``None`` = any. ``words`` are of the market's title; ``besides``: numbers of round trips that
+    are listed with what is held, and not added up."""
 
     portfolio: str
     leader: str | None = None
     words: str | None = None
     token_id: str | None = None
     state: TripState | None = TripState.OPEN
+    besides: tuple[int, ...] = ()
 
 
 class Trip(View, frozen=True, kw_only=True):
@@ -96,7 +98,7 @@ class Trip(View, frozen=True, kw_only=True):
     slug: str | None
     opened_at: str
     closed_at: str | None
-    seconds: float | None
+    lasted_ms: int | None
     market_end: str | None
     shares_micro: Shares
     cost_micro: Usdc
@@ -114,6 +116,16 @@ class Trip(View, frozen=True, kw_only=True):
     def gain_micro(self) -> Usdc:
         """Won or lost since it was opened, sold or not."""
         return Usdc(self.realized_pnl_micro + self.unrealized_pnl_micro)
+
+    @property
+    def entry_micro(self) -> Price:
+        """What a share cost, fees included."""
+        return price_of(self.cost_micro, self.shares_micro)
+
+    @property
+    def exit_micro(self) -> Price:
+        """What a share brings, or brought."""
+        return price_of(self.worth_micro, self.shares_micro)
 
 
 class TripTotal(View, frozen=True, kw_only=True):
@@ -236,6 +248,12 @@ def trips_of(c: Connection, portfolio: str, leader: str, token_id: str, limit: i
     return list(_rows(c, _with_market(newest).order_by(newest.c.number.desc())))
 
 
+def sold_since(c: Connection, portfolio: str, at: int) -> list[Trip]:
+    """Round trips that ended by a sale since an instant (µs), the oldest first."""
+    lately = _over(Sort.CLOSED, [_R.portfolio == portfolio, t.TRIP_SOLD, _R.closed_at >= at]).subquery("found")
+    return list(_rows(c, _with_market(lately).order_by(lately.c.number)))
+
+
 def _tokens(c: Connection, f: TripFilter) -> list[str] | None:
     """The tokens that a filter asks for; ``None`` = any."""
     if f.token_id:
@@ -251,22 +269,32 @@ def _statement(
     f: TripFilter, tokens: list[str] | None, sort: Sort, *, descending: bool, most: int | None
 ) -> Select[tuple[object, ...]]:
     """All that match, in order. ``most``: how many of each kind are enough (``None`` = all)."""
-    parts = []
+    parts: list[Select[tuple[object, ...]]] = []
     order: tuple[Key, ...]
     for state in (f.state,) if f.state is not None else tuple(TripState):
         if state is TripState.OPEN:
             part = _under_way(sort, [_P.portfolio == f.portfolio, t.HELD, *_chosen(_P, f, tokens)])
             order = (_directed(_UNDER_WAY[sort], descending=descending).nulls_last(), _P.token_id, _P.leader)
+            parts.append(_limited(part, order, most))
+            if not f.besides:
+                continue
+            part = _over(sort, [_R.portfolio == f.portfolio, _R.id.in_(f.besides), *_chosen(_R, f, tokens)])
+            parts.append(_limited(part, (), None))
         else:
             part = _over(sort, [_R.portfolio == f.portfolio, _ENDS[state], *_chosen(_R, f, tokens)])
             first = _directed(_OVER[sort], descending=descending)
             known = sort not in (Sort.TITLE, Sort.RETURN)  # an index is not walked for what comes last in it
             order = (first if known else first.nulls_last(), _directed(_R.id, descending=descending))
-        parts.append(select((part if most is None else part.order_by(*order).limit(most)).subquery()))
+            parts.append(_limited(part, order, most))
     found = union_all(*parts).subquery("found")
     first = _directed(found.c.sorted_by, descending=descending).nulls_last()
     number = _directed(found.c.number, descending=descending)
     return _with_market(found).order_by(first, number, found.c.token_id, found.c.leader)
+
+
+def _limited(part: Select[tuple[object, ...]], order: tuple[Key, ...], most: int | None) -> Select[tuple[object, ...]]:
+    """The first of a kind, as a part of a union."""
+    return select((part if most is None else part.order_by(*order).limit(most)).subquery())
 
 
 def _directed(column: Key, *, descending: bool) -> Key:
@@ -338,7 +366,7 @@ def _trip(r: _Found, label: str) -> Trip:
         slug=r.slug,
         opened_at=iso(r.opened_at),
         closed_at=iso(r.closed_at),
-        seconds=None if r.closed_at is None else (r.closed_at - r.opened_at) / SECOND,
+        lasted_ms=None if r.closed_at is None else (r.closed_at - r.opened_at) // 1000,
         market_end=iso(r.end_at),
         shares_micro=r.shares_micro,
         cost_micro=r.cost_micro,
