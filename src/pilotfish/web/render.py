@@ -85,6 +85,7 @@ def environment() -> Environment:
     env.filters |= {
         "words": reasons.words, "json": json_text, "short": telling.short, "told": telling.told,
         "plural": telling.plural, "copied_share": telling.copied_share, "average": telling.average,
+        "ended": telling.ended, "ended_meaning": telling.ended_meaning,
     }  # fmt: skip
     env.globals |= {
         "url": addresses.url, "profile": addresses.profile, "market_page": addresses.market_page,

@@ -11,6 +11,7 @@ from pilotfish.core.numerals import count, money, percent, price, shares
 from pilotfish.core.reasons import MEANING, OUTCOMES, Outcome, Reason
 from pilotfish.core.units import price_of
 from pilotfish.store.copies import WORDS, State
+from pilotfish.store.round_trips import ENDED_MEANING, ENDED_WORDS
 
 
 class Became(Protocol):
@@ -100,6 +101,16 @@ class Costs(Protocol):
 def average(held: Costs) -> int:
     """What a share of it cost, in millionths."""
     return price_of(held.cost_micro, held.shares_micro)
+
+
+def ended(how: str) -> str:
+    """How a round trip ended, or what asked for a sale, in words."""
+    return ENDED_WORDS.get(how, how)
+
+
+def ended_meaning(how: str) -> str:
+    """The same in a sentence."""
+    return ENDED_MEANING.get(how, "")
 
 
 class HasOrders(Protocol):
