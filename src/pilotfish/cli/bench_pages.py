@@ -22,6 +22,7 @@ from pilotfish.store.views.decisions import read_decisions, read_trade
 from pilotfish.store.views.feed import read_feed
 from pilotfish.store.views.latency import read_lag_over_time, read_latency, read_missing, read_pace
 from pilotfish.store.views.leaders import read_figures
+from pilotfish.store.views.order_feed import read_fills_of_order, read_happened, read_leader_orders
 from pilotfish.store.views.orders import read_fills
 from pilotfish.store.views.portfolios import read_counts, read_equity, read_portfolios
 from pilotfish.store.views.positions import read_positions
@@ -92,9 +93,16 @@ def _snapshot(i: int) -> Values:
     }  # fmt: skip
 
 
+def _order(i: int) -> list[int]:
+    """The trades that are fills of one order with a trade: five of its leader's, one after the other."""
+    first = i // (5 * LEADERS) * 5 * LEADERS + i % LEADERS
+    return [first + n * LEADERS for n in range(5)]
+
+
 def _trade(i: int) -> Values:
     at = _AT + i * SECOND
     return {
+        t.ORDER_OF_TRADE: f"0x{_order(i)[0]:064x}",
         "id": i, "leader": _wallet(i), "tx_hash": f"0x{i:064x}", "token_id": _token(i),
         "side": "BUY" if i % 3 else "SELL", "shares_micro": 100 * MICRO, "occurrence": 1,
         "first_source": "polygon" if i % 7 else "api", "class": "live" if i % 11 else "catch-up",
@@ -107,7 +115,9 @@ def _trade(i: int) -> Values:
 
 def _decision(i: int) -> Values:
     copied = i % 5 == 0
+    first = next((n for n in _order(i) if n % 3 and n), i)
     return {
+        "order_decision_id": first if i % 3 and first != i else None,
         "id": i, "trade_id": i, "adjustment_id": None, "portfolio": "main", "action": "copy" if copied else "skip",
         "reason": "COPY" if copied else _SKIPS[i % len(_SKIPS)], "decided_at": _AT + i * SECOND + 2_100_000,
         "trace": [["age_ms", 2100, 15_000, True]] * 12, "rule": None, "leader": _wallet(i), "token_id": _token(i),
@@ -176,6 +186,18 @@ def questions(
         ),
         "trades with the order out": lambda c: read_trades(c, f(state="out"), limit=50),
         "trades taken back": lambda c: read_trades(c, f(status="retracted"), limit=50),
+        "orders, newest page": lambda c: read_leader_orders(c, f(), limit=50),
+        "orders, far back": lambda c: read_leader_orders(c, f(), limit=50, before=FEW // 2),
+        "orders of a leader": lambda c: read_leader_orders(c, f(leader=_wallet(3)), limit=10),
+        "orders of a token": lambda c: read_leader_orders(c, f(token_id=_token(3)), limit=5),
+        "orders by a reason": lambda c: read_leader_orders(c, f(reason="SKIP_SPREAD"), limit=50),
+        "orders by a reason nobody has": lambda c: read_leader_orders(c, rare, limit=50),
+        "orders filled": lambda c: read_leader_orders(c, f(state="filled"), limit=50),
+        "orders not filled": lambda c: read_leader_orders(c, f(state="not_filled"), limit=50),
+        "orders skipped": lambda c: read_leader_orders(c, f(state="skipped"), limit=50),
+        "fills of an order": lambda c: read_fills_of_order(c, "main", 1234),
+        "overview: what just happened": lambda c: read_happened(c, "main", 60),
+        "overview: what just happened to another portfolio": lambda c: read_happened(c, "another", 60),
         "one trade with its trace": lambda c: read_trade(c, 1234),
         "overview: decisions": lambda c: read_feed(c, 60),
         "overview: portfolios": lambda c: read_portfolios(c, trips),

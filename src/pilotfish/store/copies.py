@@ -7,7 +7,7 @@ order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -97,10 +97,38 @@ def of(c: Connection, decisions: Sequence[tuple[int, Action]]) -> dict[int, Beca
     orders: dict[int, Became] = {}
     for begin in range(0, len(ids), AT_ONCE):
         orders |= _orders(c, ids[begin : begin + AT_ONCE])
-    return {
-        number: orders.get(number) or _WITHOUT_ORDER[_BY_ACTION.get(action, State.RESET)]
-        for number, action in decisions
-    }
+    return {number: orders.get(number) or without_order(action) for number, action in decisions}
+
+
+def without_order(action: Action) -> Became:
+    """What became of a decision that has no order."""
+    return _WITHOUT_ORDER[_BY_ACTION.get(action, State.RESET)]
+
+
+def together(orders: Sequence[Became]) -> Became:
+    """What several copies of one order of the leader came to; there is one at least."""
+    if len(orders) == 1:
+        return orders[0]
+    states = {one.state for one in orders}
+    state = next((state for state in (State.OUT, State.FILLED, State.NOT_FILLED) if state in states), State.RESET)
+    got, paid = _sum(o.our_shares_micro for o in orders), _sum(o.our_usdc_micro for o in orders)
+    return Became(
+        state=state,
+        partly=state is State.FILLED and any(o.state is not State.FILLED or o.partly for o in orders),
+        orphaned=any(o.orphaned for o in orders),
+        our_shares_micro=Shares(got) or None,
+        our_usdc_micro=Usdc(paid) or None,
+        our_price=decimal(price_of(paid, got)) if got else None,
+        order_usdc_micro=Usdc(_sum(o.order_usdc_micro for o in orders)) or None,
+        order_shares_micro=Shares(_sum(o.order_shares_micro for o in orders)) or None,
+        intent_state=None,
+        intent_reason=next((o.intent_reason for o in orders if o.intent_reason is not None), None),
+        why=next((o.why for o in orders if o.why is not None), None),
+    )
+
+
+def _sum(amounts: Iterable[int | None]) -> int:
+    return sum(amount for amount in amounts if amount is not None)
 
 
 _WITHOUT_ORDER = {

@@ -186,7 +186,7 @@ intents = Table(
     Index("ix_intents_state", "state"),
     *(
         Index(f"ix_intents_{name}_{by}", *columns, sqlite_where=where, postgresql_where=where)
-        for name, where in (("filled", INTENT_FILLED), ("not_filled", INTENT_NOT_FILLED))
+        for name, where in (("filled", INTENT_FILLED), ("not_filled", INTENT_NOT_FILLED), ("out", INTENT_OUT))
         for by, columns in (
             ("trade_id", ("portfolio", "trade_id")), ("leader", ("portfolio", "leader", "trade_id")),
             ("id", ("portfolio", "id")),

@@ -5,15 +5,21 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0008"
-down_revision = "0007"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
 _OF_ORDER = sa.text("order_hash IS NOT NULL")
+_FILLED = sa.text("state NOT IN ('pending', 'working') AND filled_shares_micro > 0")
+_NOT_FILLED = sa.text("state NOT IN ('pending', 'working') AND filled_shares_micro = 0")
+_OUT = sa.text("state IN ('pending', 'working')")
 _BECAME = (
-    ("filled", sa.text("state NOT IN ('pending', 'working') AND filled_shares_micro > 0")),
-    ("not_filled", sa.text("state NOT IN ('pending', 'working') AND filled_shares_micro = 0")),
+    ("ix_intents_filled_id", ["portfolio", "id"], _FILLED),
+    ("ix_intents_not_filled_id", ["portfolio", "id"], _NOT_FILLED),
+    ("ix_intents_out_id", ["portfolio", "id"], _OUT),
+    ("ix_intents_out_trade_id", ["portfolio", "trade_id"], _OUT),
+    ("ix_intents_out_leader", ["portfolio", "leader", "trade_id"], _OUT),
 )
 _OURS = (
     ("ix_intents_portfolio_id", ["portfolio", "id"]),
@@ -27,10 +33,8 @@ def upgrade() -> None:
     op.create_index(
         "ix_trades_order_id", "trades", ["order_hash", "id"], sqlite_where=_OF_ORDER, postgresql_where=_OF_ORDER
     )
-    for name, where in _BECAME:
-        op.create_index(
-            f"ix_intents_{name}_id", "intents", ["portfolio", "id"], sqlite_where=where, postgresql_where=where
-        )
+    for name, columns, where in _BECAME:
+        op.create_index(name, "intents", columns, sqlite_where=where, postgresql_where=where)
     for name, columns in _OURS:
         op.create_index(name, "intents", columns)
     op.create_index("ix_ledger_entries_fill_id", "ledger_entries", ["fill_id"])
@@ -41,6 +45,6 @@ def downgrade() -> None:
     op.drop_index("ix_ledger_entries_fill_id", "ledger_entries")
     for name, _ in reversed(_OURS):
         op.drop_index(name, "intents")
-    for name, _ in _BECAME:
-        op.drop_index(f"ix_intents_{name}_id", "intents")
+    for name, _, _ in reversed(_BECAME):
+        op.drop_index(name, "intents")
     op.drop_index("ix_trades_order_id", "trades")
