@@ -70,7 +70,7 @@ def fill_database(database: Database, trades: int) -> None:
 
 def _market(i: int) -> Values:
     return {
-        "token_id": _token(i), "condition_id": f"0x{i:064x}", "outcome": "Yes", "title": f"Will number {i} come up?",
+        "token_id": _token(i), "condition_id": f"0x{i // 2:064x}", "outcome": "Yes", "title": f"Will number {i} come up?",
         "slug": f"number-{i}", "category": "other", "closed": False, "accepting_orders": True, "tick_micro": 10_000,
         "fee_rate_ppm": 0, "delay_ms": 0, "end_at": _AT + i * SECOND, "fetched_at": _AT,
     }  # fmt: skip
@@ -175,6 +175,7 @@ def questions(
         "trades of a leader": lambda c: read_trades(c, f(leader=_wallet(3)), limit=50),
         "trades by a reason": lambda c: read_trades(c, f(reason="SKIP_SPREAD"), limit=50),
         "trades by a reason nobody has": lambda c: read_trades(c, rare, limit=50),
+        "trades of a market": lambda c: read_trades(c, f(market=_token(4)), limit=5),
         "trades by words": lambda c: read_trades(c, f(words="number 77"), limit=50),
         "trades of a leader by reason": lambda c: read_trades(
             c, f(leader=_wallet(3), reason="SKIP_SLIPPAGE"), limit=50
@@ -189,7 +190,7 @@ def questions(
         "orders, newest page": lambda c: read_leader_orders(c, f(), limit=50),
         "orders, far back": lambda c: read_leader_orders(c, f(), limit=50, before=FEW // 2),
         "orders of a leader": lambda c: read_leader_orders(c, f(leader=_wallet(3)), limit=10),
-        "orders of a token": lambda c: read_leader_orders(c, f(token_id=_token(3)), limit=5),
+        "orders of a market": lambda c: read_leader_orders(c, f(market=_token(4)), limit=5),
         "orders by a reason": lambda c: read_leader_orders(c, f(reason="SKIP_SPREAD"), limit=50),
         "orders by a reason nobody has": lambda c: read_leader_orders(c, rare, limit=50),
         "orders filled": lambda c: read_leader_orders(c, f(state="filled"), limit=50),

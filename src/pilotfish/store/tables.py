@@ -148,6 +148,7 @@ markets = Table(
     _big("fee_rate_ppm"), Column("fee_half_exponent", Integer, nullable=False, server_default="2"),
     _big("delay_ms"), _big("end_at", null=True), _big("payout_micro", null=True),
     _big("fetched_at"),
+    Index("ix_markets_condition_id", "condition_id"),
 )  # fmt: skip
 _LATER = text("order_decision_id IS NOT NULL")
 decisions = Table(

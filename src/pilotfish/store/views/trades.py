@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec.structs import asdict
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, select
 from sqlalchemy.sql.elements import TextClause
 
 from pilotfish.core.reasons import Action, Reason
@@ -18,10 +18,9 @@ from pilotfish.store import copies, names
 from pilotfish.store import tables as t
 from pilotfish.store.copies import Became
 from pilotfish.store.mapping import read_rows
+from pilotfish.store.views import markets
 from pilotfish.store.views.base import Page, View, decimal, following, iso
 
-TITLES = 300
-"""Tokens that a search for words of a market's title takes in."""
 Standing: TypeAlias = Literal["active", "retracted"]
 """Whether a trade stands, or was taken back by a reorg."""
 
@@ -123,11 +122,13 @@ def lag_ms(traded_at: int, *seen_at: int | None) -> int | None:
 
 class TradeFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which trades; ``None`` or empty = any. ``portfolio`` is whose decisions are shown, and filtered by; ``state`` is
-    what became of them (:class:`~pilotfish.store.copies.State`; all but ``reset``)."""
+    what became of them (:class:`~pilotfish.store.copies.State`; all but ``reset``); ``market`` is any token of the
+    market whose outcomes are all asked for."""
 
     portfolio: str = "main"
     leader: str | None = None
     token_id: str | None = None
+    market: str | None = None
     words: str | None = None
     side: str | None = None
     source: str | None = None
@@ -194,8 +195,10 @@ def selection(c: Connection, f: TradeFilter) -> Selection | None:
     ]  # fmt: skip
     if f.status:
         wanted.append(tr.retracted_at.is_(None) if f.status == "active" else tr.retracted_at.is_not(None))
+    if f.market:
+        wanted.append(tr.token_id.in_(markets.tokens_beside(c, f.market)))
     if f.words:
-        tokens = tokens_of(c, f.words)
+        tokens = markets.tokens_by_words(c, f.words)
         if not tokens:
             return None
         wanted.append(tr.token_id.in_(tokens))
@@ -215,13 +218,6 @@ def selection(c: Connection, f: TradeFilter) -> Selection | None:
         return Selection(columns.select_from(of_decisions.outerjoin(*of_market)).where(*wanted), d.trade_id)
     of_trades = t.trades.outerjoin(t.decisions, of_portfolio)
     return Selection(columns.select_from(of_trades.outerjoin(*of_market)).where(*wanted), tr.id)
-
-
-def tokens_of(c: Connection, words: str) -> list[str]:
-    """Tokens of the markets whose titles hold these words."""
-    like = "%" + "".join(f"\\{x}" if x in "%_\\" else x for x in words.lower()) + "%"
-    found = select(t.markets.c.token_id).where(func.lower(t.markets.c.title).like(like, escape="\\"))
-    return list(c.execute(found.limit(TITLES)).scalars())
 
 
 def asked_for(f: TradeFilter) -> tuple[str | None, copies.State | None]:

@@ -1,4 +1,5 @@
-"""Indexes for pages of orders: the leaders' by what their fills have alike, ours by number, and entries by fill."""
+"""Indexes for pages of orders: the leaders' by what their fills have alike, ours by number;
+entries by fill, tokens by market."""
 
 from __future__ import annotations
 
@@ -38,10 +39,12 @@ def upgrade() -> None:
     for name, columns in _OURS:
         op.create_index(name, "intents", columns)
     op.create_index("ix_ledger_entries_fill_id", "ledger_entries", ["fill_id"])
+    op.create_index("ix_markets_condition_id", "markets", ["condition_id"])
 
 
 def downgrade() -> None:
     """Take the step back."""
+    op.drop_index("ix_markets_condition_id", "markets")
     op.drop_index("ix_ledger_entries_fill_id", "ledger_entries")
     for name, _ in reversed(_OURS):
         op.drop_index(name, "intents")
