@@ -9,6 +9,7 @@ from typing import TypeAlias
 from pilotfish.core.numerals import rounded
 from pilotfish.core.units import MICRO
 from pilotfish.store.views.latency import Bucket, LagPoint
+from pilotfish.store.views.pnl import PeriodPnl
 from pilotfish.store.views.portfolios import EquityPoint
 
 Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | float | bool | None"
@@ -18,6 +19,9 @@ Options: TypeAlias = dict[str, Json]
 
 _AXIS: Options = {"axisLine": {"show": False}, "axisTick": {"show": False}}
 _LINES: Options = {"splitLine": {"lineStyle": {"color": "rgba(128,145,165,.18)"}}}
+_TOLD: Options = {"trigger": "axis", "confine": True, "renderMode": "richText"}
+_ZOOM: Options = {"type": "inside", "filterMode": "none", "zoomOnMouseWheel": "ctrl", "preventDefaultMouseMove": False}
+"""Drag to move, Ctrl and the wheel, or two fingers, to zoom; the page still scrolls over a chart."""
 _APART: Options = {"axisLabel": {"hideOverlap": True}}
 
 
@@ -42,8 +46,9 @@ def equity_options(rows: Sequence[EquityPoint], bankroll_micro: int) -> Options:
             {"left": 68, "right": 16, "top": 12, "height": "62%"},
             {"left": 68, "right": 16, "bottom": 24, "height": "16%"},
         ],
-        "tooltip": {"trigger": "axis", "confine": True},
+        "tooltip": _TOLD,
         "axisPointer": {"link": [{"xAxisIndex": "all"}]},
+        "dataZoom": [{**_ZOOM, "xAxisIndex": [0, 1]}],
         "xAxis": [
             {"type": "time", **_AXIS, "axisLabel": {"show": False}},
             {"type": "time", **_AXIS, "gridIndex": 1, "splitNumber": 4, **_APART},
@@ -84,6 +89,29 @@ def equity_options(rows: Sequence[EquityPoint], bankroll_micro: int) -> Options:
     }
 
 
+def pnl_options(rows: Sequence[PeriodPnl]) -> Options:
+    """What each period made, in USDC; a loss has another colour and goes down from the zero line."""
+    return {
+        "animation": False,
+        "grid": {"left": 68, "right": 16, "top": 12, "bottom": 28},
+        "tooltip": _TOLD,
+        "dataZoom": [_ZOOM],
+        "xAxis": {"type": "category", "data": [r.begins for r in rows], **_AXIS, **_APART},
+        "yAxis": {"type": "value", "splitNumber": 4, **_AXIS, **_LINES},
+        "series": [
+            {
+                "name": "USDC",
+                "type": "bar",
+                "barMaxWidth": 40,
+                "data": [
+                    {"value": rounded(r.pnl_micro), "itemStyle": {"color": COLOURS[2 if r.pnl_micro >= 0 else 4]}}
+                    for r in rows
+                ],
+            }
+        ],
+    }
+
+
 COLOURS = ("#2f8fd8", "#c2703d", "#3f9e6e", "#8a63c9", "#c0475f", "#7d8a2f", "#2f9aa0", "#a0742f")
 """Line colours that tell apart on both backgrounds."""
 
@@ -100,7 +128,7 @@ def histogram_options(buckets: list[Bucket]) -> Options:
     return {
         "animation": False,
         "grid": {"left": 48, "right": 16, "top": 12, "bottom": 46},
-        "tooltip": {"trigger": "axis", "confine": True},
+        "tooltip": _TOLD,
         "xAxis": {"type": "category", "data": [name(b) for b in buckets], **_AXIS,
                   "axisLabel": {"rotate": 38, "fontSize": 11}},
         "yAxis": {"type": "value", "minInterval": 1, **_AXIS, **_LINES},
@@ -132,7 +160,7 @@ def lag_options(rows: list[LagPoint]) -> Options:
         "animation": False,
         "grid": {"left": 48, "right": 16, "top": 32, "bottom": 28},
         "legend": {"top": 2, "right": 12},
-        "tooltip": {"trigger": "axis", "confine": True},
+        "tooltip": _TOLD,
         "xAxis": {"type": "time", "splitNumber": 4, **_AXIS, **_APART},
         "yAxis": {"type": "value", "name": "s", "scale": True, **_AXIS, **_LINES},
         "series": [
@@ -142,7 +170,7 @@ def lag_options(rows: list[LagPoint]) -> Options:
 
 
 def compare_options(curves: Mapping[str, Sequence[EquityPoint]], bankrolls: Mapping[str, int]) -> Options:
-    """Each portfolio's profit over time, in percent of its bankroll."""
+    """Each portfolio's profit over time, in percent of what it was worth at the beginning."""
     series: list[Options] = []
     for n, (name, rows) in enumerate(curves.items()):
         start = bankrolls[name] or 1
@@ -154,7 +182,8 @@ def compare_options(curves: Mapping[str, Sequence[EquityPoint]], bankrolls: Mapp
         "animation": False,
         "grid": {"left": 56, "right": 16, "top": 34, "bottom": 28},
         "legend": {"top": 4, "left": 56, "type": "scroll"},
-        "tooltip": {"trigger": "axis", "confine": True},
+        "tooltip": _TOLD,
+        "dataZoom": [_ZOOM],
         "xAxis": {"type": "time", "splitNumber": 5, **_AXIS, **_APART},
         "yAxis": {"type": "value", "name": "%", "scale": True, **_AXIS, **_LINES},
         "series": series,

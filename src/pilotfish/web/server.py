@@ -89,8 +89,8 @@ def build(database: Engine, environment: dict[str, Value]) -> Doors:
     for page in OLD:
         page.register(site, reader)
     ui.run_with(
-        app, title="pilotfish", dark=None, tailwind=False, show_welcome_message=False, favicon=addresses.STATIC / "icon.svg",
-        language="en-US",
+        app, title="pilotfish", dark=None, tailwind=False, show_welcome_message=False, language="en-US",
+        favicon=addresses.STATIC / "icon.svg",
     )  # fmt: skip
     return Doors(app, site.sessions, site.allowed_hosts)
 

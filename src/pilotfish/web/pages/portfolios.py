@@ -120,7 +120,7 @@ def _column(
     base = curve[0].equity_micro if together and curve else p.bankroll_micro
     became = site.copy_counts.states(c, p.name)
     return Column(
-        row=p, became={state: became[state.value] for state in ORDERS}, gain_micro=p.equity_micro - base,
+        row=p, became={state: became[state] for state in ORDERS}, gain_micro=p.equity_micro - base,
         base_micro=base, follows=portfolios_store.follows(c, p.name), cost=costs.get(p.name),
     )  # fmt: skip
 
