@@ -93,6 +93,7 @@ def test_why_is_a_plain_sentence_with_the_figures_of_the_check_that_ended_it() -
     )
     same = [Check("order_already_copied", True, False, False)]
     assert why(Reason.SKIP_SAME_ORDER, same) == "The leader's order was already copied."
+    assert why(Reason.SKIP_SAME_ORDER, same, see=True) == "The leader's order was already copied: see"
     assert why(Reason.COPY, [passed]) == "Every check was passed."
     assert why(Reason.SKIP_BACKFILL, []) == MEANING[Reason.SKIP_BACKFILL]
 

@@ -164,9 +164,12 @@ def lines(trace: Sequence[Checked]) -> list[Line]:
     return [line(checked) for checked in trace]
 
 
-def why(reason: Reason, trace: Sequence[Checked]) -> str:
-    """Why a decision is what it is: a plain sentence, and the figures of the check that ended it."""
+def why(reason: Reason, trace: Sequence[Checked], *, see: bool = False) -> str:
+    """Why a decision is what it is: a plain sentence, and the figures of the check that ended it. ``see``: it goes on
+    with where to look."""
     said = PLAIN.get(reason, MEANING[reason])
+    if see:
+        return f"{said[:-1]}: see"
     ended = next((checked for checked in trace if not checked.passed), None)
     if ended is None or _of(ended.check).unit in (Unit.YES_NO, Unit.WORDS):
         return said

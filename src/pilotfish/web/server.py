@@ -75,7 +75,7 @@ def application(site: Site, reader: Reader) -> FastAPI:
         app.include_router(page.pages)
     for router in (
         api.router(site), stream.router(site, reader), api_writes.router(site, preview), probes.router(site),
-        login.router(site.sessions), parts.router(site, preview), docs_page.router(app),
+        login.router(site.sessions), parts.router(preview), docs_page.router(app),
     ):  # fmt: skip
         app.include_router(router)
     rest.refuse_the_rest(app)

@@ -128,6 +128,17 @@ def read_fills_of_order(c: Connection, portfolio: str, trade_id: int) -> list[Tr
     return _read(c, portfolio, numbers)
 
 
+def read_copied_fill(c: Connection, portfolio: str, trade_id: int) -> int | None:
+    """The trade on which a portfolio copied the order that a trade is a further fill of; ``None`` = there is none."""
+    d = t.decisions.c
+    for order in _orders(c, portfolio, [trade_id]):
+        if order.number is not None:
+            of_number = or_(d.id == order.number, d.order_decision_id == order.number)
+            ours = select(d.trade_id).where(of_number, _plain(d.action) == Action.COPY).order_by(d.id).limit(1)
+            return c.execute(ours).scalar()
+    return None
+
+
 def _read(c: Connection, portfolio: str, trade_ids: Sequence[int]) -> list[TradeDecided]:
     """Trades by their numbers, the newest first, with the decisions of a portfolio."""
     chosen = selection(c, TradeFilter(portfolio=portfolio))

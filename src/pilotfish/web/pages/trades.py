@@ -88,7 +88,7 @@ CHOICES: dict[str, Choices] = {
 
 
 class Trades(Page, frozen=True, kw_only=True):
-    """Orders, or fills, whichever ``by`` says. ``market``: of which alone; ``older``: where the next page begins;
+    """Orders, or fills, whichever ``by`` says. ``only``: the market that is asked for; ``older``: where the next page begins;
     ``paged``: this is not the first."""
 
     template: ClassVar[str] = "trades.html"
@@ -100,7 +100,7 @@ class Trades(Page, frozen=True, kw_only=True):
     asked: Asked
     choices: dict[str, Choices]
     leaders: Choices
-    market: MarketNamed | None
+    only: MarketNamed | None
     orders: list[OrderRow]
     fills: list[TradeDecided]
     older: int | None
@@ -124,7 +124,7 @@ async def trades(view: Looking, asked: Asking, before: Before = None, by: By = "
         )
     shown = Trades(
         by=by, asked=asked, choices=CHOICES, leaders=leader_choices(view.snapshot.everybody, asked.leader),
-        market=await market_asked(view, asked.token), orders=orders.data, fills=fills.data,
+        only=await market_asked(view, asked.token), orders=orders.data, fills=fills.data,
         older=orders.next_before or fills.next_before, paged=before is not None,
     )  # fmt: skip
     return view.show(shown)
