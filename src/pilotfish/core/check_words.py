@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 from pilotfish.core import numerals
 from pilotfish.core.reasons import MEANING, Reason
-from pilotfish.core.units import plain_name
+from pilotfish.core.units import format_micro, plain_name
 
 NOT_KNOWN = "not known"
 _LONG = 7_200
@@ -55,6 +55,8 @@ class Bound(Enum):
     """The value was cut to the limit."""
     OF = auto()
     """The value is what is left of the limit."""
+    SIDES = auto()
+    """The limit says which sides are copied."""
     BY = auto()
     """The limit says how the value was worked out."""
     NONE = auto()
@@ -71,7 +73,7 @@ CHECKS: dict[str, _Words] = {
     "age_ms": _Words("age when it was decided", Unit.MS, Bound.MOST),
     "on_chain": _Words("stands on chain", Unit.YES_NO, Bound.IS),
     "paused": _Words("leader or portfolio paused", Unit.YES_NO, Bound.IS),
-    "side": _Words("side", Unit.WORDS, Bound.IS),
+    "side": _Words("side", Unit.WORDS, Bound.SIDES),
     "combo": _Words("combo of several legs", Unit.YES_NO, Bound.IS),
     "polygon_healthy": _Words("Polygon works", Unit.YES_NO, Bound.IS),
     "api_healthy": _Words("the Data API works", Unit.YES_NO, Bound.IS),
@@ -244,7 +246,7 @@ def _value(value: object, unit: Unit) -> str:
         case Unit.SHARES:
             return f"{numerals.exact(value)} {'share' if value == 1_000_000 else 'shares'}"
         case Unit.MS:
-            return numerals.precise(value)
+            return f"{format_micro(1000 * value)} s"
         case Unit.SECONDS:
             return f"{numerals.count(value)} s" if abs(value) < _LONG else numerals.duration(1000 * value)
         case Unit.BPS:
@@ -261,6 +263,8 @@ def _limit(limit: object, unit: Unit, bound: Bound) -> str:
             return ""
         case Bound.SOME:
             return "more than none"
+        case Bound.SIDES:
+            return "both are copied" if limit == "both" else f"only {limit} is copied"
         case Bound.KNOWN:
             return "has to be known"
         case Bound.WITHIN if isinstance(limit, (list, tuple)):

@@ -88,8 +88,8 @@ CHOICES: dict[str, Choices] = {
 
 
 class Trades(Page, frozen=True, kw_only=True):
-    """Orders, or fills, whichever ``by`` says. ``only``: the market that is asked for; ``older``: where the next page begins;
-    ``paged``: this is not the first."""
+    """Orders, or fills, whichever ``by`` says. ``only``: the market that is asked for; ``older``: where the next page
+    begins; ``paged``: this is not the first."""
 
     template: ClassVar[str] = "trades.html"
     title: ClassVar[str] = "trades"
