@@ -14,6 +14,7 @@ from sqlalchemy import Engine as Database
 from pilotfish.core.units import MICRO, SECOND
 from pilotfish.store import report
 from pilotfish.store import tables as t
+from pilotfish.store.copies import State
 from pilotfish.store.database import open_database
 from pilotfish.store.mapping import Values
 from pilotfish.store.rollup import CopyCounts, DecisionCounts, TradeCounts
@@ -24,6 +25,7 @@ from pilotfish.store.views.latency import read_lag_over_time, read_latency, read
 from pilotfish.store.views.leaders import read_figures
 from pilotfish.store.views.order_feed import read_fills_of_order, read_happened, read_leader_orders
 from pilotfish.store.views.orders import read_fills
+from pilotfish.store.views.our_orders import OrderFilter, read_our_order, read_our_orders, read_our_totals
 from pilotfish.store.views.portfolios import read_counts, read_equity, read_portfolios
 from pilotfish.store.views.positions import read_positions
 from pilotfish.store.views.sources import read_gaps
@@ -70,8 +72,9 @@ def fill_database(database: Database, trades: int) -> None:
 
 def _market(i: int) -> Values:
     return {
-        "token_id": _token(i), "condition_id": f"0x{i // 2:064x}", "outcome": "Yes", "title": f"Will number {i} come up?",
-        "slug": f"number-{i}", "category": "other", "closed": False, "accepting_orders": True, "tick_micro": 10_000,
+        "token_id": _token(i), "condition_id": f"0x{i // 2:064x}", "outcome": "Yes",
+        "title": f"Will number {i} come up?", "slug": f"number-{i}", "category": "other", "closed": False,
+        "accepting_orders": True, "tick_micro": 10_000,
         "fee_rate_ppm": 0, "delay_ms": 0, "end_at": _AT + i * SECOND, "fetched_at": _AT,
     }  # fmt: skip
 
@@ -168,6 +171,7 @@ def questions(
     """By page: what it asks of the database."""
     copies = copies or CopyCounts()
     trips = TripCounts()
+    ours = OrderFilter
     f, rare = TradeFilter, TradeFilter(reason="SKIP_RESET")
     return {
         "trades, newest page": lambda c: read_trades(c, f(), limit=50),
@@ -199,6 +203,16 @@ def questions(
         "fills of an order": lambda c: read_fills_of_order(c, "main", 1234),
         "overview: what just happened": lambda c: read_happened(c, "main", 60),
         "overview: what just happened to another portfolio": lambda c: read_happened(c, "another", 60),
+        "our orders, newest page": lambda c: read_our_orders(c, ours(), limit=50),
+        "our orders, far back": lambda c: read_our_orders(c, ours(), limit=20, before=FEW // 20),
+        "our orders, filled": lambda c: read_our_orders(c, ours(state=State.FILLED), limit=50),
+        "our orders, not filled": lambda c: read_our_orders(c, ours(state=State.NOT_FILLED), limit=50),
+        "our orders, out": lambda c: read_our_orders(c, ours(state=State.OUT), limit=50),
+        "our orders of a leader": lambda c: read_our_orders(c, ours(leader=_wallet(5)), limit=50),
+        "our orders in a market": lambda c: read_our_orders(c, ours(market=_token(5)), limit=50),
+        "our orders of another portfolio": lambda c: read_our_orders(c, ours(portfolio="another"), limit=50),
+        "our orders: totals": lambda c: read_our_totals(c, ours()),
+        "one of our orders": lambda c: read_our_order(c, 1235),
         "one trade with its trace": lambda c: read_trade(c, 1234),
         "overview: decisions": lambda c: read_feed(c, 60),
         "overview: portfolios": lambda c: read_portfolios(c, trips),

@@ -7,7 +7,7 @@ order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -96,8 +96,14 @@ def of(c: Connection, decisions: Sequence[tuple[int, Action]]) -> dict[int, Beca
     ids = [number for number, action in decisions if action not in _BY_ACTION]
     orders: dict[int, Became] = {}
     for begin in range(0, len(ids), AT_ONCE):
-        orders |= _orders(c, ids[begin : begin + AT_ONCE])
+        mine = _read(c, t.intents.c.decision_id.in_(ids[begin : begin + AT_ONCE]), IS_THE_ORDER)
+        orders |= {order.decision_id: _became(order) for order in mine}
     return {number: orders.get(number) or without_order(action) for number, action in decisions}
+
+
+def of_orders(c: Connection, ids: Sequence[int]) -> dict[int, Became]:
+    """What became of orders (*intents*), given by their numbers."""
+    return {order.id: _became(order) for order in _read(c, t.intents.c.id.in_(ids))}
 
 
 def without_order(action: Action) -> Became:
@@ -141,8 +147,9 @@ _WITHOUT_ORDER = {
 
 
 class _Order(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision's order, and what its fills add up to."""
+    """An order, and what its fills add up to."""
 
+    id: int
     decision_id: int
     became: State
     state: OrderState
@@ -155,17 +162,17 @@ class _Order(msgspec.Struct, frozen=True, kw_only=True):
     orphaned: int
 
 
-def _orders(c: Connection, ids: list[int]) -> dict[int, Became]:
+def _read(c: Connection, *which: ColumnElement[bool]) -> Iterator[_Order]:
     i, f = t.intents.c, t.fills.c
     query = (
-        select(i.decision_id, STATE.label("became"), i.state, i.reason, i.side, i.shares_micro, i.budget_micro,
+        select(i.id, i.decision_id, STATE.label("became"), i.state, i.reason, i.side, i.shares_micro, i.budget_micro,
                total(f.shares_micro).label("got"), total(f.usdc_micro).label("paid"),
                total(case((f.status != "ok", 1), else_=0)).label("orphaned"))
         .select_from(t.intents.join(t.decisions, t.decisions.c.id == i.decision_id)
                      .outerjoin(t.fills, f.intent_id == i.id))
-        .where(i.decision_id.in_(ids), IS_THE_ORDER).group_by(i.id)
+        .where(*which).group_by(i.id)
     )  # fmt: skip
-    return {order.decision_id: _became(order) for order in read_rows(c, _Order, query)}
+    return read_rows(c, _Order, query)
 
 
 def _became(o: _Order) -> Became:

@@ -193,7 +193,6 @@ intents = Table(
             ("id", ("portfolio", "id")),
         )
     ),
-    Index("ix_intents_portfolio_id", "portfolio", "id"),
     Index("ix_intents_portfolio_leader_id", "portfolio", "leader", "id"),
     Index("ix_intents_portfolio_token_id_id", "portfolio", "token_id", "id"),
 )  # fmt: skip

@@ -12,7 +12,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 from starlette.responses import Response, StreamingResponse
 
-from pilotfish.core.units import format_micro
+from pilotfish.core.units import MICRO, format_micro
 from pilotfish.store.database import snapshot
 from pilotfish.store.exports import csv_lines
 from pilotfish.store.views.base import Page, View
@@ -47,3 +47,8 @@ def all_pages(read: Callable[[int | None], Page[T]]) -> Iterator[T]:
 def amount(micro: int | None) -> str:
     """Shares, USDC or a price in whole units, to the last digit; empty = there is none."""
     return "" if micro is None else format_micro(micro)
+
+
+def price_text(price: float | None) -> str:
+    """A price that is a decimal already; empty = there is none."""
+    return "" if price is None else format_micro(round(price * MICRO))

@@ -21,7 +21,7 @@ from pilotfish.core.settings import Value
 from pilotfish.web import addresses, api, api_writes, docs_page, login, probes, rest, stream
 from pilotfish.web.answers import Application
 from pilotfish.web.auth import Doors
-from pilotfish.web.pages import latency, leaders, overview, parts, portfolios, positions, settings, trades
+from pilotfish.web.pages import latency, leaders, orders, overview, parts, portfolios, positions, settings, trades
 from pilotfish.web.preview import Preview
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
@@ -29,7 +29,7 @@ from pilotfish.web.view import Views
 
 SWITCH_SECONDS = 0.0005
 """How long a thread that reads may keep the loop that serves waiting; Python's own 5 ms add up over a page."""
-PAGES = (overview, trades, latency, portfolios, settings)
+PAGES = (overview, trades, orders, latency, portfolios, settings)
 OLD = (leaders, positions)
 GZIP_FROM = 1_000
 """Bytes from which an answer is worth packing."""

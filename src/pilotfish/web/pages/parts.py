@@ -19,6 +19,7 @@ from pilotfish.store.database import snapshot
 from pilotfish.store.views.decisions import DecisionTraced, TradeTraced, read_decision, read_trade
 from pilotfish.store.views.markets import MarketNamed, read_market
 from pilotfish.store.views.order_feed import FILLS, read_copied_fill, read_fills_of_order
+from pilotfish.store.views.our_orders import OurOrderTraced, read_our_order
 from pilotfish.store.views.sources import BadInput, read_bad_inputs
 from pilotfish.store.views.trades import TradeDecided
 from pilotfish.web.api import Id
@@ -82,6 +83,16 @@ class OrderFills(Page, frozen=True, kw_only=True):
     most: int
 
 
+class OurOrderPart(Page, frozen=True, kw_only=True):
+    """The history of an order of ours."""
+
+    template: ClassVar[str] = "our_order.html"
+    title: ClassVar[str] = "order"
+
+    traced: OurOrderTraced
+    ended: str
+
+
 class BadInputs(Page, frozen=True, kw_only=True):
     """What could not be used, the newest first."""
 
@@ -126,6 +137,15 @@ def router(preview: Preview) -> APIRouter:
     def order(view: Looking, trade_id: Id) -> Response:
         with snapshot(view.site.database) as c:
             return view.piece(OrderFills(fills=read_fills_of_order(c, view.portfolio, trade_id), most=FILLS))
+
+    @parts.get("/our-order/{order_id}")
+    def our_order(view: Looking, order_id: Id) -> Response:
+        with snapshot(view.site.database) as c:
+            found = read_our_order(c, order_id)
+        if found is None:
+            raise HTTPException(404, f"there is no order {order_id}")
+        why = found.order.intent_reason
+        return view.piece(OurOrderPart(traced=found, ended=OUTCOMES[why] if why is not None else found.order.why or ""))
 
     @parts.get("/bad-inputs")
     def bad_inputs(view: Looking) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pilotfish.core.units import price_of
 from pilotfish.store.views.base import View
 from pilotfish.store.views.order_feed import OrderDecided, OrderRow
+from pilotfish.store.views.our_orders import OurOrder
 from pilotfish.store.views.trades import DecisionOnTrade, TradeDecided
 from pilotfish.web.csv_files import amount
 from pilotfish.web.telling import told
@@ -69,7 +70,7 @@ def order(r: OrderRow) -> Order:
         outcome=r.outcome, fills=r.fills, shares=amount(r.shares_micro), usdc=amount(r.usdc_micro),
         price=_price(r.usdc_micro or 0, r.shares_micro), seen_after_seconds=_seconds(r.lag_ms),
         skipped_fills=sum(r.decision.skipped.values()) if r.decision else 0, trade=r.trade_id, token=r.token_id,
-        **_came(r.decision),
+        **came(r.decision),
     )  # fmt: skip
 
 
@@ -80,11 +81,12 @@ def fill(r: TradeDecided) -> Fill:
         outcome=r.outcome or "", shares=amount(r.shares_micro), usdc=amount(r.usdc_micro),
         price=_price(r.usdc_micro, r.shares_micro), seen_after_seconds=_seconds(r.lag_ms), first_seen_by=r.first_source,
         kind=r.kind, on_chain="stands" if r.status == "active" else "taken back", trade=r.id, token=r.token_id,
-        transaction=r.tx_hash, **_came(r.decision),
+        transaction=r.tx_hash, **came(r.decision),
     )  # fmt: skip
 
 
-def _came(d: OrderDecided | DecisionOnTrade | None) -> dict[str, str]:
+def came(d: OrderDecided | DecisionOnTrade | OurOrder | None) -> dict[str, str]:
+    """What became of it, as fields of :class:`Came`."""
     if d is None:
         return dict.fromkeys(Came.__struct_fields__, "")
     return {

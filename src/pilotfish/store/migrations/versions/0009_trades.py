@@ -23,7 +23,6 @@ _BECAME = (
     ("ix_intents_out_leader", ["portfolio", "leader", "trade_id"], _OUT),
 )
 _OURS = (
-    ("ix_intents_portfolio_id", ["portfolio", "id"]),
     ("ix_intents_portfolio_leader_id", ["portfolio", "leader", "id"]),
     ("ix_intents_portfolio_token_id_id", ["portfolio", "token_id", "id"]),
 )
