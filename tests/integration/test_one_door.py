@@ -68,7 +68,7 @@ def wallet(n: int) -> str:
 def follow(database: Database) -> None:
     with database.begin() as c:
         for n in range(1, LEADERS + 1):
-            leaders_store.add(c, wallet(n), f"leader {n}", at=time.time_ns() // 1000)
+            leaders_store.add(c, wallet(n), f"leader {n}", at=time.time_ns() // 1000, by="test")
 
 
 def test_a_start_that_queues_more_than_the_queue_holds_goes_through(

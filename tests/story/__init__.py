@@ -114,11 +114,11 @@ class Story:
         """The rows that people's commands leave before the worker takes them up."""
         match event:
             case ev.LeaderFollowed(is_new=True):
-                leaders_store.add(c, event.leader, "", event.at)
+                leaders_store.add(c, event.leader, "", event.at, by="story")
             case ev.LeaderRemoved():
-                leaders_store.set_status(c, event.leader, "removed", event.at)
+                leaders_store.set_status(c, event.leader, "removed", event.at, by="story")
             case ev.LeaderPaused():
-                leaders_store.set_status(c, event.leader, "paused" if event.paused else "active", event.at)
+                leaders_store.set_status(c, event.leader, "paused" if event.paused else "active", event.at, by="story")
             case ev.PolicyChanged():
                 self.policies[event.portfolio] = event.policy
             case ev.PortfolioAdded(state=state):
@@ -126,12 +126,12 @@ class Story:
                 values = {"name": state.name, "bankroll_micro": state.bankroll, "created_at": event.at}
                 c.execute(insert(t.portfolios).values(follows_all=state.follows is None, **values))
                 if state.follows is not None:
-                    portfolios_store.set_follows(c, state.name, state.follows)
+                    portfolios_store.set_follows(c, state.name, state.follows, at=event.at, by="story")
             case ev.FollowsChanged():
-                portfolios_store.set_follows(c, event.portfolio, event.leaders)
+                portfolios_store.set_follows(c, event.portfolio, event.leaders, at=event.at, by="story")
             case ev.PortfolioArchived():
                 del self.policies[event.portfolio]
-                portfolios_store.archive(c, event.portfolio)
+                portfolios_store.archive(c, event.portfolio, at=event.at, by="story")
             case ev.HealthChanged():
                 self.healthy[event.source] = event.healthy
             case _:

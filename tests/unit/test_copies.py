@@ -41,7 +41,7 @@ def database(tmp_path: Path) -> Engine:
     made = open_database(f"sqlite:///{tmp_path / 'pilotfish.db'}")
     with made.begin() as c:
         write(c, [Plain("portfolios", {"name": "main", "bankroll_micro": 10**10, "created_at": START})])
-        leaders_store.add(c, LEADER, "A leader", START)
+        leaders_store.add(c, LEADER, "A leader", START, by="test")
     return made
 
 

@@ -27,10 +27,10 @@ def database(tmp_path: Path) -> Engine:
         portfolios_store.ensure_main(c, settings_store.policy_of({}, settings_store.load(c), "main"), 1)
         portfolios_store.add(c, "cautious", {}, at=1, by="test")
         portfolios_store.add(c, "old", {}, at=1, by="test")
-        portfolios_store.archive(c, "old")
-        leaders_store.add(c, WALLET, "The Whale", 1)
-        leaders_store.add(c, WALLET_2, "", 1)
-        leaders_store.set_status(c, WALLET_2, "removed", 2)
+        portfolios_store.archive(c, "old", at=1, by="test")
+        leaders_store.add(c, WALLET, "The Whale", 1, by="test")
+        leaders_store.add(c, WALLET_2, "", 1, by="test")
+        leaders_store.set_status(c, WALLET_2, "removed", 2, by="test")
     return made
 
 

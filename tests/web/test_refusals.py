@@ -25,9 +25,9 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     database = filled(tmp_path_factory.mktemp("refusals"))
     with database.begin() as c:
         portfolios_store.add(c, "old", {}, at=1, by="test")
-        portfolios_store.archive(c, "old")
-        leaders_store.add(c, OTHER, "", 1)
-        leaders_store.set_status(c, OTHER, "removed", 2)
+        portfolios_store.archive(c, "old", at=1, by="test")
+        leaders_store.add(c, OTHER, "", 1, by="test")
+        leaders_store.set_status(c, OTHER, "removed", 2, by="test")
     with TestClient(alone(database), base_url=LOCAL, raise_server_exceptions=False) as made:
         yield made
     database.dispose()

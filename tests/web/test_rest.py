@@ -44,7 +44,7 @@ def filled(folder: Path) -> Engine:
     desk.api(api_fill(1, "BUY", 100, 0.5, traded_at=START))
     with database.begin() as c:
         write(c, [Plain("portfolios", {"name": "main", "bankroll_micro": 10**10, "created_at": START})])
-        leaders_store.add(c, LEADER, "A leader", START)
+        leaders_store.add(c, LEADER, "A leader", START, by="test")
         write(c, [e for e in desk.effects if isinstance(e, RowEffect)])
     return database
 

@@ -45,7 +45,7 @@ async def _measure(folder: Path) -> dict[str, float]:
     url = f"sqlite:///{folder / 'bench.db'}"
     database = await asyncio.to_thread(open_database, url)
     with database.begin() as c:
-        leaders_store.add(c, WALLET, "bench", session.now())
+        leaders_store.add(c, WALLET, "bench", session.now(), by="bench")
     children: list[Process] = []
     base = session.clean_environment()
     try:

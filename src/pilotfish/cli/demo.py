@@ -126,7 +126,7 @@ class _Demo:
         database = await asyncio.to_thread(open_database, self.database_url)
         with database.begin() as c:
             for leader in self.leaders:
-                leaders_store.add(c, leader["wallet"], leader["label"], session.now())
+                leaders_store.add(c, leader["wallet"], leader["label"], session.now(), by="demo")
         extra = {**urls, "WEB_PORT": str(self.port), "ADMIN_TOKEN": self.token}
         await self._spawn(self._environment(extra), "run")
         return database

@@ -25,7 +25,7 @@ def add(
     """Follow a wallet from now on, also one that was left. Works while a worker runs and before."""
     env, wallet = session.begin(), leaders_store.wallet_of(wallet)
     with session.database(env).begin() as c:
-        result = leaders_store.add(c, wallet, label, session.now())
+        result = leaders_store.add(c, wallet, label, session.now(), by="terminal")
     told = {
         "added": "is followed from now on",
         "again": "is followed again, from now on; what happened in between is never copied",
@@ -114,7 +114,7 @@ def remove(wallet: str = typer.Argument(help="The leader's wallet.")) -> None:
 def rename(wallet: str = typer.Argument(help="The leader's wallet."), label: str = typer.Argument()) -> None:
     """Give a leader another name; also one who was followed once."""
     with session.database(session.begin()).begin() as c:
-        leaders_store.rename(c, wallet, label, session.now())
+        leaders_store.rename(c, wallet, label, session.now(), by="terminal")
     print(f"{wallet.strip().lower()} is called {label}")
 
 
@@ -133,5 +133,5 @@ def resume(wallet: str = typer.Argument(help="The leader's wallet.")) -> None:
 def _set(wallet: str, status: str, told: str) -> None:
     env, wallet = session.begin(), leaders_store.wallet_of(wallet)
     with session.existing(env).begin() as c:
-        leaders_store.set_status(c, wallet, status, session.now())
+        leaders_store.set_status(c, wallet, status, session.now(), by="terminal")
     print(f"{wallet.strip().lower()} {told}")

@@ -77,7 +77,8 @@ def follow(
     if everybody == bool(wallets):
         raise typer.BadParameter("give the wallets, or --all")
     with session.existing(session.begin()).begin() as c:
-        portfolios_store.set_follows(c, name, None if everybody else wallets)
+        chosen = None if everybody else wallets
+        portfolios_store.set_follows(c, name, chosen, at=session.now(), by="terminal")
     print(f"portfolio {name} copies {'all leaders' if everybody else ', '.join(wallets)} from now on")
 
 
@@ -85,7 +86,7 @@ def follow(
 def archive(name: str) -> None:
     """End a portfolio; its books stay as they are."""
     with session.existing(session.begin()).begin() as c:
-        portfolios_store.archive(c, name)
+        portfolios_store.archive(c, name, at=session.now(), by="terminal")
     print(f"portfolio {name} is archived")
 
 

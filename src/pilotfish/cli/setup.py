@@ -97,7 +97,7 @@ def init(
     _write(path, polygon_ws_url, token)
     with session.database(session.begin()).begin() as c:
         for wallet in wallets:
-            leaders_store.add(c, wallet, "", session.now())
+            leaders_store.add(c, wallet, "", session.now(), by="init")
     print(f"{path} is written (readable by you alone), with a token for changing things in the dashboard: {token}")
     print(f"{len(wallets)} leaders followed. Next: pilotfish doctor, then pilotfish run")
     if not polygon_ws_url:

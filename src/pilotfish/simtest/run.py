@@ -307,19 +307,19 @@ class Run:
         with self.database.begin() as c:
             match step:
                 case st.Follow():
-                    leaders_store.add(c, st.LEADERS[step.leader], "", at)
+                    leaders_store.add(c, st.LEADERS[step.leader], "", at, by="story")
                     self.statuses[step.leader] = "active"
                     row = next(r for r in restore.leaders(c) if r.wallet == st.LEADERS[step.leader])
                     if self.alive:
                         self._follow(row, None)
                 case st.Leave() if self.statuses.get(step.leader, "removed") != "removed":
-                    leaders_store.set_status(c, st.LEADERS[step.leader], "removed", at)
+                    leaders_store.set_status(c, st.LEADERS[step.leader], "removed", at, by="story")
                     self.statuses[step.leader] = "removed"
                     self.venue.left[step.leader] = at
                     self._tell(ev.LeaderRemoved(at=at, leader=st.LEADERS[step.leader]))
                 case st.Pause() if self.statuses.get(step.leader, "removed") != "removed":
                     status = "paused" if step.paused else "active"
-                    leaders_store.set_status(c, st.LEADERS[step.leader], status, at)
+                    leaders_store.set_status(c, st.LEADERS[step.leader], status, at, by="story")
                     self.statuses[step.leader] = status
                     self._tell(ev.LeaderPaused(at=at, leader=st.LEADERS[step.leader], paused=step.paused))
                 case st.Settings():
@@ -333,14 +333,14 @@ class Run:
                     portfolios_store.add(c, step.name, step.values, at=at, by="story")
                     self._tell(ev.PortfolioAdded(at=at, state=restore.portfolio(c, step.name, policy, at)))
                 case st.Archive() if step.name in self._active(c):
-                    portfolios_store.archive(c, step.name)
+                    portfolios_store.archive(c, step.name, at=at, by="story")
                     self._tell(ev.PortfolioArchived(at=at, portfolio=step.name))
                 case st.Follows():
                     known = {r.wallet for r in restore.leaders(c)}
                     chosen = None
                     if step.leaders is not None:
                         chosen = tuple(w for w in (st.LEADERS[n] for n in step.leaders) if w in known)
-                    portfolios_store.set_follows(c, step.portfolio, chosen)
+                    portfolios_store.set_follows(c, step.portfolio, chosen, at=at, by="story")
                     self._tell(ev.FollowsChanged(at=at, portfolio=step.portfolio, leaders=chosen))
                 case st.Reset():
                     self._tell(ev.PaperReset(at=at, portfolio=step.portfolio, command=1))

@@ -12,8 +12,9 @@ from pilotfish.core import settings as s
 from pilotfish.core.names import unknown
 from pilotfish.core.problem import Problem
 from pilotfish.core.settings import Policy, Value
-from pilotfish.store import settings_store
+from pilotfish.store import audit, settings_store
 from pilotfish.store import tables as t
+from pilotfish.store.audit import Deed
 from pilotfish.store.leaders_store import wallet_of
 
 MAIN = "main"
@@ -71,6 +72,7 @@ def add(
     c.execute(insert(t.portfolios).values(name=name, follows_all=leaders is None, **values))
     if leaders is not None:
         _set_follows(c, name, leaders)
+    audit.note(c, Deed.MADE, at=at, by=by, portfolio=name, detail=note)
     return name
 
 
@@ -101,11 +103,13 @@ def follows(c: Connection, name: str) -> list[str] | None:
     return list(c.execute(chosen).scalars())
 
 
-def set_follows(c: Connection, name: str, leaders: Sequence[str] | None) -> None:
+def set_follows(c: Connection, name: str, leaders: Sequence[str] | None, *, at: int, by: str) -> None:
     """Choose the leaders that a portfolio copies from now on; ``None`` = all, also those to come."""
     find(c, name)
     c.execute(update(t.portfolios).where(t.portfolios.c.name == name).values(follows_all=leaders is None))
     _set_follows(c, name, leaders or ())
+    chosen = "all leaders" if leaders is None else f"{len(set(leaders))} chosen"
+    audit.note(c, Deed.CHOSE, at=at, by=by, portfolio=name, detail=chosen)
 
 
 def _set_follows(c: Connection, name: str, leaders: Sequence[str]) -> None:
@@ -119,9 +123,10 @@ def _set_follows(c: Connection, name: str, leaders: Sequence[str]) -> None:
         c.execute(insert(t.follows), [{"portfolio": name, "leader": w} for w in wallets])
 
 
-def archive(c: Connection, name: str) -> None:
+def archive(c: Connection, name: str, *, at: int, by: str) -> None:
     """End a portfolio: nothing more is decided or filled for it; its books stay as they are."""
     if name == MAIN:
         raise PortfolioError("the portfolio main stays; reset it or pause it (setting paused) instead")
     find(c, name)
     c.execute(update(t.portfolios).where(t.portfolios.c.name == name).values(status="archived"))
+    audit.note(c, Deed.ARCHIVED, at=at, by=by, portfolio=name)

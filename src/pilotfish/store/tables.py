@@ -88,6 +88,11 @@ settings_audit = Table(
     _auto(), _big("at"), _str("name", 100), _str("portfolio", 100), _str("leader", 42),
     Column("old", Text), Column("new", Text), _str("by", 100),
 )  # fmt: skip
+audit = Table(
+    "audit", metadata,
+    _auto(), _big("at"), _str("by", 100), _str("deed", 40), _str("portfolio", 100), _str("leader", 42),
+    Column("detail", Text, nullable=False),
+)  # fmt: skip
 commands = Table(
     "commands", metadata,
     _auto(), _str("kind", 50), Column("payload", JSON, nullable=False), _big("created_at"), _str("by", 100),

@@ -14,6 +14,11 @@ PAGES = (
     ("/orders", "Orders"), ("/latency", "Latency"), ("/portfolios", "Portfolios"), ("/settings", "Settings"),
 )  # fmt: skip
 """What the navigation shows."""
+KEYS = {
+    "/": "o", "/leaders": "l", "/trades": "t", "/positions": "p", "/orders": "r", "/latency": "y", "/portfolios": "f",
+    "/settings": "s",
+}  # fmt: skip
+"""The key that opens a page, after ``g``."""
 STATIC = Path(__file__).parent / "static"
 VENUE = "https://polymarket.com"
 EXPLORER = "https://polygonscan.com"
@@ -21,7 +26,7 @@ EXPLORER = "https://polygonscan.com"
 
 def url(path: str, **query: object) -> str:
     """An address of ours with what is asked for in it; what is empty, or the portfolio ``main``, is left out. A name
-    that ends in ``_`` is that name without it (``class_``)."""
+    that ends in ``_`` is that name without it, and its value is said in any case (``class_``, ``portfolio_``)."""
     said = {
         name.removesuffix("_"): str(value)
         for name, value in query.items()

@@ -121,7 +121,7 @@ def router(site: Site, preview: Preview) -> APIRouter:
         """Follow somebody from now on; `result` is `added`, `again` (was followed before: what happened in between is
         never copied) or `known`."""
         wallet = await _wallet(leader.wallet)
-        result = write(lambda c: leaders_store.add(c, wallet, leader.label, now()))
+        result = write(lambda c: leaders_store.add(c, wallet, leader.label, now(), by=BY))
         return {"wallet": wallet, "result": result}
 
     @api.post("/leaders/preview")
@@ -144,9 +144,9 @@ def router(site: Site, preview: Preview) -> APIRouter:
 
         def change(c: Connection) -> None:
             if what.label is not None:
-                leaders_store.rename(c, wallet, what.label, now())
+                leaders_store.rename(c, wallet, what.label, now(), by=BY)
             if what.status is not None:
-                leaders_store.set_status(c, wallet, what.status, now())
+                leaders_store.set_status(c, wallet, what.status, now(), by=BY)
 
         write(change)
         return {"wallet": wallet.lower(), **what.model_dump(exclude_none=True)}
@@ -154,7 +154,7 @@ def router(site: Site, preview: Preview) -> APIRouter:
     @api.delete("/leaders/{wallet}")
     def remove_leader(wallet: Wallet) -> dict[str, str]:
         """Follow a wallet no longer; what was copied stays."""
-        write(lambda c: leaders_store.set_status(c, wallet, "removed", now()))
+        write(lambda c: leaders_store.set_status(c, wallet, "removed", now(), by=BY))
         return {"wallet": wallet.lower(), "result": "removed"}
 
     @api.post("/portfolios", status_code=201)
@@ -173,13 +173,13 @@ def router(site: Site, preview: Preview) -> APIRouter:
     @api.patch("/portfolios/{name}")
     def change_portfolio(name: Name, what: PortfolioChange) -> Row:
         """Choose whom a portfolio copies from now on."""
-        write(lambda c: portfolios_store.set_follows(c, name, what.leaders))
+        write(lambda c: portfolios_store.set_follows(c, name, what.leaders, at=now(), by=BY))
         return {"name": name, "leaders": what.leaders}
 
     @api.delete("/portfolios/{name}")
     def archive_portfolio(name: Name) -> Row:
         """End a portfolio; its books stay as they are."""
-        write(lambda c: portfolios_store.archive(c, name))
+        write(lambda c: portfolios_store.archive(c, name, at=now(), by=BY))
         return {"name": name, "status": "archived"}
 
     @api.post("/positions/close")

@@ -91,11 +91,12 @@ def environment() -> Environment:
         env.filters[name] = getattr(numerals, name)
     env.filters |= {
         "words": reasons.words, "json": json_text, "short": telling.short, "told": telling.told, "plural": telling.plural,
-        "copied_share": telling.copied_share,
+        "copied_share": telling.copied_share, "average": telling.average,
     }  # fmt: skip
     env.globals |= {
         "url": addresses.url, "profile": addresses.profile, "market_page": addresses.market_page,
         "transaction": addresses.transaction, "asset": addresses.asset, "pages": addresses.PAGES,
+        "keys": addresses.KEYS,
     }  # fmt: skip
     return env
 

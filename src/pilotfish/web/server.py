@@ -28,8 +28,8 @@ from pilotfish.web.view import Views
 
 SWITCH_SECONDS = 0.0005
 """How long a thread that reads may keep the loop that serves waiting; Python's own 5 ms add up over a page."""
-PAGES = (overview,)
-OLD = (leaders, trades, positions, latency, portfolios, settings)
+PAGES = (overview, latency, portfolios, settings)
+OLD = (leaders, trades, positions)
 GZIP_FROM = 1_000
 """Bytes from which an answer is worth packing."""
 

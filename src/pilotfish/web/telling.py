@@ -9,6 +9,7 @@ import msgspec
 from pilotfish.core import reasons
 from pilotfish.core.numerals import count, money, percent, price, shares
 from pilotfish.core.reasons import MEANING, OUTCOMES, Outcome, Reason
+from pilotfish.core.units import price_of
 from pilotfish.store.copies import WORDS, State
 
 
@@ -87,6 +88,18 @@ def short(wallet: str) -> str:
 def plural(number: int, one: str, many: str = "") -> str:
     """A count with its noun: ``1 trade``, ``2 trades``."""
     return f"{count(number)} {one if number == 1 else many or one + 's'}"
+
+
+class Costs(Protocol):
+    """What is held, and what it cost."""
+
+    shares_micro: int
+    cost_micro: int
+
+
+def average(held: Costs) -> int:
+    """What a share of it cost, in millionths."""
+    return price_of(held.cost_micro, held.shares_micro)
 
 
 class HasOrders(Protocol):

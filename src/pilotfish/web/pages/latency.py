@@ -2,171 +2,69 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import ClassVar
 
-from fastapi import Request
-from nicegui import ui
+import msgspec
+from fastapi import APIRouter
 from sqlalchemy import Connection
+from starlette.responses import Response
 
-from pilotfish.core.numerals import count, duration, percent, precise
-from pilotfish.store import latencies, worker_state
-from pilotfish.web.charts import histogram_options, lag_options
-from pilotfish.web.frame import frame, live, put
-from pilotfish.web.markup import Html, ago, esc, figure, grid, heads, out, short
-from pilotfish.web.reader import Reader
+from pilotfish.store import settings_store, worker_state
+from pilotfish.store.views.latency import (
+    Latency,
+    MissingTrade,
+    Pace,
+    read_lag_over_time,
+    read_latency,
+    read_missing,
+    read_pace,
+)
+from pilotfish.store.views.sources import Outage, read_outages
+from pilotfish.web.charts import Options, histogram_options, lag_options
+from pilotfish.web.render import Page
 from pilotfish.web.site import Site
+from pilotfish.web.view import Looking
 
 EVERY = 2.0
-Row = dict[str, Any]
+OUTAGES = 20
+pages = APIRouter(include_in_schema=False)
 
 
-def register(site: Site, reader: Reader) -> None:
-    """Put the page at ``/latency``."""
+class LatencyPage(Page, frozen=True, kw_only=True):
+    """``patience_ms``: how long the API may take to confirm what the chain has shown; ``mode`` is the effective one;
+    ``labels``: leaders' names by wallet."""
 
-    @ui.page("/latency", title="pilotfish – latency")
-    async def page(request: Request) -> None:
-        await reader.first_look()
+    template: ClassVar[str] = "latency.html"
+    title: ClassVar[str] = "latency"
+    path: ClassVar[str] = "/latency"
+    seconds: ClassVar[float] = EVERY
 
-        async def read() -> Row:
-            return await site.shared.get("latency", EVERY, _read)
-
-        async def draw() -> dict[str, Html]:
-            x = await read()
-            return {
-                "off": _off(x["sources"]["off"], x["mode"]),
-                "figures": _figures(x),
-                "pace": _pace(x["pace"], off=bool(x["sources"]["off"].get("polygon"))),
-                "outages": _outages(x["outages"]),
-                "missing": _missing(x["missing"], off=x["sources"]["off"].get("polygon", "")),
-            }
-
-        with frame(site, reader, request, "/latency"):
-            put(
-                '<div class="title"><h1>Latency</h1><p>Over the newest 20,000 trades.</p><span class="space"></span>'
-                '<a class="button" href="/api/v1/export/latency.csv">CSV</a></div>'
-            )
-            x = await read()
-            compared = x["sources"]["chain_first"] is not None
-            with ui.element("div").classes("half" if compared else "hidden"):
-                with ui.element("section").classes("card"):
-                    put(_head("API behind the chain, by how much"))
-                    bars = ui.echart(histogram_options(x["sources"]["histogram"])).classes("chart")
-                with ui.element("section").classes("card"):
-                    put(_head("API behind the chain, over time"))
-                    line = ui.echart(lag_options(x["time"])).classes("chart")
-            with ui.element("div").classes("stack"):
-                await live(EVERY, draw, row={"off": "card pad", "pace": "card", "outages": "card", "missing": "card"})
-
-        async def redraw() -> None:
-            fresh = await read()
-            for chart, options in ((bars, histogram_options(fresh["sources"]["histogram"])),
-                                   (line, lag_options(fresh["time"]))):  # fmt: skip
-                if chart.options["series"] != options["series"]:
-                    chart.options.update(options)
-                    chart.update()
-
-        ui.timer(EVERY, redraw)
+    sources: Latency
+    pace: Pace
+    bars: Options
+    line: Options
+    missing: list[MissingTrade]
+    outages: list[Outage]
+    mode: str
+    patience_ms: int
+    labels: dict[str, str]
 
 
-def _read(c: Connection) -> Row:
+@pages.get("/latency")
+async def latency(view: Looking) -> Response:
+    """The page."""
+    shown = await view.site.shared.get("latency", EVERY, lambda c: _read(view.site, c))
+    labels = {row.wallet: row.label for row in view.snapshot.everybody}
+    return view.show(msgspec.structs.replace(shown, labels=labels))
+
+
+def _read(site: Site, c: Connection) -> LatencyPage:
     worker, _ = worker_state.read(c)
-    return {
-        "sources": latencies.latency(c),
-        "pace": latencies.pace(c),
-        "time": latencies.lag_over_time(c),
-        "missing": latencies.missing(c),
-        "outages": latencies.outages(c, 20),
-        "mode": worker.mode.effective if worker is not None else "",
-    }
-
-
-def _head(text: str) -> Html:
-    return f'<div class="head"><h2>{esc(text)}</h2></div>'
-
-
-def _off(off: dict[str, str], mode: str) -> Html:
-    """What is off and why, and what that means for the figures."""
-    if off.get("polygon"):
-        return (
-            f"<p><b>Polygon is off: {esc(off['polygon'])}.</b> So there is nothing to compare the Data API with; what"
-            " can be measured is the way from the match over the API to the decision and the fill. Trades from such"
-            " times do not count as missed by the chain.</p>"
-        )
-    if mode == "polygon":
-        return "<p>Mode polygon: the chain triggers; the Data API confirms and fills gaps.</p>"
-    return ""
-
-
-def _figures(x: Row) -> Html:
-    s = x["sources"]
-    gaps, api = s["api_behind_chain_ms"], s["seen_after_match_ms"]["api"]
-    seen = (
-        figure("Match → API, median", precise(api["p50"]), "until the Data API showed a trade"),
-        figure("90 % within", precise(api["p90"]), f"99 % within {precise(api['p99'])}"),
-    )
-    if s["chain_first"] is None:
-        return f'<div class="figures even">{"".join(seen)}</div>'
-    total = s["chain_first"] + s["api_first"]
-    share = percent(s["chain_first"], total)
-    rest = percent(s["api_first"], total)
-
-    return '<div class="figures even">' + "".join(
-        (
-            figure("Chain first", share, f"{count(s['chain_first'])} of {count(total)} seen by both"),
-            figure("API first", rest, f"{count(s['api_first'])} trades"),
-            figure("API behind, median", duration(gaps["p50"], sign=True), "negative = the API was first"),
-            figure("90 % within", duration(gaps["p90"], sign=True), f"99 % within {duration(gaps['p99'], sign=True)}"),
-            figure("Only the chain so far", count(s['only_polygon']), "the API has not shown them"),
-            figure("Only the API so far", count(s['only_api']), "no log came"),
-            figure("Not confirmed in time", count(s['api_lagged']), "within api_lag_fallback_ms"),
-            *seen,
-        )
-    ) + "</div>"  # fmt: skip
-
-
-def _pace(pace: Row, *, off: bool) -> Html:
-    head = _head("From their trade to our fill")
-    if not pace["seen"]["n"]:
-        return head + '<div class="empty"><b>Nothing copied live yet</b></div>'
-    names = (
-        ("seen", "match → visible in the API" if off else "match → first seen here"), ("decided", "seen → decided"),
-        ("filled", "decided → filled (with the simulated latency)"), ("whole", "match → filled"),
+    sources = read_latency(c)
+    globals_ = settings_store.globals_of(site.environment, settings_store.load(c))
+    return LatencyPage(
+        sources=sources, pace=read_pace(c), bars=histogram_options(sources.histogram),
+        line=lag_options(read_lag_over_time(c)), missing=read_missing(c), outages=read_outages(c, OUTAGES),
+        mode=(worker.mode.effective or "") if worker is not None else "", labels={},
+        patience_ms=globals_.api_lag_fallback_ms,
     )  # fmt: skip
-    body = "".join(
-        f'<tr><td class="wide">{text}</td><td class="num" data-l="median">{precise(pace[name]["p50"])}</td>'
-        f'<td class="num" data-l="90 %">{precise(pace[name]["p90"])}</td>'
-        f'<td class="num" data-l="99 %">{precise(pace[name]["p99"])}</td>'
-        f'<td class="num" data-l="of">{count(pace[name]["n"])}</td></tr>'
-        for name, text in names
-    )
-    return head + grid("rows", heads(("step", "#median", "#90 % within", "#99 % within", "#copies")), body)
-
-
-def _outages(rows: list[Row]) -> Html:
-    head = _head("When a source was down")
-    if not rows:
-        return head + '<div class="empty">Never so far.</div>'
-    names = {"api": "Data API", "polygon": "Polygon"}
-    body = "".join(
-        f'<tr><td class="when">{ago(r["from"])}</td><td>{esc(names.get(r["source"], r["source"]))}</td>'
-        f'<td class="num" data-l="for">{"still is" if r["to"] is None else precise(round(1000 * r["seconds"]))}</td>'
-        f'<td class="wide">{esc(r["why"])}</td></tr>'
-        for r in rows
-    )
-    return head + grid("rows", heads(("since", "source", "#for", "why")), body)
-
-
-def _missing(rows: list[Row], *, off: str) -> Html:
-    head = _head("Seen by one source only, for more than a minute")
-    if not rows and off:
-        return f'{head}<div class="empty">Chain off: {esc(off)}. Nothing is missing for that.</div>'
-    if not rows:
-        return head + '<div class="empty">None: both sources have shown everything.</div>'
-    body = "".join(
-        f'<tr><td class="when">{ago(r["traded_at"])}</td><td>{esc(short(r["leader"]))}</td>'
-        f'<td class="wide">{esc(r["title"] or "unknown market")}</td>'
-        f"<td>{'the API' if r['missing'] == 'api' else 'the chain'}</td>"
-        f"<td>{out('https://polygonscan.com/tx/' + r['tx_hash'], 'transaction')}</td></tr>"
-        for r in rows
-    )
-    return head + grid("rows", heads(("traded", "leader", "market", "not shown by", "transaction")), body)

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import time
+from typing import Annotated, ClassVar, Literal, TypeAlias, get_args
 
 import msgspec
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from pilotfish.core.numerals import duration
+from pilotfish.core.units import SECOND
 from pilotfish.store import worker_state
 from pilotfish.store.portfolios_store import MAIN
-from pilotfish.store.views.portfolios import EquityPoint, Portfolio
-from pilotfish.store.views.positions import OpenPosition
-from pilotfish.store.views.sources import Latencies
-from pilotfish.store.views.trades import FeedRow
+from pilotfish.store.views.feed import FeedRow
+from pilotfish.store.views.latency import Latency
+from pilotfish.store.views.portfolios import EquityPoint, Portfolio, read_equity
+from pilotfish.store.views.positions import PositionInMarket
 from pilotfish.store.worker_state import BooksState, WorkerState
-from pilotfish.web.charts import Options, equity_options
+from pilotfish.store.views.pnl import Period, read_pnl
+from pilotfish.web.charts import Options, equity_options, pnl_options
 from pilotfish.web.reader import Snapshot
 from pilotfish.web.render import Page
 from pilotfish.web.view import Looking, View
 
 HELD_SHOWN = 100
+CURVE_SECONDS = 2.0
+Range: TypeAlias = Literal["hour", "day", "week", "month", "all"]
+Curve: TypeAlias = Literal["equity", "day", "week", "month"]
+_SECONDS: dict[Range, int] = {"hour": 3600, "day": 86_400, "week": 7 * 86_400, "month": 30 * 86_400}
 pages = APIRouter(include_in_schema=False)
 
 
@@ -35,7 +42,7 @@ class Light(msgspec.Struct, frozen=True):
 
 
 class Overview(Page, frozen=True, kw_only=True):
-    """The overview of one portfolio. ``worst``: the deepest fall as (fallen, of), both in millionths; ``waits``:
+    """The overview of one portfolio. ``kind``: equity over ``reach`` of time, or profit by day, week or month; ``worst``: the deepest fall as (fallen, of), both in millionths; ``waits``:
     nobody is followed, so it shows how to begin."""
 
     template: ClassVar[str] = "overview.html"
@@ -48,28 +55,43 @@ class Overview(Page, frozen=True, kw_only=True):
     lights: tuple[Light, ...]
     mine: Portfolio | None
     curve: Options
+    kind: Curve
+    reach: Range
+    reaches: tuple[str, ...]
     worst: tuple[int, int]
-    sources: Latencies | None
+    sources: Latency | None
     feed: list[FeedRow]
-    held: list[OpenPosition]
+    held: list[PositionInMarket]
     worker: WorkerState | None
 
 
 @pages.get("/")
-async def overview(view: Looking) -> Response:
+async def overview(
+    view: Looking,
+    kind: Annotated[Curve, Query(alias="curve")] = "equity",
+    reach: Annotated[Range, Query(alias="range")] = "all",
+) -> Response:
     """The page."""
     s = view.snapshot
     if s.portfolio(view.portfolio) is None:
         view.portfolio = MAIN
-    return view.show(_of(view))
+    name, shared = view.portfolio, view.site.shared
+    if kind == "equity":
+        since = int((time.time() - _SECONDS[reach]) * SECOND) if reach in _SECONDS else None
+        curve = await shared.get(("equity", name, reach), CURVE_SECONDS, lambda c: read_equity(c, name, since=since))
+        return view.show(_of(view, kind, reach, curve, None))
+    period, now = Period(kind), time.time_ns() // 1000
+    made = await shared.get(("pnl", name, kind), CURVE_SECONDS, lambda c: read_pnl(c, name, period, now))
+    return view.show(_of(view, kind, reach, [], pnl_options(made)))
 
 
-def _of(view: View) -> Overview:
+def _of(view: View, kind: Curve, reach: Range, curve: list[EquityPoint], made: Options | None) -> Overview:
     s, name = view.snapshot, view.portfolio
-    mine, curve = s.portfolio(name), s.equity.get(name, [])
+    mine = s.portfolio(name)
     return Overview(
         waits=not s.leaders, followed=len(s.leaders), lights=_lights(s), mine=mine, sources=s.latency,
-        curve=equity_options(curve, mine.bankroll_micro if mine else 0), worst=_worst(curve),
+        curve=made or equity_options(curve, mine.bankroll_micro if mine else 0), worst=_worst(curve), kind=kind,
+        reach=reach, reaches=get_args(Range),
         feed=[row for row in s.feed if row.portfolio == name],
         held=[row for row in s.positions if row.portfolio == name], worker=s.worker,
     )  # fmt: skip

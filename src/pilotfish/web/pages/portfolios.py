@@ -2,218 +2,146 @@
 
 from __future__ import annotations
 
-from typing import Any
-from urllib.parse import quote, urlencode
+from datetime import datetime
+from typing import Annotated, ClassVar, Literal
 
-from fastapi import Request
-from nicegui import ui
+import msgspec
+from fastapi import APIRouter, Query
 from sqlalchemy import Connection
+from starlette.responses import Response
 
 from pilotfish.core import settings as s
-from pilotfish.core.numerals import count, money, percent
+from pilotfish.core.setting_titles import TITLES
 from pilotfish.core.settings import Scope
-from pilotfish.store import portfolios_store, settings_store, summaries
-from pilotfish.store.copies import State
-from pilotfish.web.auth import is_admin
-from pilotfish.web.charts import compare_options
-from pilotfish.web.frame import frame, live, put
-from pilotfish.web.markup import Html, ago, esc, grid, heads, options, short, signed
-from pilotfish.web.pages.shortfall import PARTS
-from pilotfish.web.reader import Reader
+from pilotfish.store import portfolios_store, settings_store
+from pilotfish.store.copies import ORDERS, State
+from pilotfish.store.views.leaders import Leader
+from pilotfish.store.views.portfolios import EquityPoint, Portfolio, read_equity, read_portfolios
+from pilotfish.store.views.report import Parts, Shortfall
+from pilotfish.web.charts import Options, compare_options
+from pilotfish.web.render import Page
 from pilotfish.web.site import Site
+from pilotfish.web.view import Looking
 
 EVERY = 2.0
-Row = dict[str, Any]
+CURVE_POINTS = 300
+From = Annotated[Literal["together", "start"], Query(alias="from")]
+pages = APIRouter(include_in_schema=False)
 
 
-def register(site: Site, reader: Reader) -> None:
-    """Put the page at ``/portfolios``."""
+class Reckoned(msgspec.Struct, frozen=True, kw_only=True):
+    """A portfolio's lines of the report, added up."""
 
-    @ui.page("/portfolios", title="pilotfish – portfolios")
-    async def page(request: Request) -> None:
-        first = await reader.first_look()
-        admin = is_admin(request)
-
-        async def read() -> Row:
-            return await site.shared.get("portfolios", EVERY, lambda c: _read(site, c))
-
-        async def draw() -> dict[str, Html]:
-            x = await read()
-            return {"table": _table(x, x["costs"], admin=admin), "differ": _differ(x)}
-
-        with frame(site, reader, request, "/portfolios"):
-            put('<div class="title"><h1>Portfolios</h1><p>The same leaders, the same trades, other policies.</p></div>')
-            x = await read()
-            with ui.element("section").classes("card").style("margin-bottom:12px"):
-                put('<div class="head"><h2>Profit in percent of the bankroll</h2></div>')
-                chart = ui.echart(compare_options(x["curves"], x["bankrolls"])).classes("chart")
-            with ui.element("div").classes("stack"):
-                await live(EVERY, draw, row={"table": "card", "differ": "card"})
-                if admin:
-                    put(_whom(first.portfolios, x["follows"], first.everybody), "card")
-                    put(_new(first.portfolios), "card")
-
-        async def redraw() -> None:
-            fresh = await read()
-            options_ = compare_options(fresh["curves"], fresh["bankrolls"])
-            if chart.options["series"] != options_["series"]:
-                chart.options.update(options_)
-                chart.update()
-
-        ui.timer(EVERY, redraw)
+    ideal_micro: int
+    actual_micro: int
+    parts: dict[str, int]
 
 
-def _read(site: Site, c: Connection) -> Row:
-    rows = summaries.portfolios(c, site.trips)
-    shown = [p for p in rows if p["status"] == "active"]
-    stored = settings_store.load(c)
-    effective = {p["name"]: settings_store.effective(site.environment, stored, p["name"]) for p in shown}
-    differing = [
-        x for x in s.ALL
-        if x.scope is Scope.PORTFOLIO and x.name != "bankroll"
-        and len({str(effective[p["name"]][x.name].value) for p in shown}) > 1
-    ]  # fmt: skip
+class Column(msgspec.Struct, frozen=True, kw_only=True):
+    """One portfolio. ``became``: copies by what became of them; ``gain_micro`` of ``base_micro`` since all of those
+    compared run; ``follows``: whom it copies (``None`` = all); ``cost``: ``None`` while the report is being worked
+    out."""
+
+    row: Portfolio
+    became: dict[State, int]
+    gain_micro: int
+    base_micro: int
+    follows: list[str] | None
+    cost: Reckoned | None
+
+    @property
+    def active(self) -> bool:
+        """It takes part."""
+        return self.row.status == "active"
+
+
+class Differing(msgspec.Struct, frozen=True):
+    """A setting that is not the same in all, with its value in each."""
+
+    title: str
+    unit: str
+    help: str
+    values: tuple[str, ...]
+
+
+class Portfolios(Page, frozen=True, kw_only=True):
+    """All portfolios. ``together``: curves begin when the youngest did (``since``); ``folded``: archived ones."""
+
+    template: ClassVar[str] = "portfolios.html"
+    title: ClassVar[str] = "portfolios"
+    path: ClassVar[str] = "/portfolios"
+    seconds: ClassVar[float] = EVERY
+
+    columns: tuple[Column, ...]
+    folded: tuple[Column, ...]
+    together: bool
+    since: str | None
+    curves: Options
+    differ: tuple[Differing, ...]
+    leaders: list[Leader]
+    settable: int
+
+
+@pages.get("/portfolios")
+async def portfolios(view: Looking, begin: From = "together") -> Response:
+    """The page; ``from`` says where curves begin: when the youngest portfolio did, or each at its own start."""
+    together = begin == "together"
+    shown = await view.site.shared.get(("portfolios", together), EVERY, lambda c: _read(view.site, c, together=together))
+    return view.show(msgspec.structs.replace(shown, leaders=view.snapshot.everybody))
+
+
+def _read(site: Site, c: Connection, *, together: bool) -> Portfolios:
+    rows = read_portfolios(c, site.trips)
+    active = [p for p in rows if p.status == "active"]
+    starts = [p.reset_at or p.created_at for p in active]
+    since = max((at for at in starts if at is not None), default=None)
+    begin = _micros(since) if together and since is not None else None
+    curves = {p.name: read_equity(c, p.name, CURVE_POINTS, since=begin) for p in active}
+    costs = _costs(site.reports.report(c)) if site.reports.ready else {}
+    columns = tuple(_column(site, c, p, curves.get(p.name, []), costs, together=together) for p in rows)
+    return Portfolios(
+        columns=tuple(x for x in columns if x.active), folded=tuple(x for x in columns if not x.active),
+        together=together, since=since if together else None,
+        curves=compare_options(curves, {x.row.name: x.base_micro for x in columns}), leaders=[],
+        differ=_differ(site, c, [p.name for p in active]),
+        settable=sum(1 for x in s.ALL if x.scope is Scope.PORTFOLIO),
+    )  # fmt: skip
+
+
+def _micros(iso: str) -> int:
+    return round(datetime.fromisoformat(iso).timestamp() * 1_000_000)
+
+
+def _column(
+    site: Site, c: Connection, p: Portfolio, curve: list[EquityPoint], costs: dict[str, Reckoned], *, together: bool
+) -> Column:
+    base = curve[0].equity_micro if together and curve else p.bankroll_micro
+    became = site.copy_counts.states(c, p.name)
+    return Column(
+        row=p, became={state: became[state.value] for state in ORDERS}, gain_micro=p.equity_micro - base,
+        base_micro=base, follows=portfolios_store.follows(c, p.name), cost=costs.get(p.name),
+    )  # fmt: skip
+
+
+def _costs(lines: list[Shortfall]) -> dict[str, Reckoned]:
+    found: dict[str, list[Shortfall]] = {}
+    for row in lines:
+        found.setdefault(row.portfolio, []).append(row)
     return {
-        "rows": rows,
-        "costs": _costs(site.reports.report(c)) if site.reports.ready else {},
-        "curves": {p["name"]: summaries.equity(c, p["name"], 300) for p in shown},
-        "bankrolls": {p["name"]: p["bankroll_micro"] for p in shown},
-        "became": {p["name"]: site.copy_counts.states(c, p["name"]) for p in rows},
-        "follows": {p["name"]: portfolios_store.follows(c, p["name"]) for p in shown},
-        "differ": [
-            (x, {p["name"]: s.show(x, effective[p["name"]][x.name].value) for p in shown}) for x in differing
-        ],
+        name: Reckoned(
+            ideal_micro=sum(row.ideal_micro for row in rows), actual_micro=sum(row.actual_micro for row in rows),
+            parts={part: sum(getattr(row.parts, part) for row in rows) for part in Parts.__struct_fields__},
+        )
+        for name, rows in found.items()
     }  # fmt: skip
 
 
-def _costs(lines: list[Row]) -> dict[str, Row]:
-    """Portfolio -> its lines of the report, added up."""
-    found: dict[str, Row] = {}
-    for row in lines:
-        mine = found.setdefault(
-            row["portfolio"], {"ideal_micro": 0, "actual_micro": 0, "parts": dict.fromkeys(row["parts"], 0)}
-        )
-        mine["ideal_micro"] += row["ideal_micro"]
-        mine["actual_micro"] += row["actual_micro"]
-        for name, amount in row["parts"].items():
-            mine["parts"][name] += amount
-    return found
-
-
-def _table(x: Row, costs: dict[str, Row], *, admin: bool) -> Html:
-    rows = x["rows"]
-    if not rows:
-        return '<div class="empty"><b>None yet</b>A worker makes the portfolio main when it runs first.</div>'
-    lines: list[tuple[Html, list[Html]]] = [
-        ("bankroll", [money(p["bankroll_micro"]) for p in rows]),
-        ("equity", [money(p["equity_micro"]) for p in rows]),
-        ("profit", [signed(p["equity_micro"] - p["bankroll_micro"]) for p in rows]),
-        ("realised", [signed(p["realized_pnl_micro"]) for p in rows]),
-        ("unrealised", [signed(p["unrealized_pnl_micro"]) for p in rows]),
-        ("fees", [money(p["fees_micro"]) for p in rows]),
-        ("worst drawdown", [_drawdown(p) for p in rows]),
-        ("exposure", [money(p["exposure_micro"]) for p in rows]),
-        ("open positions", [count(p["open_positions"]) for p in rows]),
-        ("won / lost", [f"{count(p['won'])} / {count(p['lost'])}" for p in rows]),
-        ("copies filled", [_became(x, p, State.FILLED) for p in rows]),
-        ("copies with the order out", [_became(x, p, State.OUT) for p in rows]),
-        ("copies not filled", [_became(x, p, State.NOT_FILLED) for p in rows]),
-        ("whom it copies", [_follows(x["follows"].get(p["name"])) for p in rows]),
-        ("since", [ago(p["reset_at"] or p["created_at"]) for p in rows]),
-        ("at his prices", [signed(costs[p["name"]]["ideal_micro"]) if p["name"] in costs else "–" for p in rows]),
-    ]
-    for name, title, *_ in PARTS:
-        lost = [costs[p["name"]]["parts"][name] if p["name"] in costs else 0 for p in rows]
-        if any(lost):
-            lines.append((f"&nbsp;&nbsp;{esc(title.lower())}", [signed(-n) for n in lost]))
-    columns = [
-        f'#<a href="/?portfolio={quote(p["name"])}">{esc(p["name"])}</a>'
-        if p["status"] == "active"
-        else f'#<a href="/positions?portfolio={quote(p["name"])}&amp;status=">{esc(p["name"])}</a> (archived)'
-        for p in rows
-    ]
-    body = "".join(
-        f"<tr><td>{name}</td>{''.join(f'<td class=num>{v}</td>' for v in values)}</tr>" for name, values in lines
-    )
-    if admin:
-        body += f"<tr><td></td>{''.join(f'<td class=num>{_buttons(p)}</td>' for p in rows)}</tr>"
-    return grid("plain", heads(("", *columns)), body, tall=True)
-
-
-def _became(x: Row, p: Row, state: State) -> Html:
-    n = x["became"][p["name"]][state.value]
-    of = urlencode({"portfolio": p["name"], "state": state.value})
-    return f'<a href="/trades?{esc(of)}">{count(n)}</a>'
-
-
-def _drawdown(p: Row) -> Html:
-    return f"{money(p['drawdown_micro'])} ({percent(p['drawdown_micro'], p['peak_micro'], 2)})"
-
-
-def _follows(chosen: list[str] | None) -> Html:
-    return "all leaders" if chosen is None else f"{len(chosen)} leader{'s' if len(chosen) != 1 else ''}"
-
-
-def _buttons(p: Row) -> Html:
-    if p["status"] != "active":
-        return ""
-    link = f'<a class="button" href="/settings?portfolio={quote(p["name"])}">Settings</a>'
-    if p["name"] == portfolios_store.MAIN:
-        return link
-    url = f"/api/v1/portfolios/{quote(p['name'], safe='')}"
-    return (
-        f'{link} <button type="button" data-post="{url}" data-method="DELETE" data-done="archived"'
-        f' data-confirm="Archive {esc(p["name"])}? Its books stay as they are.">Archive</button>'
-    )
-
-
-def _differ(x: Row) -> Html:
-    head = '<div class="head"><h2>Settings that differ</h2></div>'
-    if not x["differ"]:
-        told = "Only one portfolio." if len(x["curves"]) < 2 else "None: all portfolios do the same."
-        return f'{head}<div class="empty">{told} Duplicate one below to try a change.</div>'
-    names = list(x["curves"])
-    body = "".join(
-        f'<tr><td title="{esc(setting.help)}">{esc(setting.name)}<small class="mini"> {esc(setting.unit)}</small></td>'
-        + "".join(f'<td class="num">{esc(values[n])}</td>' for n in names)
-        + "</tr>"
-        for setting, values in x["differ"]
-    )
-    return head + grid("plain", heads(("setting", *(f"#{esc(n)}" for n in names))), body)
-
-
-def _whom(portfolios: list[Row], follows: dict[str, list[str] | None], leaders: list[Row]) -> Html:
-    """A form for each portfolio: whom it copies."""
-    forms = ""
-    for p in portfolios:
-        chosen = follows.get(p["name"])
-        boxes = "".join(
-            f'<label class="check"><input type="checkbox" name="leaders" data-list value="{esc(row["wallet"])}"'
-            f"{' checked' if chosen is None or row['wallet'] in chosen else ''}>"
-            f" {esc(row['label'] or short(row['wallet']))}{' (formerly followed)' if row['left_at'] else ''}</label>"
-            for row in leaders
-            if not row["left_at"] or (chosen is not None and row["wallet"] in chosen)
-        )
-        forms += (
-            f'<details><summary>{esc(p["name"])} copies {_follows(chosen)}</summary><form class="checks"'
-            f' data-send="PATCH /api/v1/portfolios/{quote(p["name"], safe="")}" data-done="saved" data-go="reload">'
-            f'<label class="check"><input type="checkbox" name="leaders" data-all{" checked" * (chosen is None)}>'
-            f" <b>all, also those to come</b></label>{boxes}"
-            '<button class="primary">Save</button><p class="wrong" data-wrong hidden role="alert"></p></form></details>'
-        )
-    return f'<div class="head"><h2>Whom each portfolio copies</h2></div><div class="pad">{forms}</div>'
-
-
-def _new(portfolios: list[Row]) -> Html:
-    names = [(p["name"], p["name"]) for p in portfolios] or [("main", "main")]
-    choices = [(x.name, x.name) for x in s.ALL if x.scope is Scope.PORTFOLIO]
-    return (
-        '<div class="head"><h2>Duplicate a portfolio to try a change from now on</h2></div><div class="pad">'
-        '<form class="addform" data-send="POST /api/v1/portfolios" data-done="made" data-go="reload">'
-        f'<label class="field">Like<select name="clone_of">{options(names, "main")}</select></label>'
-        '<label class="field">Its name<input name="name" required maxlength="40" placeholder="careful"></label>'
-        '<button class="primary">Duplicate</button><p class="wrong" data-wrong hidden role="alert"></p></form>'
-        '<p class="mini">It starts with the same bankroll in cash, holds nothing, and is compared from that moment on.'
-        " Then change its settings. There are "
-        f"{len(choices)} that can differ.</p></div>"
-    )
+def _differ(site: Site, c: Connection, names: list[str]) -> tuple[Differing, ...]:
+    stored = settings_store.load(c)
+    effective = {name: settings_store.effective(site.environment, stored, name) for name in names}
+    found = []
+    for x in s.ALL:
+        values = tuple(str(s.show(x, effective[name][x.name].value)) for name in names)
+        if x.scope is Scope.PORTFOLIO and x.name != "bankroll" and len(set(values)) > 1:
+            found.append(Differing(TITLES[x.name], x.unit, x.help, values))
+    return tuple(found)

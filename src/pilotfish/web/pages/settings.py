@@ -1,191 +1,179 @@
-"""Settings: every one with unit, bounds, help, its value, where that comes from and what it overrides; the audit trail;
-and the danger zone."""
+"""Settings: the few that matter first, then all, each with its value, where that comes from and what it overrides; who
+did what; and the danger zone."""
 
 from __future__ import annotations
 
-import json
-from typing import Any
-from urllib.parse import quote, urlencode
+from typing import ClassVar
 
-from fastapi import Request
-from nicegui import ui
+import msgspec
+from fastapi import APIRouter
+from sqlalchemy import Connection
+from starlette.responses import Response
 
 from pilotfish.core import settings as s
 from pilotfish.core.numerals import count
+from pilotfish.core.setting_titles import FIRST, TITLES, ZERO
 from pilotfish.core.settings import Effective, Kind, Scope
-from pilotfish.store import browse, settings_store
-from pilotfish.web.auth import is_admin
-from pilotfish.web.frame import frame, live, put
-from pilotfish.web.markup import Html, ago, esc, grid, heads, options, short
-from pilotfish.web.reader import Reader, Snapshot
-from pilotfish.web.site import Site
+from pilotfish.store import settings_store
+from pilotfish.store.views import audit
+from pilotfish.store.views.audit import Deed
+from pilotfish.web.render import Page
+from pilotfish.web.telling import short
+from pilotfish.web.view import Looking, Name, View
 
-EVERY = 2.0
-Row = dict[str, Any]
-
-
-def register(site: Site, reader: Reader) -> None:
-    """Put the page at ``/settings``."""
-
-    @ui.page("/settings", title="pilotfish – settings")
-    async def page(request: Request, portfolio: str = "", leader: str = "") -> None:
-        first = await reader.first_look()
-        admin = is_admin(request)
-        leader = leader.lower() if not portfolio else ""
-
-        def read(c: Any) -> dict[str, Effective]:
-            stored = settings_store.load(c)
-            return settings_store.effective(site.environment, stored, portfolio or None, leader or None)
-
-        effective = await site.shared.get(("settings", portfolio, leader), 0.0, read)
-
-        async def draw() -> dict[str, Html]:
-            rows = await site.shared.get("audit", EVERY, lambda c: browse.audit(c, 50))
-            return {"audit": _audit(rows)}
-
-        with frame(site, reader, request, "/settings"):
-            put(_title(first, portfolio, leader, admin=admin, writable=site.sessions.writable))
-            put(_settings(effective, portfolio, leader, admin=admin))
-            with ui.element("div").classes("stack"):
-                await live(EVERY, draw, row={"audit": "card"})
-                if admin and not leader:
-                    put(_danger(first, portfolio), "card")
+AUDIT_SECONDS = 2.0
+AUDIT_SHOWN = 50
+FIRST_GROUP = "First of all"
+pages = APIRouter(include_in_schema=False)
 
 
-def _title(snapshot: Snapshot, portfolio: str, leader: str, *, admin: bool, writable: bool) -> Html:
-    links = [("", "", "All portfolios")]
-    links += [("portfolio", p["name"], p["name"]) for p in snapshot.portfolios]
-    if leader:
-        label = next((row["label"] for row in snapshot.everybody if row["wallet"] == leader), "")
-        links.append(("leader", leader, label or short(leader)))
-    picker = ""
-    for key, value, text in links:
-        here = ' aria-current="true"' if (portfolio or leader) == value else ""
-        picker += f'<a href="/settings{f"?{esc(urlencode({key: value}))}" if key else ""}"{here}>{esc(text)}</a>'
-    told = "What is changed here is taken up at once and wins over the environment."
-    if not admin:
-        told = (
-            '<a href="/login?next=/settings">Sign in</a> with the admin token to change something.' if writable
-            else "Nothing can be changed here until <code>ADMIN_TOKEN</code> is set."
-        )  # fmt: skip
-    return (
-        f'<div class="title"><h1>Settings</h1><p>{told}</p><span class="space"></span>'
-        f'<nav class="picker" aria-label="For">{picker}</nav></div>'
+class Override(msgspec.Struct, frozen=True):
+    """A value that does not count, since another one beats it."""
+
+    source: str
+    value: str
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """One setting. ``value`` as text; ``told`` the same for people (a zero that means *no limit* says so); ``facts``:
+    its bounds and default; ``mine``: it is changed at the level that is looked at, and that can be taken back;
+    ``fixed``: it cannot be changed here."""
+
+    name: str
+    title: str
+    help: str
+    env: str
+    kind: Kind
+    unit: str
+    value: str
+    told: str
+    on: bool
+    zero: str
+    facts: str
+    choices: tuple[str, ...]
+    source: str
+    overrides: tuple[Override, ...]
+    mine: bool
+    fixed: bool
+
+
+class Group(msgspec.Struct, frozen=True):
+    """Settings that belong together; ``advanced``: folded until somebody wants them."""
+
+    name: str
+    anchor: str
+    settings: tuple[Shown, ...]
+    advanced: bool
+
+
+class Whom(msgspec.Struct, frozen=True):
+    """For whom settings can be looked at: what the address says, and its text."""
+
+    query: dict[str, str]
+    text: str
+    chosen: bool
+
+
+class Settings(Page, frozen=True, kw_only=True):
+    """The settings of all portfolios, of one, or of one leader. ``query`` names which, as REST takes it; ``level`` is
+    where a change goes; ``of_portfolio`` and ``of_leader`` are empty unless they are looked at; ``labels``: leaders'
+    names by wallet."""
+
+    template: ClassVar[str] = "settings.html"
+    title: ClassVar[str] = "settings"
+    path: ClassVar[str] = "/settings"
+    seconds: ClassVar[float] = 2.0
+
+    groups: tuple[Group, ...]
+    whom: tuple[Whom, ...]
+    query: dict[str, str]
+    level: str
+    of_portfolio: str
+    of_leader: str
+    deeds: list[Deed]
+    labels: dict[str, str]
+    held: tuple[tuple[str, int], ...]
+
+
+@pages.get("/settings")
+async def settings(view: Looking, portfolio: Name = "", leader: Name = "") -> Response:
+    """The page; without a portfolio or a leader in the address it is that of all portfolios."""
+    leader = "" if portfolio else leader.lower()
+    shared = view.site.shared
+    effective = await shared.get(
+        ("settings", portfolio, leader), 0.0, lambda c: _effective(view, c, portfolio, leader)
     )
-
-
-def _settings(effective: dict[str, Effective], portfolio: str, leader: str, *, admin: bool) -> Html:
-    groups: dict[str, list[Effective]] = {}
-    for e in effective.values():
-        if portfolio and e.setting.scope is not Scope.PORTFOLIO:
-            continue
-        if leader and (e.setting.scope is not Scope.PORTFOLIO or e.setting.name == "bankroll"):
-            continue
-        groups.setdefault(e.setting.group, []).append(e)
-    links = "".join(f'<a href="#{quote(name)}">{esc(name)}</a>' for name in groups)
-    query = urlencode({"portfolio": portfolio} if portfolio else {"leader": leader} if leader else {})
+    deeds = await shared.get("audit", AUDIT_SECONDS, lambda c: audit.newest(c, AUDIT_SHOWN))
     level = "portfolio" if portfolio else "leader" if leader else "dashboard"
-    body = ""
-    for name, rows in groups.items():
-        lines = "".join(_setting(e, query, level, admin=admin) for e in rows)
-        note = '<span class="note">read from the environment at start</span>' if name == "Process" else ""
-        if name == "Alerts" and admin:
-            note = (
-                '<span class="note"><button type="button" data-post="/api/v1/alerts/test" data-done="A test was sent">'
-                "Send a test</button></span>"
-            )
-        body += (
-            f'<section class="card group" id="{quote(name)}"><div class="head"><h2>{esc(name)}</h2>{note}</div>'
-            f"{lines}</section>"
+    s_ = view.snapshot
+    labels = {row.wallet: row.label for row in s_.everybody}
+    return view.show(
+        Settings(
+            groups=_groups(effective, level), whom=_whom(view, portfolio, leader, labels), level=level,
+            query={"portfolio_": portfolio} if portfolio else {"leader": leader} if leader else {},
+            of_portfolio=portfolio, of_leader=leader, deeds=deeds, labels=labels,
+            held=tuple((p.name, p.open_positions) for p in s_.portfolios if portfolio in ("", p.name)),
         )
-    find = (
-        '<input type="search" data-filter placeholder="find a setting" aria-label="Find a setting" autocomplete="off">'
-        '<label class="check"><input type="checkbox" data-changed> changed only</label>'
-    )
-    none = '<p class="card empty" data-none hidden>No setting is called so.</p>'
-    return f'<nav class="groups" aria-label="Groups">{links}{find}</nav>{body}{none}'
-
-
-def _setting(e: Effective, query: str, level: str, *, admin: bool) -> Html:
-    setting, row = e.setting, settings_store.as_json(e)
-    source = row["source"] + "".join(f", overrides {o['source']} {o['value']}" for o in row["overrides"])
-    facts = _bounds(setting)
-    head = (
-        f'<div><b>{esc(setting.name)}</b><p>{esc(setting.help)}</p>'
-        f'<p class="mini">{esc(facts)}{" · " if facts else ""}<code>{esc(setting.env_name)}</code></p></div>'
     )  # fmt: skip
-    changed = " changed" if row["source"] != "default" else ""
-    if not admin or setting.scope is Scope.PROCESS:
-        value = str(row["value"]).lower() if isinstance(row["value"], bool) else row["value"]
-        shown = esc(value) if value != "" else "–"
-        return (
-            f'<div class="setting{changed}">{head}<div class="ctl"><b>{shown}</b> <span class="unit">'
-            f'{esc(setting.unit)}</span></div><span class="src">{esc(source)}</span></div>'
-        )
-    back = (
-        f'<button type="button" data-unset data-level="{esc(level)}" title="Take this change back"'
-        f"{'' if row['source'] == level else ' hidden'}>Undo</button>"
-    )
-    url = f"/api/v1/settings{'?' + esc(query) if query else ''}"
+
+
+def _effective(view: View, c: Connection, portfolio: str, leader: str) -> dict[str, Effective]:
+    return settings_store.effective(view.site.environment, settings_store.load(c), portfolio or None, leader or None)
+
+
+def _whom(view: View, portfolio: str, leader: str, labels: dict[str, str]) -> tuple[Whom, ...]:
+    found = [Whom({}, "All portfolios", not portfolio and not leader)]
+    found += [
+        Whom({"portfolio_": p.name}, p.name, p.name == portfolio) for p in view.snapshot.portfolios
+    ]
+    if leader:
+        found.append(Whom({"leader": leader}, labels.get(leader, "") or short(leader), chosen=True))
+    return tuple(found)
+
+
+def _groups(effective: dict[str, Effective], level: str) -> tuple[Group, ...]:
+    wanted = {name: _shown(e, level) for name, e in effective.items() if _belongs(e, level)}
+    groups: dict[str, list[Shown]] = {}
+    for name, shown in wanted.items():
+        if name not in FIRST:
+            groups.setdefault(effective[name].setting.group, []).append(shown)
+    first = tuple(wanted[name] for name in FIRST if name in wanted)
     return (
-        f'<form class="setting{changed}" data-send="PATCH {url}" data-setting="{esc(setting.name)}"'
-        f' data-done="{esc(setting.name)} is saved">{head}<div class="ctl">{_control(setting, row)}'
-        f'<span class="unit">{esc(setting.unit)}</span>{back}</div><span class="src" data-source>{esc(source)}</span>'
-        '<p class="wrong" data-wrong hidden role="alert"></p></form>'
+        Group(FIRST_GROUP, "first", first, advanced=False),
+        *(Group(name, name.lower(), tuple(rows), advanced=True) for name, rows in groups.items()),
     )
 
 
-def _bounds(setting: s.Setting) -> str:
+def _belongs(e: Effective, level: str) -> bool:
+    if level == "dashboard":
+        return True
+    return e.setting.scope is Scope.PORTFOLIO and not (level == "leader" and e.setting.name == "bankroll")
+
+
+def _shown(e: Effective, level: str) -> Shown:
+    setting, row = e.setting, settings_store.as_json(e)
+    value = row.value
+    text = ("true" if value else "false") if isinstance(value, bool) else str(value)
+    zero = ZERO.get(setting.name, "")
+    told = zero if zero and value in (0, "0") else ("on" if value else "off") if isinstance(value, bool) else text or "–"
+    return Shown(
+        name=setting.name, title=TITLES[setting.name], help=setting.help, env=setting.env_name, kind=setting.kind,
+        unit=setting.unit, value=text, told=told, on=value is True, zero=zero, facts=_facts(setting),
+        choices=setting.choices, source=row.source, mine=row.source == level, fixed=setting.scope is Scope.PROCESS,
+        overrides=tuple(Override(o.source, str(o.value)) for o in row.overrides),
+    )  # fmt: skip
+
+
+def _facts(setting: s.Setting) -> str:
     if setting.low is None and setting.high is None:
+        if setting.kind is Kind.CHOICE:
+            return "one of " + ", ".join(setting.choices)
         return {Kind.LIST: "words, separated by commas", Kind.TIERS: "like 0:1, 1000:0.5"}.get(setting.kind, "")
-    low, high = (s.show(setting, b) if b is not None else "…" for b in (setting.low, setting.high))
-    default = s.show(setting, setting.default)
-    return (
-        f"{_plain(low)} to {_plain(high)}, default {_plain(default)}" if not isinstance(low, str) else f"up to {high}"
-    )
+    low, high = (_plain(s.show(setting, bound)) if bound is not None else "…" for bound in (setting.low, setting.high))
+    zero = ZERO.get(setting.name, "") if setting.low == 0 else ""
+    default = zero if zero and setting.default == 0 else _plain(s.show(setting, setting.default))
+    return f"{low} to {high}, default {default}" + (f"; 0 = {zero}" if zero else "")
 
 
 def _plain(value: object) -> str:
     return count(value) if isinstance(value, int) else str(value)
-
-
-def _control(setting: s.Setting, row: Row) -> Html:
-    name = f'name="{esc(setting.name)}" aria-label="{esc(setting.name)}"'
-    value = row["value"]
-    if setting.kind is Kind.BOOL:
-        return f'<input type="checkbox" {name}{" checked" if value else ""}>'
-    if setting.kind is Kind.CHOICE:
-        return f"<select {name}>{options([(x, x) for x in setting.choices], str(value))}</select>"
-    if setting.kind is Kind.SECRET:
-        told = "is set; type another" if value else "not set"
-        return f'<input type="password" {name} placeholder="{told}" autocomplete="off">'
-    number = ' inputmode="decimal"' if setting.kind in (Kind.INT, Kind.USDC, Kind.RATIO) else ""
-    return f'<input {name} value="{esc(value)}" autocomplete="off" spellcheck="false"{number}>'
-
-
-def _audit(rows: list[Row]) -> Html:
-    head = '<div class="head"><h2>Who changed what</h2></div>'
-    if not rows:
-        return head + '<div class="empty">Nothing was changed yet.</div>'
-    body = "".join(
-        f'<tr><td class="when">{ago(r["at"])}</td><td>{esc(r["name"])}</td>'
-        f"<td>{esc(r['portfolio'] or short(r['leader']) if r['portfolio'] or r['leader'] else 'all')}</td>"
-        f'<td class="num">{esc(r["old"] if r["old"] is not None else "–")}</td>'
-        f'<td class="num">{esc(r["new"] if r["new"] is not None else "–")}</td><td>{esc(r["by"])}</td></tr>'
-        for r in rows
-    )
-    return head + grid("plain", heads(("when", "setting", "for", "#from", "#to", "by")), body)
-
-
-def _danger(snapshot: Snapshot, portfolio: str) -> Html:
-    who = portfolio or "all portfolios"
-    body = esc(json.dumps({"portfolio": portfolio})) if portfolio else "{}"
-    return (
-        '<div class="head"><h2>Danger zone</h2></div><div class="pad"><p>Reset the paper state of'
-        f" <b>{esc(who)}</b>: positions, intents, fills, ledger and equity are wiped, and cash is the bankroll again."
-        " Trades, leaders, decisions and settings stay.</p>"
-        f'<button type="button" class="danger" data-post="/api/v1/admin/reset" data-body="{body}" data-typed="RESET"'
-        f' data-confirm="Wipe the paper state of {esc(who)}? This cannot be undone." data-done>'
-        "Reset paper state</button>"
-        "</div>"
-    )

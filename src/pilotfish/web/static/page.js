@@ -201,7 +201,7 @@
     const button = element.matches("button") ? element : element.querySelector("button");
     if (button) { button.disabled = true; button.setAttribute("aria-busy", "true"); }
     try { return await task(); }
-    catch (problem) { fail(element, problem.message); }
+    catch (problem) { element.sent = undefined; fail(element, problem.message); }
     finally { if (button) { button.disabled = false; button.removeAttribute("aria-busy"); } }
   };
   const fail = (element, text) => {
@@ -256,15 +256,19 @@
   const sift = () => {
     const word = (document.querySelector("[data-filter]").value || "").trim().toLowerCase();
     const changed = document.querySelector("[data-changed]").checked;
+    const words = word.split(/\s+/).filter(Boolean);
     let found = 0;
     for (const group of document.querySelectorAll(".group")) {
+      if (!group.querySelector(".setting")) { group.hidden = Boolean(word) || changed; continue; }
       let some = 0;
       for (const one of group.querySelectorAll(".setting")) {
-        const text = one.firstElementChild.textContent.toLowerCase();
-        one.hidden = !text.includes(word) || (changed && !one.classList.contains("changed"));
+        const text = one.dataset.words.toLowerCase();
+        one.hidden = !words.every((w) => text.includes(w)) || (changed && !one.classList.contains("changed"));
         some += one.hidden ? 0 : 1;
       }
       group.hidden = some === 0;
+      const fold = group.querySelector("details[data-advanced]");
+      if (fold) fold.open = (Boolean(word) || changed) && some > 0;
       found += some;
     }
     document.querySelector("[data-none]").hidden = found > 0;
@@ -303,6 +307,10 @@
     const form = e.target;
     if (!form.matches("form[data-send]")) return;
     e.preventDefault();
+    // Enter saves a setting, and so does leaving its field: the same value once
+    const sent = form.dataset.setting && JSON.stringify(collect(form));
+    if (sent && form.sent === sent) return;
+    form.sent = sent;
     const [method, url] = form.dataset.send.split(" ");
     await work(form, async () => {
       const told = await call(method, url, collect(form));
@@ -348,10 +356,47 @@
     await work(form, async () => {
       const [method, url] = form.dataset.send.split(" ");
       const told = await call(method, url, { [form.dataset.setting]: null });
+      form.sent = undefined;
       shown(form, told[0]);
       done(form, told);
     });
   });
+
+  // -- the keyboard: g and a letter open a page, / finds, ? helps; not while somebody writes
+  const keysOn = () => localStorage.getItem("pilotfish-keys") !== "off";
+  const help = () => {
+    const content = document.createElement("div");
+    content.append(document.getElementById("shortcuts").content.cloneNode(true));
+    content.querySelector("[data-keys]").checked = keysOn();
+    dialog(content, "Keyboard shortcuts", "ask");
+  };
+  let going = 0;
+  document.addEventListener("keydown", (e) => {
+    if (!keysOn() || e.ctrlKey || e.metaKey || e.altKey || e.target.closest("input,select,textarea,dialog")) return;
+    if (!document.getElementById("shortcuts")) return;
+    if (e.key === "?") { e.preventDefault(); help(); }
+    else if (e.key === "/") {
+      const field = document.querySelector("main input[type=search]");
+      if (field) { e.preventDefault(); field.focus(); }
+    } else if (e.key === "g") going = Date.now();
+    else if (Date.now() - going < 1500) {
+      const link = document.getElementById("shortcuts").content.querySelector(`[data-key="${CSS.escape(e.key)}"]`);
+      if (link) location.href = link.getAttribute("href");
+    }
+  });
+  document.addEventListener("change", (e) => {
+    if (e.target.matches("[data-keys]")) localStorage.setItem("pilotfish-keys", e.target.checked ? "on" : "off");
+  });
+  document.addEventListener("click", (e) => { if (closest(e, "[data-shortcuts]")) help(); });
+
+  // A link to a group of settings opens it.
+  const unfold = () => {
+    const group = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const fold = group && group.querySelector("details[data-advanced]");
+    if (fold) { fold.open = true; group.scrollIntoView(); }
+  };
+  addEventListener("hashchange", unfold);
+  unfold();
 
   sayTimes();
   drawCharts();
