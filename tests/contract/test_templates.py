@@ -51,8 +51,12 @@ def whole(name: str, seen: frozenset[str] = frozenset()) -> list[nodes.Template]
 
 
 def asked_of(tree: nodes.Template) -> set[str]:
-    """Names that a template takes from outside."""
-    return meta.find_undeclared_variables(tree)
+    """Names that a template takes from outside: not those that it imports, defines or sets itself."""
+    own = {node.name for node in tree.find_all(nodes.Macro)}
+    own |= {node.name for node in tree.find_all(nodes.Name) if node.ctx == "store"}
+    for imported in tree.find_all(nodes.FromImport):
+        own |= {name if isinstance(name, str) else name[1] for name in imported.names}
+    return meta.find_undeclared_variables(tree) - own
 
 
 @pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda p: p.__qualname__)

@@ -17,6 +17,8 @@ from pilotfish.store import browse, copies, exports, leaders_store, queries, sum
 from pilotfish.store.database import open_database, snapshot
 from pilotfish.store.mapping import Plain
 from pilotfish.store.rollup import CopyCounts
+from pilotfish.store.views.leaders import read_figures
+from pilotfish.store.views.portfolios import read_counts
 from pilotfish.store.writer import write
 from pilotfish.web import server
 from pilotfish.web.auth import Doors
@@ -140,10 +142,10 @@ def test_each_state_is_found_by_its_filter_and_counted_alike_everywhere(database
         assert {"state", "partly", "orphaned", "our_shares_micro", "our_price", "why"} < set(
             header.splitlines()[0].split(",")
         )
-        counted = summaries.counts(c)["decisions"]
-        figures = summaries.leaders(c, "main")[LEADER]
-    assert (counted["copied"], counted["filled"], counted["out"], counted["not_filled"]) == (4, 2, 1, 1)
-    assert (figures["copied"], figures["filled"], figures["out"], figures["not_filled"]) == (4, 2, 1, 1)
+        counted = read_counts(c).decisions
+        (figures,) = read_figures(c, "main")
+    assert (counted.copied, counted.filled, counted.out, counted.not_filled) == (4, 2, 1, 1)
+    assert (figures.copied, figures.filled, figures.out, figures.not_filled) == (4, 2, 1, 1)
     metrics = rest.get("/metrics").text
     assert f'pilotfish_copies{{leader="{LEADER}",portfolio="main",state="not_filled"}} 1.0' in metrics
     assert "main: not filled: nothing on offer within the limit" in pilot.cli("trades", "--why", "3")
@@ -183,7 +185,7 @@ def test_a_fill_that_a_reorg_orphaned_is_a_remark_and_its_way_out_is_no_copy(dat
     assert len(desk.rows("intents")) == 2
     assert state_of(database, 1)["our_shares_micro"] == 50 * MICRO, "what the way out sold is not what the copy got"
     with snapshot(database) as c:
-        assert summaries.counts(c)["decisions"]["filled"] == 1
+        assert read_counts(c).decisions.filled == 1
 
 
 def test_an_exit_by_hand_has_the_same_states_and_counts_as_no_copy(database: Engine) -> None:
@@ -198,7 +200,7 @@ def test_an_exit_by_hand_has_the_same_states_and_counts_as_no_copy(database: Eng
     stored(desk, database)
     with snapshot(database) as c:
         after = summaries.feed(c, 1)[0]
-        assert summaries.counts(c)["decisions"]["filled"] == 1
+        assert read_counts(c).decisions.filled == 1
     assert "↩ sold: by hand" in verdict(after)
     rest = TestClient(server.application(Site(database, {}), Reader(database)))
     assert "sold: by hand" in rest.get(f"/parts/decision/{after['id']}").text

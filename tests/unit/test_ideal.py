@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ from pilotfish.store import report, restore
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
 from pilotfish.store.verify import verify
+from pilotfish.store.views.report import Shortfall
 from pilotfish.store.writer import write
 from tests.desk import CONDITION, LEADER, NO_TOKEN, START, TOKEN, Desk, api_fill, chain_fill, usd
 
@@ -64,7 +66,7 @@ class World:
             desk.send(ev.HealthChanged(at=desk.at, source=source, healthy=healthy[source]))
         desk.send(again)
 
-    def report(self) -> dict[str, dict[str, Any]]:
+    def report(self) -> dict[str, Shortfall]:
         """Portfolio -> its line; the parts add up, and the books are right."""
         self.store()
         with self.database.connect() as c:
@@ -72,8 +74,8 @@ class World:
             rows = report.report(c)
             assert report.Reports().report(c) == rows
         for row in rows:
-            assert row["ideal_micro"] == row["actual_micro"] + sum(row["parts"].values())
-        return {row["portfolio"]: row for row in rows}
+            assert row.ideal_micro == row.actual_micro + sum(msgspec.structs.astuple(row.parts))
+        return {row.portfolio: row for row in rows}
 
 
 @contextmanager
@@ -100,9 +102,9 @@ def test_an_order_counts_once_at_their_prices_whatever_became_of_its_fills(tmp_p
     pay(desk, MICRO)
     with world(desk, tmp_path) as made:
         lines = made.report()
-        assert lines["main"]["ideal_micro"] == lines["tight"]["ideal_micro"] == usd(25)
-        assert lines["tight"]["skipped_by_reason"] == {"SKIP_SPREAD": usd(25)}
-        assert [(x["orders"], x["orders_copied"], x["trades"], x["copied"]) for x in lines.values()] == [
+        assert lines["main"].ideal_micro == lines["tight"].ideal_micro == usd(25)
+        assert lines["tight"].skipped_by_reason == {"SKIP_SPREAD": usd(25)}
+        assert [(x.orders, x.orders_copied, x.trades, x.copied) for x in lines.values()] == [
             (1, 1, 21, 1),
             (1, 0, 21, 0),
         ]
@@ -119,10 +121,10 @@ def test_what_waiting_for_a_later_fill_made_goes_to_the_reason_of_the_first(tmp_
     pay(desk, MICRO)
     with world(desk, tmp_path) as made:
         lines = made.report()
-        assert lines["main"]["ideal_micro"] == lines["free"]["ideal_micro"] == usd(25)
-        assert lines["main"]["actual_micro"] == usd(62.5 - 25)
-        assert lines["main"]["skipped_by_reason"] == {"SKIP_SPREAD": -usd(12.5)}
-        assert lines["main"]["orders_copied"] == 1
+        assert lines["main"].ideal_micro == lines["free"].ideal_micro == usd(25)
+        assert lines["main"].actual_micro == usd(62.5 - 25)
+        assert lines["main"].skipped_by_reason == {"SKIP_SPREAD": -usd(12.5)}
+        assert lines["main"].orders_copied == 1
 
 
 @pytest.mark.parametrize("restarted", [False, True])
@@ -136,10 +138,10 @@ def test_a_resting_order_is_one_order_over_days_and_over_a_restart(tmp_path: Pat
                 made.restart()
             fill(desk, n, 0.50, order=1)
         lines = made.report()
-        assert lines["main"]["fills"] == 1
+        assert lines["main"].fills == 1
         assert [d["reason"] for d in desk.rows("decisions") if d["portfolio"] == "main"][1:] == ["SKIP_SAME_ORDER"] * 3
-        assert lines["main"]["orders"] == lines["tight"]["orders"] == 1
-        assert lines["main"]["ideal_micro"] == lines["tight"]["ideal_micro"]
+        assert lines["main"].orders == lines["tight"].orders == 1
+        assert lines["main"].ideal_micro == lines["tight"].ideal_micro
 
 
 def test_an_order_first_seen_by_the_api_is_known_by_its_hash_later(tmp_path: Path) -> None:
@@ -153,8 +155,8 @@ def test_an_order_first_seen_by_the_api_is_known_by_its_hash_later(tmp_path: Pat
         made.restart()
         fill(desk, 2, 0.52, order=7)
         lines = made.report()
-        assert lines["main"]["orders"] == lines["tight"]["orders"] == 1
-        assert lines["main"]["ideal_micro"] == lines["tight"]["ideal_micro"]
+        assert lines["main"].orders == lines["tight"].orders == 1
+        assert lines["main"].ideal_micro == lines["tight"].ideal_micro
 
 
 def test_with_the_first_fill_taken_back_the_first_that_stands_counts(tmp_path: Path) -> None:
@@ -169,7 +171,7 @@ def test_with_the_first_fill_taken_back_the_first_that_stands_counts(tmp_path: P
     pay(desk, MICRO)
     with world(desk, tmp_path) as made:
         lines = made.report()
-        assert lines["main"]["ideal_micro"] == lines["tight"]["ideal_micro"] == usd(62.5 - 25)
+        assert lines["main"].ideal_micro == lines["tight"].ideal_micro == usd(62.5 - 25)
 
 
 def test_an_exit_without_a_trade_leaves_the_ideal_of_everybody_at_one_price(tmp_path: Path) -> None:
@@ -185,7 +187,7 @@ def test_an_exit_without_a_trade_leaves_the_ideal_of_everybody_at_one_price(tmp_
     pay(desk, MICRO)
     with world(desk, tmp_path) as made:
         lines = made.report()
-        assert lines["main"]["ideal_micro"] == lines["tight"]["ideal_micro"] == usd(50 * 0.49 - 25)
+        assert lines["main"].ideal_micro == lines["tight"].ideal_micro == usd(50 * 0.49 - 25)
 
 
 def test_a_bankroll_ratio_is_measured_by_the_bankroll_and_what_equity_changed_has_a_name(tmp_path: Path) -> None:
@@ -346,10 +348,10 @@ def test_no_guard_changes_what_their_prices_would_have_earned(
         if payout is not None:
             pay(desk, payout)
         lines = made.report()
-        ideals = {name: line["ideal_micro"] for name, line in lines.items()}
+        ideals = {name: line.ideal_micro for name, line in lines.items()}
         assert len(set(ideals.values())) <= 1, ideals
-        assert len({line["orders"] for line in lines.values()}) <= 1
+        assert len({line.orders for line in lines.values()}) <= 1
         with made.database.connect() as c:
             for since in moments[:: max(1, len(moments) // 3)]:
-                later = {r["portfolio"]: r["ideal_micro"] for r in report.report(c, since=since + 1)}
+                later = {r.portfolio: r.ideal_micro for r in report.report(c, since=since + 1)}
                 assert len(set(later.values())) <= 1, (since, later)

@@ -12,10 +12,10 @@ from sqlalchemy import Engine, select
 from pilotfish.core import events as ev
 from pilotfish.core.effects import WipePaper
 from pilotfish.core.units import MICRO
-from pilotfish.store import summaries
 from pilotfish.store import tables as t
 from pilotfish.store.round_trips import TripCounts
 from pilotfish.store.verify import verify
+from pilotfish.store.views.portfolios import read_portfolios
 from pilotfish.store.writer import write
 from tests.desk import TOKEN, Desk
 from tests.unit.test_ideal import OPEN, World, world
@@ -25,10 +25,10 @@ def counted(database: Engine, trips: TripCounts | None = None) -> tuple[int, int
     """(won, lost) of portfolio main, as everything shows it; counted anew, and from the last look."""
     with database.connect() as c:
         assert verify(c) == []
-        (p,) = summaries.portfolios(c)
+        (p,) = read_portfolios(c)
         if trips is not None:
-            assert summaries.portfolios(c, trips) == [p]
-    return p["won"], p["lost"]
+            assert read_portfolios(c, trips) == [p]
+    return p.won, p.lost
 
 
 def trade_at(desk: Desk, side: str, n: int, bid: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, update
@@ -18,6 +19,7 @@ from pilotfish.store import report
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
 from pilotfish.store.verify import verify
+from pilotfish.store.views.report import Shortfall
 from pilotfish.store.writer import write
 from tests.desk import LEADER, START, TOKEN, Desk, chain_fill, usd
 
@@ -34,11 +36,11 @@ def stored(desk: Desk, folder: Path) -> Engine:
     return database
 
 
-def row_of(database: Engine, **more: Any) -> dict[str, Any]:
+def row_of(database: Engine, **more: Any) -> Shortfall:
     with database.connect() as c:
         (row,) = report.report(c, **more)
         assert verify(c) == []
-    assert row["ideal_micro"] == row["actual_micro"] + sum(row["parts"].values())
+    assert row.ideal_micro == row.actual_micro + sum(msgspec.structs.astuple(row.parts))
     return row
 
 
@@ -60,14 +62,14 @@ def test_a_round_trip_on_paper(tmp_path: Path) -> None:
     row = row_of(database)
     shares = 25 / 0.52
     fees = shares * 0.04 * 0.52 * 0.48 + shares * 0.04 * 0.58 * 0.42
-    assert near(row["ideal_micro"], 5.0)
-    assert near(row["actual_micro"], shares * 0.58 - 25 - fees)
-    assert near(row["parts"]["delay_micro"], shares * (0.505 - 0.50) + shares * (0.60 - 0.59))
-    assert near(row["parts"]["spread_micro"], shares * (0.52 - 0.505) + shares * (0.59 - 0.58))
-    assert near(row["parts"]["fees_micro"], fees)
-    assert near(row["parts"]["clipped_micro"], (50 - shares) * 0.10)
-    assert row["clipped_by_cause"].keys() == {"FEWER_SHARES"}
-    assert (row["trades"], row["copied"], row["fills"], row["open_positions"]) == (2, 2, 2, 0)
+    assert near(row.ideal_micro, 5.0)
+    assert near(row.actual_micro, shares * 0.58 - 25 - fees)
+    assert near(row.parts.delay_micro, shares * (0.505 - 0.50) + shares * (0.60 - 0.59))
+    assert near(row.parts.spread_micro, shares * (0.52 - 0.505) + shares * (0.59 - 0.58))
+    assert near(row.parts.fees_micro, fees)
+    assert near(row.parts.clipped_micro, (50 - shares) * 0.10)
+    assert row.clipped_by_cause.keys() == {"FEWER_SHARES"}
+    assert (row.trades, row.copied, row.fills, row.open_positions) == (2, 2, 2, 0)
     database.dispose()
 
 
@@ -78,8 +80,8 @@ def test_what_was_skipped_is_worth_what_it_became(tmp_path: Path) -> None:
     desk.send(ev.MarketSeen(at=desk.at, market=desk.market(TOKEN, closed=True, payout=MICRO)))
     database = stored(desk, tmp_path)
     row = row_of(database)
-    assert (row["ideal_micro"], row["actual_micro"]) == (usd(25), 0)
-    assert row["skipped_by_reason"] == {"SKIP_SIDE": usd(25)}
+    assert (row.ideal_micro, row.actual_micro) == (usd(25), 0)
+    assert row.skipped_by_reason == {"SKIP_SIDE": usd(25)}
     database.dispose()
 
 
@@ -92,9 +94,9 @@ def test_a_size_that_was_cut_and_one_that_was_late(tmp_path: Path) -> None:
     desk.send(desk.book_event(TOKEN))
     database = stored(desk, tmp_path)
     row = row_of(database)
-    assert row["clipped_by_cause"] == {"CLIPPED": usd(3)}
-    assert near(row["ideal_micro"], 5.0)
-    assert near(row["actual_micro"], 2.0)
+    assert row.clipped_by_cause == {"CLIPPED": usd(3)}
+    assert near(row.ideal_micro, 5.0)
+    assert near(row.actual_micro, 2.0)
     database.dispose()
 
 
@@ -107,9 +109,9 @@ def test_a_late_copy_books_its_delay_under_catch_up(tmp_path: Path) -> None:
     database = stored(desk, tmp_path)
     row = row_of(database)
     shares = 46.2962  # of 25 USDC at 0.54, in steps of 0.0001
-    assert near(row["parts"]["catch_up_micro"], shares * (0.535 - 0.50))
-    assert row["parts"]["delay_micro"] == 0
-    assert near(row["parts"]["spread_micro"], shares * 0.005)
+    assert near(row.parts.catch_up_micro, shares * (0.535 - 0.50))
+    assert row.parts.delay_micro == 0
+    assert near(row.parts.spread_micro, shares * 0.005)
     database.dispose()
 
 
@@ -123,9 +125,9 @@ def test_an_exit_of_our_own_is_measured_against_keeping(tmp_path: Path) -> None:
     desk.send(desk.book_event(TOKEN))
     database = stored(desk, tmp_path)
     row = row_of(database)
-    assert near(row["ideal_micro"], 5.0)
-    assert near(row["actual_micro"], -0.5)
-    assert row["own_exits_by_cause"].keys() == {"EXIT_BY_HAND"}
+    assert near(row.ideal_micro, 5.0)
+    assert near(row.actual_micro, -0.5)
+    assert row.own_exits_by_cause.keys() == {"EXIT_BY_HAND"}
     database.dispose()
 
 
@@ -139,11 +141,11 @@ def test_a_period_begins_with_what_was_held_and_the_periods_add_up(tmp_path: Pat
     desk.sell(3, 2000, 0.55)
     database = stored(desk, tmp_path)
     whole, later = row_of(database), row_of(database, since=middle)
-    assert later["trades"] == 2
+    assert later.trades == 2
     first = 50 * (0.55 - 0.50) + 25 / 0.56 * (0.55 - 0.56)
-    assert near(whole["ideal_micro"], first)
-    assert near(later["ideal_micro"], first)
-    assert row_of(database, leader=LEADER, portfolio="main")["actual_micro"] == whole["actual_micro"]
+    assert near(whole.ideal_micro, first)
+    assert near(later.ideal_micro, first)
+    assert row_of(database, leader=LEADER, portfolio="main").actual_micro == whole.actual_micro
     database.dispose()
 
 
@@ -271,11 +273,11 @@ def test_the_parts_add_up_for_any_trades_and_books(
     with database.connect() as c:
         assert verify(c) == []
         (row,) = report.report(c)
-        assert row["ideal_micro"] == row["actual_micro"] + sum(row["parts"].values())
+        assert row.ideal_micro == row.actual_micro + sum(msgspec.structs.astuple(row.parts))
     if payout is not None:
-        assert abs(row["ideal_micro"] - (ideal + held * payout / MICRO)) < 100 * len(steps)
+        assert abs(row.ideal_micro - (ideal + held * payout / MICRO)) < 100 * len(steps)
     earned = desk.cash - usd(10_000)
     mark = desk.engine.state.desks["main"].sums.worth
-    assert row["actual_micro"] == earned + mark
+    assert row.actual_micro == earned + mark
     assert desk.at > START + SECOND
     database.dispose()

@@ -50,7 +50,7 @@ def taken_over(old: Engine, tmp_path: Path) -> None:
         made.store()
         with made.database.connect() as c:
             want = {name: rows_of(c, name) for name in ("round_trips", "positions")}
-            ideal = {r["portfolio"]: r["ideal_micro"] for r in report.report(c)}
+            ideal = {r.portfolio: r.ideal_micro for r in report.report(c)}
             before = MetaData()
             before.reflect(old)
             with old.begin() as o:
@@ -67,7 +67,7 @@ def taken_over(old: Engine, tmp_path: Path) -> None:
         assert verify(c) == []
         for name, rows in want.items():
             assert rows and rows_of(c, name) == rows, name
-        assert {r["portfolio"]: r["ideal_micro"] for r in report.report(c)} == ideal
+        assert {r.portfolio: r.ideal_micro for r in report.report(c)} == ideal
     old.dispose()
 
 

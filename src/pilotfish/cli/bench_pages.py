@@ -7,24 +7,32 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection, insert
 from sqlalchemy import Engine as Database
 
 from pilotfish.core.units import MICRO, SECOND
-from pilotfish.store import browse, completeness, latencies, queries, report, summaries
+from pilotfish.store import report
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
+from pilotfish.store.mapping import Values
 from pilotfish.store.rollup import CopyCounts, DecisionCounts, TradeCounts
 from pilotfish.store.round_trips import TripCounts
+from pilotfish.store.views.decisions import read_decisions, read_trade
+from pilotfish.store.views.feed import read_feed
+from pilotfish.store.views.latency import read_lag_over_time, read_latency, read_missing, read_pace
+from pilotfish.store.views.leaders import read_figures
+from pilotfish.store.views.orders import read_fills
+from pilotfish.store.views.portfolios import read_counts, read_equity, read_portfolios
+from pilotfish.store.views.positions import read_positions
+from pilotfish.store.views.sources import read_gaps
+from pilotfish.store.views.trades import TradeFilter, read_trades
 
 MANY, FEW = 1_000_000, 10_000
 CHUNK = 20_000
 LEADERS, MARKETS = 20, 2_000
 _AT = 1_800_000_000 * SECOND
 _SKIPS = ("SKIP_SAME_ORDER", "SKIP_SLIPPAGE", "SKIP_SPREAD", "SKIP_CAP_MARKET", "SKIP_NO_POSITION")
-Row = dict[str, Any]
 
 
 def _wallet(i: int) -> str:
@@ -59,7 +67,7 @@ def fill_database(database: Database, trades: int) -> None:
             c.execute(insert(t.round_trips), [_trip(i) for i in copied if i % 2])
 
 
-def _market(i: int) -> Row:
+def _market(i: int) -> Values:
     return {
         "token_id": _token(i), "condition_id": f"0x{i:064x}", "outcome": "Yes", "title": f"Will number {i} come up?",
         "slug": f"number-{i}", "category": "other", "closed": False, "accepting_orders": True, "tick_micro": 10_000,
@@ -67,7 +75,7 @@ def _market(i: int) -> Row:
     }  # fmt: skip
 
 
-def _position(i: int) -> Row:
+def _position(i: int) -> Values:
     return {
         "portfolio": "main", "leader": _wallet(i), "token_id": str(10**20 + i), "condition_id": "", "outcome": "Yes",
         "shares_micro": 50 * MICRO if i % 2 else 0, "cost_micro": 25 * MICRO if i % 2 else 0, "realized_pnl_micro": i,
@@ -76,7 +84,7 @@ def _position(i: int) -> Row:
     }  # fmt: skip
 
 
-def _snapshot(i: int) -> Row:
+def _snapshot(i: int) -> Values:
     return {
         "portfolio": "main", "at": _AT + i * SECOND, "equity_micro": 10**10 + i, "cash_micro": 10**10,
         "positions_value_micro": i, "cost_micro": 0, "realized_pnl_micro": 0, "unrealized_pnl_micro": i,
@@ -84,7 +92,7 @@ def _snapshot(i: int) -> Row:
     }  # fmt: skip
 
 
-def _trade(i: int) -> Row:
+def _trade(i: int) -> Values:
     at = _AT + i * SECOND
     return {
         "id": i, "leader": _wallet(i), "tx_hash": f"0x{i:064x}", "token_id": _token(i),
@@ -97,7 +105,7 @@ def _trade(i: int) -> Row:
     }  # fmt: skip
 
 
-def _decision(i: int) -> Row:
+def _decision(i: int) -> Values:
     copied = i % 5 == 0
     return {
         "id": i, "trade_id": i, "adjustment_id": None, "portfolio": "main", "action": "copy" if copied else "skip",
@@ -114,7 +122,7 @@ def _unfilled(i: int) -> bool:
     return i % 25 == 0
 
 
-def _intent(i: int) -> Row:
+def _intent(i: int) -> Values:
     at = _AT + i * SECOND
     return {
         "id": i, "decision_id": i, "trade_id": i, "portfolio": "main", "leader": _wallet(i), "token_id": _token(i),
@@ -125,7 +133,7 @@ def _intent(i: int) -> Row:
     }  # fmt: skip
 
 
-def _fill(i: int) -> Row:
+def _fill(i: int) -> Values:
     return {
         "id": i, "intent_id": i, "portfolio": "main", "leader": _wallet(i), "token_id": _token(i),
         "side": "BUY" if i % 3 else "SELL", "shares_micro": 50 * MICRO, "usdc_micro": 25 * MICRO,
@@ -135,7 +143,7 @@ def _fill(i: int) -> Row:
     }  # fmt: skip
 
 
-def _trip(i: int) -> Row:
+def _trip(i: int) -> Values:
     at = _AT + i * SECOND
     return {
         "portfolio": "main", "leader": _wallet(i), "token_id": _token(i), "opened_at": at, "closed_at": at + SECOND,
@@ -146,45 +154,45 @@ def _trip(i: int) -> Row:
 
 def questions(
     counts: DecisionCounts, trade_counts: TradeCounts, reports: report.Reports, copies: CopyCounts | None = None
-) -> dict[str, Callable[[Connection], Any]]:
+) -> dict[str, Callable[[Connection], object]]:
     """By page: what it asks of the database."""
     copies = copies or CopyCounts()
     trips = TripCounts()
-    f, rare = browse.TradeFilter, browse.TradeFilter(reason="SKIP_RESET")
+    f, rare = TradeFilter, TradeFilter(reason="SKIP_RESET")
     return {
-        "trades, newest page": lambda c: browse.trades(c, f(), limit=50),
-        "trades, far back": lambda c: browse.trades(c, f(), limit=50, before=FEW // 2),
-        "trades of a leader": lambda c: browse.trades(c, f(leader=_wallet(3)), limit=50),
-        "trades by a reason": lambda c: browse.trades(c, f(reason="SKIP_SPREAD"), limit=50),
-        "trades by a reason nobody has": lambda c: browse.trades(c, rare, limit=50),
-        "trades by words": lambda c: browse.trades(c, f(words="number 77"), limit=50),
-        "trades of a leader by reason": lambda c: browse.trades(
+        "trades, newest page": lambda c: read_trades(c, f(), limit=50),
+        "trades, far back": lambda c: read_trades(c, f(), limit=50, before=FEW // 2),
+        "trades of a leader": lambda c: read_trades(c, f(leader=_wallet(3)), limit=50),
+        "trades by a reason": lambda c: read_trades(c, f(reason="SKIP_SPREAD"), limit=50),
+        "trades by a reason nobody has": lambda c: read_trades(c, rare, limit=50),
+        "trades by words": lambda c: read_trades(c, f(words="number 77"), limit=50),
+        "trades of a leader by reason": lambda c: read_trades(
             c, f(leader=_wallet(3), reason="SKIP_SLIPPAGE"), limit=50
         ),
-        "trades filled": lambda c: browse.trades(c, f(state="filled"), limit=50),
-        "trades not filled": lambda c: browse.trades(c, f(state="not_filled"), limit=50),
-        "trades not filled, of a leader": lambda c: browse.trades(
+        "trades filled": lambda c: read_trades(c, f(state="filled"), limit=50),
+        "trades not filled": lambda c: read_trades(c, f(state="not_filled"), limit=50),
+        "trades not filled, of a leader": lambda c: read_trades(
             c, f(state="not_filled", leader=_wallet(0)), limit=10
         ),
-        "trades with the order out": lambda c: browse.trades(c, f(state="out"), limit=50),
-        "trades taken back": lambda c: browse.trades(c, f(status="retracted"), limit=50),
-        "one trade with its trace": lambda c: queries.trade_with_decisions(c, 1234),
-        "overview: decisions": lambda c: summaries.feed(c, 60),
-        "overview: portfolios": lambda c: summaries.portfolios(c, trips),
-        "overview: equity curve": lambda c: summaries.equity(c, "main"),
-        "overview: sources": latencies.latency,
-        "every page: what is missing": completeness.incomplete,
-        "status: counts": lambda c: summaries.counts(c, counts, trade_counts, copies),
-        "leaders: figures": lambda c: summaries.leaders(c, "main", counts, copies),
+        "trades with the order out": lambda c: read_trades(c, f(state="out"), limit=50),
+        "trades taken back": lambda c: read_trades(c, f(status="retracted"), limit=50),
+        "one trade with its trace": lambda c: read_trade(c, 1234),
+        "overview: decisions": lambda c: read_feed(c, 60),
+        "overview: portfolios": lambda c: read_portfolios(c, trips),
+        "overview: equity curve": lambda c: read_equity(c, "main"),
+        "overview: sources": read_latency,
+        "every page: what is missing": read_gaps,
+        "status: counts": lambda c: read_counts(c, counts, trade_counts, copies),
+        "leaders: figures": lambda c: read_figures(c, "main", counts, copies),
         "leaders: report": reports.report,
         "portfolios: what became of copies": lambda c: copies.states(c, "main"),
-        "positions, open": lambda c: browse.positions(c, portfolio="main", limit=100),
-        "positions, closed": lambda c: browse.positions(c, portfolio="main", status="closed", sort="closed", limit=100),
-        "latency: pace": latencies.pace,
-        "latency: over time": latencies.lag_over_time,
-        "latency: missing": latencies.missing,
-        "REST: fills": lambda c: queries.newest(c, "fills", limit=100, before_id=None),
-        "REST: decisions": lambda c: queries.newest(c, "decisions", limit=100, before_id=None),
+        "positions, open": lambda c: read_positions(c, portfolio="main", limit=100),
+        "positions, closed": lambda c: read_positions(c, portfolio="main", status="closed", sort="closed", limit=100),
+        "latency: pace": read_pace,
+        "latency: over time": read_lag_over_time,
+        "latency: missing": read_missing,
+        "REST: fills": lambda c: read_fills(c, limit=100),
+        "REST: decisions": lambda c: read_decisions(c, limit=100),
     }  # fmt: skip
 
 

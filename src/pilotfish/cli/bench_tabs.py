@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from sqlalchemy import Engine as Database
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from pilotfish.cli import session, stand
-from pilotfish.store import leaders_store, queries, worker_state
+from pilotfish.store import leaders_store, worker_state
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database, snapshot
 
@@ -98,8 +98,7 @@ def _hears(database: Database) -> bool:
 async def _trade(http: aiohttp.ClientSession, controls: str, token: str, database: Database) -> float:
     """Make fills, and give the mean time from an order being due to its fill in ms."""
     with snapshot(database) as c:
-        rows, _ = queries.newest(c, "intents", limit=1)
-    before = rows[0]["id"] if rows else 0
+        before = c.execute(select(func.max(t.intents.c.id))).scalar() or 0
     for n in range(FILLS):
         body = {"wallet": WALLET, "token_id": token, "side": "BUY", "shares": 100 + n, "price": 0.5}
         async with http.post(f"{controls}/fills", json=body) as answer:

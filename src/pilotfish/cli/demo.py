@@ -9,7 +9,7 @@ import tempfile
 import time
 from asyncio.subprocess import Process
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import typer
@@ -20,11 +20,13 @@ from sqlalchemy import Engine, func, select
 from pilotfish.app.listening import check_port
 from pilotfish.cli import session, stand
 from pilotfish.core.numerals import money
-from pilotfish.store import leaders_store, summaries, worker_state
+from pilotfish.store import leaders_store, worker_state
 from pilotfish.store import tables as t
-from pilotfish.store.copies import ORDERS, WORDS
+from pilotfish.store.copies import WORDS
 from pilotfish.store.database import open_database, snapshot
 from pilotfish.store.verify import verify
+from pilotfish.store.views.leaders import became
+from pilotfish.store.views.portfolios import Counts, read_counts, read_portfolios
 
 if TYPE_CHECKING:
     import aiohttp
@@ -46,11 +48,49 @@ def demo(
     with tempfile.TemporaryDirectory(prefix="pilotfish-demo-") as folder:
         result = asyncio.run(_Demo(Path(folder), for_, seed, port).run())
     if as_json:
-        session.print_json(result)
+        session.print_json(result.as_json())
     else:
         _print(result)
-    if result["verify"] != "ok" or result["trades"] != result["venue_trades"]:
+    if result.verify != "ok" or result.counts.trades != result.venue_trades:
         raise typer.Exit(1)
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What a demonstration came to. ``equity_micro`` is of all portfolios together; ``verify`` is ``ok``, or every
+    difference in the books."""
+
+    seed: int
+    seconds: float
+    venue_trades: int
+    counts: Counts
+    equity_micro: int
+    verify: str | list[str]
+
+    def as_json(self) -> dict[str, object]:
+        """For machines: the counts stand beside the rest."""
+        told: dict[str, object] = {"seed": self.seed, "seconds": self.seconds, "venue_trades": self.venue_trades}
+        told |= msgspec.to_builtins(self.counts)
+        return {**told, "equity_micro": self.equity_micro, "verify": self.verify}
+
+
+class _Leader(msgspec.Struct):
+    """Somebody who trades on the stand-in venue."""
+
+    wallet: str
+    label: str
+
+
+class _Venue(msgspec.Struct):
+    """What the stand-in venue says of itself."""
+
+    leaders: list[_Leader]
+
+
+class _Truth(msgspec.Struct):
+    """What the stand-in venue made: how many trades, and whether both sources have shown them all."""
+
+    trades: int
+    settled: bool
 
 
 class _Demo:
@@ -66,7 +106,7 @@ class _Demo:
         self.children: list[Process] = []
         self.controls = ""
 
-    async def run(self) -> dict[str, Any]:
+    async def run(self) -> Result:
         """Bring everything up, wait, take the result, and end everything."""
         import aiohttp
 
@@ -119,14 +159,14 @@ class _Demo:
         urls = await stand.venue_urls(sim)
         self.controls = stand.controls_of(urls)
         async with http.get(self.controls) as answer:
-            self.leaders = (await answer.json())["leaders"]
+            self.leaders = msgspec.json.decode(await answer.read(), type=_Venue).leaders
         return urls
 
     async def _worker(self, urls: dict[str, str]) -> Engine:
         database = await asyncio.to_thread(open_database, self.database_url)
         with database.begin() as c:
             for leader in self.leaders:
-                leaders_store.add(c, leader["wallet"], leader["label"], session.now(), by="demo")
+                leaders_store.add(c, leader.wallet, leader.label, session.now(), by="demo")
         extra = {**urls, "WEB_PORT": str(self.port), "ADMIN_TOKEN": self.token}
         await self._spawn(self._environment(extra), "run")
         return database
@@ -168,34 +208,32 @@ class _Demo:
         async with http.post(f"{self.controls}/{name}") as answer:
             answer.raise_for_status()
 
-    async def _drain(self, http: aiohttp.ClientSession, database: Engine) -> dict[str, Any]:
+    async def _drain(self, http: aiohttp.ClientSession, database: Engine) -> _Truth:
         """Pause the venue and wait until all that it made has been taken in by both sources and worked off."""
         await self._control(http, "pause")
         until = time.monotonic() + DRAIN_SECONDS
         while True:
             async with http.get(f"{self.controls}/truth") as answer:
-                truth: dict[str, Any] = await answer.json()
-            if truth["settled"] and await asyncio.to_thread(_worked_off, database, truth["trades"]):
+                truth = msgspec.json.decode(await answer.read(), type=_Truth)
+            if truth.settled and await asyncio.to_thread(_worked_off, database, truth.trades):
                 return truth
             if time.monotonic() > until:
                 return truth
             self._check()
             await asyncio.sleep(0.25)
 
-    def _result(self, database: Engine, truth: dict[str, Any]) -> dict[str, Any]:
+    def _result(self, database: Engine, truth: _Truth) -> Result:
         with snapshot(database) as c:
-            counts = summaries.counts(c)
-            equity = sum(p["equity_micro"] for p in summaries.portfolios(c))
-            found = verify(c)
+            result = Result(
+                seed=self.seed,
+                seconds=self.seconds,
+                venue_trades=truth.trades,
+                counts=read_counts(c),
+                equity_micro=sum(p.equity_micro for p in read_portfolios(c)),
+                verify=verify(c) or "ok",
+            )
         database.dispose()
-        return {
-            "seed": self.seed,
-            "seconds": self.seconds,
-            "venue_trades": truth["trades"],
-            **counts,
-            "equity_micro": equity,
-            "verify": found or "ok",
-        }
+        return result
 
 
 def _worked_off(database: Engine, trades: int) -> bool:
@@ -208,20 +246,15 @@ def _worked_off(database: Engine, trades: int) -> bool:
     return seen >= trades and not waiting and not pending
 
 
-def _print(result: dict[str, Any]) -> None:
-    decisions = result["decisions"]
+def _print(result: Result) -> None:
+    counts, decisions = result.counts, result.counts.decisions
+    first = counts.trades_by_first_source
     print(
-        f"{result['trades']} trades of {result['venue_trades']} that the venue made"
-        f" ({result['trades_by_first_source']['polygon']} first on chain,"
-        f" {result['trades_by_first_source']['api']} first from the API, {result['seen_by_both']} seen by both)"
+        f"{counts.trades} trades of {result.venue_trades} that the venue made ({first.polygon} first on chain,"
+        f" {first.api} first from the API, {counts.seen_by_both} seen by both)"
     )
-    skipped = ", ".join(f"{n} {reason}" for reason, n in decisions["skipped"].items())
-    became = ", ".join(f"{decisions[s]} {WORDS[s]}" for s in ORDERS)
-    print(
-        f"{decisions['copied']} copied ({became}), {sum(decisions['skipped'].values())} skipped ({skipped or 'none'})"
-    )
-    print(
-        f"{result['fills']} fills, {result['open_positions']} open positions,"
-        f" equity {money(result['equity_micro'])} USDC"
-    )
-    print("books: " + ("ok" if result["verify"] == "ok" else msgspec.json.encode(result["verify"]).decode()))
+    skipped = ", ".join(f"{n} {reason}" for reason, n in decisions.skipped.items())
+    told = ", ".join(f"{n} {WORDS[s]}" for s, n in became(decisions).items())
+    print(f"{decisions.copied} copied ({told}), {sum(decisions.skipped.values())} skipped ({skipped or 'none'})")
+    print(f"{counts.fills} fills, {counts.open_positions} open positions, equity {money(result.equity_micro)} USDC")
+    print("books: " + ("ok" if result.verify == "ok" else msgspec.json.encode(result.verify).decode()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -10,9 +11,10 @@ from rich.table import Table
 from pilotfish.cli import session
 from pilotfish.core.numerals import count, money, percent, price, shares
 from pilotfish.core.units import plain_name
-from pilotfish.store import browse, leaders_store, names, portfolios_store, queries
-from pilotfish.store.copies import ORDERS, WORDS
+from pilotfish.store import leaders_store, names, portfolios_store
+from pilotfish.store.copies import WORDS
 from pilotfish.store.database import snapshot
+from pilotfish.store.views.leaders import Leader, became, read_leader, read_leaders
 
 app = typer.Typer(help="Follow, list, pause and leave wallets.", no_args_is_help=True)
 
@@ -40,8 +42,8 @@ def list_(
 ) -> None:
     """Who is followed, or was."""
     with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
-        rows = queries.leaders(c, "all" if everybody else "followed")
-        former = [] if everybody else queries.leaders(c, "former")
+        rows = read_leaders(c, "all" if everybody else "followed")
+        former = [] if everybody else read_leaders(c, "former")
     if as_json:
         session.print_json(rows)
         return
@@ -49,12 +51,15 @@ def list_(
         print("Nobody is followed: pilotfish leaders add WALLET --label NAME")
     table = Table("wallet", "label", "status", "followed from")
     for row in rows:
-        status = f"formerly followed, left {row['left_at'][:10]}" if row["left_at"] else row["status"]
-        table.add_row(row["wallet"], escape(row["label"]), status, row["followed_from"] or "when a worker runs")
+        table.add_row(row.wallet, escape(row.label), _status(row), row.followed_from or "when a worker runs")
     if rows:
         Console().print(table)
     if former:
         print(f"{len(former)} formerly followed: pilotfish leaders list --all")
+
+
+def _status(row: Leader) -> str:
+    return f"formerly followed, left {row.left_at[:10]}" if row.left_at else row.status
 
 
 @app.command("show")
@@ -66,40 +71,37 @@ def show(
     """Worth copying? Their trades, what was copied, what it came to, and what they hold beside us; also of somebody
     who was followed once."""
     with snapshot(session.reading(session.begin(), as_json=as_json, code=1)) as c:
-        found = browse.leader(c, names.leader(c, wallet), names.portfolio(c, portfolio))
+        found = read_leader(c, names.leader(c, wallet), names.portfolio(c, portfolio))
     if found is None:
         raise leaders_store.LeaderError(f"{wallet} was never followed; `pilotfish leaders list --all` shows who was")
     if as_json:
         session.print_json(found)
         return
     console = Console()
-    share = percent(found.get("orders_copied", 0), found.get("orders", 0))
-    skipped = ", ".join(f"{n} {reason}" for reason, n in found.get("skipped", {}).items()) or "none"
-    status = f"formerly followed, left {found['left_at'][:10]}" if found["left_at"] else found["status"]
-    console.print(f"{escape(found['label'] or found['wallet'])} ({status}), in portfolio {escape(portfolio)}")
-    became = ", ".join(f"{found.get(s, 0)} {WORDS[s]}" for s in ORDERS)
-    console.print(f"{found.get('trades', 0)} trades, {found.get('copied', 0)} copied ({became}), skipped: {skipped}")
+    share = percent(found.orders_copied, found.orders)
+    skipped = ", ".join(f"{n} {reason}" for reason, n in found.skipped.items()) or "none"
+    console.print(f"{escape(found.label or found.wallet)} ({_status(found)}), in portfolio {escape(portfolio)}")
+    told = ", ".join(f"{n} {WORDS[state]}" for state, n in became(found).items())
+    console.print(f"{found.trades} trades, {found.copied} copied ({told}), skipped: {skipped}")
     console.print(
-        f"{count(found.get('trades', 0))} trades, {count(found.get('copied', 0))} copied"
-        f" ({share} of what could be), skipped: {skipped}"
+        f"{count(found.trades)} trades, {count(found.copied)} copied ({share} of what could be), skipped: {skipped}"
     )
     console.print(
-        f"realised {money(found.get('realized_pnl_micro', 0))},"
-        f" unrealised {money(found.get('unrealized_pnl_micro', 0))},"
-        f" fees {money(found.get('fees_micro', 0))}, {found.get('open_positions', 0)} open positions"
+        f"realised {money(found.realized_pnl_micro)}, unrealised {money(found.unrealized_pnl_micro)},"
+        f" fees {money(found.fees_micro)}, {found.open_positions} open positions"
     )
-    if found["report"]:
-        line = found["report"]
-        parts = ", ".join(f"{plain_name(k)[0]} {money(-v)}" for k, v in line["parts"].items() if v)
+    if found.report:
+        line = found.report
+        lost = msgspec.structs.asdict(line.parts)
+        parts = ", ".join(f"{plain_name(k)[0]} {money(-v)}" for k, v in lost.items() if v)
         console.print(
-            f"at his prices {money(line['ideal_micro'])}, ours {money(line['actual_micro'])}"
-            f" ({parts or 'no difference'})"
+            f"at his prices {money(line.ideal_micro)}, ours {money(line.actual_micro)} ({parts or 'no difference'})"
         )
     table = Table("market", "outcome", "they hold", "we hold", "our cost", "bid")
-    for h in found["holdings"][:20]:
+    for h in found.holdings[:20]:
         table.add_row(
-            escape(h["title"] or h["token_id"][:16]), escape(h["outcome"] or ""), shares(h["shares_micro"]),
-            shares(h["our_shares_micro"]), money(h["our_cost_micro"]), price(h["bid"]),
+            escape(h.title or h.token_id[:16]), escape(h.outcome or ""), shares(h.shares_micro),
+            shares(h.our_shares_micro), money(h.our_cost_micro), price(h.bid),
         )  # fmt: skip
     console.print(table)
 

@@ -11,8 +11,9 @@ from pilotfish.cli import session
 from pilotfish.cli.status import reset_paper
 from pilotfish.core import settings as s
 from pilotfish.core.numerals import money
-from pilotfish.store import portfolios_store, settings_store, summaries
+from pilotfish.store import portfolios_store, settings_store
 from pilotfish.store.database import snapshot
+from pilotfish.store.views.portfolios import read_portfolios
 
 app = typer.Typer(help="Try policies side by side on the same leaders.", no_args_is_help=True)
 _SET = typer.Option([], "--set", metavar="NAME=VALUE", help="A setting of its own; may be given several times.")
@@ -22,7 +23,7 @@ _SET = typer.Option([], "--set", metavar="NAME=VALUE", help="A setting of its ow
 def list_(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
     """All portfolios with their figures."""
     with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
-        rows = summaries.portfolios(c)
+        rows = read_portfolios(c)
     if as_json:
         session.print_json(rows)
         return
@@ -31,12 +32,12 @@ def list_(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
         return
     table = Table("portfolio", "state", "equity", "PnL", "fees", "worst drawdown", "won", "open", "since")
     for p in rows:
-        won = f"{p['won']} of {p['won'] + p['lost']}"
-        pnl = p["equity_micro"] - p["bankroll_micro"]
+        won = f"{p.won} of {p.won + p.lost}"
+        pnl = p.equity_micro - p.bankroll_micro
         table.add_row(
-            escape(p["name"]), p["status"], money(p["equity_micro"]), money(pnl),
-            money(p["fees_micro"]), money(p["drawdown_micro"]), won, str(p["open_positions"]),
-            (p["created_at"] or "")[:16].replace("T", " "),
+            escape(p.name), p.status, money(p.equity_micro), money(pnl),
+            money(p.fees_micro), money(p.drawdown_micro), won, str(p.open_positions),
+            (p.created_at or "")[:16].replace("T", " "),
         )  # fmt: skip
     Console().print(table)
 

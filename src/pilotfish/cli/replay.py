@@ -20,7 +20,7 @@ from pilotfish.core.numerals import money
 from pilotfish.core.settings import Value
 from pilotfish.core.units import SECOND
 from pilotfish.store.database import database_url, shown
-from pilotfish.store.queries import iso
+from pilotfish.store.views.base import iso
 
 
 def replay(

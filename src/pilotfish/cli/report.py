@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
 
 import typer
 from rich.console import Console
@@ -15,14 +15,24 @@ from sqlalchemy import select
 
 from pilotfish.cli import session
 from pilotfish.core.numerals import gain, money, price, shares
-from pilotfish.core.reasons import MEANING, OUTCOMES, Outcome, Reason
+from pilotfish.core.reasons import MEANING, OUTCOMES
 from pilotfish.core.units import MICRO, SECOND
-from pilotfish.store import browse, commands_store, names, portfolios_store, queries
+from pilotfish.store import commands_store, names, portfolios_store
 from pilotfish.store import report as shortfall
 from pilotfish.store import tables as t
 from pilotfish.store.copies import WORDS, State
 from pilotfish.store.database import snapshot
-from pilotfish.store.report import copied_of
+from pilotfish.store.views.decisions import (
+    Decision,
+    DecisionOfPortfolio,
+    TradeTraced,
+    TradeWithDecisions,
+    read_trade,
+    read_trades_with_decisions,
+)
+from pilotfish.store.views.positions import read_positions
+from pilotfish.store.views.report import Shortfall
+from pilotfish.store.views.trades import TradeFilter
 
 CLOSE_SECONDS = 5.0
 
@@ -79,38 +89,33 @@ def report(
         _print(console, row)
 
 
-def _print(console: Console, row: dict[str, Any]) -> None:
-    who = escape(row["label"] or row["leader"])
-    since = f" since {row['since'][:16].replace('T', ' ')} UTC" if row["since"] else ""
-    table = Table(f"{escape(row['portfolio'])}: {who}{since}", "USDC", "")
+def _print(console: Console, row: Shortfall) -> None:
+    who = escape(row.label or row.leader)
+    since = f" since {row.since[:16].replace('T', ' ')} UTC" if row.since else ""
+    table = Table(f"{escape(row.portfolio)}: {who}{since}", "USDC", "")
     table.columns[1].justify = "right"
-    table.add_row("at his prices, every trade whole and free", gain(row["ideal_micro"]), "")
-    parts = row["parts"]
-    for name, meaning in PARTS.items():
-        note = _causes(row, name)
-        if parts[name]:
-            table.add_row(f"  {meaning}", gain(-parts[name]), escape(note))
+    table.add_row("at his prices, every trade whole and free", gain(row.ideal_micro), "")
+    for meaning, lost, causes in _parts(row):
+        if lost:
+            told = ", ".join(f"{cause} {gain(-amount)}" for cause, amount in causes.items() if amount)
+            table.add_row(f"  {meaning}", gain(-lost), escape(told))
     table.add_section()
-    table.add_row("copied, fees paid", gain(row["actual_micro"]), copied_of(row))
+    table.add_row("copied, fees paid", gain(row.actual_micro), row.copied_of)
     console.print(table)
 
 
-PARTS = {
-    "delay_micro": "delay: his price to the mid at our order",
-    "spread_micro": "spread and impact: the mid to our price",
-    "fees_micro": "fees",
-    "catch_up_micro": "delay of trades copied late (catch-up)",
-    "skipped_micro": "trades not copied",
-    "clipped_micro": "sizes cut, or not filled whole",
-    "own_exits_micro": "exits of our own",
-}
-"""What each part of the shortfall is."""
-
-
-def _causes(row: dict[str, Any], name: str) -> str:
-    by = {"skipped_micro": "skipped_by_reason", "clipped_micro": "clipped_by_cause"}.get(name)
-    by = "own_exits_by_cause" if name == "own_exits_micro" else by
-    return ", ".join(f"{cause} {gain(-amount)}" for cause, amount in row[by].items() if amount) if by else ""
+def _parts(row: Shortfall) -> tuple[tuple[str, int, Mapping[str, int]], ...]:
+    """What each part of the shortfall is, how much, and what it is made of."""
+    p = row.parts
+    return (
+        ("delay: his price to the mid at our order", p.delay_micro, {}),
+        ("spread and impact: the mid to our price", p.spread_micro, {}),
+        ("fees", p.fees_micro, {}),
+        ("delay of trades copied late (catch-up)", p.catch_up_micro, {}),
+        ("trades not copied", p.skipped_micro, row.skipped_by_reason),
+        ("sizes cut, or not filled whole", p.clipped_micro, row.clipped_by_cause),
+        ("exits of our own", p.own_exits_micro, row.own_exits_by_cause),
+    )
 
 
 MAX_ID = 2**63 - 1
@@ -132,16 +137,13 @@ def trades(
     with snapshot(session.reading(session.begin(), as_json=as_json, code=0 if why is None else 1)) as c:
         wallet = names.wanted_leader(c, leader)
         if why is None:
-            wanted = browse.TradeFilter(
+            wanted = TradeFilter(
                 portfolio=names.portfolio(c, portfolio), leader=wallet, state=state.value if state else None
             )
-            rows, _ = browse.trades(c, wanted, limit=limit)
-            rows = [{k: v for k, v in r.items() if k != "decision"} for r in rows]
-            decided = queries.decisions_of(c, [r["id"] for r in rows])
-            rows = [{**r, "decisions": decided.get(r["id"], [])} for r in rows]
+            rows = read_trades_with_decisions(c, wanted, limit=limit)
             session.print_json(rows) if as_json else _print_trades(rows)
             return
-        found = queries.trade_with_decisions(c, why)
+        found = read_trade(c, why)
     if found is None:
         raise typer.BadParameter(f"there is no trade {why}")
     if as_json:
@@ -150,56 +152,56 @@ def trades(
         _print_why(found)
 
 
-def _print_trades(rows: list[dict[str, Any]]) -> None:
+def _print_trades(rows: list[TradeWithDecisions]) -> None:
     table = Table("id", "traded", "leader", "side", "market", "outcome", "shares", "price", "decided")
     for r in rows:
-        decided = ", ".join(f"{d['portfolio']}: {_became(d)}" for d in r["decisions"])
+        decided = ", ".join(f"{d.portfolio}: {_became(d)}" for d in r.decisions)
         table.add_row(
-            str(r["id"]), r["traded_at"][:19].replace("T", " "), r["leader"][:10], r["side"],
-            escape((r["title"] or "?")[:50]), escape((r["outcome"] or "?")[:20]), shares(r["shares_micro"]),
-            price(r["price"]), escape(decided),
+            str(r.id), r.traded_at[:19].replace("T", " "), r.leader[:10], r.side,
+            escape((r.title or "?")[:50]), escape((r.outcome or "?")[:20]), shares(r.shares_micro),
+            price(r.price), escape(decided),
         )  # fmt: skip
     Console().print(table)
 
 
-def _became(d: dict[str, Any]) -> str:
+def _became(d: DecisionOfPortfolio | Decision) -> str:
     """What became of a decision, in words."""
-    if d["state"] in (State.SKIPPED, State.WAITING):
-        return str(d["reason"])
-    told = "partly filled" if d["partly"] else WORDS[State(d["state"])]
-    if d["our_shares_micro"]:
-        told += f" {shares(d['our_shares_micro'])} at {price(d['our_price'])}"
-    if d["partly"]:
-        got, of = (d["our_usdc_micro"], d["order_usdc_micro"]) if d["order_usdc_micro"] else (
-            d["our_shares_micro"], d["order_shares_micro"])  # fmt: skip
-        told += f" ({money(got)} of {money(of)} {'USDC' if d['order_usdc_micro'] else 'shares'})"
-    return told + (f": {d['why']}" if d["why"] else "") + (", orphaned by a reorg" if d["orphaned"] else "")
+    if d.state in (State.SKIPPED, State.WAITING):
+        return d.reason
+    told = "partly filled" if d.partly else WORDS[d.state]
+    if d.our_shares_micro:
+        told += f" {shares(d.our_shares_micro)} at {price(d.our_price)}"
+    if d.partly:
+        buys = bool(d.order_usdc_micro)
+        got, of = (d.our_usdc_micro, d.order_usdc_micro) if buys else (d.our_shares_micro, d.order_shares_micro)
+        told += f" ({money(got or 0)} of {money(of or 0)} {'USDC' if buys else 'shares'})"
+    return told + (f": {d.why}" if d.why else "") + (", orphaned by a reorg" if d.orphaned else "")
 
 
-def _print_why(found: dict[str, Any]) -> None:
+def _print_why(found: TradeTraced) -> None:
     console = Console()
     console.print(
-        f"{found['side']} {shares(found['shares_micro'])} {escape(found['outcome'] or '')} at {price(found['price'])}"
-        f" by {found['leader']} in {escape(found['title'] or 'an unknown market')}, {found['traded_at']}"
+        f"{found.side} {shares(found.shares_micro)} {escape(found.outcome or '')} at {price(found.price)}"
+        f" by {found.leader} in {escape(found.title or 'an unknown market')}, {found.traded_at}"
     )
-    for decision in found["decisions"]:
+    for decision in found.decisions:
         console.print(
-            f"\n{escape(decision['portfolio'])}: {escape(_became(decision))} – {decision['reason']}:"
-            f" {MEANING[Reason(decision['reason'])]}"
+            f"\n{escape(decision.portfolio)}: {escape(_became(decision))} – {decision.reason}:"
+            f" {MEANING[decision.reason]}"
         )
         table = Table("check", "value", "limit", "")
-        for check in decision["trace"]:
-            sign = "[green]✓[/]" if check["passed"] else "[red]✗[/]"
-            table.add_row(check["check"], escape(str(check["value"])), escape(str(check["limit"] or "")), sign)
+        for check in decision.trace:
+            sign = "[green]✓[/]" if check.passed else "[red]✗[/]"
+            table.add_row(check.check, escape(str(check.value)), escape(str(check.limit or "")), sign)
         console.print(table)
-        for intent in decision["intents"]:
-            ended = f" ({OUTCOMES[Outcome(intent['reason'])]})" if intent["reason"] else ""
-            console.print(f"intent {intent['id']}: {intent['state']}{ended}")
-            for fill in intent["fills"]:
+        for intent in decision.intents:
+            ended = f" ({OUTCOMES[intent.reason]})" if intent.reason else ""
+            console.print(f"intent {intent.id}: {intent.state}{ended}")
+            for fill in intent.fills:
                 console.print(
-                    f"  filled {shares(fill['shares_micro'])} at {price(fill['price'])}: delay"
-                    f" {gain(fill['delay_cost_micro'])}, spread {gain(fill['spread_cost_micro'])},"
-                    f" fee {gain(fill['fee_micro'])}"
+                    f"  filled {shares(fill.shares_micro)} at {price(fill.price)}: delay"
+                    f" {gain(fill.delay_cost_micro)}, spread {gain(fill.spread_cost_micro)},"
+                    f" fee {gain(fill.fee_micro)}"
                 )
 
 
@@ -212,17 +214,17 @@ def positions(
     """Positions, the largest first."""
     with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
         wanted = None if everything else "open"
-        rows, _ = browse.positions(c, portfolio=names.wanted_portfolio(c, portfolio), status=wanted, limit=None)
+        rows, _ = read_positions(c, portfolio=names.wanted_portfolio(c, portfolio), status=wanted, limit=None)
     if as_json:
         session.print_json(rows)
         return
     table = Table("portfolio", "market", "outcome", "shares", "cost", "worth", "PnL", "status")
     for r in rows:
-        earned = r["unrealized_pnl_micro"] + r["realized_pnl_micro"]
+        earned = r.unrealized_pnl_micro + r.realized_pnl_micro
         table.add_row(
-            escape(r["portfolio"]), escape(r["title"] or r["token_id"][:16]), escape(r["outcome"]),
-            shares(r["shares_micro"]), money(r["cost_micro"]), money(r["value_micro"]),
-            gain(earned), r["status"],
+            escape(r.portfolio), escape(r.title or r.token_id[:16]), escape(r.outcome),
+            shares(r.shares_micro), money(r.cost_micro), money(r.value_micro),
+            gain(earned), r.status,
         )  # fmt: skip
     Console().print(table)
 

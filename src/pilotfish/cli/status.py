@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Mapping
 
+import msgspec
 import typer
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -16,36 +17,66 @@ from pilotfish.app.lease import LeaseError
 from pilotfish.app.reset import reset_now
 from pilotfish.cli import session
 from pilotfish.core.numerals import duration, money
-from pilotfish.store import commands_store, completeness, latencies, portfolios_store, queries, summaries, worker_state
-from pilotfish.store.copies import ORDERS, WORDS
+from pilotfish.store import commands_store, portfolios_store, worker_state
+from pilotfish.store.copies import WORDS
 from pilotfish.store.database import snapshot
 from pilotfish.store.verify import verify as recompute
-from pilotfish.store.worker_state import ApiState, BooksState, ChainState, DashboardState, DatabaseState, WorkerState
+from pilotfish.store.views.latency import Latency, Percentiles, read_latency
+from pilotfish.store.views.leaders import Leader, became, read_leaders
+from pilotfish.store.views.portfolios import Counts, Portfolio, read_counts, read_portfolios
+from pilotfish.store.views.sources import BadInputTold, Gap, read_bad_inputs, read_gaps
+from pilotfish.store.worker_state import (
+    ApiState,
+    BooksState,
+    ChainState,
+    DashboardState,
+    DatabaseState,
+    Ended,
+    WorkerState,
+)
 
 RESET_SECONDS = 15.0
 WATCH_SECONDS = 2.0
 
 
-def collect(database: Engine) -> tuple[WorkerState | None, dict[str, Any]]:
-    """What the worker says of itself, and everything that ``status`` shows, for machines."""
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that ``status`` shows, for machines; ``worker`` is what it says of itself."""
+
+    running: bool
+    ended: Ended | None
+    last_sign_of_life_sec: float | None
+    not_ready: list[str]
+    mode: Mapping[str, object]
+    worker: Mapping[str, object] | None
+    leaders: list[Leader]
+    portfolios: list[Portfolio]
+    counts: Counts
+    latency: Latency
+    incomplete: list[Gap]
+    bad_inputs: int
+    newest_bad_inputs: list[BadInputTold]
+
+
+def collect(database: Engine) -> tuple[WorkerState | None, Status]:
+    """What the worker says of itself, and everything that ``status`` shows."""
     with snapshot(database) as c:
         worker, age = worker_state.read(c)
-        told = worker.as_json() if worker is not None else {}
-        return worker, {
-            "running": worker_state.alive(worker, age),
-            "ended": told.get("ended"),
-            "last_sign_of_life_sec": round(age, 1) if age is not None else None,
-            "not_ready": worker_state.not_ready(worker, age),
-            "mode": told.get("mode", {}),
-            "worker": told or None,
-            "leaders": queries.leaders(c),
-            "portfolios": summaries.portfolios(c),
-            "counts": summaries.counts(c),
-            "latency": latencies.latency(c),
-            "incomplete": completeness.incomplete(c),
-            "bad_inputs": len(bad := summaries.bad_inputs(c)),
-            "newest_bad_inputs": [{k: row[k] for k in ("at", "source", "error")} for row in bad[:5]],
-        }
+        bad = read_bad_inputs(c)
+        return worker, Status(
+            running=worker_state.alive(worker, age),
+            ended=worker.ended if worker is not None else None,
+            last_sign_of_life_sec=round(age, 1) if age is not None else None,
+            not_ready=worker_state.not_ready(worker, age),
+            mode=worker.mode.as_json() if worker is not None else {},
+            worker=worker.as_json() if worker is not None else None,
+            leaders=read_leaders(c),
+            portfolios=read_portfolios(c),
+            counts=read_counts(c),
+            latency=read_latency(c),
+            incomplete=read_gaps(c),
+            bad_inputs=len(bad),
+            newest_bad_inputs=[BadInputTold(at=one.at, source=one.source, error=one.error) for one in bad[:5]],
+        )
 
 
 def status(
@@ -61,7 +92,7 @@ def status(
         session.print_json(state)
     else:
         Console().print(_screen(worker, state))
-    raise typer.Exit(1 if state["not_ready"] else 0)
+    raise typer.Exit(1 if state.not_ready else 0)
 
 
 def _watch(database: Engine) -> None:
@@ -71,13 +102,13 @@ def _watch(database: Engine) -> None:
             live.update(_screen(*collect(database)), refresh=True)
 
 
-def _screen(worker: WorkerState | None, state: dict[str, Any]) -> Group:
+def _screen(worker: WorkerState | None, state: Status) -> Group:
     """One screen."""
     lines: list[RenderableType] = []
     if worker is None:
         lines.append("No worker has run on this database yet: pilotfish run")
         return Group(*lines)
-    running, mode = bool(state["running"]), worker.mode
+    running, mode = state.running, worker.mode
     life = _sign_of_life(worker, state)
     lines.append(f"worker {life}   mode {mode.effective or 'not known yet'} (from {mode.source or 'nothing'})")
     sources = Table("source", "state", "detail")
@@ -92,34 +123,32 @@ def _screen(worker: WorkerState | None, state: dict[str, Any]) -> Group:
         sources.add_row("journal", "[yellow]▲ not written[/]", escape(worker.journal.detail))
     lines.append(sources)
     lines += [
-        f"{escape(p['name'])}: equity {money(p['equity_micro'])},"
-        f" cash {money(p['cash_micro'])},"
-        f" realised {money(p['realized_pnl_micro'])},"
-        f" unrealised {money(p['unrealized_pnl_micro'])},"
-        f" fees {money(p['fees_micro'])}, {p['open_positions']} open positions"
+        f"{escape(p.name)}: equity {money(p.equity_micro)}, cash {money(p.cash_micro)},"
+        f" realised {money(p.realized_pnl_micro)}, unrealised {money(p.unrealized_pnl_micro)},"
+        f" fees {money(p.fees_micro)}, {p.open_positions} open positions"
         + (
-            f"; nobody bids for {money(p['unmarked_value_micro'])} of it, without that the equity is"
-            f" {money(p['equity_pessimistic_micro'])}"
-            if p["unmarked_value_micro"]
+            f"; nobody bids for {money(p.unmarked_value_micro)} of it, without that the equity is"
+            f" {money(p.equity_pessimistic_micro)}"
+            if p.unmarked_value_micro
             else ""
         )
-        for p in state["portfolios"]
+        for p in state.portfolios
     ]
-    counts = state["counts"]
-    became = ", ".join(f"{counts['decisions'][s]} {WORDS[s]}" for s in ORDERS)
+    counts = state.counts
+    told = ", ".join(f"{n} {WORDS[s]}" for s, n in became(counts.decisions).items())
     lines.append(
-        f"{len(state['leaders'])} leaders, {counts['trades']} trades ({counts['seen_by_both']} seen by both sources),"
-        f" {counts['decisions']['copied']} copied ({became}), {sum(counts['decisions']['skipped'].values())} skipped,"
-        f" {counts['fills']} fills"
+        f"{len(state.leaders)} leaders, {counts.trades} trades ({counts.seen_by_both} seen by both sources),"
+        f" {counts.decisions.copied} copied ({told}), {sum(counts.decisions.skipped.values())} skipped,"
+        f" {counts.fills} fills"
     )
-    lines += [f"[yellow]▲[/] {escape(gap['told'])}" for gap in state["incomplete"]]
+    lines += [f"[yellow]▲[/] {escape(gap.told)}" for gap in state.incomplete]
     lines += [
         f"[red]▲[/] {escape(name)}: an error of this program, {fault.count} times: {escape(fault.error)}"
         for name, fault in worker.faults.items()
     ]
     lines += [
-        f"[yellow]▲[/] {bad['at'][:19]} {escape(bad['source'])}: {escape(bad['error'][:160])}"
-        for bad in state["newest_bad_inputs"]
+        f"[yellow]▲[/] {bad.at[:19]} {escape(bad.source)}: {escape((bad.error or '')[:160])}"
+        for bad in state.newest_bad_inputs
     ]
     if worker.alerts.error:
         lines.append(f"[yellow]▲[/] alerts cannot be sent: {escape(worker.alerts.error)}")
@@ -133,14 +162,14 @@ def _light(healthy: bool, running: bool) -> str:
     return "[green]● ok[/]" if healthy else "[red]▲ down[/]"
 
 
-def _sign_of_life(worker: WorkerState, state: dict[str, Any]) -> str:
+def _sign_of_life(worker: WorkerState, state: Status) -> str:
     """The worker's light: running, stopped, ended by a fault (with the cause), or silent."""
-    if state["running"]:
+    if state.running:
         return "[green]● running[/]"
     if worker.ended is not None:
         told = escape(worker.ended.told())
         return f"[yellow]○ {told}[/]" if worker.ended.clean else f"[red]✗ ended by a fault: {told}[/]"
-    return f"[red]▲ said nothing for {duration(round(1000 * state['last_sign_of_life_sec']))}[/]"
+    return f"[red]▲ said nothing for {duration(round(1000 * (state.last_sign_of_life_sec or 0)))}[/]"
 
 
 def verify(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
@@ -148,12 +177,12 @@ def verify(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) ->
     note: the books are right without it."""
     with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
         found = recompute(c)
-        gaps = completeness.incomplete(c)
+        gaps = read_gaps(c)
     if as_json:
         session.print_json({"verify": found or "ok", **({"incomplete": gaps} if gaps else {})})
     else:
         print("\n".join(found) or "ok: identities, decisions, positions, cash and holdings agree")
-        print("\n".join(f"note: {gap['told']}" for gap in gaps), end="\n" if gaps else "")
+        print("\n".join(f"note: {gap.told}" for gap in gaps), end="\n" if gaps else "")
     raise typer.Exit(1 if found else 0)
 
 
@@ -192,28 +221,32 @@ def _ask_worker(database: Engine, portfolio: str | None) -> None:
 def latency(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
     """Chain against API: who sees trades first, and how late the other is."""
     with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
-        figures = latencies.latency(c)
+        figures = read_latency(c)
     if as_json:
         session.print_json(figures)
         return
     console = Console()
-    after = ", ".join(f"{p} {ms} ms" for p, ms in figures["seen_after_match_ms"]["api"].items() if ms is not None)
+    after = _told(figures.seen_after_match_ms.api)
     console.print(f"the API showed trades after their match: {after or 'none yet'}")
-    if figures["off"].get("polygon"):
-        console.print(f"Polygon is off: {figures['off']['polygon']}")
-    if figures["chain_first"] is None:
+    if figures.off.get("polygon"):
+        console.print(f"Polygon is off: {figures.off['polygon']}")
+    if figures.chain_first is None:
         console.print("chain and API cannot be compared: the chain was off when these trades were made")
         return
-    behind = ", ".join(f"{p} {ms} ms" for p, ms in figures["api_behind_chain_ms"].items())
-    console.print(f"{figures['seen_by_both']} trades seen by both; API behind the chain: {behind}")
-    console.print(f"first: chain {figures['chain_first']}, API {figures['api_first']}")
-    console.print(
-        f"only chain {figures['only_polygon']}, only API {figures['only_api']}, lagged {figures['api_lagged']}"
-    )
+    behind = _told(figures.api_behind_chain_ms)
+    console.print(f"{figures.seen_by_both} trades seen by both; API behind the chain: {behind or 'none yet'}")
+    console.print(f"first: chain {figures.chain_first}, API {figures.api_first}")
+    console.print(f"only chain {figures.only_polygon}, only API {figures.only_api}, lagged {figures.api_lagged}")
     table = Table("API behind the chain by", "trades", "")
-    most = max((b["trades"] for b in figures["histogram"]), default=0)
-    for bucket in figures["histogram"]:
-        low, high = bucket["from_ms"], bucket["to_ms"]
+    most = max((b.trades for b in figures.histogram), default=0)
+    for bucket in figures.histogram:
+        low, high = bucket.from_ms, bucket.to_ms
         name = f"under {high} ms" if low is None else f"{low} ms and more" if high is None else f"{low} … {high} ms"
-        table.add_row(name, str(bucket["trades"]), "█" * round(30 * bucket["trades"] / most) if most else "")
+        table.add_row(name, str(bucket.trades), "█" * round(30 * bucket.trades / most) if most else "")
     console.print(table)
+
+
+def _told(p: Percentiles) -> str:
+    """Percentiles on a line; nothing of nothing."""
+    named = (("p50", p.p50), ("p90", p.p90), ("p99", p.p99))
+    return ", ".join(f"{name} {ms} ms" for name, ms in named if ms is not None)

@@ -213,10 +213,9 @@ OUTCOME_WORDS: dict[Outcome, str] = {
 """An outcome in a few words, for a line of a table."""
 
 
-def outcome_words(code: str) -> str:
+def outcome_words(outcome: Outcome) -> str:
     """Why an order got nothing, or not all, in a few words."""
-    known = Outcome(code) if code in Outcome.__members__ else None
-    return OUTCOME_WORDS.get(known, OUTCOMES.get(known, "")) if known else code.replace("_", " ").lower()
+    return OUTCOME_WORDS.get(outcome, OUTCOMES[outcome])
 
 
 OUTCOMES: dict[Outcome, str] = {

@@ -24,7 +24,9 @@ class Deed(StrEnum):
     CHOSE = "leaders chosen"
 
 
-def note(c: Connection, deed: Deed, *, at: int, by: str, portfolio: str = "", leader: str = "", detail: str = "") -> None:
+def note(
+    c: Connection, deed: Deed, *, at: int, by: str, portfolio: str = "", leader: str = "", detail: str = ""
+) -> None:
     """Write down a deed of ``by`` at ``at`` (µs); ``detail`` is for people."""
     c.execute(
         insert(t.audit).values(at=at, by=by, deed=deed.value, portfolio=portfolio, leader=leader, detail=detail[:500])

@@ -7,18 +7,20 @@ order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
-from itertools import islice
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, func, or_, select
+import msgspec
+from sqlalchemy import ColumnElement, Connection, case, or_, select
 
-from pilotfish.core.reasons import outcome_words
-from pilotfish.core.units import MICRO, price_of
+from pilotfish.core.orders import OrderState
+from pilotfish.core.reasons import Action, Outcome, outcome_words
+from pilotfish.core.trade import Side
+from pilotfish.core.units import Shares, Usdc, price_of
 from pilotfish.store import tables as t
+from pilotfish.store.mapping import read_rows, total
+from pilotfish.store.views.base import View, decimal
 
-Row = dict[str, Any]
 AT_ONCE = 500
 """Decisions looked up at a time."""
 
@@ -53,7 +55,7 @@ MEANING: dict[State, str] = {
 }
 ORDERS = (State.FILLED, State.OUT, State.NOT_FILLED)
 """What an order can be."""
-_BY_ACTION = {"skip": State.SKIPPED, "wait": State.WAITING}
+_BY_ACTION = {Action.SKIP: State.SKIPPED, Action.WAIT: State.WAITING}
 
 STATE: ColumnElement[str] = case(
     (t.INTENT_OUT, State.OUT.value), (t.INTENT_FILLED, State.FILLED.value), else_=State.NOT_FILLED.value
@@ -65,72 +67,100 @@ IS_THE_ORDER = or_(t.intents.c.trade_id != 0, t.decisions.c.trade_id.is_(None))
 """True for the order of a decision, not for the way out of an orphaned fill; of intents joined with decisions."""
 
 
-def of(c: Connection, decisions: Sequence[tuple[int, str]]) -> dict[int, Row]:
-    """What became of decisions, given as (id, action):
+class Became(View, frozen=True, kw_only=True):
+    """What became of a decision. All but ``state`` are ``None`` without an order.
 
-    ``state``, ``partly`` (filled, but not whole), ``orphaned`` (a reorg took a fill's trade back);
-    ``our_shares_micro``, ``our_usdc_micro`` and ``our_price`` of what was got; ``order_usdc_micro`` (a BUY) or
-    ``order_shares_micro`` (a SELL) of what was ordered; ``intent_state``, ``intent_reason`` and ``why`` (in words) of
-    how the order ended. All but ``state`` are ``None`` without an order.
+    Views of decisions are made of this, and what they declare themselves comes before it.
     """
+
+    state: State
+    partly: bool | None
+    """Filled, but not whole."""
+    orphaned: bool | None
+    """A reorg took the trade of a fill back."""
+    our_shares_micro: Shares | None
+    our_usdc_micro: Usdc | None
+    our_price: float | None
+    order_usdc_micro: Usdc | None
+    """What a BUY was to spend."""
+    order_shares_micro: Shares | None
+    """What a SELL was to sell."""
+    intent_state: OrderState | None
+    intent_reason: Outcome | None
+    why: str | None
+    """Why an order got nothing or not all, in words."""
+
+
+def of(c: Connection, decisions: Sequence[tuple[int, Action]]) -> dict[int, Became]:
+    """What became of decisions, given as (id, action)."""
     ids = [number for number, action in decisions if action not in _BY_ACTION]
-    orders: dict[int, Row] = {}
+    orders: dict[int, Became] = {}
     for begin in range(0, len(ids), AT_ONCE):
         orders |= _orders(c, ids[begin : begin + AT_ONCE])
     return {
-        number: orders.get(number) or {**_NO_ORDER, "state": _BY_ACTION.get(action, State.RESET).value}
+        number: orders.get(number) or _WITHOUT_ORDER[_BY_ACTION.get(action, State.RESET)]
         for number, action in decisions
     }
 
 
-_NO_ORDER: Row = dict.fromkeys(
-    ("state", "partly", "orphaned", "our_shares_micro", "our_usdc_micro", "our_price", "order_usdc_micro",
-     "order_shares_micro", "intent_state", "intent_reason", "why")
-)  # fmt: skip
+_WITHOUT_ORDER = {
+    state: Became(
+        state=state, partly=None, orphaned=None, our_shares_micro=None, our_usdc_micro=None, our_price=None,
+        order_usdc_micro=None, order_shares_micro=None, intent_state=None, intent_reason=None, why=None,
+    )
+    for state in (State.SKIPPED, State.WAITING, State.RESET)
+}  # fmt: skip
 
 
-def _orders(c: Connection, ids: list[int]) -> dict[int, Row]:
+class _Order(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision's order, and what its fills add up to."""
+
+    decision_id: int
+    became: State
+    state: OrderState
+    reason: Outcome | None
+    side: Side
+    shares_micro: Shares
+    budget_micro: Usdc
+    got: Shares | None
+    paid: Usdc | None
+    orphaned: int
+
+
+def _orders(c: Connection, ids: list[int]) -> dict[int, Became]:
     i, f = t.intents.c, t.fills.c
     query = (
         select(i.decision_id, STATE.label("became"), i.state, i.reason, i.side, i.shares_micro, i.budget_micro,
-               func.sum(f.shares_micro).label("shares"), func.sum(f.usdc_micro).label("usdc"),
-               func.sum(case((f.status != "ok", 1), else_=0)).label("orphaned"))
+               total(f.shares_micro).label("got"), total(f.usdc_micro).label("paid"),
+               total(case((f.status != "ok", 1), else_=0)).label("orphaned"))
         .select_from(t.intents.join(t.decisions, t.decisions.c.id == i.decision_id)
                      .outerjoin(t.fills, f.intent_id == i.id))
         .where(i.decision_id.in_(ids), IS_THE_ORDER).group_by(i.id)
     )  # fmt: skip
-    return {r.decision_id: _order(r) for r in c.execute(query)}
+    return {order.decision_id: _became(order) for order in read_rows(c, _Order, query)}
 
 
-def _order(r: Any) -> Row:
-    shares, usdc = int(r.shares or 0), int(r.usdc or 0)
-    return {
-        "state": r.became,
-        "partly": r.became == State.FILLED and r.state != "filled",
-        "orphaned": bool(r.orphaned),
-        "our_shares_micro": shares or None,
-        "our_usdc_micro": usdc or None,
-        "our_price": price_of(usdc, shares) / MICRO if shares else None,
-        "order_usdc_micro": r.budget_micro if r.side == "BUY" else None,
-        "order_shares_micro": None if r.side == "BUY" else r.shares_micro,
-        "intent_state": r.state,
-        "intent_reason": r.reason,
-        "why": _why(r),
-    }
+def _became(o: _Order) -> Became:
+    buys = o.side is Side.BUY
+    return Became(
+        state=o.became,
+        partly=o.became is State.FILLED and o.state is not OrderState.FILLED,
+        orphaned=bool(o.orphaned),
+        our_shares_micro=o.got or None,
+        our_usdc_micro=o.paid or None,
+        our_price=decimal(price_of(o.paid or 0, o.got)) if o.got else None,
+        order_usdc_micro=o.budget_micro if buys else None,
+        order_shares_micro=None if buys else o.shares_micro,
+        intent_state=o.state,
+        intent_reason=o.reason,
+        why=_why(o),
+    )
 
 
-def _why(r: Any) -> str | None:
+def _why(o: _Order) -> str | None:
     """Why an order got nothing or not all; without an outcome, what it was to sell was gone, or what was on offer."""
-    if r.became == State.OUT or (r.became == State.FILLED and r.state == "filled"):
+    if o.became is State.OUT or (o.became is State.FILLED and o.state is OrderState.FILLED):
         return None
-    if r.reason is not None:
-        return outcome_words(r.reason)
-    return "nothing was left to sell" if r.side == "SELL" else "no more was on offer within the limit"
-
-
-def with_states(c: Connection, rows: Iterable[Row]) -> Iterator[Row]:
-    """Decisions with what became of them; looked up in pieces, so that any number fits in memory."""
-    left = iter(rows)
-    while part := list(islice(left, AT_ONCE)):
-        became = of(c, [(row["id"], row["action"]) for row in part])
-        yield from ({**row, **became[row["id"]]} for row in part)
+    if o.reason is not None:
+        return outcome_words(o.reason)
+    return "nothing was left to sell" if o.side is Side.SELL else "no more was on offer within the limit"

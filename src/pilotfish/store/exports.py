@@ -4,53 +4,120 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeAlias
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, Table, select
 
-from pilotfish.store import queries, report
+from pilotfish.core.records import (
+    AdjustmentRecord,
+    EntryRecord,
+    HoldingRecord,
+    IntentRecord,
+    PositionRecord,
+    TradeRecord,
+)
+from pilotfish.store import report
 from pilotfish.store import tables as t
-from pilotfish.store.queries import Row, iso
+from pilotfish.store.mapping import R, read, read_rows, table_of
+from pilotfish.store.sources import listened
+from pilotfish.store.views.base import View
+from pilotfish.store.views.decisions import StoredDecision, decisions
+from pilotfish.store.views.latency import SeenRow, trade_latency
+from pilotfish.store.views.orders import StoredFill, fill, intent
+from pilotfish.store.views.positions import adjustment, holding, ledger_entry, position
+from pilotfish.store.views.trades import leader_trade
+from pilotfish.store.views.valuations import read_valuations
 
-KINDS = (*queries.KINDS, "report", "equity")
-"""What can be exported."""
+STREAMED = 1_000
+"""Rows fetched at a time."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+Reading: TypeAlias = Callable[[Connection, str | None, str | None], Iterator[View]]
+"""Reads all rows of a kind: of a portfolio and a leader, ``None`` = any."""
 
 
-def rows(c: Connection, kind: str, *, portfolio: str | None = None, leader: str | None = None) -> Iterator[Row]:
+def _of(
+    statement: Select[tuple[object, ...]], table: Table, portfolio: str | None, leader: str | None, *order: str
+) -> Select[tuple[object, ...]]:
+    """A statement on a table, of a portfolio or leader where the table has such a column, fetched in pieces."""
+    for name, value in (("portfolio", portfolio), ("leader", leader)):
+        if value is not None and name in table.c:
+            statement = statement.where(table.c[name] == value)
+    return statement.order_by(*(table.c[name] for name in order)).execution_options(yield_per=STREAMED)
+
+
+def _records(kind: type[R], c: Connection, portfolio: str | None, leader: str | None, *order: str) -> Iterator[R]:
+    return read_rows(c, kind, _of(read(kind), table_of(kind), portfolio, leader, *order))
+
+
+def _each(kind: type[R], shape: Callable[[R], View], *order: str) -> Reading:
+    """Rows of a record's table, each in its shape."""
+    return lambda c, portfolio, leader: map(shape, _records(kind, c, portfolio, leader, *order))
+
+
+def _decisions(c: Connection, portfolio: str | None, leader: str | None) -> Iterator[View]:
+    return decisions(c, _records(StoredDecision, c, portfolio, leader, "id"))
+
+
+def _holdings(c: Connection, portfolio: str | None, leader: str | None) -> Iterator[View]:
+    h = t.leader_holdings
+    held = read(HoldingRecord).where(h.c.shares_micro > 0)
+    return map(holding, read_rows(c, HoldingRecord, _of(held, h, portfolio, leader, "leader", "token_id")))
+
+
+def _latency(c: Connection, portfolio: str | None, leader: str | None) -> Iterator[View]:
+    heard = listened(c, "polygon")
+    rows = read_rows(c, SeenRow, _of(select(t.trades), t.trades, portfolio, leader, "id"))
+    return (trade_latency(r, heard) for r in rows)
+
+
+def _equity(c: Connection, portfolio: str | None, leader: str | None) -> Iterator[View]:
+    e = t.equity_snapshots
+    return read_valuations(c, _of(select(e), e, portfolio, leader, "id"))
+
+
+def _report(c: Connection, portfolio: str | None, leader: str | None) -> Iterator[View]:
+    return iter(report.report(c, portfolio=portfolio, leader=leader))
+
+
+_READINGS: dict[str, Reading] = {
+    "trades": _each(TradeRecord, leader_trade, "id"),
+    "decisions": _decisions,
+    "intents": _each(IntentRecord, intent, "id"),
+    "fills": _each(StoredFill, fill, "id"),
+    "positions": _each(PositionRecord, position, "portfolio", "leader", "token_id"),
+    "holdings": _holdings,
+    "ledger": _each(EntryRecord, ledger_entry, "id"),
+    "adjustments": _each(AdjustmentRecord, adjustment, "id"),
+    "latency": _latency,
+    "report": _report,
+    "equity": _equity,
+}
+KINDS = tuple(_READINGS)
+"""What can be exported."""
+
+
+def rows(c: Connection, kind: str, *, portfolio: str | None = None, leader: str | None = None) -> Iterator[View]:
     """All rows of a kind, of a portfolio or leader if named, oldest first; large kinds are read in pieces."""
-    if kind == "report":
-        yield from report.report(c, portfolio=portfolio, leader=leader)
-    elif kind == "equity":
-        e = t.equity_snapshots
-        statement = select(e).order_by(e.c.id)
-        if portfolio is not None:
-            statement = statement.where(e.c.portfolio == portfolio)
-        for r in c.execution_options(yield_per=queries.STREAMED).execute(statement):
-            yield {**{k: v for k, v in r._mapping.items() if k not in ("id", "at")}, "at": iso(r.at)}
-    else:
-        yield from queries.export(c, kind, portfolio=portfolio, leader=leader)
+    return _READINGS[kind](c, portfolio, leader)
 
 
-def csv_lines(found: Iterable[Row]) -> Iterator[str]:
+def csv_lines(found: Iterable[View]) -> Iterator[str]:
     """CSV with a header. Nested values are JSON; what a spreadsheet would take for a formula gets an apostrophe."""
-    writer = None
     text = io.StringIO()
-    for row in found:
-        flat = {k: _cell(v) for k, v in row.items()}
-        if writer is None:
-            writer = csv.DictWriter(text, list(flat))
-            writer.writeheader()
-        writer.writerow(flat)
+    writer = csv.writer(text)
+    for n, row in enumerate(found):
+        if n == 0:
+            writer.writerow(row.__struct_encode_fields__)
+        writer.writerow([_cell(value) for value in msgspec.structs.astuple(row)])
         yield text.getvalue()
         text.seek(0)
         text.truncate()
 
 
-def _cell(value: Any) -> Any:
-    if isinstance(value, (list, dict)):
+def _cell(value: object) -> object:
+    if isinstance(value, (list, dict, View)):
         value = msgspec.json.encode(value).decode()
     if isinstance(value, str) and value[:1] in _FORMULA:
         return "'" + value

@@ -5,12 +5,13 @@ The writer turns records into rows with it; restoring, verifying, views and expo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple, TypeAlias, TypeVar
 
 import msgspec
+from sqlalchemy import BigInteger, ColumnElement, Connection, Executable, Select, Table, cast, func, select
 from sqlalchemy import Row as SqlRow
-from sqlalchemy import Select, Table, select
 
 from pilotfish.core.records import Record
 from pilotfish.store import tables
@@ -18,6 +19,7 @@ from pilotfish.store import tables
 Values: TypeAlias = dict[str, object]
 """Column -> value, as the database takes it."""
 R = TypeVar("R", bound=Record)
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 class Plain(NamedTuple):
@@ -53,3 +55,33 @@ def read(kind: type[R]) -> Select[tuple[object, ...]]:
     """A statement that reads a record's columns."""
     table = table_of(kind)
     return select(*(table.c[name] for name in columns_of(kind)))
+
+
+def read_rows(c: Connection, kind: type[S], statement: Executable) -> Iterator[S]:
+    """What a statement finds, typed: a record, or any struct whose fields are among the statement's columns. Columns
+    that the struct does not have are left out."""
+    found = c.execute(statement)
+    names = tuple(str(name) for name in found.keys())  # noqa: SIM118 - a result is no dictionary
+    for row in found:
+        yield msgspec.convert(dict(zip(names, row, strict=True)), kind)
+
+
+def read_row(c: Connection, kind: type[S], statement: Executable) -> S | None:
+    """The first that a statement finds, typed as with :func:`read_rows`; ``None`` = nothing."""
+    row = c.execute(statement).first()
+    return None if row is None else msgspec.convert({str(name): value for name, value in row._mapping.items()}, kind)
+
+
+def newest(kind: type[Record], limit: int, before: int | None, **equal: object) -> Select[tuple[object, ...]]:
+    """A statement that reads the newest records of a kind that has ids. ``before``: only smaller ids; ``equal``:
+    columns and what they must be, ``None`` = any."""
+    columns = table_of(kind).c
+    wanted = [columns[name] == value for name, value in equal.items() if value is not None]
+    if before is not None:
+        wanted.append(columns.id < before)
+    return read(kind).where(*wanted).order_by(columns.id.desc()).limit(limit)
+
+
+def total(column: ColumnElement[int]) -> ColumnElement[int]:
+    """The sum of a column, whole on every database: PostgreSQL's own of large numbers is a decimal."""
+    return cast(func.sum(column), BigInteger)

@@ -24,14 +24,19 @@ def leader(c: Connection, wallet: str) -> str:
     """The wallet, in lower case, of somebody who is or was followed. Raises
     :class:`~pilotfish.core.names.UnknownNameError`: a label leads to its wallet."""
     given = wallet.strip().lower()
-    labels = {row.wallet: row.label for row in c.execute(select(t.leaders.c.wallet, t.leaders.c.label))}
-    if given in labels:
+    known = labels(c)
+    if given in known:
         return given
-    named = {label: wallet for wallet, label in labels.items() if label}
+    named = {label: wallet for wallet, label in known.items() if label}
     near = nearest(wallet, named)
     if near is not None:
-        raise unknown("leader", wallet, labels, f"{near} is {named[near]}", near=named[near])
-    raise unknown("leader", wallet, labels)
+        raise unknown("leader", wallet, known, f"{near} is {named[near]}", near=named[near])
+    raise unknown("leader", wallet, known)
+
+
+def labels(c: Connection) -> dict[str, str]:
+    """Wallet -> label of every leader ever followed."""
+    return {row.wallet: row.label for row in c.execute(select(t.leaders.c.wallet, t.leaders.c.label))}
 
 
 def wanted_portfolio(c: Connection, name: str | None) -> str | None:

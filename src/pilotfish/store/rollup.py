@@ -8,10 +8,15 @@ import threading
 from collections import Counter
 from typing import NamedTuple
 
+import msgspec
 from sqlalchemy import Connection, case, func, select, text
 
+from pilotfish.core.reasons import Action, Reason
+from pilotfish.core.trade import Source, TradeClass
 from pilotfish.store import copies
 from pilotfish.store import tables as t
+from pilotfish.store.copies import State
+from pilotfish.store.mapping import read_rows
 
 
 class Group(NamedTuple):
@@ -19,11 +24,21 @@ class Group(NamedTuple):
 
     portfolio: str
     leader: str
-    action: str
-    reason: str
-    kind: str
-    further: bool = False
+    action: Action
+    reason: Reason
+    kind: TradeClass | None
+    further: bool
     """On a further fill of an order, where sizes go by order."""
+
+
+class _Decisions(msgspec.Struct, frozen=True):
+    portfolio: str
+    leader: str | None
+    action: Action
+    reason: Reason
+    kind: TradeClass | None
+    further: int
+    n: int
 
 
 class DecisionCounts:
@@ -51,12 +66,14 @@ class DecisionCounts:
     def _count(self, c: Connection, above: int, upto: int) -> Counter[Group]:
         d = t.decisions.c
         further = case((d.sized_by_order.is_(True) & d.order_decision_id.is_not(None), 1), else_=0).label("further")
-        by = (d.portfolio, d.leader, d.action, d.reason, d["class"], further)
-        query = (
-            select(*by, func.count().label("n")).where(d.id > above, d.id <= upto).group_by(*by[:-1], text("further"))
-        )
+        by = (d.portfolio, d.leader, d.action, d.reason, d["class"])
+        query = select(*by[:-1], d["class"].label("kind"), further, func.count().label("n"))
+        query = query.where(d.id > above, d.id <= upto).group_by(*by, text("further"))
         return Counter(
-            {Group(r[0], r[1] or "", r[2], r[3], r[4] or "", bool(r.further)): r.n for r in c.execute(query)}
+            {
+                Group(r.portfolio, r.leader or "", r.action, r.reason, r.kind, bool(r.further)): r.n
+                for r in read_rows(c, _Decisions, query)
+            }
         )
 
 
@@ -65,7 +82,19 @@ class Order(NamedTuple):
 
     portfolio: str
     leader: str
-    state: str
+    state: State
+
+
+class _Orders(msgspec.Struct, frozen=True):
+    portfolio: str
+    leader: str
+    became: State
+    n: int
+
+
+class _Reset(msgspec.Struct, frozen=True):
+    name: str
+    reset_at: int | None
 
 
 class CopyCounts:
@@ -83,7 +112,7 @@ class CopyCounts:
         i, p = t.intents.c, t.portfolios.c
         with self._lock:
             newest = int(c.execute(select(func.max(i.id))).scalar() or 0)
-            resets = {r.name: r.reset_at or 0 for r in c.execute(select(p.name, p.reset_at))}
+            resets = {r.name: r.reset_at or 0 for r in read_rows(c, _Reset, select(p.name, p.reset_at))}
             if newest < self._upto or any(resets.get(name) != at for name, at in self._resets.items()):
                 self._ended, self._upto = Counter(), 0
             self._resets = resets
@@ -94,9 +123,9 @@ class CopyCounts:
                 self._upto = ended
             return self._ended + self._count(c, self._upto, newest) if newest > self._upto else Counter(self._ended)
 
-    def states(self, c: Connection, portfolio: str | None = None) -> Counter[str]:
+    def states(self, c: Connection, portfolio: str | None = None) -> Counter[State]:
         """The same by state alone, of one portfolio or of all."""
-        found: Counter[str] = Counter()
+        found: Counter[State] = Counter()
         for order, n in self.read(c).items():
             if portfolio in (None, order.portfolio):
                 found[order.state] += n
@@ -107,25 +136,32 @@ class CopyCounts:
         by = (i.portfolio, i.leader, copies.STATE.label("became"))
         query = select(*by, func.count().label("n")).join(t.decisions, d.id == i.decision_id)
         mine = (i.id > above, i.id <= upto, d.action == "copy", copies.IS_THE_ORDER)
-        return Counter({Order(r[0], r[1], r[2]): r.n for r in c.execute(query.where(*mine).group_by(*by))})
+        found = read_rows(c, _Orders, query.where(*mine).group_by(*by))
+        return Counter({Order(r.portfolio, r.leader, r.became): r.n for r in found})
+
+
+class _Firsts(msgspec.Struct, frozen=True):
+    first_source: Source
+    n: int
 
 
 class TradeCounts:
     """Trades by who saw them first. One for each database that is read from."""
 
     def __init__(self) -> None:
-        self._first: Counter[str] = Counter()
+        self._first: Counter[Source] = Counter()
         self._upto = 0
         self._lock = threading.Lock()
 
-    def read(self, c: Connection) -> Counter[str]:
+    def read(self, c: Connection) -> Counter[Source]:
         """All trades ever, by first source."""
         tr = t.trades.c
         with self._lock:
             newest = int(c.execute(select(func.max(tr.id))).scalar() or 0)
             if newest < self._upto:
                 self._first, self._upto = Counter(), 0
-            query = select(tr.first_source, func.count()).where(tr.id > self._upto, tr.id <= newest)
-            self._first += Counter({r[0]: r[1] for r in c.execute(query.group_by(tr.first_source))})
+            query = select(tr.first_source, func.count().label("n")).where(tr.id > self._upto, tr.id <= newest)
+            found = read_rows(c, _Firsts, query.group_by(tr.first_source))
+            self._first += Counter({r.first_source: r.n for r in found})
             self._upto = newest
             return Counter(self._first)

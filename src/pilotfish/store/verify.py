@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import msgspec
 from sqlalchemy import Connection, and_, func, or_, select
 
 from pilotfish.core import ledger
@@ -11,11 +12,14 @@ from pilotfish.core.book import Take
 from pilotfish.core.fees import FeeSchedule, taker_fee
 from pilotfish.core.fills import costs
 from pilotfish.core.ledger import Position
+from pilotfish.core.records import EntryRecord, FillRecord, HoldingRecord, PositionRecord
 from pilotfish.core.trade import Side
-from pilotfish.core.units import cost_of, format_micro, proceeds_of
+from pilotfish.core.units import Micros, Shares, Usdc, cost_of, format_micro, proceeds_of
 from pilotfish.store import report
 from pilotfish.store import tables as t
+from pilotfish.store.mapping import read, read_row, read_rows, total
 from pilotfish.store.round_trips import Trips, trip_of, trip_under_way
+from pilotfish.store.views.orders import StoredFill
 
 _LABELS = ("shares", "cost", "realised PnL", "bought", "paid", "got back", "fees of the round trip")
 _NOTHING = (0,) * len(_LABELS)
@@ -34,30 +38,45 @@ def verify(c: Connection) -> list[str]:
     ]
 
 
+class _Identical(msgspec.Struct, frozen=True):
+    tx_hash: str
+    token_id: str
+    n: int
+    last: int
+
+
 def _identity(c: Connection) -> list[str]:
     key = (t.trades.c.leader, t.trades.c.tx_hash, t.trades.c.token_id, t.trades.c.side, t.trades.c.shares_micro)
-    rows = c.execute(
+    wrong = (
         select(*key, func.count().label("n"), func.max(t.trades.c.occurrence).label("last"))
         .group_by(*key)
         .having(func.count() != func.max(t.trades.c.occurrence))
     )
-    return [f"trades of {r.tx_hash} token {r.token_id}: {r.n} rows but occurrence {r.last}" for r in rows]
+    return [
+        f"trades of {r.tx_hash} token {r.token_id}: {r.n} rows but occurrence {r.last}"
+        for r in read_rows(c, _Identical, wrong)
+    ]
+
+
+class _Decided(msgspec.Struct, frozen=True):
+    trade_id: int
+    portfolio: str
+    n: int
 
 
 def _decisions(c: Connection) -> list[str]:
-    found = []
-    twice = c.execute(
+    twice = (
         select(t.decisions.c.trade_id, t.decisions.c.portfolio, func.count().label("n"))
         .where(t.decisions.c.trade_id.is_not(None))
         .group_by(t.decisions.c.trade_id, t.decisions.c.portfolio)
         .having(func.count() > 1)
     )
-    found += [f"trade {r.trade_id} was decided {r.n} times for {r.portfolio}" for r in twice]
+    found = [f"trade {r.trade_id} was decided {r.n} times for {r.portfolio}" for r in read_rows(c, _Decided, twice)]
     neither = t.decisions.c.trade_id.is_(None) & t.decisions.c.adjustment_id.is_(None) & t.decisions.c.rule.is_(None)
     lost = c.execute(
         select(t.decisions.c.id).where(or_(t.decisions.c.trade_id.not_in(select(t.trades.c.id)), neither)).limit(20)
     )
-    found += [f"decision {r.id} belongs to no trade" for r in lost]
+    found += [f"decision {number} belongs to no trade" for number in lost.scalars()]
     copied = c.execute(
         select(t.decisions.c.id)
         .join(t.portfolios, t.portfolios.c.name == t.decisions.c.portfolio)
@@ -68,31 +87,42 @@ def _decisions(c: Connection) -> list[str]:
         )
         .limit(20)
     )
-    found += [f"decision {r.id} says copy but has no intent" for r in copied]
+    found += [f"decision {number} says copy but has no intent" for number in copied.scalars()]
     return found
 
 
+class _OfTrade(msgspec.Struct, frozen=True):
+    id: int
+    trade_id: int
+
+
+class _Filled(msgspec.Struct, frozen=True):
+    id: int
+    filled_shares_micro: Shares
+    shares: Shares | None
+
+
 def _intents(c: Connection) -> list[str]:
-    history = c.execute(
-        select(t.intents.c.id, t.trades.c.id.label("trade"))
+    history = (
+        select(t.intents.c.id, t.intents.c.trade_id)
         .join(t.trades, t.trades.c.id == t.intents.c.trade_id)
         .where(t.trades.c["class"] == "backfill")
     )
-    found = [f"intent {r.id} was made from backfill trade {r.trade}" for r in history]
+    found = [f"intent {r.id} was made from backfill trade {r.trade_id}" for r in read_rows(c, _OfTrade, history)]
     filled = (
-        select(t.fills.c.intent_id, func.sum(t.fills.c.shares_micro).label("shares"))
+        select(t.fills.c.intent_id, total(t.fills.c.shares_micro).label("shares"))
         .group_by(t.fills.c.intent_id)
         .subquery()
     )
-    wrong = c.execute(
+    wrong = (
         select(t.intents.c.id, t.intents.c.filled_shares_micro, filled.c.shares)
         .outerjoin(filled, filled.c.intent_id == t.intents.c.id)
         .where(t.intents.c.filled_shares_micro != func.coalesce(filled.c.shares, 0))
     )
     found += [
         f"intent {r.id}: says {format_micro(r.filled_shares_micro)} shares filled, its fills say"
-        f" {format_micro(int(r.shares or 0))}"
-        for r in wrong
+        f" {format_micro(r.shares or 0)}"
+        for r in read_rows(c, _Filled, wrong)
     ]
     over = c.execute(
         select(t.intents.c.id).where(
@@ -102,24 +132,22 @@ def _intents(c: Connection) -> list[str]:
             )
         )
     )
-    found += [f"intent {r.id} is filled beyond its size" for r in over]
+    found += [f"intent {number} is filled beyond its size" for number in over.scalars()]
     return found
 
 
 def _books(c: Connection) -> list[str]:
     found: list[str] = []
-    stored = {
-        (r.portfolio, r.leader, r.token_id): r for r in c.execute(select(t.positions)) if r.shares_micro is not None
-    }
+    stored = {(r.portfolio, r.leader, r.token_id): r for r in read_rows(c, PositionRecord, read(PositionRecord))}
     computed: dict[tuple[str, str, str], Position] = {}
     cash: dict[str, int] = defaultdict(int)
-    fills = {r.id: r for r in c.execute(select(t.fills))}
-    fees = {
-        r.fill_id: -r.amount_micro for r in c.execute(select(t.ledger_entries).where(t.ledger_entries.c.kind == "fee"))
-    }
+    fills = {r.id: r for r in read_rows(c, StoredFill, read(StoredFill))}
+    entries = read(EntryRecord)
+    charged = read_rows(c, EntryRecord, entries.where(t.ledger_entries.c.kind == "fee"))
+    fees = {entry.fill_id: -entry.amount_micro for entry in charged}
     booked: set[int] = set()
     trips = Trips(c)
-    for entry in c.execute(select(t.ledger_entries).order_by(t.ledger_entries.c.id)):
+    for entry in read_rows(c, EntryRecord, entries.order_by(t.ledger_entries.c.id)):
         cash[entry.portfolio] += entry.amount_micro
         key = (entry.portfolio, entry.leader, entry.token_id)
         position = computed.setdefault(key, Position(leader=entry.leader, token_id=entry.token_id))
@@ -142,7 +170,7 @@ def _books(c: Connection) -> list[str]:
             continue
         if entry.kind == "fee":
             continue
-        fill = fills.get(entry.fill_id)
+        fill = None if entry.fill_id is None else fills.get(entry.fill_id)
         if fill is None:
             found.append(f"ledger entry {entry.id} belongs to no fill")
             continue
@@ -150,7 +178,7 @@ def _books(c: Connection) -> list[str]:
         fee = fees.get(fill.id, 0)
         if fee != fill.fee_micro or abs(entry.amount_micro) != fill.usdc_micro:
             found.append(f"fill {fill.id}: its ledger entries do not add up to it")
-        if fill.side == "BUY":
+        if fill.side is Side.BUY:
             ledger.buy(position, fill.shares_micro, fill.usdc_micro, fee, fill.filled_at)
         elif fill.shares_micro > position.shares:
             found.append(f"fill {fill.id} sells {format_micro(fill.shares_micro)} of {format_micro(position.shares)}")
@@ -176,8 +204,9 @@ def _books(c: Connection) -> list[str]:
 def _costs(c: Connection) -> list[str]:
     """Each fill from its own levels: what was paid, the fee, and the cost against the leader's price."""
     found = []
-    for f in c.execution_options(yield_per=1000).execute(select(t.fills).where(t.fills.c.mid2_micro.is_not(None))):
-        side, takes = Side(f.side), [Take(price, shares) for price, shares in f.levels]
+    known = read(FillRecord).where(t.fills.c.mid2_micro.is_not(None)).execution_options(yield_per=1000)
+    for f in read_rows(c, FillRecord, known):
+        side, takes = f.side, [Take(price, shares) for price, shares in f.levels]
         of = cost_of if side is Side.BUY else proceeds_of
         usdc = sum(of(take.shares, take.price) for take in takes)
         fee = taker_fee(takes, FeeSchedule(rate_ppm=f.fee_rate_ppm, half_exponent=f.fee_half_exponent))
@@ -191,6 +220,11 @@ def _costs(c: Connection) -> list[str]:
     return found
 
 
+class _Moved(msgspec.Struct, frozen=True):
+    portfolio: str
+    n: Usdc
+
+
 def _shortfall(c: Connection) -> list[str]:
     """What the shortfall report says that we earned is what the books say."""
     earned: dict[str, int] = defaultdict(int)
@@ -200,10 +234,10 @@ def _shortfall(c: Connection) -> list[str]:
         if line.ideal != line.actual + line.parts.total:
             found.append(f"portfolio {portfolio}, leader {leader}: the parts of the shortfall do not add up")
     booked: dict[str, int] = defaultdict(int)
-    moved = select(t.ledger_entries.c.portfolio, func.sum(t.ledger_entries.c.amount_micro).label("n"))
-    for r in c.execute(moved.group_by(t.ledger_entries.c.portfolio)):
-        booked[r.portfolio] += int(r.n)
-    for p in c.execute(select(t.positions).where(t.positions.c.shares_micro > 0)):
+    moved = select(t.ledger_entries.c.portfolio, total(t.ledger_entries.c.amount_micro).label("n"))
+    for r in read_rows(c, _Moved, moved.group_by(t.ledger_entries.c.portfolio)):
+        booked[r.portfolio] += r.n
+    for p in read_rows(c, PositionRecord, read(PositionRecord).where(t.positions.c.shares_micro > 0)):
         booked[p.portfolio] += proceeds_of(p.shares_micro, p.mark_price_micro or 0)
     return found + [
         f"portfolio {name}: the shortfall report has earnings of {format_micro(earned[name])}, the books"
@@ -213,52 +247,64 @@ def _shortfall(c: Connection) -> list[str]:
     ]
 
 
+class _Cash(msgspec.Struct, frozen=True):
+    cash_micro: Usdc
+    at: Micros
+
+
+class _Bankroll(msgspec.Struct, frozen=True):
+    name: str
+    bankroll_micro: Usdc
+
+
 def _cash(c: Connection, moved: dict[str, int]) -> list[str]:
     found = []
-    for name, bankroll in c.execute(select(t.portfolios.c.name, t.portfolios.c.bankroll_micro)):
-        cash = bankroll + moved.get(name, 0)
+    e, entries = t.equity_snapshots.c, t.ledger_entries.c
+    for p in read_rows(c, _Bankroll, select(t.portfolios)):
+        cash = p.bankroll_micro + moved.get(p.name, 0)
         if cash < 0:
-            found.append(f"portfolio {name}: cash is {format_micro(cash)}")
-        last = c.execute(
-            select(t.equity_snapshots.c.cash_micro, t.equity_snapshots.c.at)
-            .where(t.equity_snapshots.c.portfolio == name)
-            .order_by(t.equity_snapshots.c.id.desc())
-            .limit(1)
-        ).first()
+            found.append(f"portfolio {p.name}: cash is {format_micro(cash)}")
+        newest = select(e.cash_micro, e.at).where(e.portfolio == p.name).order_by(e.id.desc()).limit(1)
+        last = read_row(c, _Cash, newest)
         if last is None:
             continue
-        then = c.execute(
-            select(func.coalesce(func.sum(t.ledger_entries.c.amount_micro), 0)).where(
-                t.ledger_entries.c.portfolio == name, t.ledger_entries.c.at <= last.at
-            )
-        ).scalar_one()
-        if last.cash_micro != bankroll + int(then):
+        then = select(total(entries.amount_micro)).where(entries.portfolio == p.name, entries.at <= last.at)
+        told = p.bankroll_micro + (c.execute(then).scalar_one() or 0)
+        if last.cash_micro != told:
             found.append(
-                f"portfolio {name}: cash was recorded as {format_micro(last.cash_micro)}, the ledger says"
-                f" {format_micro(bankroll + int(then))}"
+                f"portfolio {p.name}: cash was recorded as {format_micro(last.cash_micro)}, the ledger says"
+                f" {format_micro(told)}"
             )
     return found
 
 
+class _Traded(msgspec.Struct, frozen=True):
+    leader: str
+    token_id: str
+    side: Side
+    n: Shares
+
+
+class _Adjusted(msgspec.Struct, frozen=True):
+    leader: str
+    token_id: str
+    n: Shares
+
+
 def _holdings(c: Connection) -> list[str]:
     want: dict[tuple[str, str], int] = defaultdict(int)
-    moved = c.execute(
-        select(t.trades.c.leader, t.trades.c.token_id, t.trades.c.side, func.sum(t.trades.c.shares_micro).label("n"))
-        .where(t.trades.c.moves_holding, t.trades.c.retracted_at.is_(None))
-        .group_by(t.trades.c.leader, t.trades.c.token_id, t.trades.c.side)
+    tr, h = t.trades.c, t.holding_adjustments.c
+    moved = (
+        select(tr.leader, tr.token_id, tr.side, total(tr.shares_micro).label("n"))
+        .where(tr.moves_holding, tr.retracted_at.is_(None))
+        .group_by(tr.leader, tr.token_id, tr.side)
     )
-    for r in moved:
-        want[(r.leader, r.token_id)] += int(r.n) if r.side == "BUY" else -int(r.n)
-    adjusted = c.execute(
-        select(
-            t.holding_adjustments.c.leader,
-            t.holding_adjustments.c.token_id,
-            func.sum(t.holding_adjustments.c.delta_micro).label("n"),
-        ).group_by(t.holding_adjustments.c.leader, t.holding_adjustments.c.token_id)
-    )
-    for a in adjusted:
-        want[(a.leader, a.token_id)] += int(a.n)
-    have = {(h.leader, h.token_id): h.shares_micro for h in c.execute(select(t.leader_holdings))}
+    for r in read_rows(c, _Traded, moved):
+        want[(r.leader, r.token_id)] += r.n if r.side is Side.BUY else -r.n
+    adjusted = select(h.leader, h.token_id, total(h.delta_micro).label("n")).group_by(h.leader, h.token_id)
+    for a in read_rows(c, _Adjusted, adjusted):
+        want[(a.leader, a.token_id)] += a.n
+    have = {(r.leader, r.token_id): r.shares_micro for r in read_rows(c, HoldingRecord, read(HoldingRecord))}
     return [
         f"holding {key[0]} / {key[1][:12]}…: is {format_micro(have.get(key, 0))},"
         f" recomputed {format_micro(want.get(key, 0))}"

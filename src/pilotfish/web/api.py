@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Path, Query
-from fastapi.responses import StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 from sqlalchemy import Connection
 
 from pilotfish.core.names import UnknownNameError
@@ -17,19 +17,25 @@ from pilotfish.core.reasons import Reason
 from pilotfish.core.settings import Kind
 from pilotfish.store import (
     browse,
-    completeness,
     exports,
-    latencies,
     names,
     portfolios_store,
-    queries,
     report,
     settings_store,
-    summaries,
     worker_state,
 )
 from pilotfish.store.database import snapshot
+from pilotfish.store.views.base import Page
+from pilotfish.store.views.decisions import Decision, TradeTraced, read_decisions, read_trade
+from pilotfish.store.views.latency import LatencyAndPace, read_latency_and_pace
+from pilotfish.store.views.leaders import Whom, read_leader, read_leaders
+from pilotfish.store.views.orders import Fill, read_fills
+from pilotfish.store.views.portfolios import read_counts, read_equity, read_portfolios
+from pilotfish.store.views.positions import PositionInMarket, read_positions
+from pilotfish.store.views.sources import BadInput, Outage, read_bad_inputs, read_gaps, read_outages
+from pilotfish.store.views.trades import TradeDecided, TradeFilter, read_trades
 from pilotfish.web import rest
+from pilotfish.web.answers import Route
 from pilotfish.web.site import Site
 
 LARGEST_ID = 2**63 - 1
@@ -64,38 +70,41 @@ Row: TypeAlias = dict[str, Any]
 
 def router(site: Site) -> APIRouter:
     """All reading routes."""
-    api = APIRouter(prefix="/api/v1", tags=["reading"], dependencies=[Depends(rest.known_parameters)])
+    api = APIRouter(
+        prefix="/api/v1", tags=["reading"], dependencies=[Depends(rest.known_parameters)], route_class=Route
+    )
     database = site.database
     whole_passes = Lock()
 
     @api.get("/status")
-    def status() -> Row:
+    def status() -> Response:
         """Is it working, how are we doing."""
         with snapshot(database) as c:
             worker, age = worker_state.read(c)
             told = worker.as_json() if worker is not None else {}
-            return {
+            state = {
                 "running": worker_state.alive(worker, age),
                 "ended": told.get("ended"),
                 "last_sign_of_life_sec": age,
                 "mode": told.get("mode", {}),
                 "worker": told or None,
-                "incomplete": completeness.incomplete(c),
-                "counts": summaries.counts(c, site.counts, site.trade_counts, site.copy_counts),
+                "incomplete": read_gaps(c),
+                "counts": read_counts(c, site.counts, site.trade_counts, site.copy_counts),
             }
+        return rest.answer(state)
 
     @api.get("/leaders")
     def leaders(
         status: Annotated[
-            queries.Whom, Query(description="`former` ones were followed once: their results and pages stay.")
+            Whom, Query(description="`former` ones were followed once: their results and pages stay.")
         ] = "followed",
-    ) -> list[Row]:
+    ) -> Response:
         """Who is followed, or was."""
         with snapshot(database) as c:
-            return queries.leaders(c, status)
+            return rest.answer(read_leaders(c, status))
 
     @api.get("/leaders/{wallet}", responses={404: {}})
-    def leader(wallet: Annotated[str, Path(max_length=42)], portfolio: Name = None) -> Row:
+    def leader(wallet: Annotated[str, Path(max_length=42)], portfolio: Name = None) -> Response:
         """One leader, also a formerly followed one: their figures in a portfolio, the shortfall, and what they hold
         beside what we hold."""
         with snapshot(database) as c:
@@ -104,10 +113,10 @@ def router(site: Site) -> APIRouter:
                 wallet = names.leader(c, wallet)
             except UnknownNameError as problem:
                 raise HTTPException(404, str(problem)) from None
-            found = browse.leader(c, wallet, name, site.counts, site.reports, site.copy_counts)
+            found = read_leader(c, wallet, name, site.counts, site.reports, site.copy_counts)
         if found is None:
             raise HTTPException(404, f"{wallet} was never followed")
-        return found
+        return rest.answer(found)
 
     @api.get("/trades")
     def trades(
@@ -119,24 +128,23 @@ def router(site: Site) -> APIRouter:
         action: Action = None, reason: ReasonName = None,
         status: Annotated[rest.TradeStatus | None, rest.one_of("status", rest.TradeStatus)] = None,
         state: State = None,
-    ) -> Row:  # fmt: skip
+    ) -> Page[TradeDecided]:  # fmt: skip
         """Leaders' trades, newest first, each with one portfolio's decision (`main` unless named) and what became of
         it: `state`, `partly`, `orphaned`, what the order got (`our_…`) of what it was for (`order_…`), and `why` it got
         nothing or not all."""
         with snapshot(database) as c:
-            wanted = browse.TradeFilter(
+            wanted = TradeFilter(
                 portfolio=names.portfolio(c, portfolio or portfolios_store.MAIN),
                 leader=names.wanted_leader(c, leader), token_id=token_id, words=words, side=side, source=source,
                 kind=kind, action=action, reason=reason, status=status, state=state,
             )  # fmt: skip
-            rows, following = browse.trades(c, wanted, limit=limit, before=before)
-        return {"data": rows, "next_before": following}
+            return read_trades(c, wanted, limit=limit, before=before)
 
     @api.get("/trades/{trade_id}", responses={404: {}})
-    def trade(trade_id: Id) -> Row:
+    def trade(trade_id: Id) -> TradeTraced:
         """One trade with each portfolio's decision, its trace, intents and fills, and the payload that it came in."""
         with snapshot(database) as c:
-            found = queries.trade_with_decisions(c, trade_id)
+            found = read_trade(c, trade_id)
         if found is None:
             raise HTTPException(404, f"there is no trade {trade_id}")
         return found
@@ -145,73 +153,76 @@ def router(site: Site) -> APIRouter:
     def decisions(
         limit: Limit = 100, before: Before = None, portfolio: Name = None, leader: Wallet = None,
         action: Action = None, reason: ReasonName = None,
-    ) -> Row:  # fmt: skip
+    ) -> Page[Decision]:  # fmt: skip
         """Decisions with their traces and what became of them (`state`, …, as with trades), newest first."""
-        return _page("decisions", limit, before, portfolio=portfolio, leader=leader, action=action, reason=reason)
+        with snapshot(database) as c:
+            of = _named(c, portfolio, leader)
+            return read_decisions(c, limit=limit, before=before, **of, action=action, reason=reason)
 
     @api.get("/fills")
-    def fills(limit: Limit = 100, before: Before = None, portfolio: Name = None, leader: Wallet = None) -> Row:
+    def fills(limit: Limit = 100, before: Before = None, portfolio: Name = None, leader: Wallet = None) -> Page[Fill]:
         """Paper fills, newest first."""
-        return _page("fills", limit, before, portfolio=portfolio, leader=leader)
+        with snapshot(database) as c:
+            return read_fills(c, limit=limit, before=before, **_named(c, portfolio, leader))
 
     @api.get("/positions")
     def positions(
         open_only: bool = True, portfolio: Name = None, leader: Wallet = None,
         status: Annotated[rest.PositionStatus | None, rest.one_of("status", rest.PositionStatus)] = None,
         limit: Limit = 1000, offset: Annotated[int, Query(ge=0, le=10**7)] = 0,
-    ) -> list[Row]:  # fmt: skip
+    ) -> list[PositionInMarket]:  # fmt: skip
         """Positions, the largest cost first; `status` says more exactly than `open_only`."""
         wanted = status or ("open" if open_only else None)
         with snapshot(database) as c:
             of = _named(c, portfolio, leader)
-            return browse.positions(
+            return read_positions(
                 c, portfolio=of["portfolio"], leader=of["leader"], status=wanted, limit=limit, offset=offset
             )[0]
 
     @api.get("/portfolios")
-    def portfolios() -> list[Row]:
+    def portfolios() -> Response:
         """Portfolios with their latest valuation."""
         with snapshot(database) as c:
-            return summaries.portfolios(c, site.trips)
+            return rest.answer(read_portfolios(c, site.trips))
 
     @api.get("/equity")
-    def equity(portfolio: Name = None, points: Annotated[int, Query(ge=2, le=5000)] = 400) -> list[Row]:
+    def equity(portfolio: Name = None, points: Annotated[int, Query(ge=2, le=5000)] = 400) -> Response:
         """A portfolio's equity over time."""
         with snapshot(database) as c:
-            return summaries.equity(c, names.portfolio(c, portfolio or portfolios_store.MAIN), points)
+            return rest.answer(read_equity(c, names.portfolio(c, portfolio or portfolios_store.MAIN), points))
 
     @api.get("/latency")
-    def latency() -> Row:
+    def latency() -> LatencyAndPace:
         """Chain against API; and how long it took from a match to our fill. `off` says which source is off and why;
         what compares the two is null where the chain was off."""
         with snapshot(database) as c:
-            return {**latencies.latency(c), "pace_ms": latencies.pace(c)}
+            return read_latency_and_pace(c)
 
     @api.get("/outages")
-    def outages(limit: Annotated[int, Query(ge=1, le=500)] = 50) -> list[Row]:
+    def outages(limit: Annotated[int, Query(ge=1, le=500)] = 50) -> list[Outage]:
         """When a source was down, newest first."""
         with snapshot(database) as c:
-            return latencies.outages(c, limit)
+            return read_outages(c, limit)
 
     @api.get("/bad-inputs")
-    def bad_inputs(limit: Annotated[int, Query(ge=1, le=500)] = 50) -> list[Row]:
+    def bad_inputs(limit: Annotated[int, Query(ge=1, le=500)] = 50) -> list[BadInput]:
         """What could not be used, with the payload and what is wrong with it, newest first."""
         with snapshot(database) as c:
-            return summaries.bad_inputs(c, limit)
+            return read_bad_inputs(c, limit)
 
     @api.get("/report", responses={400: {}})
     def shortfall(
         portfolio: Name = None, leader: Wallet = None,
         since: Annotated[str | None, Query(max_length=40, description="An ISO 8601 time.")] = None,
-    ) -> list[Row]:  # fmt: skip
+    ) -> Response:  # fmt: skip
         """Would copying have paid: the leaders' prices at our size against what we got, in parts that add up. With
         `since` all decisions are gone through, which takes its time where there are very many; one such at a time."""
         with snapshot(database) as c:
             begin, of = _instant(since), _named(c, portfolio, leader)
             if begin is None:
-                return site.reports.report(c, **of)
+                return rest.answer(site.reports.report(c, **of))
             with whole_passes:
-                return report.report(c, **of, since=begin)
+                return rest.answer(report.report(c, **of, since=begin))
 
     @api.get("/settings")
     def settings(portfolio: Name = None, leader: Wallet = None) -> list[Row]:
@@ -246,12 +257,6 @@ def router(site: Site) -> APIRouter:
             for n, row in enumerate(rows):
                 yield ("," if n else "") + "\n" + msgspec.json.encode(row).decode()
             yield "\n]\n"
-
-    def _page(kind: str, limit: int, before: int | None, **equal: Any) -> Row:
-        with snapshot(database) as c:
-            of = _named(c, equal.pop("portfolio"), equal.pop("leader"))
-            rows, following = queries.newest(c, kind, limit=limit, before_id=before, **of, **equal)
-        return {"data": rows, "next_before": following}
 
     return api
 

@@ -17,8 +17,9 @@ from pilotfish.core.problem import Problem
 from pilotfish.core.settings import Kind
 from pilotfish.store import commands_store, leaders_store, names, portfolios_store, settings_store, worker_state
 from pilotfish.web import rest
+from pilotfish.web.answers import Route
 from pilotfish.web.auth import require_admin
-from pilotfish.web.preview import Preview, PreviewError
+from pilotfish.web.preview import Person, Preview, PreviewError
 from pilotfish.web.site import Site, now
 
 COMMAND_SECONDS = 5.0
@@ -83,6 +84,7 @@ def router(site: Site, preview: Preview) -> APIRouter:
         tags=["writing"],
         dependencies=[Depends(admin), Depends(rest.known_parameters)],
         responses={400: {}, 401: {}, 403: {}},
+        route_class=Route,
     )
 
     def write(change: Any) -> Any:
@@ -125,7 +127,7 @@ def router(site: Site, preview: Preview) -> APIRouter:
         return {"wallet": wallet, "result": result}
 
     @api.post("/leaders/preview")
-    async def look_at(leader: NewLeader) -> Row:
+    async def look_at(leader: NewLeader) -> Person:
         """Who that is, his last trades and what he holds, read from the venue now. Nothing is changed."""
         try:
             return await preview.look(await _wallet(leader.wallet))

@@ -2,32 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TypeAlias
 
 from pilotfish.core.numerals import rounded
+from pilotfish.core.units import MICRO
+from pilotfish.store.views.latency import Bucket, LagPoint
+from pilotfish.store.views.pnl import PeriodPnl
+from pilotfish.store.views.portfolios import EquityPoint
 
-_AXIS: dict[str, Any] = {"axisLine": {"show": False}, "axisTick": {"show": False}}
-_LINES: dict[str, Any] = {"splitLine": {"lineStyle": {"color": "rgba(128,145,165,.18)"}}}
-_APART: dict[str, Any] = {"axisLabel": {"hideOverlap": True}}
+Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | float | bool | None"
+"""What JSON can hold."""
+Options: TypeAlias = dict[str, Json]
+"""A chart, as ECharts takes it."""
+
+_AXIS: Options = {"axisLine": {"show": False}, "axisTick": {"show": False}}
+_LINES: Options = {"splitLine": {"lineStyle": {"color": "rgba(128,145,165,.18)"}}}
+_TOLD: Options = {"trigger": "axis", "confine": True, "renderMode": "richText"}
+_ZOOM: Options = {"type": "inside", "filterMode": "none", "zoomOnMouseWheel": "ctrl", "preventDefaultMouseMove": False}
+"""Drag to move, Ctrl and the wheel, or two fingers, to zoom; the page still scrolls over a chart."""
+_APART: Options = {"axisLabel": {"hideOverlap": True}}
 
 
-def equity_options(rows: list[dict[str, Any]], bankroll_micro: int) -> dict[str, Any]:
+def _when(iso: str) -> float:
+    """A time as ECharts has it: milliseconds since the epoch."""
+    return datetime.fromisoformat(iso).timestamp() * 1000
+
+
+def equity_options(rows: Sequence[EquityPoint], bankroll_micro: int) -> Options:
     """Equity over time with drawdown below it."""
-    points, falls, best = [], [], 0
+    points: list[list[float]] = []
+    falls: list[list[float]] = []
+    best = 0
     for row in rows:
-        at = datetime.fromisoformat(row["at"]).timestamp() * 1000
-        best = max(best, row["equity_micro"])
-        points.append([at, rounded(row["equity_micro"])])
-        falls.append([at, -round(100 * (best - row["equity_micro"]) / best, 3) if best else 0])
+        at = _when(row.at)
+        best = max(best, row.equity_micro)
+        points.append([at, rounded(row.equity_micro)])
+        falls.append([at, -round(100 * (best - row.equity_micro) / best, 3) if best else 0])
     return {
         "animation": False,
         "grid": [
             {"left": 68, "right": 16, "top": 12, "height": "62%"},
             {"left": 68, "right": 16, "bottom": 24, "height": "16%"},
         ],
-        "tooltip": {"trigger": "axis", "confine": True},
+        "tooltip": _TOLD,
         "axisPointer": {"link": [{"xAxisIndex": "all"}]},
+        "dataZoom": [{**_ZOOM, "xAxisIndex": [0, 1]}],
         "xAxis": [
             {"type": "time", **_AXIS, "axisLabel": {"show": False}},
             {"type": "time", **_AXIS, "gridIndex": 1, "splitNumber": 4, **_APART},
@@ -50,7 +71,7 @@ def equity_options(rows: list[dict[str, Any]], bankroll_micro: int) -> dict[str,
                     "symbol": "none",
                     "label": {"show": False},
                     "lineStyle": {"type": "dashed", "color": "#8593a5"},
-                    "data": [{"yAxis": bankroll_micro / 1e6}],
+                    "data": [{"yAxis": bankroll_micro / MICRO}],
                 },
             },
             {
@@ -68,23 +89,46 @@ def equity_options(rows: list[dict[str, Any]], bankroll_micro: int) -> dict[str,
     }
 
 
+def pnl_options(rows: Sequence[PeriodPnl]) -> Options:
+    """What each period made, in USDC; a loss has another colour and goes down from the zero line."""
+    return {
+        "animation": False,
+        "grid": {"left": 68, "right": 16, "top": 12, "bottom": 28},
+        "tooltip": _TOLD,
+        "dataZoom": [_ZOOM],
+        "xAxis": {"type": "category", "data": [r.begins for r in rows], **_AXIS, **_APART},
+        "yAxis": {"type": "value", "splitNumber": 4, **_AXIS, **_LINES},
+        "series": [
+            {
+                "name": "USDC",
+                "type": "bar",
+                "barMaxWidth": 40,
+                "data": [
+                    {"value": rounded(r.pnl_micro), "itemStyle": {"color": COLOURS[2 if r.pnl_micro >= 0 else 4]}}
+                    for r in rows
+                ],
+            }
+        ],
+    }
+
+
 COLOURS = ("#2f8fd8", "#c2703d", "#3f9e6e", "#8a63c9", "#c0475f", "#7d8a2f", "#2f9aa0", "#a0742f")
 """Line colours that tell apart on both backgrounds."""
 
 
-def histogram_options(buckets: list[dict[str, Any]]) -> dict[str, Any]:
+def histogram_options(buckets: list[Bucket]) -> Options:
     """How many trades the API was behind by, in buckets; those where it was first have another colour."""
 
-    def name(bucket: dict[str, Any]) -> str:
-        low, high = bucket["from_ms"], bucket["to_ms"]
+    def name(bucket: Bucket) -> str:
+        low, high = bucket.from_ms, bucket.to_ms
         if low is None:
-            return f"< {high / 1000:g} s"
+            return f"< {(high or 0) / 1000:g} s"
         return f"≥ {low / 1000:g} s" if high is None else f"{low / 1000:g} to {high / 1000:g}"
 
     return {
         "animation": False,
         "grid": {"left": 48, "right": 16, "top": 12, "bottom": 46},
-        "tooltip": {"trigger": "axis", "confine": True},
+        "tooltip": _TOLD,
         "xAxis": {"type": "category", "data": [name(b) for b in buckets], **_AXIS,
                   "axisLabel": {"rotate": 38, "fontSize": 11}},
         "yAxis": {"type": "value", "minInterval": 1, **_AXIS, **_LINES},
@@ -94,7 +138,7 @@ def histogram_options(buckets: list[dict[str, Any]]) -> dict[str, Any]:
                 "type": "bar",
                 "barCategoryGap": "18%",
                 "data": [
-                    {"value": b["trades"], "itemStyle": {"color": COLOURS[b["to_ms"] is not None and b["to_ms"] <= 0]}}
+                    {"value": b.trades, "itemStyle": {"color": COLOURS[b.to_ms is not None and b.to_ms <= 0]}}
                     for b in buckets
                 ],
             }
@@ -102,44 +146,44 @@ def histogram_options(buckets: list[dict[str, Any]]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def lag_options(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def lag_options(rows: list[LagPoint]) -> Options:
     """The API's delay over time: median and 90th percentile, in seconds."""
 
-    def points(field: str) -> list[list[float]]:
-        return [[datetime.fromisoformat(r["at"]).timestamp() * 1000, r[field] / 1000] for r in rows]
+    times = [_when(r.at) for r in rows]
 
-    def line(title: str, field: str, colour: str) -> dict[str, Any]:
-        style = {"lineStyle": {"width": 2, "color": colour}, "itemStyle": {"color": colour}}
-        return {"name": title, "type": "line", "showSymbol": len(rows) < 3, "data": points(field), **style}
+    def line(title: str, lags_ms: list[int], colour: str) -> Options:
+        style: Options = {"lineStyle": {"width": 2, "color": colour}, "itemStyle": {"color": colour}}
+        data = [[at, ms / 1000] for at, ms in zip(times, lags_ms, strict=True)]
+        return {"name": title, "type": "line", "showSymbol": len(rows) < 3, "data": data, **style}
 
     return {
         "animation": False,
         "grid": {"left": 48, "right": 16, "top": 32, "bottom": 28},
         "legend": {"top": 2, "right": 12},
-        "tooltip": {"trigger": "axis", "confine": True},
+        "tooltip": _TOLD,
         "xAxis": {"type": "time", "splitNumber": 4, **_AXIS, **_APART},
         "yAxis": {"type": "value", "name": "s", "scale": True, **_AXIS, **_LINES},
-        "series": [line("median", "p50", COLOURS[0]), line("90 % within", "p90", COLOURS[1])],
-    }
+        "series": [
+            line("median", [r.p50 for r in rows], COLOURS[0]), line("90 % within", [r.p90 for r in rows], COLOURS[1]),
+        ],
+    }  # fmt: skip
 
 
-def compare_options(curves: dict[str, list[dict[str, Any]]], bankrolls: dict[str, int]) -> dict[str, Any]:
-    """Each portfolio's profit over time, in percent of its bankroll."""
-    series = []
+def compare_options(curves: Mapping[str, Sequence[EquityPoint]], bankrolls: Mapping[str, int]) -> Options:
+    """Each portfolio's profit over time, in percent of what it was worth at the beginning."""
+    series: list[Options] = []
     for n, (name, rows) in enumerate(curves.items()):
         start = bankrolls[name] or 1
-        data = [
-            [datetime.fromisoformat(r["at"]).timestamp() * 1000, round(100 * (r["equity_micro"] - start) / start, 4)]
-            for r in rows
-        ]
+        data = [[_when(r.at), round(100 * (r.equity_micro - start) / start, 4)] for r in rows]
         colour = COLOURS[n % len(COLOURS)]
-        style = {"lineStyle": {"width": 2, "color": colour}, "itemStyle": {"color": colour}}
+        style: Options = {"lineStyle": {"width": 2, "color": colour}, "itemStyle": {"color": colour}}
         series.append({"name": name, "type": "line", "showSymbol": False, "data": data, **style})
     return {
         "animation": False,
         "grid": {"left": 56, "right": 16, "top": 34, "bottom": 28},
         "legend": {"top": 4, "left": 56, "type": "scroll"},
-        "tooltip": {"trigger": "axis", "confine": True},
+        "tooltip": _TOLD,
+        "dataZoom": [_ZOOM],
         "xAxis": {"type": "time", "splitNumber": 5, **_AXIS, **_APART},
         "yAxis": {"type": "value", "name": "%", "scale": True, **_AXIS, **_LINES},
         "series": series,

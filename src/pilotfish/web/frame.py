@@ -136,7 +136,7 @@ def _incomplete(s: Snapshot) -> Html:
     """What is missing of leaders' histories, plainly."""
     if not s.incomplete:
         return ""
-    told = "; ".join(esc(gap["told"]) for gap in s.incomplete[:GAPS_SHOWN])
+    told = "; ".join(esc(gap.told) for gap in s.incomplete[:GAPS_SHOWN])
     more = f" and {len(s.incomplete) - GAPS_SHOWN} more gaps" if len(s.incomplete) > GAPS_SHOWN else ""
     return (
         f'<div class="banner" role="note"><b>Trades may be missing:</b> {told}{esc(more)}.'
@@ -150,7 +150,7 @@ def portfolio_picker(s: Snapshot, chosen: str, path: str, keep: Mapping[str, str
         return ""
     links = ""
     for p in s.portfolios:
-        query = urlencode({**(keep or {}), "portfolio": p["name"]})
-        here = ' aria-current="true"' if p["name"] == chosen else ""
-        links += f'<a href="{esc(path)}?{esc(query)}"{here}>{esc(p["name"])}</a>'
+        query = urlencode({**(keep or {}), "portfolio": p.name})
+        here = ' aria-current="true"' if p.name == chosen else ""
+        links += f'<a href="{esc(path)}?{esc(query)}"{here}>{esc(p.name)}</a>'
     return f'<nav class="picker" aria-label="Portfolio">{links}</nav>'

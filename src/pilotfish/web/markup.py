@@ -6,16 +6,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from html import escape
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from urllib.parse import urlencode
 
 from pilotfish.core import numerals, reasons
 from pilotfish.core.numerals import count, money, percent, price
-from pilotfish.core.reasons import MEANING, OUTCOMES, Outcome, Reason
-from pilotfish.store.copies import WORDS, State
+from pilotfish.core.reasons import MEANING, OUTCOMES, Action
+from pilotfish.store.copies import WORDS, Became, State
+from pilotfish.store.views.decisions import Decision
+from pilotfish.store.views.feed import FeedRow
+from pilotfish.store.views.leaders import Leader, LeaderFigures
+from pilotfish.store.views.positions import Position
+from pilotfish.store.views.trades import DecisionOnTrade
 
 Html: TypeAlias = str
 """Markup of ours, in which everything else is escaped; good for text and for attributes in quotes."""
+Decided: TypeAlias = Decision | DecisionOnTrade | FeedRow
+"""What shows a decision and what became of it."""
 
 
 def esc(value: object) -> str:
@@ -80,40 +87,33 @@ _SIGNS = {
 }
 
 
-def verdict(d: Mapping[str, Any]) -> Html:
-    """What became of a decision; the codes and what they mean are on hover. ``d`` has its ``action``, ``reason`` and
-    what :func:`pilotfish.store.copies.of` gives."""
-    reason, state = d["reason"], State(d["state"])
-    meaning = f"{reason}: {MEANING.get(Reason(reason), '')}" if reason in Reason.__members__ else reason
-    if d["intent_reason"]:
-        meaning += f" {d['intent_reason']}: {_ended(d['intent_reason'])}"
-    sign, kind = _SIGNS[state]
-    told = esc("partly filled" if d["partly"] else WORDS[state])
-    if state in (State.SKIPPED, State.WAITING):
-        told = words(reason)
-    elif d["action"] == "exit":
-        told = f"sold: {words(reason)}" if state is State.FILLED else f"{told}: {words(reason)}"
-        sign = "↩" if state is State.FILLED else sign
+def verdict(d: Decided) -> Html:
+    """What became of a decision; the codes and what they mean are on hover."""
+    meaning = f"{d.reason}: {MEANING[d.reason]}"
+    if d.intent_reason:
+        meaning += f" {d.intent_reason}: {OUTCOMES[d.intent_reason]}"
+    sign, kind = _SIGNS[d.state]
+    told = esc("partly filled" if d.partly else WORDS[d.state])
+    if d.state in (State.SKIPPED, State.WAITING):
+        told = words(d.reason)
+    elif d.action is Action.EXIT:
+        told = f"sold: {words(d.reason)}" if d.state is State.FILLED else f"{told}: {words(d.reason)}"
+        sign = "↩" if d.state is State.FILLED else sign
     gone = ' <span class="chip wait" title="A reorg took the trade of this fill back">orphaned</span>'
     chip = f'<span class="chip {esc(kind)}" title="{esc(meaning)}">{esc(sign)} {told}</span>'
-    return chip + (gone if d["orphaned"] else "")
+    return chip + (gone if d.orphaned else "")
 
 
-def _ended(code: str) -> str:
-    return OUTCOMES.get(Outcome(code), "") if code in Outcome.__members__ else ""
-
-
-def got(d: Mapping[str, Any]) -> Html:
+def got(d: Became) -> Html:
     """What an order got of what, and why it got nothing or not all; empty for what was not copied."""
-    ours = d["our_shares_micro"]
-    text = f"{shares(ours)} at {price(d['our_price'])}" if ours else ""
-    if d["partly"] or (ours and d["state"] == State.OUT):
-        of = d["order_usdc_micro"]
-        if of:
-            text += f", {money(d['our_usdc_micro'])} of {money(of)} USDC"
+    ours = d.our_shares_micro
+    text = f"{shares(ours)} at {price(d.our_price)}" if ours else ""
+    if d.partly or (ours and d.state is State.OUT):
+        if d.order_usdc_micro:
+            text += f", {money(d.our_usdc_micro or 0)} of {money(d.order_usdc_micro)} USDC"
         else:
-            text += f", of {shares(d['order_shares_micro'])}"
-    why = esc(d["why"] or "")
+            text += f", of {shares(d.order_shares_micro or 0)}"
+    why = esc(d.why or "")
     both = f"{text}; {why}" if text and why else text or why
     return f" <small>{both}</small>" if both else ""
 
@@ -131,12 +131,9 @@ def options(choices: Iterable[tuple[str, str]], chosen: str) -> Html:
     )
 
 
-def leader_choices(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+def leader_choices(rows: Iterable[Leader]) -> list[tuple[str, str]]:
     """Leaders for :func:`options`; formerly followed ones say so."""
-    return [
-        (row["wallet"], (row["label"] or row["wallet"]) + (" (formerly followed)" if row["left_at"] else ""))
-        for row in rows
-    ]
+    return [(row.wallet, (row.label or row.wallet) + (" (formerly followed)" if row.left_at else "")) for row in rows]
 
 
 def figure(name: str, value: Html, note: Html, kind: str = "", title: str = "") -> Html:
@@ -163,12 +160,12 @@ def sortable(columns: Iterable[tuple[str, str, str]], path: str, keep: Mapping[s
     return head
 
 
-def copied_share(row: Mapping[str, Any]) -> tuple[str, str]:
-    """How much of what could be copied was, and of what that is a share: of a leader's orders, where sizes go by order.
-    ``row`` has ``orders``, ``orders_copied`` and ``trades``."""
-    orders, fills = row.get("orders", 0), row.get("trades", 0)
+def copied_share(row: LeaderFigures) -> tuple[str, str]:
+    """How much of what could be copied was, and of what that is a share: of a leader's orders, where sizes go by
+    order."""
+    orders, fills = row.orders, row.trades
     told = f"of {count(orders)} orders, eaten in {count(fills)} fills" if fills > orders else ""
-    return percent(row.get("orders_copied", 0), orders), told
+    return percent(row.orders_copied, orders), told
 
 
 def heads(columns: Iterable[Html]) -> Html:
@@ -188,7 +185,7 @@ def grid(kind: str, head: Html, body: Html, *, tall: bool = False) -> Html:
     )
 
 
-def bids(r: Mapping[str, Any]) -> Html:
+def bids(r: Position) -> Html:
     """What a share of a position would bring; where nobody bids, since when, and what it last would have."""
-    last = price(r["mark_price"] or 0)
-    return f"nobody bids since {ago(r['unmarked_since'])}, last {last}" if r["unmarked_since"] else f"bids {last}"
+    last = price(r.mark_price or 0)
+    return f"nobody bids since {ago(r.unmarked_since)}, last {last}" if r.unmarked_since else f"bids {last}"

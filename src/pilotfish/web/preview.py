@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
@@ -13,13 +12,14 @@ from pilotfish.app.config import process_value
 from pilotfish.core.numerals import rounded
 from pilotfish.core.problem import Problem
 from pilotfish.core.settings import Value
-from pilotfish.core.units import MICRO, SECOND, price_of
+from pilotfish.core.trade import LeaderFill, Side
+from pilotfish.core.units import SECOND, Shares, Usdc, price_of
 from pilotfish.polymarket.contracts import is_wallet
 from pilotfish.polymarket.data_api import DataApi
 from pilotfish.polymarket.gamma import Gamma
 from pilotfish.polymarket.http import Service, VenueError, make_session
 from pilotfish.store.leaders_store import wallet_of
-from pilotfish.store.queries import iso
+from pilotfish.store.views.base import View, decimal, iso
 
 LOOK_BACK_DAYS = 7
 SHOWN = 10
@@ -32,13 +32,42 @@ class PreviewError(Problem, ValueError):
     """Somebody who cannot be found, or a venue that does not answer; the message says what to do."""
 
 
+class LastTrade(View, frozen=True, kw_only=True):
+    """One of somebody's last trades."""
+
+    traded_at: str
+    side: Side
+    title: str
+    outcome: str
+    shares: float
+    shares_micro: Shares
+    price: float
+
+
+class Person(View, frozen=True, kw_only=True):
+    """Who somebody is, their trades of so many days (``more``: there are more than could be read), and what they
+    hold."""
+
+    wallet: str
+    name: str
+    trades_in_days: int
+    trades: int
+    more: bool
+    turnover_usdc: float
+    turnover_micro: Usdc
+    last_trades: list[LastTrade]
+    open_positions: int
+    positions_value_usdc: float
+    positions_value_micro: Usdc
+
+
 class Preview:
     """Asks the venue; one session, opened at the first question."""
 
     def __init__(self, environment: dict[str, Value]) -> None:
         self._environment = environment
         self._session: aiohttp.ClientSession | None = None
-        self._seen: dict[str, tuple[float, dict[str, Any]]] = {}
+        self._seen: dict[str, tuple[float, Person]] = {}
 
     def _services(self) -> tuple[DataApi, Gamma]:
         if self._session is None or self._session.closed:
@@ -88,17 +117,17 @@ class Preview:
         hint = f"; did you mean {near}?" if near else "; paste the wallet from his profile"
         raise PreviewError(f"nobody is called exactly {name!r}{hint}" if not exact else f"several are{hint}")
 
-    async def look(self, wallet: str) -> dict[str, Any]:
+    async def look(self, wallet: str) -> Person:
         """Who that is, his last trades, and what he holds. Raises :class:`PreviewError`."""
-        then, seen = self._seen.get(wallet, (-1e9, {}))
-        if time.monotonic() - then < FRESH_SECONDS:
-            return seen
+        seen = self._seen.get(wallet)
+        if seen is not None and time.monotonic() - seen[0] < FRESH_SECONDS:
+            return seen[1]
         found = await self._read(wallet)
         self._seen = {w: x for w, x in self._seen.items() if time.monotonic() - x[0] < FRESH_SECONDS}
         self._seen[wallet] = (time.monotonic(), found)
         return found
 
-    async def _read(self, wallet: str) -> dict[str, Any]:
+    async def _read(self, wallet: str) -> Person:
         data, gamma = self._services()
         try:
             window = await data.activity(wallet, int(time.time()) - LOOK_BACK_DAYS * 86_400)
@@ -110,27 +139,29 @@ class Preview:
         except VenueError:
             profile = None
         fills = window.fills
-        return {
-            "wallet": wallet,
-            "name": profile.name if profile else "",
-            "trades_in_days": LOOK_BACK_DAYS,
-            "trades": len(fills),
-            "more": not window.complete or bool(window.gaps),
-            "turnover_usdc": rounded(sum(f.usdc for f in fills)),
-            "turnover_micro": sum(f.usdc for f in fills),
-            "last_trades": [
-                {
-                    "traded_at": iso((f.traded_at or 0) // SECOND * SECOND),
-                    "side": f.side.value,
-                    "title": f.title or "",
-                    "outcome": f.outcome or "",
-                    "shares": f.shares / MICRO,
-                    "shares_micro": f.shares,
-                    "price": price_of(f.usdc, f.shares) / MICRO,
-                }
-                for f in fills[::-1][:SHOWN]
-            ],
-            "open_positions": len(held.shares),
-            "positions_value_usdc": rounded(held.value),
-            "positions_value_micro": held.value,
-        }
+        turnover = Usdc(sum(f.usdc for f in fills))
+        return Person(
+            wallet=wallet,
+            name=profile.name if profile else "",
+            trades_in_days=LOOK_BACK_DAYS,
+            trades=len(fills),
+            more=not window.complete or bool(window.gaps),
+            turnover_usdc=rounded(turnover),
+            turnover_micro=turnover,
+            last_trades=[_last_trade(f) for f in fills[::-1][:SHOWN]],
+            open_positions=len(held.shares),
+            positions_value_usdc=rounded(held.value),
+            positions_value_micro=Usdc(held.value),
+        )
+
+
+def _last_trade(f: LeaderFill) -> LastTrade:
+    return LastTrade(
+        traded_at=iso((f.traded_at or 0) // SECOND * SECOND),
+        side=f.side,
+        title=f.title or "",
+        outcome=f.outcome or "",
+        shares=decimal(f.shares),
+        shares_micro=Shares(f.shares),
+        price=decimal(price_of(f.usdc, f.shares)),
+    )

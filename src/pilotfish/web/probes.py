@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
@@ -12,9 +12,10 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish import __version__
-from pilotfish.core.units import plain_name
-from pilotfish.store import summaries, worker_state
+from pilotfish.core.units import MICRO
+from pilotfish.store import worker_state
 from pilotfish.store.database import snapshot
+from pilotfish.store.views.portfolios import Portfolio, read_portfolios
 from pilotfish.store.worker_state import WorkerState
 from pilotfish.web.site import Site
 
@@ -46,6 +47,18 @@ def router(site: Site) -> APIRouter:
     return probes
 
 
+_AMOUNTS: tuple[tuple[str, str, Callable[[Portfolio], int]], ...] = (
+    ("equity", "Equity", lambda p: p.equity_micro),
+    ("cash", "Cash", lambda p: p.cash_micro),
+    ("exposure", "Cost of open positions", lambda p: p.exposure_micro),
+    ("realized_pnl", "Realised profit", lambda p: p.realized_pnl_micro),
+    ("unrealized_pnl", "Unrealised profit", lambda p: p.unrealized_pnl_micro),
+    ("fees", "Fees paid", lambda p: p.fees_micro),
+    ("drawdown", "Deepest fall below a peak", lambda p: p.drawdown_micro),
+)
+"""What a portfolio's gauges are called, say, and show."""
+
+
 class _Books(Collector):
     """Reads what the database says when it is scraped."""
 
@@ -55,7 +68,7 @@ class _Books(Collector):
     def collect(self) -> Iterator[Metric]:
         with snapshot(self._site.database) as c:
             worker, age = worker_state.read(c)
-            portfolios = summaries.portfolios(c, self._site.trips)
+            portfolios = read_portfolios(c, self._site.trips)
             counts = self._site.counts.read(c)
             orders = self._site.copy_counts.read(c)
         up = GaugeMetricFamily("pilotfish_worker_up", "1 while the worker runs")
@@ -79,18 +92,14 @@ class _Books(Collector):
         for order, n in orders.items():
             became.add_metric(list(order), n)
         yield became
-        for name, meaning in (
-            ("equity_micro", "Equity"), ("cash_micro", "Cash"), ("exposure_micro", "Cost of open positions"),
-            ("realized_pnl_micro", "Realised profit"), ("unrealized_pnl_micro", "Unrealised profit"),
-            ("fees_micro", "Fees paid"), ("drawdown_micro", "Deepest fall below a peak"),
-        ):  # fmt: skip
-            gauge = GaugeMetricFamily(f"pilotfish_{plain_name(name)[0]}_usdc", f"{meaning}, USDC", labels=["portfolio"])
+        for name, meaning, amount in _AMOUNTS:
+            gauge = GaugeMetricFamily(f"pilotfish_{name}_usdc", f"{meaning}, USDC", labels=["portfolio"])
             for p in portfolios:
-                gauge.add_metric([p["name"]], p[name] / 1e6)
+                gauge.add_metric([p.name], amount(p) / MICRO)
             yield gauge
         held = GaugeMetricFamily("pilotfish_open_positions", "Open positions", labels=["portfolio"])
         for p in portfolios:
-            held.add_metric([p["name"]], p["open_positions"])
+            held.add_metric([p.name], p.open_positions)
         yield held
 
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from pilotfish.store import browse, completeness, latencies, queries, summaries, worker_state
+from pilotfish.store import worker_state
 from pilotfish.store.database import snapshot
 from pilotfish.store.round_trips import TripCounts
+from pilotfish.store.views.feed import FeedRow, read_feed
+from pilotfish.store.views.latency import Latency, read_latency
+from pilotfish.store.views.leaders import Leader, read_leaders
+from pilotfish.store.views.portfolios import EquityPoint, Portfolio, read_equity, read_portfolios
+from pilotfish.store.views.positions import PositionInMarket, read_positions
+from pilotfish.store.views.sources import Gap, read_gaps
 from pilotfish.store.worker_state import WorkerState
 
 log = structlog.get_logger(__name__)
@@ -33,22 +38,22 @@ class Snapshot:
     at: float = 0.0
     worker: WorkerState | None = None
     worker_age: float | None = None
-    portfolios: list[dict[str, Any]] = field(default_factory=list)
-    positions: list[dict[str, Any]] = field(default_factory=list)
-    feed: list[dict[str, Any]] = field(default_factory=list)
-    leaders: list[dict[str, Any]] = field(default_factory=list)
-    former: list[dict[str, Any]] = field(default_factory=list)
-    equity: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    latency: dict[str, Any] = field(default_factory=dict)
-    incomplete: list[dict[str, Any]] = field(default_factory=list)
+    portfolios: list[Portfolio] = field(default_factory=list)
+    positions: list[PositionInMarket] = field(default_factory=list)
+    feed: list[FeedRow] = field(default_factory=list)
+    leaders: list[Leader] = field(default_factory=list)
+    former: list[Leader] = field(default_factory=list)
+    equity: dict[str, list[EquityPoint]] = field(default_factory=dict)
+    latency: Latency | None = None
+    incomplete: list[Gap] = field(default_factory=list)
     error: str = ""
 
-    def portfolio(self, name: str) -> dict[str, Any] | None:
+    def portfolio(self, name: str) -> Portfolio | None:
         """One active portfolio's figures."""
-        return next((p for p in self.portfolios if p["name"] == name), None)
+        return next((p for p in self.portfolios if p.name == name), None)
 
     @property
-    def everybody(self) -> list[dict[str, Any]]:
+    def everybody(self) -> list[Leader]:
         """Leaders that are followed, then those that were."""
         return [*self.leaders, *self.former]
 
@@ -106,11 +111,11 @@ class Reader:
         before = self.snapshot
         with snapshot(self._database) as c:
             worker, age = worker_state.read(c)
-            portfolios = [p for p in summaries.portfolios(c, self._trips) if p["status"] == "active"]
+            portfolios = [p for p in read_portfolios(c, self._trips) if p.status == "active"]
             equity, latency = before.equity, before.latency
             if slow:
-                equity = {p["name"]: summaries.equity(c, p["name"]) for p in portfolios}
-                latency = latencies.latency(c)
+                equity = {p.name: read_equity(c, p.name) for p in portfolios}
+                latency = read_latency(c)
                 self._slow_at = time.monotonic()
             feed = min(MOST_FEED_ROWS, FEED_ROWS * max(1, len(portfolios)))
             return Snapshot(
@@ -118,11 +123,11 @@ class Reader:
                 worker=worker,
                 worker_age=age,
                 portfolios=portfolios,
-                positions=browse.positions(c, limit=POSITION_ROWS)[0],
-                feed=summaries.feed(c, feed),
-                leaders=queries.leaders(c),
-                former=queries.leaders(c, "former"),
+                positions=read_positions(c, limit=POSITION_ROWS)[0],
+                feed=read_feed(c, feed),
+                leaders=read_leaders(c),
+                former=read_leaders(c, "former"),
                 equity=equity,
                 latency=latency,
-                incomplete=completeness.incomplete(c),
+                incomplete=read_gaps(c),
             )

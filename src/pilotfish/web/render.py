@@ -90,8 +90,8 @@ def environment() -> Environment:
                  "precise"):  # fmt: skip
         env.filters[name] = getattr(numerals, name)
     env.filters |= {
-        "words": reasons.words, "json": json_text, "short": telling.short, "told": telling.told, "plural": telling.plural,
-        "copied_share": telling.copied_share, "average": telling.average,
+        "words": reasons.words, "json": json_text, "short": telling.short, "told": telling.told,
+        "plural": telling.plural, "copied_share": telling.copied_share, "average": telling.average,
     }  # fmt: skip
     env.globals |= {
         "url": addresses.url, "profile": addresses.profile, "market_page": addresses.market_page,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, get_args
 
+import msgspec
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -50,6 +51,11 @@ class Body(BaseModel):
         for key in data if isinstance(data, dict) else ():
             chosen("field", str(key), cls.model_fields)
         return data
+
+
+def answer(value: object) -> Response:
+    """What a route gives, encoded as commands and exports encode it."""
+    return Response(msgspec.json.encode(value), media_type="application/json")
 
 
 def known_parameters(request: Request) -> None:

@@ -19,6 +19,7 @@ from starlette.types import Scope
 from pilotfish import __version__
 from pilotfish.core.settings import Value
 from pilotfish.web import addresses, api, api_writes, docs_page, login, probes, rest, stream
+from pilotfish.web.answers import Application
 from pilotfish.web.auth import Doors
 from pilotfish.web.pages import latency, leaders, overview, parts, portfolios, positions, settings, trades
 from pilotfish.web.preview import Preview
@@ -61,7 +62,7 @@ def application(site: Site, reader: Reader) -> FastAPI:
             task.cancel()
         await preview.close()
 
-    app = FastAPI(
+    app = Application(
         title="pilotfish", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
         lifespan=life,
     )  # fmt: skip
@@ -88,8 +89,8 @@ def build(database: Engine, environment: dict[str, Value]) -> Doors:
     for page in OLD:
         page.register(site, reader)
     ui.run_with(
-        app, title="pilotfish", dark=None, tailwind=False, show_welcome_message=False, favicon=addresses.STATIC / "icon.svg",
-        language="en-US",
+        app, title="pilotfish", dark=None, tailwind=False, show_welcome_message=False, language="en-US",
+        favicon=addresses.STATIC / "icon.svg",
     )  # fmt: skip
     return Doors(app, site.sessions, site.allowed_hosts)
 

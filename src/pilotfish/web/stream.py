@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request
@@ -15,6 +15,7 @@ from fastapi.responses import StreamingResponse
 from pilotfish.store import names, worker_state
 from pilotfish.store.database import snapshot
 from pilotfish.store.portfolios_store import MAIN
+from pilotfish.store.views.feed import FeedRow
 from pilotfish.web import rest
 from pilotfish.web.reader import Reader, Snapshot
 from pilotfish.web.site import Site
@@ -50,15 +51,15 @@ def router(site: Site, reader: Reader) -> APIRouter:
 
 async def _events(request: Request, reader: Reader, seconds: int, portfolio: str) -> AsyncIterator[str]:
     until = time.monotonic() + seconds
-    seen: dict[int, Any] = {}
+    seen: dict[int, FeedRow] = {}
     status, spoken = b"", time.monotonic()
     snapshot = await reader.first_look()
     while True:
-        for row in reversed([r for r in snapshot.feed if r["portfolio"] == portfolio]):
-            if seen.get(row["id"]) != row:
-                seen[row["id"]] = row
+        for row in reversed([r for r in snapshot.feed if r.portfolio == portfolio]):
+            if seen.get(row.id) != row:
+                seen[row.id] = row
                 spoken = time.monotonic()
-                yield f"event: decision\nid: {row['id']}\ndata: {msgspec.json.encode(row).decode()}\n\n"
+                yield f"event: decision\nid: {row.id}\ndata: {msgspec.json.encode(row).decode()}\n\n"
         while len(seen) > 1000:
             del seen[next(iter(seen))]
         now = msgspec.json.encode(_status(snapshot))
@@ -74,7 +75,7 @@ async def _events(request: Request, reader: Reader, seconds: int, portfolio: str
         snapshot = reader.look()
 
 
-def _status(s: Snapshot) -> dict[str, Any]:
+def _status(s: Snapshot) -> dict[str, object]:
     return {
         "running": worker_state.alive(s.worker, s.worker_age),
         "healthy": {name: part.healthy for name, part in s.worker.sources().items()} if s.worker else {},

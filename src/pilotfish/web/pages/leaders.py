@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
 from urllib.parse import quote
 
 from fastapi import Request
@@ -11,10 +11,14 @@ from nicegui import ui
 from sqlalchemy import Connection
 
 from pilotfish.core.numerals import count, money, price
+from pilotfish.core.settings import Value
 from pilotfish.polymarket.contracts import is_wallet
-from pilotfish.store import browse, queries, settings_store, summaries
-from pilotfish.store.copies import ORDERS, WORDS
+from pilotfish.store import settings_store
+from pilotfish.store.copies import WORDS
 from pilotfish.store.portfolios_store import MAIN
+from pilotfish.store.views.leaders import LeaderFigures, became, read_figures
+from pilotfish.store.views.positions import HoldingBesideOurs, read_holdings
+from pilotfish.store.views.report import Shortfall
 from pilotfish.web.auth import is_admin
 from pilotfish.web.frame import frame, live, portfolio_picker, put
 from pilotfish.web.markup import (
@@ -37,7 +41,6 @@ from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
 
 EVERY = 0.4
-Row = dict[str, Any]
 
 
 def register(site: Site, reader: Reader) -> None:
@@ -50,7 +53,7 @@ def register(site: Site, reader: Reader) -> None:
 
         async def draw() -> dict[str, Html]:
             rows, costs = await site.shared.get(("leaders", portfolio), EVERY, lambda c: _read(site, c, portfolio))
-            followed, former = [r for r in rows if not r["left_at"]], [r for r in rows if r["left_at"]]
+            followed, former = [r for r in rows if not r.left_at], [r for r in rows if r.left_at]
             return {
                 "table": _table(followed, costs, portfolio, sort, admin=admin),
                 "former": _former(former, costs, portfolio, sort, admin=admin),
@@ -71,7 +74,7 @@ def register(site: Site, reader: Reader) -> None:
         first = await reader.first_look()
         wallet = wallet.lower()
         admin = is_admin(request)
-        label = next((row["label"] for row in first.everybody if row["wallet"] == wallet), None)
+        label = next((row.label for row in first.everybody if row.wallet == wallet), None)
         if label is None and not first.error:
             ui.context.client.status_code = 404
             with frame(site, reader, request, "/leaders"):
@@ -80,11 +83,11 @@ def register(site: Site, reader: Reader) -> None:
 
         async def draw() -> dict[str, Html]:
             rows, costs = await site.shared.get(("leaders", portfolio), EVERY, lambda c: _read(site, c, portfolio))
-            row = next((r for r in rows if r["wallet"] == wallet), None)
+            row = next((r for r in rows if r.wallet == wallet), None)
             if row is None:
                 return {"who": _nobody(wallet), "figures": "", "cost": "", "skips": "", "held": "", "own": ""}
             held = await site.shared.get(
-                ("held", wallet, portfolio), EVERY, lambda c: browse.holdings(c, wallet, portfolio)
+                ("held", wallet, portfolio), EVERY, lambda c: read_holdings(c, wallet, portfolio)
             )
             own = await site.shared.get(
                 ("own", wallet), EVERY, lambda c: settings_store.load(c).leaders.get(wallet, {})
@@ -129,12 +132,11 @@ def add_form() -> Html:
     )
 
 
-def _read(site: Site, c: Connection, portfolio: str) -> tuple[list[Row], dict[str, Row]]:
+def _read(site: Site, c: Connection, portfolio: str) -> tuple[list[LeaderFigures], dict[str, Shortfall]]:
     """Leaders with their figures, and his line of the report by wallet; of one instant, so that they agree."""
-    figures = summaries.leaders(c, portfolio, site.counts, site.copy_counts)
-    rows = [{**row, **figures.get(row["wallet"], {})} for row in queries.leaders(c, "all")]
+    rows = read_figures(c, portfolio, site.counts, site.copy_counts)
     costs = site.reports.report(c, portfolio=portfolio) if site.reports.ready else []
-    return rows, {row["leader"]: row for row in costs}
+    return rows, {row.leader: row for row in costs}
 
 
 # -- the list --------------------------------------------------------------------------------------------------
@@ -145,7 +147,7 @@ COLUMNS = (("leader", "leader", ""), ("trades", "trades", "num"), ("copied", "co
            ("lost", "lost on the way", "num"), ("open", "open", "num"), ("", "", ""))  # fmt: skip
 
 
-def _former(rows: list[Row], costs: dict[str, Row], portfolio: str, sort: str, *, admin: bool) -> Html:
+def _former(rows: list[LeaderFigures], costs: dict[str, Shortfall], portfolio: str, sort: str, *, admin: bool) -> Html:
     """Those who were followed once: what was copied from them counts in the total, so it stays in sight."""
     if not rows:
         return ""
@@ -153,17 +155,17 @@ def _former(rows: list[Row], costs: dict[str, Row], portfolio: str, sort: str, *
     return head + _table(rows, costs, portfolio, sort, admin=admin)
 
 
-def _order(row: Row, cost: Row | None, by: str) -> Any:
-    """What a column sorts by."""
+def _order(row: LeaderFigures, cost: Shortfall | None, by: str) -> tuple[int, str]:
+    """What a column sorts by: a number, or the name."""
     figures = {
-        "trades": row.get("trades", 0), "copied": row.get("copied", 0), "open": row.get("open_positions", 0),
-        "ideal": cost["ideal_micro"] if cost else 0, "actual": cost["actual_micro"] if cost else 0,
-        "lost": cost["difference_micro"] if cost else 0,
+        "trades": row.trades, "copied": row.copied, "open": row.open_positions,
+        "ideal": cost.ideal_micro if cost else 0, "actual": cost.actual_micro if cost else 0,
+        "lost": cost.difference_micro if cost else 0,
     }  # fmt: skip
-    return figures[by] if by in figures else (row["label"] or row["wallet"]).lower()
+    return figures.get(by, 0), "" if by in figures else (row.label or row.wallet).lower()
 
 
-def _table(rows: list[Row], costs: dict[str, Row], portfolio: str, sort: str, *, admin: bool) -> Html:
+def _table(rows: list[LeaderFigures], costs: dict[str, Shortfall], portfolio: str, sort: str, *, admin: bool) -> Html:
     if not rows:
         return (
             '<div class="empty"><b>Nobody is followed yet</b>Add somebody by wallet, profile URL or user name:'
@@ -171,9 +173,9 @@ def _table(rows: list[Row], costs: dict[str, Row], portfolio: str, sort: str, *,
         )
     by, up = sort.removeprefix("-"), not sort.startswith("-")
     if by in {name for name, *_ in COLUMNS if name}:
-        rows = sorted(rows, key=lambda r: _order(r, costs.get(r["wallet"]), by), reverse=not up)
-    body = "".join(_line(r, costs.get(r["wallet"]), portfolio, admin=admin) for r in rows)
-    return grid("rows", _heads(by, portfolio, up=up, former=bool(rows[0]["left_at"])), body, tall=True)
+        rows = sorted(rows, key=lambda r: _order(r, costs.get(r.wallet), by), reverse=not up)
+    body = "".join(_line(r, costs.get(r.wallet), portfolio, admin=admin) for r in rows)
+    return grid("rows", _heads(by, portfolio, up=up, former=bool(rows[0].left_at)), body, tall=True)
 
 
 def _heads(by: str, portfolio: str, *, up: bool, former: bool) -> Html:
@@ -182,50 +184,50 @@ def _heads(by: str, portfolio: str, *, up: bool, former: bool) -> Html:
     return sortable(columns, "/leaders", {"portfolio": portfolio}, by, up=up)
 
 
-def _line(r: Row, cost: Row | None, portfolio: str, *, admin: bool) -> Html:
-    url = f"/leaders/{esc(r['wallet'])}" + (f"?portfolio={quote(portfolio)}" if portfolio != MAIN else "")
-    skips = list(r.get("skipped", {}).items())[:2]
+def _line(r: LeaderFigures, cost: Shortfall | None, portfolio: str, *, admin: bool) -> Html:
+    url = f"/leaders/{esc(r.wallet)}" + (f"?portfolio={quote(portfolio)}" if portfolio != MAIN else "")
+    skips = list(r.skipped.items())[:2]
     told = ", ".join(f"{words(reason)} {count(n)}" for reason, n in skips) or "–"
-    trades, copied = r.get("trades", 0), r.get("copied", 0)
+    trades, copied = r.trades, r.copied
     share, left_out = copied_share(r)
-    ideal = signed(cost["ideal_micro"]) if cost else "–"
-    actual = signed(cost["actual_micro"]) if cost else "–"
-    lost = signed(-cost["difference_micro"]) if cost else "–"
-    name = esc(r["label"] or short(r["wallet"]))
-    paused = ' <span class="chip wait">paused</span>' if r["status"] == "paused" else ""
-    paused = paused or (f' <span class="chip">left {ago(r["left_at"])}</span>' if r["left_at"] else "")
+    ideal = signed(cost.ideal_micro) if cost else "–"
+    actual = signed(cost.actual_micro) if cost else "–"
+    lost = signed(-cost.difference_micro) if cost else "–"
+    name = esc(r.label or short(r.wallet))
+    paused = ' <span class="chip wait">paused</span>' if r.status == "paused" else ""
+    paused = paused or (f' <span class="chip">left {ago(r.left_at)}</span>' if r.left_at else "")
     return (
         f'<tr data-href="{url}"><td class="wide"><a href="{url}"><b>{name}</b></a>{paused}'
-        f'<small class="mini"> {esc(short(r["wallet"]))} · last trade {ago(r.get("last_trade_at"))}</small></td>'
+        f'<small class="mini"> {esc(short(r.wallet))} · last trade {ago(r.last_trade_at)}</small></td>'
         f'<td class="num" data-l="trades">{count(trades)}</td>'
         f'<td class="num" data-l="copied" title="{esc(left_out)}">{count(copied)}<small>{esc(share)}</small>'
         f"<small>{_became(r)}</small></td>"
         f'<td class="wide mini">{told}</td>'
         f'<td class="num" data-l="at his prices">{ideal}</td><td class="num" data-l="we made">{actual}</td>'
         f'<td class="num" data-l="lost">{lost}</td>'
-        f'<td class="num" data-l="open">{count(r.get("open_positions", 0))}</td>'
+        f'<td class="num" data-l="open">{count(r.open_positions)}</td>'
         f'<td class="go">{_buttons(r) if admin else ""}</td></tr>'
     )
 
 
-def _became(r: Row) -> Html:
+def _became(r: LeaderFigures) -> Html:
     """What became of the orders of copies; those from before a reset are not there any more."""
-    counts = [(r.get(state.value, 0), WORDS[state]) for state in ORDERS]
+    counts = [(n, WORDS[state]) for state, n in became(r).items()]
     return ", ".join(f"{count(n)} {esc(word)}" for n, word in counts if n) or "no orders"
 
 
-def _buttons(r: Row) -> Html:
-    url = f"/api/v1/leaders/{esc(r['wallet'])}"
-    name = esc(r["label"] or short(r["wallet"]))
-    if r["left_at"]:
-        again = esc(json.dumps({"wallet": r["wallet"]}))
+def _buttons(r: LeaderFigures) -> Html:
+    url = f"/api/v1/leaders/{esc(r.wallet)}"
+    name = esc(r.label or short(r.wallet))
+    if r.left_at:
+        again = esc(json.dumps({"wallet": r.wallet}))
         return (
             f'<button type="button" data-post="/api/v1/leaders" data-body="{again}"'
             f' data-done="{name} is followed again, from now on"'
             f' data-confirm="Follow {name} again, from now on? What happened in between is never copied.">'
             "Follow again</button>"
         )
-    paused = r["status"] == "paused"
+    paused = r.status == "paused"
     body = esc('{"status":"active"}' if paused else '{"status":"paused"}')
     return (
         f'<button type="button" data-post="{url}" data-method="PATCH" data-body="{body}" data-done="{name} is'
@@ -248,41 +250,41 @@ def _nobody(wallet: str) -> Html:
     )
 
 
-def _who(r: Row, *, admin: bool) -> Html:
-    wallet = r["wallet"]
+def _who(r: LeaderFigures, *, admin: bool) -> Html:
+    wallet = r.wallet
     return (
-        f'<div class="title"><h1>{esc(r["label"] or short(wallet))}</h1>'
+        f'<div class="title"><h1>{esc(r.label or short(wallet))}</h1>'
         f"<p>{esc(wallet)} · {out('https://polymarket.com/profile/' + wallet, 'profile')} ·"
-        f" {'formerly followed, from' if r['left_at'] else 'followed since'} {ago(r['followed_from'] or r['added_at'])}"
-        f"{' until ' + ago(r['left_at']) if r['left_at'] else ''}"
-        f'{" · <b>paused</b>" if r["status"] == "paused" else ""}</p><span class="space"></span>'
+        f" {'formerly followed, from' if r.left_at else 'followed since'} {ago(r.followed_from or r.added_at)}"
+        f"{' until ' + ago(r.left_at) if r.left_at else ''}"
+        f'{" · <b>paused</b>" if r.status == "paused" else ""}</p><span class="space"></span>'
         f'<a class="button" href="/trades?leader={esc(wallet)}">Their trades</a>'
         f'<a class="button" href="/positions?leader={esc(wallet)}">Their positions</a>'
         f"{_buttons(r) if admin else ''}</div>"
     )
 
 
-def _figures(r: Row) -> Html:
-    trades, copied = r.get("trades", 0), r.get("copied", 0)
+def _figures(r: LeaderFigures) -> Html:
+    trades, copied = r.trades, r.copied
     share, left_out = copied_share(r)
     return '<div class="figures" style="grid-template-columns:repeat(auto-fit,minmax(150px,1fr))">' + "".join(
         (
-            figure("Trades seen", count(trades), f"last {ago(r.get('last_trade_at'))}"),
+            figure("Trades seen", count(trades), f"last {ago(r.last_trade_at)}"),
             figure(
                 "Copied", count(copied),
                 f"{esc(share)} of what could be; {_became(r)}" if trades else "none yet", title=left_out,
             ),
-            figure("Realised PnL", signed(r.get("realized_pnl_micro", 0)), "on what was copied from him"),
+            figure("Realised PnL", signed(r.realized_pnl_micro), "on what was copied from him"),
             figure(
-                "Unrealised PnL", signed(r.get("unrealized_pnl_micro", 0)), f"{count(r.get('open_positions', 0))} open"
+                "Unrealised PnL", signed(r.unrealized_pnl_micro), f"{count(r.open_positions)} open"
             ),
-            figure("Exposure", money(r.get("cost_micro", 0)), "at cost"),
-            figure("Fees", money(r.get("fees_micro", 0)), "paid"),
+            figure("Exposure", money(r.cost_micro), "at cost"),
+            figure("Fees", money(r.fees_micro), "paid"),
         )
     ) + "</div>"  # fmt: skip
 
 
-def _cost(row: Row | None, *, ready: bool) -> Html:
+def _cost(row: Shortfall | None, *, ready: bool) -> Html:
     head = '<div class="head"><h2>His prices → ours: where the difference went</h2></div>'
     if not ready:
         return head + '<div class="empty"><b>Being added up</b>All decisions are gone through once.</div>'
@@ -291,14 +293,14 @@ def _cost(row: Row | None, *, ready: bool) -> Html:
     return f'{head}<div class="pad">{parts_html(row)}</div>'
 
 
-def _skips(r: Row, portfolio: str) -> Html:
+def _skips(r: LeaderFigures, portfolio: str) -> Html:
     head = '<div class="head"><h2>Why trades were not copied</h2></div>'
-    skipped = r.get("skipped", {})
+    skipped = r.skipped
     if not skipped:
         return head + '<div class="empty">No trade was skipped.</div>'
     most = max(skipped.values())
     lines = "".join(
-        f'<div class="part"><a href="/trades?leader={esc(r["wallet"])}&amp;reason={esc(reason)}&amp;portfolio='
+        f'<div class="part"><a href="/trades?leader={esc(r.wallet)}&amp;reason={esc(reason)}&amp;portfolio='
         f'{quote(portfolio)}">{words(reason)}</a><span class="track"><i style="left:0;width:{100 * n / most:.1f}%;'
         f'background:var(--accent)"></i></span><span class="num">{count(n)}</span></div>'
         for reason, n in skipped.items()
@@ -306,23 +308,23 @@ def _skips(r: Row, portfolio: str) -> Html:
     return f'{head}<div class="pad parts">{lines}</div>'
 
 
-def _held(rows: list[Row]) -> Html:
+def _held(rows: list[HoldingBesideOurs]) -> Html:
     head = f'<div class="head"><h2>What he holds, and we</h2><span class="note">{len(rows)} shown</span></div>'
     if not rows:
         return head + '<div class="empty">He holds nothing that we know of.</div>'
     body = "".join(
-        f'<tr><td class="wide">{esc(r["title"] or "market " + r["token_id"][:12] + "…")}'
-        f'<small class="mini"> {esc(r["outcome"] or "")}</small></td>'
-        f'<td class="num" data-l="he">{shares(r["shares_micro"])}</td>'
-        f'<td class="num" data-l="we">{shares(r["our_shares_micro"]) if r["our_shares_micro"] else "–"}</td>'
-        f'<td class="num" data-l="our cost">{money(r["our_cost_micro"]) if r["our_shares_micro"] else "–"}</td>'
-        f'<td class="num" data-l="bid">{price(r["bid"])}</td></tr>'
+        f'<tr><td class="wide">{esc(r.title or "market " + r.token_id[:12] + "…")}'
+        f'<small class="mini"> {esc(r.outcome or "")}</small></td>'
+        f'<td class="num" data-l="he">{shares(r.shares_micro)}</td>'
+        f'<td class="num" data-l="we">{shares(r.our_shares_micro) if r.our_shares_micro else "–"}</td>'
+        f'<td class="num" data-l="our cost">{money(r.our_cost_micro) if r.our_shares_micro else "–"}</td>'
+        f'<td class="num" data-l="bid">{price(r.bid)}</td></tr>'
         for r in rows
     )
     return head + grid("rows", heads(("market", "#he", "#we", "#our cost", "#bid")), body)
 
 
-def _own(wallet: str, own: Any) -> Html:
+def _own(wallet: str, own: Mapping[str, Value]) -> Html:
     link = f'<a href="/settings?leader={esc(wallet)}">Settings for his trades</a>'
     if not own:
         return f'<p class="mini">His trades are copied by the portfolio\'s settings. {link}</p>'

@@ -15,10 +15,10 @@ from pilotfish.store import worker_state
 from pilotfish.store.portfolios_store import MAIN
 from pilotfish.store.views.feed import FeedRow
 from pilotfish.store.views.latency import Latency
+from pilotfish.store.views.pnl import Period, read_pnl
 from pilotfish.store.views.portfolios import EquityPoint, Portfolio, read_equity
 from pilotfish.store.views.positions import PositionInMarket
 from pilotfish.store.worker_state import BooksState, WorkerState
-from pilotfish.store.views.pnl import Period, read_pnl
 from pilotfish.web.charts import Options, equity_options, pnl_options
 from pilotfish.web.reader import Snapshot
 from pilotfish.web.render import Page
@@ -42,8 +42,9 @@ class Light(msgspec.Struct, frozen=True):
 
 
 class Overview(Page, frozen=True, kw_only=True):
-    """The overview of one portfolio. ``kind``: equity over ``reach`` of time, or profit by day, week or month; ``worst``: the deepest fall as (fallen, of), both in millionths; ``waits``:
-    nobody is followed, so it shows how to begin."""
+    """The overview of one portfolio. ``kind``: equity over ``reach`` of time (of ``reaches``), or profit by day, week or
+    month; ``worst``: the deepest fall as (fallen, of), both in millionths; ``waits``: nobody is followed, so it shows
+    how to begin; ``followed``: how many leaders are."""
 
     template: ClassVar[str] = "overview.html"
     title: ClassVar[str] = "overview"

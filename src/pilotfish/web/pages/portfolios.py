@@ -86,7 +86,9 @@ class Portfolios(Page, frozen=True, kw_only=True):
 async def portfolios(view: Looking, begin: From = "together") -> Response:
     """The page; ``from`` says where curves begin: when the youngest portfolio did, or each at its own start."""
     together = begin == "together"
-    shown = await view.site.shared.get(("portfolios", together), EVERY, lambda c: _read(view.site, c, together=together))
+    shown = await view.site.shared.get(
+        ("portfolios", together), EVERY, lambda c: _read(view.site, c, together=together)
+    )
     return view.show(msgspec.structs.replace(shown, leaders=view.snapshot.everybody))
 
 
@@ -118,7 +120,7 @@ def _column(
     base = curve[0].equity_micro if together and curve else p.bankroll_micro
     became = site.copy_counts.states(c, p.name)
     return Column(
-        row=p, became={state: became[state.value] for state in ORDERS}, gain_micro=p.equity_micro - base,
+        row=p, became={state: became[state] for state in ORDERS}, gain_micro=p.equity_micro - base,
         base_micro=base, follows=portfolios_store.follows(c, p.name), cost=costs.get(p.name),
     )  # fmt: skip
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import Request
@@ -11,8 +10,9 @@ from nicegui import ui
 
 from pilotfish.core.numerals import count, money, price, price_micro
 from pilotfish.core.units import price_of
-from pilotfish.store import browse
 from pilotfish.store.portfolios_store import MAIN
+from pilotfish.store.views.leaders import Leader
+from pilotfish.store.views.positions import POSITION_SORTS, PositionInMarket, read_positions
 from pilotfish.web.auth import is_admin
 from pilotfish.web.frame import frame, live, portfolio_picker, put
 from pilotfish.web.markup import (
@@ -38,7 +38,6 @@ STATES = (("open", "Open"), ("closed", "Closed"), ("resolved", "Resolved"), ("",
 COLUMNS = (("title", "market", ""), ("shares", "shares", "num"), ("cost", "cost", "num"), ("", "worth", "num"),
            ("", "unrealised", "num"), ("realized", "realised", "num"), ("end", "ends, or ended", ""),
            ("", "", ""))  # fmt: skip
-Row = dict[str, Any]
 
 
 def register(site: Site, reader: Reader) -> None:
@@ -52,14 +51,14 @@ def register(site: Site, reader: Reader) -> None:
         admin = is_admin(request)
         number = max(1, int(page)) if page.isdigit() and len(page) < 7 else 1
         column, ascending = sort.removeprefix("-"), sort != "" and not sort.startswith("-")
-        column = column if column in browse.POSITION_SORTS else ("cost" if status == "open" else "closed")
+        column = column if column in POSITION_SORTS else ("cost" if status == "open" else "closed")
         keep = {"portfolio": portfolio, "status": status, "leader": leader.lower(), "sort": sort}
 
         async def draw() -> dict[str, Html]:
             key = ("positions", portfolio, status, leader, column, ascending, number)
             rows, total = await site.shared.get(
                 key, EVERY,
-                lambda c: browse.positions(
+                lambda c: read_positions(
                     c, portfolio=portfolio, leader=leader.lower() or None, status=status or None, sort=column,
                     descending=not ascending, limit=PAGE, offset=(number - 1) * PAGE,
                 ),
@@ -89,7 +88,7 @@ def _close_all(chosen: dict[str, str]) -> Html:
     )
 
 
-def _filters(leaders: list[Row], keep: dict[str, str]) -> Html:
+def _filters(leaders: list[Leader], keep: dict[str, str]) -> Html:
     links = "".join(
         f'<a href="/positions?{esc(urlencode({**keep, "status": value, "sort": ""}))}"'
         f"{' aria-current=true' if value == keep['status'] else ''}>{name}</a>"
@@ -107,7 +106,7 @@ def _filters(leaders: list[Row], keep: dict[str, str]) -> Html:
 
 
 def _table(
-    rows: list[Row], total: int, number: int, keep: dict[str, str], order: tuple[str, bool], *, admin: bool
+    rows: list[PositionInMarket], total: int, number: int, keep: dict[str, str], order: tuple[str, bool], *, admin: bool
 ) -> Html:
     if not rows:
         empty = {
@@ -128,30 +127,30 @@ def _table(
     return grid("rows", head, body, tall=True) + f'<div class="pager">{"".join(links)}{told}</div>'
 
 
-def _line(r: Row, *, admin: bool) -> Html:
-    held = r["shares_micro"] > 0
-    under = f"{esc(r['outcome'])} · {leader(r['leader'], r['label'])}"
-    average = f"<small>at {price_micro(price_of(r['cost_micro'], r['shares_micro']))}</small>" if held else ""
+def _line(r: PositionInMarket, *, admin: bool) -> Html:
+    held = r.shares_micro > 0
+    under = f"{esc(r.outcome)} · {leader(r.leader, r.label)}"
+    average = f"<small>at {price_micro(price_of(r.cost_micro, r.shares_micro))}</small>" if held else ""
     bid = f"<small>{bids(r)}</small>" if held else ""
-    if r["status"] == "resolved":
-        name, end = "paid", f"{price(r['payout'])} a share<small>{ago(r['closed_at'])}</small>"
+    if r.status == "resolved":
+        name, end = "paid", f"{price(r.payout)} a share<small>{ago(r.closed_at)}</small>"
     elif held:
-        name, end = "ends", ago(r["market_end"])
+        name, end = "ends", ago(r.market_end)
     else:
-        name, end = "sold", f"<small>{ago(r['closed_at'])}</small>"
-    body = esc(json.dumps({"portfolio": r["portfolio"], "token_id": r["token_id"], "leader": r["leader"]}))
+        name, end = "sold", f"<small>{ago(r.closed_at)}</small>"
+    body = esc(json.dumps({"portfolio": r.portfolio, "token_id": r.token_id, "leader": r.leader}))
     button = (
         f'<button type="button" data-post="/api/v1/positions/close" data-body="{body}" data-done'
-        f' data-confirm="Sell {shares(r["shares_micro"])} shares at what the book bids?">Close</button>'
+        f' data-confirm="Sell {shares(r.shares_micro)} shares at what the book bids?">Close</button>'
         if held and admin
         else ""
     )
     return (
-        f'<tr><td class="market wide">{market(r["title"], under)}</td>'
-        f'<td class="num" data-l="shares">{shares(r["shares_micro"])}{average}</td>'
-        f'<td class="num" data-l="cost">{money(r["cost_micro"])}</td>'
-        f'<td class="num" data-l="worth">{money(r["value_micro"])}{bid}</td>'
-        f'<td class="num" data-l="unrealised">{signed(r["unrealized_pnl_micro"])}</td>'
-        f'<td class="num" data-l="realised">{signed(r["realized_pnl_micro"])}</td>'
+        f'<tr><td class="market wide">{market(r.title, under)}</td>'
+        f'<td class="num" data-l="shares">{shares(r.shares_micro)}{average}</td>'
+        f'<td class="num" data-l="cost">{money(r.cost_micro)}</td>'
+        f'<td class="num" data-l="worth">{money(r.value_micro)}{bid}</td>'
+        f'<td class="num" data-l="unrealised">{signed(r.unrealized_pnl_micro)}</td>'
+        f'<td class="num" data-l="realised">{signed(r.realized_pnl_micro)}</td>'
         f'<td class="when" data-l="{name}">{end}</td><td class="go">{button}</td></tr>'
     )

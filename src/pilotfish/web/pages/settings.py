@@ -100,9 +100,7 @@ async def settings(view: Looking, portfolio: Name = "", leader: Name = "") -> Re
     """The page; without a portfolio or a leader in the address it is that of all portfolios."""
     leader = "" if portfolio else leader.lower()
     shared = view.site.shared
-    effective = await shared.get(
-        ("settings", portfolio, leader), 0.0, lambda c: _effective(view, c, portfolio, leader)
-    )
+    effective = await shared.get(("settings", portfolio, leader), 0.0, lambda c: _effective(view, c, portfolio, leader))
     deeds = await shared.get("audit", AUDIT_SECONDS, lambda c: audit.newest(c, AUDIT_SHOWN))
     level = "portfolio" if portfolio else "leader" if leader else "dashboard"
     s_ = view.snapshot
@@ -123,9 +121,7 @@ def _effective(view: View, c: Connection, portfolio: str, leader: str) -> dict[s
 
 def _whom(view: View, portfolio: str, leader: str, labels: dict[str, str]) -> tuple[Whom, ...]:
     found = [Whom({}, "All portfolios", not portfolio and not leader)]
-    found += [
-        Whom({"portfolio_": p.name}, p.name, p.name == portfolio) for p in view.snapshot.portfolios
-    ]
+    found += [Whom({"portfolio_": p.name}, p.name, p.name == portfolio) for p in view.snapshot.portfolios]
     if leader:
         found.append(Whom({"leader": leader}, labels.get(leader, "") or short(leader), chosen=True))
     return tuple(found)
@@ -151,17 +147,35 @@ def _belongs(e: Effective, level: str) -> bool:
 
 
 def _shown(e: Effective, level: str) -> Shown:
-    setting, row = e.setting, settings_store.as_json(e)
-    value = row.value
-    text = ("true" if value else "false") if isinstance(value, bool) else str(value)
-    zero = ZERO.get(setting.name, "")
-    told = zero if zero and value in (0, "0") else ("on" if value else "off") if isinstance(value, bool) else text or "–"
+    setting = e.setting
+    text, zero = _text(setting, e.value), ZERO.get(setting.name, "")
+    told = ("on" if e.value else "off") if isinstance(e.value, bool) else text or "–"
     return Shown(
-        name=setting.name, title=TITLES[setting.name], help=setting.help, env=setting.env_name, kind=setting.kind,
-        unit=setting.unit, value=text, told=told, on=value is True, zero=zero, facts=_facts(setting),
-        choices=setting.choices, source=row.source, mine=row.source == level, fixed=setting.scope is Scope.PROCESS,
-        overrides=tuple(Override(o.source, str(o.value)) for o in row.overrides),
-    )  # fmt: skip
+        name=setting.name,
+        title=TITLES[setting.name],
+        help=setting.help,
+        env=setting.env_name,
+        kind=setting.kind,
+        unit=setting.unit,
+        value=text,
+        told=zero if zero and e.value == 0 else told,
+        on=e.value is True,
+        zero=zero,
+        facts=_facts(setting),
+        choices=setting.choices,
+        source=e.source.value,
+        overrides=tuple(Override(origin.value, _text(setting, value)) for origin, value in e.overrides),
+        mine=e.source == level,
+        fixed=setting.scope is Scope.PROCESS,
+    )
+
+
+def _text(setting: s.Setting, value: s.Value) -> str:
+    """A value as text; of a secret only whether it is set."""
+    if setting.kind is Kind.SECRET:
+        return "[set]" if value else ""
+    shown = s.show(setting, value)
+    return ("true" if shown else "false") if isinstance(shown, bool) else str(shown)
 
 
 def _facts(setting: s.Setting) -> str:

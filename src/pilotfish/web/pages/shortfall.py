@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from pilotfish.core.numerals import gain, money
-from pilotfish.store.report import copied_of
+from pilotfish.store.views.report import Parts, Shortfall
 from pilotfish.web.markup import Html, esc, signed, words
 
+
+class Part(NamedTuple):
+    """A part of the shortfall: its name, what it means, how much it is, and what it is made of."""
+
+    title: str
+    meaning: str
+    lost: Callable[[Parts], int]
+    causes: Callable[[Shortfall], Mapping[str, int]] = lambda row: {}
+    always: bool = True
+    """Shown where it is nothing, too."""
+
+
 PARTS = (
-    ("delay_micro", "Delay", "his price to the mid when our order came", None),
-    ("spread_micro", "Spread and impact", "from the mid to what we paid or got", None),
-    ("fees_micro", "Fees", "by the venue's schedule", None),
-    ("catch_up_micro", "Catch-up", "delay of trades that were copied late", None),
-    ("skipped_micro", "Not copied", "trades that were skipped", "skipped_by_reason"),
-    ("clipped_micro", "Clipped", "sizes that were cut, or not filled whole", "clipped_by_cause"),
-    ("own_exits_micro", "Own exits", "sold by our rules, by hand, or after a reorg", "own_exits_by_cause"),
-)
-"""Field, name, meaning, and where its causes are."""
+    Part("Delay", "his price to the mid when our order came", lambda p: p.delay_micro),
+    Part("Spread and impact", "from the mid to what we paid or got", lambda p: p.spread_micro),
+    Part("Fees", "by the venue's schedule", lambda p: p.fees_micro),
+    Part("Catch-up", "delay of trades that were copied late", lambda p: p.catch_up_micro, always=False),
+    Part("Not copied", "trades that were skipped", lambda p: p.skipped_micro, lambda row: row.skipped_by_reason),
+    Part("Clipped", "sizes that were cut, or not filled whole", lambda p: p.clipped_micro,
+         lambda row: row.clipped_by_cause),
+    Part("Own exits", "sold by our rules, by hand, or after a reorg", lambda p: p.own_exits_micro,
+         lambda row: row.own_exits_by_cause, always=False),
+)  # fmt: skip
 
 
-def parts_html(row: dict[str, Any]) -> Html:
+def parts_html(row: Shortfall) -> Html:
     """One line of the report as bars that lead from his result to ours; the parts add up to the millionth."""
-    values = [-row["parts"][name] for name, *_ in PARTS]
-    steps = [row["ideal_micro"]]
+    values = [-part.lost(row.parts) for part in PARTS]
+    steps: list[int] = [row.ideal_micro]
     for value in values:
         steps.append(steps[-1] + value)
     low, high = min(0, *steps), max(0, *steps)
@@ -35,13 +49,13 @@ def parts_html(row: dict[str, Any]) -> Html:
         return f'<span class="track" aria-hidden="true"><i class="{esc(kind)}" style="{style}"></i></span>'
 
     lines = [_line("At his prices", "every trade whole, at once, free", bar(0, steps[0], ""), steps[0], "sum", "")]
-    for (name, title, meaning, causes), value, start in zip(PARTS, values, steps, strict=False):
-        if row["parts"][name] == 0 and name in ("catch_up_micro", "own_exits_micro"):
+    for part, value, start in zip(PARTS, values, steps, strict=False):
+        if value == 0 and not part.always:
             continue
-        kind = "gain" if value >= 0 else ""
-        lines.append(_line(title, meaning, bar(start, start + value, kind), value, "", _causes(row, causes)))
+        kind, causes = "gain" if value >= 0 else "", _causes(part.causes(row))
+        lines.append(_line(part.title, part.meaning, bar(start, start + value, kind), value, "", causes))
     lines.append(_line("We made", "cash and what the bids would pay", bar(0, steps[-1], ""), steps[-1], "sum", ""))
-    share = f"{esc(copied_of(row))}, {money(row['turnover_micro'], 0)} USDC turned over"
+    share = f"{esc(row.copied_of)}, {money(row.turnover_micro, 0)} USDC turned over"
     return f'<div class="parts">{"".join(lines)}</div><p class="mini">{share}</p>'
 
 
@@ -52,8 +66,6 @@ def _line(title: str, meaning: str, bar: Html, value: int, kind: str, causes: Ht
     )
 
 
-def _causes(row: dict[str, Any], name: str | None) -> Html:
-    if name is None:
-        return ""
-    largest = sorted(row[name].items(), key=lambda item: -abs(item[1]))[:3]
+def _causes(lost: Mapping[str, int]) -> Html:
+    largest = sorted(lost.items(), key=lambda item: -abs(item[1]))[:3]
     return ", ".join(f"{words(cause)} {gain(-amount)}" for cause, amount in largest if amount)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import Query, Request
@@ -10,9 +10,12 @@ from nicegui import ui
 
 from pilotfish.core.numerals import duration, price
 from pilotfish.core.reasons import MEANING
-from pilotfish.store import browse
+from pilotfish.core.trade import Source, TradeClass
 from pilotfish.store.copies import WORDS, State
 from pilotfish.store.portfolios_store import MAIN
+from pilotfish.store.views.base import Page
+from pilotfish.store.views.leaders import Leader
+from pilotfish.store.views.trades import TradeDecided, TradeFilter, read_trades
 from pilotfish.web.frame import frame, live, portfolio_picker, put
 from pilotfish.web.markup import (
     Html,
@@ -39,7 +42,6 @@ ANY = ("", "any")
 FIELDS = ("leader", "q", "side", "source", "class", "action", "reason", "status", "token", "state")
 STATES = (State.FILLED, State.OUT, State.NOT_FILLED, State.SKIPPED, State.WAITING)
 """What can be asked for."""
-Row = dict[str, Any]
 
 
 def register(site: Site, reader: Reader) -> None:
@@ -54,7 +56,7 @@ def register(site: Site, reader: Reader) -> None:
         first = await reader.first_look()
         values = (leader, q, side, source, kind, action, reason, status, token, state)
         given = {name: value[:100] for name, value in zip(FIELDS, values, strict=True)}
-        wanted = browse.TradeFilter(
+        wanted = TradeFilter(
             portfolio=portfolio, leader=given["leader"].lower() or None, words=given["q"].strip() or None,
             side=given["side"] or None, source=given["source"] or None, kind=given["class"] or None,
             action=given["action"] or None, reason=given["reason"] or None, status=given["status"] or None,
@@ -64,10 +66,10 @@ def register(site: Site, reader: Reader) -> None:
         keep = {name: value for name, value in given.items() if value}
 
         async def draw() -> dict[str, Html]:
-            rows, following = await site.shared.get(
-                ("trades", wanted, start), EVERY, lambda c: browse.trades(c, wanted, limit=PAGE, before=start)
+            found = await site.shared.get(
+                ("trades", wanted, start), EVERY, lambda c: read_trades(c, wanted, limit=PAGE, before=start)
             )
-            return {"table": _table(rows, following, {**keep, "portfolio": portfolio}, paged=start is not None)}
+            return {"table": _table(found, {**keep, "portfolio": portfolio}, paged=start is not None)}
 
         with frame(site, reader, request, "/trades"):
             picker = portfolio_picker(first, portfolio, "/trades", keep)
@@ -83,7 +85,7 @@ def register(site: Site, reader: Reader) -> None:
                 await live(EVERY, draw)
 
 
-def _filters(leaders: list[Row], given: dict[str, str], portfolio: str) -> Html:
+def _filters(leaders: list[Leader], given: dict[str, str], portfolio: str) -> Html:
     whom = [ANY, *leader_choices(leaders)]
     if given["leader"] and given["leader"] not in {w for w, _ in whom}:
         whom.append((given["leader"], given["leader"]))
@@ -119,34 +121,34 @@ def _filters(leaders: list[Row], given: dict[str, str], portfolio: str) -> Html:
     )
 
 
-def _table(rows: list[Row], following: int | None, keep: dict[str, str], *, paged: bool) -> Html:
-    if not rows:
+def _table(found: Page[TradeDecided], keep: dict[str, str], *, paged: bool) -> Html:
+    if not found.data:
         told = "No trade matches." if len(keep) > 1 or paged else "No trade seen yet. Quiet leaders are normal."
         return f'<div class="empty"><b>{told}</b></div>'
-    body = "".join(_line(r) for r in rows)
+    body = "".join(_line(r) for r in found.data)
     newer = f'<a class="button" href="/trades?{esc(urlencode(keep))}">Newest</a>' if paged else ""
     older = (
-        f'<a class="button" href="/trades?{esc(urlencode({**keep, "before": str(following)}))}">Older</a>'
-        if following is not None
+        f'<a class="button" href="/trades?{esc(urlencode({**keep, "before": str(found.next_before)}))}">Older</a>'
+        if found.next_before is not None
         else "that is all"
     )
     columns = ("traded", "leader", "side", "market", "#his fill", "decision", "#seen after")
-    pager = f'<div class="pager">{newer}{older}<span>{len(rows)} shown</span></div>'
+    pager = f'<div class="pager">{newer}{older}<span>{len(found.data)} shown</span></div>'
     return grid("feed", heads(columns), body, tall=True) + pager
 
 
-def _line(r: Row) -> Html:
-    decided = r["decision"]
+def _line(r: TradeDecided) -> Html:
+    decided = r.decision
     shown = verdict(decided) if decided else '<span class="chip">not decided</span>'
     came_to = got(decided) if decided else ""
-    source = "chain" if r["first_source"] == "polygon" else "API"
-    gone = ' <span class="chip wait" title="A reorg took it back">taken back</span>' if r["status"] != "active" else ""
-    under = esc(r["outcome"] or "") + (f" · {esc(r['class'])}" if r["class"] != "live" else "")
+    source = "chain" if r.first_source is Source.POLYGON else "API"
+    gone = ' <span class="chip wait" title="A reorg took it back">taken back</span>' if r.status != "active" else ""
+    under = esc(r.outcome or "") + (f" · {esc(r.kind)}" if r.kind is not TradeClass.LIVE else "")
     return (
-        f'<tr><td class="when">{ago(r["traded_at"])}</td><td class="who-col">{leader(r["leader"], r["label"])}</td>'
-        f'<td>{side(r["side"])}</td><td class="market">{market(r["title"], under)}</td>'
-        f'<td class="num size">{shares(r["shares_micro"])}<small>at {price(r["price"])}</small></td>'
-        f'<td class="result"><a href="#" data-drawer="/parts/trade/{r["id"]:d}">{shown}</a>{came_to}{gone}</td>'
-        f'<td class="num lag" title="first seen through {source}">{duration(r["lag_ms"])}'
+        f'<tr><td class="when">{ago(r.traded_at)}</td><td class="who-col">{leader(r.leader, r.label)}</td>'
+        f'<td>{side(r.side)}</td><td class="market">{market(r.title, under)}</td>'
+        f'<td class="num size">{shares(r.shares_micro)}<small>at {price(r.price)}</small></td>'
+        f'<td class="result"><a href="#" data-drawer="/parts/trade/{r.id:d}">{shown}</a>{came_to}{gone}</td>'
+        f'<td class="num lag" title="first seen through {source}">{duration(r.lag_ms)}'
         f"<small>{source}</small></td></tr>"
     )

@@ -1,0 +1,269 @@
+"""One account of the shortfall report: what the decisions on a leader's trades in a token come to in a portfolio.
+
+Decisions are taken in one by one, in their order, each with its orders and what those got. There can be very many, so
+their rows become structs by place, as the database has them: codes stay text.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+
+from pilotfish.core.leader_orders import ORDER_LIFE, ORDERS_KEPT
+from pilotfish.core.orders import OPEN
+from pilotfish.core.reasons import NEVER_COPIED
+from pilotfish.core.shortfall import (
+    CLIPPED,
+    FEWER_SHARES,
+    MADE_UP,
+    ORPHANED,
+    PENDING,
+    RESIZED,
+    FillCost,
+    Parts,
+    Tally,
+    Waited,
+)
+from pilotfish.core.units import MICRO, Micros, Price, Shares, Usdc, price_of
+
+Key: TypeAlias = tuple[str, str, str]
+"""(portfolio, leader, token)"""
+
+
+class Decided(msgspec.Struct, frozen=True, gc=False):
+    """A decision with the trade that it is on, or with what moved the leader's holding without one; nothing of either
+    for an exit of our own. ``kind`` is the decision's class, ``moved_at`` when the holding was moved."""
+
+    id: int
+    trade_id: int | None
+    portfolio: str
+    leader: str | None
+    token_id: str | None
+    side: str | None
+    action: str
+    reason: str
+    rule: str | None
+    decided_at: Micros
+    kind: str | None
+    wanted_usdc_micro: Usdc | None
+    asked_usdc_micro: Usdc | None
+    granted_usdc_micro: Usdc | None
+    order_decision_id: int | None
+    sized_by_order: bool | None
+    exit_price_micro: Price | None
+    shares_micro: Shares | None
+    usdc_micro: Usdc | None
+    traded_at: Micros | None
+    leader_pre_sell_shares_micro: Shares | None
+    retracted_at: Micros | None
+    first_source: str | None
+    first_seen_by_api_at: Micros | None
+    first_seen_by_polygon_at: Micros | None
+    before_micro: Shares | None
+    delta_micro: Shares | None
+    moved_at: Micros | None
+
+    @property
+    def price(self) -> Price:
+        """What they paid or got for a share; 0 without a trade."""
+        return price_of(self.usdc_micro or 0, self.shares_micro or 0)
+
+    @property
+    def came_at(self) -> Micros:
+        """When the trade or exit came in; how long the decision waited does not matter."""
+        if self.trade_id is None:
+            seen = self.moved_at
+        else:
+            seen = self.first_seen_by_api_at if self.first_source == "api" else self.first_seen_by_polygon_at
+        return seen if seen is not None else self.decided_at
+
+    @property
+    def key(self) -> Key:
+        """The account that it goes into."""
+        return self.portfolio, self.leader or "", self.token_id or ""
+
+
+class Ordered(msgspec.Struct, frozen=True, gc=False):
+    """An order that a decision led to. ``trade_id`` is 0 for the way out of what a reorg orphaned."""
+
+    id: int
+    decision_id: int
+    trade_id: int
+    leader_price_micro: Price
+    state: str
+    reason: str | None
+    dust_micro: Shares
+
+
+@dataclass(slots=True)
+class Books:
+    """What decisions are looked up in: orders by their decision, costs of fills by their order."""
+
+    orders: dict[int, list[Ordered]] = field(default_factory=lambda: defaultdict(list))
+    fills: dict[int, list[FillCost]] = field(default_factory=lambda: defaultdict(list))
+
+
+@dataclass(slots=True)
+class Line:
+    """One portfolio and leader."""
+
+    ideal: int = 0
+    actual: int = 0
+    parts: Parts = field(default_factory=Parts)
+    trades: int = 0
+    copied: int = 0
+    orders: int = 0
+    orders_copied: int = 0
+    fills: int = 0
+    turnover: int = 0
+    open: int = 0
+
+    def count(self, other: Line) -> None:
+        """Add another's numbers of things."""
+        self.trades += other.trades
+        self.copied += other.copied
+        self.orders += other.orders
+        self.orders_copied += other.orders_copied
+        self.fills += other.fills
+        self.turnover += other.turnover
+
+
+class _LeaderOrder(NamedTuple):
+    """An order of the leader: why that of its fills that the ideal counts was not copied, ``None`` while none of its
+    fills stands; and when the newest was traded."""
+
+    cause: str | None
+    last_at: int
+
+
+@dataclass(slots=True)
+class Account:
+    """The tally, what was counted, whether the period has begun, and the leader's orders by the decision on the first
+    fill."""
+
+    tally: Tally = field(default_factory=Tally)
+    line: Line = field(default_factory=Line)
+    begun: bool = True
+    _orders: dict[int, _LeaderOrder] = field(default_factory=dict)
+
+    def copy(self) -> Account:
+        """One that can go on without this one."""
+        line = Line()
+        line.count(self.line)
+        return Account(self.tally.copy(), line, self.begun, dict(self._orders))
+
+    def begin(self) -> None:
+        """The period begins: what is held is taken over at its last traded price."""
+        self.tally.open_at(self.tally.last_price)
+        self.begun = True
+
+    def take(self, d: Decided, books: Books) -> None:
+        """Take the next decision in. What was before the period moves holdings, and is not counted."""
+        line, tally = self.line if self.begun else Line(), self.tally
+        every: Sequence[Ordered] = books.orders.get(d.id, ())
+        orders: Sequence[Ordered] = ()
+        costs: Sequence[FillCost] = ()
+        if every:
+            orders = [o for o in every if d.trade_id is None or o.trade_id]
+            costs = [cost for o in orders for cost in books.fills.get(o.id, ())]
+            line.fills += len(costs)
+            line.turnover += sum(cost.usdc for cost in costs)
+        late, gone = d.kind == "catch-up", d.retracted_at is not None
+        if d.rule is None and d.reason not in NEVER_COPIED:
+            line.trades += 1
+            line.copied += d.action == "copy"
+            line.orders += not (d.sized_by_order and d.order_decision_id)
+            line.orders_copied += d.action == "copy"
+        if d.rule is not None:
+            tally.own_exit(orders[0].leader_price_micro if orders else 0, costs, d.reason)
+        elif d.side == "BUY":
+            self._bought(d, orders, costs, late=late, gone=gone)
+        elif gone:
+            tally.own_exit(d.price, costs, ORPHANED)
+        else:
+            price, sold, before = _their_sale(d, orders)
+            tally.sell(price, sold, before, costs, _cause(d, orders), late=late)
+        for order in every:
+            if d.trade_id is not None and not order.trade_id:
+                tally.own_exit(order.leader_price_micro, books.fills.get(order.id, ()), ORPHANED)
+            if order.dust_micro:
+                tally.write_off(order.dust_micro)
+
+    def _bought(
+        self, d: Decided, orders: Sequence[Ordered], costs: Sequence[FillCost], *, late: bool, gone: bool
+    ) -> None:
+        """A BUY. Where sizing is by order the ideal has an order once, at its first fill that stands, whatever became
+        of its fills: what a later one gets is moved from the reason for which the first was not copied."""
+        price = d.price
+        number = d.order_decision_id or d.id
+        theirs = self._order(number, d) if d.sized_by_order is not None else _LeaderOrder(None, 0)
+        if gone:
+            self.tally.buy(price, 0, costs, {}, ORPHANED, late=late)
+            return
+        wanted = _shares(d.wanted_usdc_micro, price)
+        asked = _shares(d.asked_usdc_micro if d.asked_usdc_micro is not None else d.wanted_usdc_micro, price)
+        waited = None
+        if theirs.cause is not None and d.sized_by_order:
+            waited, wanted = Waited(cause=theirs.cause), asked if orders else 0
+        elif theirs.cause is None and d.sized_by_order is not None:
+            self._orders[number] = theirs._replace(cause=_cause(d, orders))
+        causes: dict[str, int] = {}
+        if orders:
+            granted = _shares(d.granted_usdc_micro, price)
+            causes = {RESIZED: wanted - asked, CLIPPED: max(0, asked - granted)}
+            rest = MADE_UP if granted > asked else _cause(d, orders)
+        else:
+            rest = d.reason
+        self.tally.buy(price, wanted, costs, causes, rest, late=late, waited=waited)
+
+    def _order(self, number: int, d: Decided) -> _LeaderOrder:
+        """The order that a fill is of; those are forgotten that the engine has forgotten, too."""
+        traded_at = d.traded_at or 0
+        known = self._orders.get(number)
+        if known is None:
+            at = d.came_at
+            self._orders = {n: o for n, o in self._orders.items() if at - o.last_at <= ORDER_LIFE}
+            known = self._orders[number] = _LeaderOrder(None, traded_at)
+            if len(self._orders) > ORDERS_KEPT:
+                del self._orders[next(iter(self._orders))]
+        elif known.last_at < traded_at:
+            known = self._orders[number] = known._replace(last_at=traded_at)
+        return known
+
+
+class Accounts(dict[Key, Account]):
+    """Accounts made as they are needed: copies of ``settled`` ones, which stay as they are, or new ones."""
+
+    def __init__(self, *, begun: bool = True, settled: Mapping[Key, Account] | None = None) -> None:
+        super().__init__()
+        self._begun = begun
+        self._settled = settled or {}
+
+    def __missing__(self, key: Key) -> Account:
+        known = self._settled.get(key)
+        account = self[key] = known.copy() if known is not None else Account(begun=self._begun)
+        return account
+
+
+def _shares(usdc: int | None, price: int) -> int:
+    """Shares for so much at a price."""
+    return (usdc or 0) * MICRO // price if price else 0
+
+
+def _their_sale(d: Decided, orders: Sequence[Ordered]) -> tuple[int, int, int | None]:
+    """(price, shares sold, shares before) of their SELL, or of an exit without a trade."""
+    if d.shares_micro is not None:
+        return d.price, d.shares_micro, d.leader_pre_sell_shares_micro
+    price = d.exit_price_micro if d.exit_price_micro is not None else orders[0].leader_price_micro if orders else 0
+    return price, -(d.delta_micro or 0), d.before_micro
+
+
+def _cause(d: Decided, orders: Sequence[Ordered]) -> str:
+    if not orders:
+        return d.reason
+    last = orders[-1]
+    return PENDING if last.state in OPEN else last.reason or FEWER_SHARES

@@ -1,0 +1,232 @@
+"""Portfolios as people read them: their latest valuation, their equity over time, and how much has happened so far."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import msgspec
+from sqlalchemy import BigInteger, Connection, func, literal, select
+
+from pilotfish.core.reasons import Action
+from pilotfish.core.trade import Source
+from pilotfish.core.units import Micros, Usdc
+from pilotfish.store import tables as t
+from pilotfish.store.copies import State
+from pilotfish.store.mapping import read_row, read_rows
+from pilotfish.store.rollup import CopyCounts, DecisionCounts, TradeCounts
+from pilotfish.store.round_trips import TripCounts
+from pilotfish.store.views.base import View, iso
+
+CURVE_POINTS = 400
+
+
+class Portfolio(View, frozen=True, kw_only=True):
+    """A portfolio with its latest valuation; one that was never valued is worth its bankroll. ``won`` and ``lost``
+    count round trips, from flat to flat; ``equity_pessimistic_micro`` is without what nobody bids for."""
+
+    name: str
+    bankroll_micro: Usdc
+    equity_micro: Usdc
+    cash_micro: Usdc
+    positions_value_micro: Usdc
+    unmarked_value_micro: Usdc
+    equity_pessimistic_micro: Usdc
+    exposure_micro: Usdc
+    realized_pnl_micro: Usdc
+    unrealized_pnl_micro: Usdc
+    fees_micro: Usdc
+    open_positions: int
+    peak_micro: Usdc
+    drawdown_micro: Usdc
+    won: int
+    lost: int
+    status: str
+    follows_all: bool
+    note: str
+    created_at: str | None
+    reset_at: str | None
+    valued_at: str | None
+
+
+class EquityPoint(View, frozen=True, kw_only=True):
+    """What a portfolio was worth at an instant."""
+
+    at: str
+    equity_micro: Usdc
+    cash_micro: Usdc
+    realized_pnl_micro: Usdc
+    unrealized_pnl_micro: Usdc
+
+
+class FirstSources(View, frozen=True, kw_only=True):
+    """Trades by who saw them first."""
+
+    api: int
+    polygon: int
+
+
+class Decisions(View, frozen=True, kw_only=True):
+    """Decisions by what they say. ``copied`` counts those to copy; ``filled``, ``out`` and ``not_filled`` what became
+    of their orders (those before a reset are gone)."""
+
+    copied: int
+    filled: int
+    out: int
+    not_filled: int
+    skipped: dict[str, int]
+    waiting: int
+    own_exits: int
+
+
+class Counts(View, frozen=True, kw_only=True):
+    """How much has happened so far, in all portfolios."""
+
+    trades: int
+    trades_by_first_source: FirstSources
+    seen_by_both: int
+    decisions: Decisions
+    fills: int
+    open_positions: int
+
+
+class _Made(msgspec.Struct, frozen=True, kw_only=True):
+    """A portfolio as people made it."""
+
+    name: str
+    bankroll_micro: Usdc
+    created_at: Micros | None
+    reset_at: Micros | None
+    status: str
+    follows_all: bool
+    note: str | None
+
+
+class _Valued(msgspec.Struct, frozen=True, kw_only=True):
+    """A valuation; by itself, one of nothing but cash. Those of earlier versions know neither peak, drawdown nor what
+    nobody bids for."""
+
+    at: Micros | None = None
+    equity_micro: Usdc
+    cash_micro: Usdc
+    positions_value_micro: Usdc = Usdc(0)
+    cost_micro: Usdc = Usdc(0)
+    realized_pnl_micro: Usdc = Usdc(0)
+    unrealized_pnl_micro: Usdc = Usdc(0)
+    fees_micro: Usdc = Usdc(0)
+    open_positions: int = 0
+    peak_micro: Usdc | None = None
+    drawdown_micro: Usdc | None = None
+    unmarked_value_micro: Usdc | None = None
+
+
+class _Point(msgspec.Struct, frozen=True, kw_only=True):
+    at: Micros
+    equity_micro: Usdc
+    cash_micro: Usdc
+    realized_pnl_micro: Usdc
+    unrealized_pnl_micro: Usdc
+
+
+def read_portfolios(c: Connection, trips: TripCounts | None = None) -> list[Portfolio]:
+    """All portfolios, archived ones too, the oldest first."""
+    p = t.portfolios.c
+    ended = (trips or TripCounts()).read(c)
+    made = list(read_rows(c, _Made, select(t.portfolios).order_by(p.created_at, p.name)))
+    return [_portfolio(one, _latest(c, one), *ended.get(one.name, (0, 0))) for one in made]
+
+
+def _latest(c: Connection, made: _Made) -> _Valued:
+    e = t.equity_snapshots.c
+    newest = select(t.equity_snapshots).where(e.portfolio == made.name).order_by(e.at.desc(), e.id.desc()).limit(1)
+    return read_row(c, _Valued, newest) or _Valued(equity_micro=made.bankroll_micro, cash_micro=made.bankroll_micro)
+
+
+def _portfolio(made: _Made, now: _Valued, won: int, lost: int) -> Portfolio:
+    unmarked = now.unmarked_value_micro or Usdc(0)
+    return Portfolio(
+        name=made.name,
+        bankroll_micro=made.bankroll_micro,
+        equity_micro=now.equity_micro,
+        cash_micro=now.cash_micro,
+        positions_value_micro=now.positions_value_micro,
+        unmarked_value_micro=unmarked,
+        equity_pessimistic_micro=Usdc(now.equity_micro - unmarked),
+        exposure_micro=now.cost_micro,
+        realized_pnl_micro=now.realized_pnl_micro,
+        unrealized_pnl_micro=now.unrealized_pnl_micro,
+        fees_micro=now.fees_micro,
+        open_positions=now.open_positions,
+        peak_micro=now.peak_micro or made.bankroll_micro,
+        drawdown_micro=now.drawdown_micro or Usdc(0),
+        won=won,
+        lost=lost,
+        status=made.status,
+        follows_all=made.follows_all,
+        note=made.note or "",
+        created_at=iso(made.created_at),
+        reset_at=iso(made.reset_at),
+        valued_at=iso(now.at),
+    )
+
+
+def read_equity(
+    c: Connection, portfolio: str, points: int = CURVE_POINTS, since: int | None = None
+) -> list[EquityPoint]:
+    """A portfolio's equity over time: the last figure at each of ``points`` evenly spaced instants, the newest one
+    included; all figures where there are no more. One index look-up a point, however many there are."""
+    e = t.equity_snapshots.c
+    mine = [e.portfolio == portfolio, *([e.at >= since] if since is not None else [])]
+    first, last = c.execute(select(func.min(e.at), func.max(e.at)).where(*mine)).one()
+    if first is None:
+        return []
+    statement = select(t.equity_snapshots)
+    some = list(read_rows(c, _Point, statement.where(*mine).order_by(e.at, e.id).limit(points + 1)))
+    if len(some) > points:
+        step = max(1, -(-(last - first) // (points - 1)))
+        instant = select(literal(first, BigInteger).label("at")).cte("instants", recursive=True)
+        instants = instant.union_all(select(instant.c.at + step).where(instant.c.at < last))
+        latest = (
+            select(e.id).where(e.portfolio == portfolio, e.at <= instants.c.at).order_by(e.at.desc(), e.id.desc())
+            .limit(1).correlate(instants).scalar_subquery()
+        )  # fmt: skip
+        chosen = select(latest.label("id")).select_from(instants).distinct().subquery()
+        some = list(read_rows(c, _Point, statement.join(chosen, chosen.c.id == e.id).order_by(e.at, e.id)))
+    return [
+        EquityPoint(
+            at=iso(p.at),
+            equity_micro=p.equity_micro,
+            cash_micro=p.cash_micro,
+            realized_pnl_micro=p.realized_pnl_micro,
+            unrealized_pnl_micro=p.unrealized_pnl_micro,
+        )
+        for p in some
+    ]
+
+
+def read_counts(
+    c: Connection, decisions: DecisionCounts | None = None, trades: TradeCounts | None = None,
+    orders: CopyCounts | None = None,
+) -> Counts:  # fmt: skip
+    """What there is, counted; given counts go on from their last look."""
+    first = (trades or TradeCounts()).read(c)
+    once = c.execute(select(func.count()).select_from(t.trades).where(t.SEEN_ONCE)).scalar_one()
+    became = (orders or CopyCounts()).states(c)
+    decided: dict[str, Counter[str]] = {action: Counter() for action in Action}
+    for group, n in (decisions or DecisionCounts()).read(c).items():
+        decided[group.action][group.reason] += n
+    return Counts(
+        trades=sum(first.values()),
+        trades_by_first_source=FirstSources(api=first[Source.API], polygon=first[Source.POLYGON]),
+        seen_by_both=sum(first.values()) - once,
+        decisions=Decisions(
+            copied=decided[Action.COPY].total(),
+            filled=became[State.FILLED],
+            out=became[State.OUT],
+            not_filled=became[State.NOT_FILLED],
+            skipped=dict(sorted(decided[Action.SKIP].items())),
+            waiting=decided[Action.WAIT].total(),
+            own_exits=decided[Action.EXIT].total(),
+        ),
+        fills=c.execute(select(func.count()).select_from(t.fills)).scalar_one(),
+        open_positions=c.execute(select(func.count()).where(t.positions.c.shares_micro > 0)).scalar_one(),
+    )

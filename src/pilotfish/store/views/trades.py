@@ -1,0 +1,229 @@
+"""Leaders' trades: as they are kept, and in pages that are filtered and continued by key, so that a page costs the same
+in a million rows as in a hundred."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+from msgspec.structs import asdict
+from sqlalchemy import ColumnElement, Connection, and_, func, select
+from sqlalchemy.sql.elements import TextClause
+
+from pilotfish.core.reasons import Action, Reason
+from pilotfish.core.records import TradeRecord
+from pilotfish.core.trade import Side, Source, TradeClass
+from pilotfish.core.units import Micros, Shares, Usdc, price_of
+from pilotfish.store import copies, names
+from pilotfish.store import tables as t
+from pilotfish.store.copies import Became
+from pilotfish.store.mapping import read_rows
+from pilotfish.store.views.base import Page, View, decimal, following, iso
+
+TITLES = 300
+"""Tokens that a search for words of a market's title takes in."""
+Standing: TypeAlias = Literal["active", "retracted"]
+"""Whether a trade stands, or was taken back by a reorg."""
+
+
+class LeaderTrade(View, frozen=True, kw_only=True, rename={"kind": "class"}):
+    """A leader's trade."""
+
+    id: int
+    leader: str
+    tx_hash: str
+    token_id: str
+    condition_id: str | None
+    outcome: str | None
+    title: str | None
+    side: Side
+    shares_micro: Shares
+    usdc_micro: Usdc
+    price: float
+    fee_micro: Usdc | None
+    occurrence: int
+    order_hash: str | None
+    role: str | None
+    exchange: str | None
+    block_number: int | None
+    log_index: int | None
+    traded_at: str
+    traded_at_estimated: bool
+    first_source: Source
+    first_seen_by_api_at: str | None
+    first_seen_by_polygon_at: str | None
+    api_lagged: bool
+    is_backfill: bool
+    kind: TradeClass
+    leader_pre_sell_shares_micro: Shares | None
+    status: Standing
+
+
+class SeenTrade(LeaderTrade, frozen=True, kw_only=True):
+    """A trade with its leader's name, and how long after the match it was first seen."""
+
+    label: str
+    lag_ms: int | None
+
+
+class DecisionOnTrade(Became, frozen=True):
+    """One portfolio's decision on a trade, and what became of it."""
+
+    id: int
+    action: Action
+    reason: Reason
+    decided_at: str
+
+
+class TradeDecided(SeenTrade, frozen=True, kw_only=True):
+    """A trade with one portfolio's decision; ``None`` = it has not decided."""
+
+    decision: DecisionOnTrade | None
+
+
+def leader_trade(r: TradeRecord) -> LeaderTrade:
+    """A leader's trade from its row."""
+    return LeaderTrade(
+        id=r.id,
+        leader=r.leader,
+        tx_hash=r.tx_hash,
+        token_id=r.token_id,
+        condition_id=r.condition_id,
+        outcome=r.outcome,
+        title=r.title,
+        side=r.side,
+        shares_micro=r.shares_micro,
+        usdc_micro=r.usdc_micro,
+        price=decimal(price_of(r.usdc_micro, r.shares_micro)),
+        fee_micro=r.fee_micro,
+        occurrence=r.occurrence,
+        order_hash=r.order_hash,
+        role=r.role,
+        exchange=r.exchange,
+        block_number=r.block_number,
+        log_index=r.log_index,
+        traded_at=iso(r.traded_at),
+        traded_at_estimated=r.traded_at_estimated,
+        first_source=r.first_source,
+        first_seen_by_api_at=iso(r.first_seen_by_api_at),
+        first_seen_by_polygon_at=iso(r.first_seen_by_polygon_at),
+        api_lagged=r.api_lagged,
+        is_backfill=r.trade_class is TradeClass.BACKFILL,
+        kind=r.trade_class,
+        leader_pre_sell_shares_micro=r.leader_pre_sell_shares_micro,
+        status="active" if r.retracted_at is None else "retracted",
+    )
+
+
+def lag_ms(traded_at: int, *seen_at: int | None) -> int | None:
+    """How long after the match a trade was first seen, given when each source saw it."""
+    seen = [at for at in seen_at if at is not None]
+    return max(0, (min(seen) - traded_at) // 1000) if seen else None
+
+
+class TradeFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which trades; ``None`` or empty = any. ``portfolio`` is whose decisions are shown, and filtered by; ``state`` is
+    what became of them (:class:`~pilotfish.store.copies.State`; all but ``reset``)."""
+
+    portfolio: str = "main"
+    leader: str | None = None
+    token_id: str | None = None
+    words: str | None = None
+    side: str | None = None
+    source: str | None = None
+    kind: str | None = None
+    action: str | None = None
+    reason: str | None = None
+    status: str | None = None
+    state: str | None = None
+
+
+class _Found(TradeRecord, frozen=True, kw_only=True):
+    """A trade's row with a portfolio's decision and the token's market, where there are any."""
+
+    decision_id: int | None
+    action: Action | None
+    reason: Reason | None
+    decided_at: Micros | None
+    market_title: str | None
+    market_outcome: str | None
+
+
+def read_trades(c: Connection, f: TradeFilter, *, limit: int, before: int | None = None) -> Page[TradeDecided]:
+    """Leaders' trades, newest first, each with the decision of the portfolio and the market's title."""
+    tr, d, i = t.trades.c, t.decisions.c, t.intents.c
+    action, order_state = _asked_for(f)
+    by_decision = bool(action or f.reason)
+    of_leader = i.leader if order_state else d.leader if by_decision else tr.leader
+    wanted: list[ColumnElement[bool] | TextClause] = [
+        column == value
+        for column, value in (
+            (of_leader, f.leader), (tr.token_id, f.token_id), (tr.side, f.side), (tr.first_source, f.source),
+            (tr["class"], f.kind), (d.action, action), (d.reason, f.reason),
+        )
+        if value
+    ]  # fmt: skip
+    if f.status:
+        wanted.append(tr.retracted_at.is_(None) if f.status == "active" else tr.retracted_at.is_not(None))
+    if f.words:
+        like = "%" + "".join(f"\\{x}" if x in "%_\\" else x for x in f.words.lower()) + "%"
+        found = select(t.markets.c.token_id).where(func.lower(t.markets.c.title).like(like, escape="\\"))
+        tokens = list(c.execute(found.limit(TITLES)).scalars())
+        if not tokens:
+            return Page(data=[], next_before=None)
+        wanted.append(tr.token_id.in_(tokens))
+    of_market = (t.markets, t.markets.c.token_id == tr.token_id)
+    of_portfolio = and_(d.trade_id == tr.id, d.portfolio == f.portfolio)
+    columns = select(
+        t.trades, d.id.label("decision_id"), d.action, d.reason, d.decided_at,
+        t.markets.c.title.label("market_title"), t.markets.c.outcome.label("market_outcome"),
+    )  # fmt: skip
+    order: ColumnElement[int]
+    if order_state:
+        of_orders = t.intents.join(t.trades, tr.id == i.trade_id).join(t.decisions, d.id == i.decision_id)
+        statement = columns.select_from(of_orders.outerjoin(*of_market))
+        wanted += [i.portfolio == f.portfolio, copies.CONDITIONS[order_state]]
+        order = i.trade_id
+    elif by_decision:
+        statement = columns.select_from(t.decisions.join(t.trades, d.trade_id == tr.id).outerjoin(*of_market))
+        wanted.append(d.portfolio == f.portfolio)
+        order = d.trade_id
+    else:
+        statement = columns.select_from(t.trades.outerjoin(t.decisions, of_portfolio).outerjoin(*of_market))
+        order = tr.id
+    if before is not None:
+        wanted.append(order < before)
+    rows = list(read_rows(c, _Found, statement.where(*wanted).order_by(order.desc()).limit(limit + 1)))
+    page = rows[:limit]
+    became = copies.of(
+        c, [(r.decision_id, r.action) for r in page if r.decision_id is not None and r.action is not None]
+    )
+    labels = names.labels(c)
+    return Page(data=[_decided(r, became, labels) for r in page], next_before=following(rows, limit))
+
+
+def _asked_for(f: TradeFilter) -> tuple[str | None, copies.State | None]:
+    """The action, and the state of the order, that a filter asks for."""
+    if not f.state:
+        return f.action, None
+    state = copies.State(f.state)
+    if state in copies.CONDITIONS:
+        return f.action, state
+    return {copies.State.SKIPPED: "skip", copies.State.WAITING: "wait"}[state], None
+
+
+def _decided(r: _Found, became: dict[int, Became], labels: dict[str, str]) -> TradeDecided:
+    decided = None
+    if r.decision_id is not None:
+        assert r.action is not None and r.reason is not None and r.decided_at is not None, "a decision has them all"
+        decided = DecisionOnTrade(
+            id=r.decision_id, action=r.action, reason=r.reason, decided_at=iso(r.decided_at),
+            **asdict(became[r.decision_id]),
+        )  # fmt: skip
+    of_market = {"title": r.title or r.market_title, "outcome": r.outcome or r.market_outcome}
+    return TradeDecided(
+        **(asdict(leader_trade(r)) | of_market),
+        label=labels.get(r.leader, ""),
+        lag_ms=lag_ms(r.traded_at, r.first_seen_by_api_at, r.first_seen_by_polygon_at),
+        decision=decided,
+    )
