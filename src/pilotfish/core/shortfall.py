@@ -9,7 +9,6 @@ difference to the millionth.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -107,7 +106,8 @@ class Line:
     included, ``ideal_paid`` what they would have cost at the leader's prices; in a period that begins later, what was
     held when it began counts as bought for what it was worth. ``turnover`` is what BUYs and SELLs moved, without fees.
     ``orders`` are those of the leader that could be copied (a trade by itself counts as one), ``passed`` those that
-    were not, by reason. ``open`` counts tokens that are held, ``sold`` tokens of which something was sold or paid out.
+    were not, at their first fill, by reason; ``buys`` are our BUYs that got something. ``open`` counts tokens that are
+    held, ``sold`` tokens of which something was sold or paid out.
     """
 
     ideal: int = 0
@@ -119,7 +119,8 @@ class Line:
     copied: int = 0
     orders: int = 0
     orders_copied: int = 0
-    passed: Counter[str] = field(default_factory=Counter)
+    passed: dict[str, int] = field(default_factory=dict)
+    buys: int = 0
     fills: int = 0
     turnover: int = 0
     open: int = 0
@@ -131,7 +132,9 @@ class Line:
         self.copied += other.copied
         self.orders += other.orders
         self.orders_copied += other.orders_copied
-        self.passed += other.passed
+        for reason, n in other.passed.items():
+            self.passed[reason] = self.passed.get(reason, 0) + n
+        self.buys += other.buys
         self.fills += other.fills
         self.turnover += other.turnover
 
@@ -160,7 +163,8 @@ class Tally:
 
     ``wants`` are the shares that the ideal holds, ``held`` ours; ``missing`` is the difference by cause. The ideal is
     reckoned on its own, from their trades and our sizes alone, so no guard moves it by a millionth. ``bought`` are the
-    shares that we ever got, for ``paid`` with fees, ``ideal_paid`` what the ideal paid; ``sold``: some were sold again.
+    shares that we ever got, for ``spent`` without fees and ``paid`` with them, ``ideal_paid`` what the ideal paid;
+    ``sold``: some were sold again.
     """
 
     ideal: int = 0
@@ -171,6 +175,7 @@ class Tally:
     parts: Parts = field(default_factory=Parts)
     last_price: int = 0
     bought: int = 0
+    spent: int = 0
     paid: int = 0
     ideal_paid: int = 0
     sold: bool = False
@@ -187,7 +192,9 @@ class Tally:
         got = self._take(fills, price, cost_of, late=late)
         self.held += got
         self.bought += got
-        paid = sum(f.usdc + f.fee for f in fills)
+        spent = sum(f.usdc for f in fills)
+        paid = spent + sum(f.fee for f in fills)
+        self.spent += spent
         self.paid += paid
         self.actual -= paid
         cost = cost_of(wanted, price)
@@ -251,11 +258,19 @@ class Tally:
     def open_at(self, price: int) -> None:
         """Begin a period: forget what was earned before, and take over both holdings at ``price``."""
         self.parts = Parts()
-        self.bought, self.paid, self.sold = self.held, proceeds_of(self.held, price), False
+        self.bought, self.sold = self.held, False
+        self.spent = self.paid = proceeds_of(self.held, price)
         self.ideal_paid = proceeds_of(self.wants, price)
         self.actual, self.ideal = -self.paid, -self.ideal_paid
         for cause, value in self._valued(self.missing, self.actual - self.ideal, price).items():
             self._earn(cause, -value)
+
+    @property
+    def at_last(self) -> tuple[int, int]:
+        """``(ideal, actual)`` with both holdings valued at the price of the leader's last trade."""
+        return self.ideal + proceeds_of(self.wants, self.last_price), self.actual + proceeds_of(
+            self.held, self.last_price
+        )
 
     def valued(self, mark: int, bid: int) -> tuple[int, int, Parts]:
         """``(ideal, actual, parts)`` with both holdings valued: ours at ``mark``, what bids would pay for them (or the
@@ -272,7 +287,7 @@ class Tally:
         """One that can go on without this one."""
         return Tally(
             self.ideal, self.actual, self.wants, self.held, dict(self.missing), self.parts.copy(), self.last_price,
-            self.bought, self.paid, self.ideal_paid, self.sold,
+            self.bought, self.spent, self.paid, self.ideal_paid, self.sold,
         )  # fmt: skip
 
     def _main(self) -> str:

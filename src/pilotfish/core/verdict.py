@@ -41,14 +41,16 @@ class Verdict(msgspec.Struct, frozen=True):
 class Whom(NamedTuple):
     """Whom a verdict is about: the only leader by ``name``, else how many. ``period``: not from the beginning."""
 
-    name: str
+    name: str = ""
     leaders: int = 1
     period: bool = False
 
     @property
     def subject(self) -> str:
         """What the sentence begins with."""
-        return f"Copying {self.name}" if self.leaders == 1 else f"Copying all {count(self.leaders)} leaders"
+        if self.leaders == 1:
+            return f"Copying {self.name}"
+        return f"Copying all {count(self.leaders)} leaders" if self.leaders else "Copying"
 
     @property
     def prices(self) -> str:
