@@ -11,6 +11,7 @@ from pilotfish.core.numerals import count, money, percent, price, shares
 from pilotfish.core.reasons import MEANING, OUTCOMES, Outcome, Reason
 from pilotfish.core.units import price_of
 from pilotfish.store.copies import WORDS, State
+from pilotfish.store.names import short as short
 
 
 class Became(Protocol):
@@ -78,11 +79,6 @@ def _got(d: Became) -> str:
         else:
             text += f", of {shares(d.order_shares_micro or 0)}"
     return "; ".join(part for part in (text, d.why or "") if part)
-
-
-def short(wallet: str) -> str:
-    """A wallet, shortened."""
-    return f"{wallet[:6]}…{wallet[-4:]}" if len(wallet) > 14 else wallet
 
 
 def plural(number: int, one: str, many: str = "") -> str:
