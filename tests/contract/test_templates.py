@@ -43,8 +43,9 @@ def whole(name: str, seen: frozenset[str] = frozenset()) -> list[nodes.Template]
     assert env.loader is not None
     tree = env.parse(env.loader.get_source(env, name)[0])
     found = [tree]
-    for node in tree.find_all((nodes.Extends, nodes.Include)):
-        (other,) = (x.value for x in [node.template] if isinstance(x, nodes.Const))
+    named: list[nodes.Expr] = [node.template for node in tree.find_all(nodes.Extends)]
+    named += [node.template for node in tree.find_all(nodes.Include)]
+    for other in (node.value for node in named if isinstance(node, nodes.Const)):
         if other not in seen:
             found += whole(other, seen | {name})
     return found
@@ -82,10 +83,8 @@ def test_no_markup_is_written_in_python(path: Path) -> None:
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
         and node.body and isinstance(node.body[0], ast.Expr)
     } | {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # fmt: skip
-    texts = [
-        n for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str) and id(n) not in docs
-    ]
-    assert [n.value for n in texts if TAG.search(n.value)] == []
+    constants = [n for n in ast.walk(tree) if isinstance(n, ast.Constant) and id(n) not in docs]
+    assert [n.value for n in constants if isinstance(n.value, str) and TAG.search(n.value)] == []
     names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} | {
         n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)
     }

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -35,24 +36,47 @@ from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
 from pilotfish.store.writer import Writer
 
-Figure = dict[str, Any]
-_ABI_EVENT: dict[str, Any] = {
+
+class Figure(msgspec.Struct, frozen=True, kw_only=True):
+    """What was measured. ``unit`` is a rate (higher is better), ``ratio`` > 1 = ours is faster."""
+
+    name: str
+    unit: str
+    ours: float
+    against: str
+    theirs: float | None
+    ratio: float | None
+    note: str
+
+
+class _Log(TypedDict):
+    """A log as JSON-RPC gives it."""
+
+    address: str
+    topics: list[str]
+    data: str
+    blockNumber: str
+    blockHash: str
+    transactionHash: str
+    transactionIndex: str
+    logIndex: str
+    removed: bool
+
+
+_INDEXED = {"orderHash": "bytes32", "maker": "address", "taker": "address"}
+_DATA = {
+    "side": "uint8", "tokenId": "uint256", "makerAmountFilled": "uint256", "takerAmountFilled": "uint256",
+    "fee": "uint256", "builder": "bytes32", "metadata": "bytes32",
+}  # fmt: skip
+_ABI_EVENT = {
     "type": "event",
     "name": "OrderFilled",
     "anonymous": False,
     "inputs": [
-        {"name": "orderHash", "type": "bytes32", "indexed": True},
-        {"name": "maker", "type": "address", "indexed": True},
-        {"name": "taker", "type": "address", "indexed": True},
-        {"name": "side", "type": "uint8", "indexed": False},
-        {"name": "tokenId", "type": "uint256", "indexed": False},
-        {"name": "makerAmountFilled", "type": "uint256", "indexed": False},
-        {"name": "takerAmountFilled", "type": "uint256", "indexed": False},
-        {"name": "fee", "type": "uint256", "indexed": False},
-        {"name": "builder", "type": "bytes32", "indexed": False},
-        {"name": "metadata", "type": "bytes32", "indexed": False},
+        {"name": name, "type": kind, "indexed": name in _INDEXED} for name, kind in {**_INDEXED, **_DATA}.items()
     ],
 }
+"""The event as ``web3`` is told of it."""
 
 
 def bench(
@@ -79,34 +103,32 @@ def bench(
     table = Table("bench", "ours", "against", "theirs", "ratio")
     for f in figures:
         table.add_row(
-            f["name"],
-            f"{f['ours']:,.0f} {f['unit']}",
-            f["against"],
-            f"{f['theirs']:,.0f} {f['unit']}" if f["theirs"] is not None else f["note"],
-            f"{f['ratio']:.1f}×" if f["ratio"] is not None else "–",
+            f.name,
+            f"{f.ours:,.0f} {f.unit}",
+            f.against,
+            f"{f.theirs:,.0f} {f.unit}" if f.theirs is not None else f.note,
+            f"{f.ratio:.1f}×" if f.ratio is not None else "–",
         )
     Console().print(table)
 
 
 def _figure(name: str, unit: str, ours: float, against: str, theirs: float | None, note: str = "") -> Figure:
-    """``ratio`` > 1 = ours is faster; ``unit`` is a rate (higher is better)."""
-    ratio = round(ours / theirs, 2) if theirs else None
-    return {
-        "name": name,
-        "unit": unit,
-        "ours": round(ours, 1),
-        "against": against,
-        "theirs": round(theirs, 1) if theirs else None,
-        "ratio": ratio,
-        "note": note,
-    }
+    return Figure(
+        name=name,
+        unit=unit,
+        ours=round(ours, 1),
+        against=against,
+        theirs=round(theirs, 1) if theirs else None,
+        ratio=round(ours / theirs, 2) if theirs else None,
+        note=note,
+    )
 
 
 # -- decode ----------------------------------------------------------------------------------------------------
 
 
-def _logs(n: int) -> list[dict[str, Any]]:
-    logs = []
+def _logs(n: int) -> list[_Log]:
+    logs: list[_Log] = []
     for i in range(n):
         values = [i % 2, 10**76 + i, 13_698_629 + i, 8_698_629 + i, i % 1000, 0, 0]
         logs.append(
@@ -158,7 +180,7 @@ def decode() -> list[Figure]:
     except ImportError:
         note = "not installed: pip install 'pilotfish[dev]'"
         return [_figure("decode", "logs/s", _rates(sides, len(logs))["ours"], "eth_abi, web3", None, note)]
-    types = [i["type"] for i in _ABI_EVENT["inputs"] if not i["indexed"]]
+    types = list(_DATA.values())
     codec = Web3().codec
 
     def with_eth_abi() -> None:

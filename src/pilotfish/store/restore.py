@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Connection, Table, and_, func, or_, select
+from sqlalchemy import Connection, ScalarSelect, Table, and_, func, or_, select
 
 from pilotfish.core.events import (
     LeaderFollowed,
@@ -20,11 +19,11 @@ from pilotfish.core.orders import Order
 from pilotfish.core.recording import order_of, position_of, trade_of
 from pilotfish.core.records import IntentRecord, PositionRecord, TradeRecord
 from pilotfish.core.settings import Globals, Policy
-from pilotfish.core.trade import Side, Trade, exit_without_trade
+from pilotfish.core.trade import Side, Trade, TradeKey, exit_without_trade
 from pilotfish.core.units import SECOND
 from pilotfish.store import portfolios_store
 from pilotfish.store import tables as t
-from pilotfish.store.mapping import record_of
+from pilotfish.store.mapping import read_rows
 
 DAY = 86_400 * SECOND
 KEEP_IDENTITIES = 8 * DAY
@@ -32,7 +31,17 @@ REORG_REACH = DAY // 24
 """How far back a reorg is reckoned with after a restart: an hour is far beyond the deepest ones."""
 
 
-_RULE = (t.decisions.c.rule, t.decisions.c.trade_id.label("decided_trade"))
+class _Asked(IntentRecord, frozen=True, kw_only=True):
+    """An order, with what asked for it: its decision's rule, and the trade that was decided on."""
+
+    rule: str | None
+    decided_trade: int | None
+
+
+_ASKED = select(t.intents, t.decisions.c.rule, t.decisions.c.trade_id.label("decided_trade")).join(
+    t.decisions, t.decisions.c.id == t.intents.c.decision_id
+)
+"""Reads :class:`_Asked`."""
 
 
 def restored(c: Connection, policies: dict[str, Policy], globals_: Globals, at: int) -> Restored:
@@ -44,7 +53,7 @@ def restored(c: Connection, policies: dict[str, Policy], globals_: Globals, at: 
     query = select(t.trades).where(
         or_(t.trades.c.traded_at >= since, t.trades.c.id.in_(open_ids), t.trades.c.id.in_(working))
     )
-    trades = tuple(trade_of(record_of(TradeRecord, row)) for row in c.execute(query.order_by(t.trades.c.id)))
+    trades = tuple(map(trade_of, read_rows(c, TradeRecord, query.order_by(t.trades.c.id))))
     return Restored(
         at=at,
         portfolios=tuple(portfolio(c, name, policy, at) for name, policy in sorted(policies.items())),
@@ -61,7 +70,7 @@ def restored(c: Connection, policies: dict[str, Policy], globals_: Globals, at: 
 
 def _whole_keys(trades: tuple[Trade, ...]) -> tuple[Trade, ...]:
     """Keys whose occurrences are consecutive from 1 (all trades of a key share a block, so this drops none)."""
-    counts: dict[Any, int] = {}
+    counts: dict[TradeKey, int] = {}
     whole = []
     for trade in sorted(trades, key=lambda x: (x.occurrence, x.id)):
         if counts.get(trade.key, 0) + 1 == trade.occurrence:
@@ -91,6 +100,7 @@ def portfolio(c: Connection, name: str, policy: Policy, at: int) -> PortfolioSta
     filled = select(func.sum(t.fills.c.usdc_micro)).join(t.intents, t.intents.c.id == t.fills.c.intent_id).where(today)
     promised = select(func.sum(t.intents.c.budget_micro)).where(today, t.intents.c.state.in_(("pending", "working")))
     spent = sum(int(c.execute(part).scalar() or 0) for part in (filled, promised))
+    out = _ASKED.where(mine, t.intents.c.state.in_(("pending", "working")))
     counted = c.execute(select(t.intents.c.token_id, func.count()).where(buys).group_by(t.intents.c.token_id))
     return PortfolioState(
         name=name,
@@ -98,18 +108,10 @@ def portfolio(c: Connection, name: str, policy: Policy, at: int) -> PortfolioSta
         cash=bankroll + int(moved or 0),
         policy=policy,
         positions=tuple(
-            position_of(record_of(PositionRecord, r))
-            for r in c.execute(select(t.positions).where(t.positions.c.portfolio == name))
+            position_of(r)
+            for r in read_rows(c, PositionRecord, select(t.positions).where(t.positions.c.portfolio == name))
         ),
-        intents=tuple(
-            _intent(r)
-            for r in c.execute(
-                select(t.intents, *_RULE)
-                .where(mine, t.intents.c.state.in_(("pending", "working")))
-                .join(t.decisions, t.decisions.c.id == t.intents.c.decision_id)
-                .order_by(t.intents.c.id)
-            )
-        ),
+        intents=tuple(map(_order, read_rows(c, _Asked, out.order_by(t.intents.c.id)))),
         pending=_pending(c, name),
         recent=_recent(c, name, at - REORG_REACH),
         orders=_orders(c, name, at),
@@ -198,13 +200,9 @@ def _recent(c: Connection, name: str, since: int) -> tuple[tuple[Order, tuple[in
         .order_by(t.fills.c.id)
     ):
         fills.setdefault(r.intent_id, []).append(r.id)
-    intents = c.execute(
-        select(t.intents, *_RULE)
-        .join(t.decisions, t.decisions.c.id == t.intents.c.decision_id)
-        .where(t.intents.c.portfolio == name, t.intents.c.created_at >= since - DAY, t.intents.c.trade_id != 0)
-        .order_by(t.intents.c.id)
-    )
-    return tuple((_intent(r), tuple(fills[r.id])) for r in intents if r.id in fills)
+    i = t.intents.c
+    lately = _ASKED.where(i.portfolio == name, i.created_at >= since - DAY, i.trade_id != 0).order_by(i.id)
+    return tuple((_order(r), tuple(fills[r.id])) for r in read_rows(c, _Asked, lately) if r.id in fills)
 
 
 def _pending(c: Connection, name: str) -> tuple[PendingDecision, ...]:
@@ -235,14 +233,12 @@ def _pending(c: Connection, name: str) -> tuple[PendingDecision, ...]:
     )
 
 
-def _reset_at(name: str) -> Any:
+def _reset_at(name: str) -> ScalarSelect[int | None]:
     return select(t.portfolios.c.reset_at).where(t.portfolios.c.name == name).scalar_subquery()
 
 
-def _intent(r: Any) -> Order:
-    """An order, with what asked for it: ``rule`` and ``decided_trade`` are its decision's."""
-    rule = r.rule if r.rule or r.trade_id or r.decided_trade is None else "reorg"
-    return order_of(record_of(IntentRecord, r), rule)
+def _order(r: _Asked) -> Order:
+    return order_of(r, r.rule if r.rule or r.trade_id or r.decided_trade is None else "reorg")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from sqlalchemy import Connection, case, func, select
 
 from pilotfish.core.ledger import Position, end_trip
 from pilotfish.core.recording import trip_record
+from pilotfish.core.records import PositionRecord, RoundTripRecord
 from pilotfish.store import tables as t
-from pilotfish.store.mapping import row_of
+from pilotfish.store.mapping import read, read_rows
 
 Key: TypeAlias = tuple[str, str, str]
 """(portfolio, leader, token)"""
-_COMPARED = ("opened_at", "closed_at", "bought_micro", "paid_micro", "got_micro", "fees_micro", "pnl_micro", "ended")
 
 
 class Trips:
@@ -28,7 +28,7 @@ class Trips:
             r.id: r.rule or ("reorg" if not r.trade_id and r.decided is not None else "leader")
             for r in c.execute(query.where(i.side == "SELL"))
         }
-        self._found: dict[Key, list[tuple[Any, ...]]] = defaultdict(list)
+        self._found: dict[Key, list[RoundTripRecord]] = defaultdict(list)
 
     def rule_of(self, intent_id: int) -> str:
         """What asked for a sale."""
@@ -38,14 +38,14 @@ class Trips:
         """A position that has just been sold from or paid out; if it is flat now, a round trip is over."""
         trip = end_trip(position)
         if trip is not None:
-            row = row_of(trip_record(portfolio, position, trip, ended))
-            self._found[(portfolio, position.leader, position.token_id)].append(tuple(row[k] for k in _COMPARED))
+            record = trip_record(portfolio, position, trip, ended)
+            self._found[(portfolio, position.leader, position.token_id)].append(record)
 
     def differences(self, c: Connection) -> list[str]:
         """Positions whose round trips the ledger tells otherwise."""
-        stored: dict[Key, list[tuple[Any, ...]]] = defaultdict(list)
-        for r in c.execute(select(t.round_trips).order_by(t.round_trips.c.id)):
-            stored[(r.portfolio, r.leader, r.token_id)].append(tuple(r._mapping[k] for k in _COMPARED))
+        stored: dict[Key, list[RoundTripRecord]] = defaultdict(list)
+        for r in read_rows(c, RoundTripRecord, read(RoundTripRecord).order_by(t.round_trips.c.id)):
+            stored[(r.portfolio, r.leader, r.token_id)].append(r)
         return [
             f"position {key[0]} / {key[1]} / {key[2][:12]}…: {len(stored[key])} round trips written, the ledger says"
             f" {len(self._found[key])}, or other figures"
@@ -54,7 +54,7 @@ class Trips:
         ]
 
 
-def trip_of(row: Any) -> tuple[int, int, int, int]:
+def trip_of(row: PositionRecord) -> tuple[int, int, int, int]:
     """The figures of the round trip under way, from a position's row."""
     return row.trip_bought_micro, row.trip_paid_micro, row.trip_got_micro, row.trip_fees_micro
 

@@ -38,7 +38,8 @@ class Live:
 
     def __call__(self, name: str, caller: Callable[[], str]) -> str:
         """In a template: ``{% call live("name") %}…{% endcall %}`` inside the element with that id."""
-        self.parts[name] = content = caller()
+        content = caller()
+        self.parts[name] = str(content)
         return content
 
     @property
