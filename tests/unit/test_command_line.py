@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from pilotfish import cli
 from pilotfish.cli import COMMANDS, app
 from pilotfish.cli.session import clean_environment
+from tests import processes
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -46,7 +47,8 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_a_mistake_is_told_in_a_line_without_a_traceback(
     tmp_path: Path, arguments: tuple[str, ...], code: int, told: str
 ) -> None:
-    done = run(tmp_path, *arguments)
+    env = {**clean_environment(), "DATABASE_URL": f"sqlite:///{tmp_path / 'x.db'}"}
+    done = processes.run(*arguments, cwd=tmp_path, env=env)
     assert done.returncode == code, done.stderr
     assert told in done.stderr
     assert "Traceback" not in done.stderr
