@@ -43,7 +43,8 @@ def whole(name: str, seen: frozenset[str] = frozenset()) -> list[nodes.Template]
     assert env.loader is not None
     tree = env.parse(env.loader.get_source(env, name)[0])
     found = [tree]
-    named = [node.template for kind in (nodes.Extends, nodes.Include) for node in tree.find_all(kind)]
+    named: list[nodes.Expr] = [node.template for node in tree.find_all(nodes.Extends)]
+    named += [node.template for node in tree.find_all(nodes.Include)]
     for other in (node.value for node in named if isinstance(node, nodes.Const)):
         if other not in seen:
             found += whole(other, seen | {name})

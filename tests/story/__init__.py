@@ -142,7 +142,7 @@ class Story:
     def export(self, kind: str) -> list[dict[str, Any]]:
         """All rows of a kind, as ``pilotfish export`` gives them."""
         with snapshot(self.database) as c:
-            return list(exports.rows(c, kind))
+            return [msgspec.to_builtins(row) for row in exports.rows(c, kind)]
 
     def digests(self) -> dict[str, str]:
         """Each kind of export as JSON, and everything that the engine asked for, digested."""

@@ -7,18 +7,23 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from pilotfish.core import events as ev
 from pilotfish.core.effects import RowEffect
-from pilotfish.store import browse, copies, exports, leaders_store, queries, summaries
+from pilotfish.store import copies, exports, leaders_store
 from pilotfish.store.database import open_database, snapshot
 from pilotfish.store.mapping import Plain
 from pilotfish.store.rollup import CopyCounts
+from pilotfish.store.views.base import Page
+from pilotfish.store.views.decisions import read_decisions_on
+from pilotfish.store.views.feed import read_feed
 from pilotfish.store.views.leaders import read_figures
 from pilotfish.store.views.portfolios import read_counts
+from pilotfish.store.views.trades import DecisionOnTrade, TradeFilter, read_trades
 from pilotfish.store.writer import write
 from pilotfish.web import server
 from pilotfish.web.auth import Doors
@@ -69,28 +74,33 @@ def every_state(database: Engine) -> Desk:
     return desk
 
 
-def state_of(database: Engine, n: int, **more: Any) -> dict[str, Any]:
+def state_of(database: Engine, n: int) -> DecisionOnTrade:
     """The decision on the leader's n-th transaction."""
     with snapshot(database) as c:
-        rows, _ = browse.trades(c, browse.TradeFilter(**more), limit=100)
-    decided: dict[str, Any] = next(r["decision"] for r in rows if r["tx_hash"] == tx(n))
+        decided = next(r.decision for r in read_trades(c, TradeFilter(), limit=100).data if r.tx_hash == tx(n))
+    assert decided is not None
     return decided
+
+
+def exported(c: Connection, kind: str) -> list[dict[str, Any]]:
+    """Rows as other people's tools get them."""
+    return [msgspec.to_builtins(row) for row in exports.rows(c, kind)]
 
 
 def test_a_copy_is_filled_out_or_not_filled_and_says_what_of_what_and_why(database: Engine) -> None:
     desk = every_state(database)
     whole, part, nothing, skipped, out, waits = (state_of(database, n) for n in range(1, 7))
-    assert (whole["state"], whole["partly"], whole["our_shares_micro"], whole["our_price"]) == (
+    assert (whole.state, whole.partly, whole.our_shares_micro, whole.our_price) == (
         "filled", False, 50 * MICRO, 0.5,
     )  # fmt: skip
-    assert (part["state"], part["partly"], part["our_usdc_micro"], part["order_usdc_micro"]) == (
+    assert (part.state, part.partly, part.our_usdc_micro, part.order_usdc_micro) == (
         "filled", True, 10 * MICRO, 25 * MICRO,
     )  # fmt: skip
-    assert (nothing["state"], nothing["our_shares_micro"], nothing["why"]) == (
+    assert (nothing.state, nothing.our_shares_micro, nothing.why) == (
         "not_filled", None, "nothing on offer within the limit",
     )  # fmt: skip
-    assert (skipped["state"], waits["state"]) == ("skipped", "waiting")
-    assert (out["state"], out["our_shares_micro"], out["why"]) == ("out", None, None)
+    assert (skipped.state, waits.state) == ("skipped", "waiting")
+    assert (out.state, out.our_shares_micro, out.why) == ("out", None, None)
     assert "✓ filled" in verdict(whole)
     assert "50.00 at 0.50" in got(whole)
     assert "✓ partly filled" in verdict(part)
@@ -103,7 +113,7 @@ def test_a_copy_is_filled_out_or_not_filled_and_says_what_of_what_and_why(databa
     desk.answer_books = True
     desk.advance(1)
     stored(desk, database)
-    assert state_of(database, 5)["state"] == "filled", "the order that was out has come to the book"
+    assert state_of(database, 5).state == "filled", "the order that was out has come to the book"
 
 
 def test_each_state_is_found_by_its_filter_and_counted_alike_everywhere(database: Engine, tmp_path: Path) -> None:
@@ -115,11 +125,13 @@ def test_each_state_is_found_by_its_filter_and_counted_alike_everywhere(database
     for state, numbers in expected.items():
         hashes = [tx(n) for n in numbers]
         with snapshot(database) as c:
-            assert [r["tx_hash"] for r in browse.trades(c, browse.TradeFilter(state=state), limit=9)[0]] == hashes
-            mine = browse.TradeFilter(state=state, leader=LEADER, side="BUY")
-            assert [r["tx_hash"] for r in browse.trades(c, mine, limit=9)[0]] == hashes
-            assert browse.trades(c, browse.TradeFilter(state=state, leader=OTHER), limit=9) == ([], None)
-            assert browse.trades(c, browse.TradeFilter(state=state, portfolio="another"), limit=9) == ([], None)
+            assert [r.tx_hash for r in read_trades(c, TradeFilter(state=state), limit=9).data] == hashes
+            mine = TradeFilter(state=state, leader=LEADER, side="BUY")
+            assert [r.tx_hash for r in read_trades(c, mine, limit=9).data] == hashes
+            assert read_trades(c, TradeFilter(state=state, leader=OTHER), limit=9) == Page(data=[], next_before=None)
+            assert read_trades(c, TradeFilter(state=state, portfolio="another"), limit=9) == Page(
+                data=[], next_before=None
+            )
         answer = rest.get("/api/v1/trades", params={"state": state}).json()["data"]
         assert [(r["tx_hash"], r["decision"]["state"]) for r in answer] == [(h, state) for h in hashes]
         listed = json.loads(pilot.cli("trades", "--state", state, "--json"))
@@ -135,9 +147,9 @@ def test_each_state_is_found_by_its_filter_and_counted_alike_everywhere(database
     by_state = Counter({state: len(numbers) for state, numbers in expected.items()})
     assert Counter(d["state"] for d in rest.get("/api/v1/decisions").json()["data"]) == by_state
     with snapshot(database) as c:
-        assert Counter(d["state"] for d in exports.rows(c, "decisions")) == by_state
-        assert Counter(d["state"] for d in summaries.feed(c, 50)) == by_state
-        assert Counter(queries.decisions_of(c, [n])[n][0]["state"] for n in range(1, 7)) == by_state
+        assert Counter(d["state"] for d in exported(c, "decisions")) == by_state
+        assert Counter(d.state for d in read_feed(c, 50)) == by_state
+        assert Counter(read_decisions_on(c, [n])[n][0].state for n in range(1, 7)) == by_state
         header = next(exports.csv_lines(exports.rows(c, "decisions")))
         assert {"state", "partly", "orphaned", "our_shares_micro", "our_price", "why"} < set(
             header.splitlines()[0].split(",")
@@ -158,7 +170,7 @@ def test_a_sell_that_the_bids_take_in_parts_says_how_much_of_what(database: Engi
     desk.sell(2, 100)
     stored(desk, database)
     out = state_of(database, 2)
-    assert (out["state"], out["partly"], out["our_shares_micro"], out["order_shares_micro"]) == (
+    assert (out.state, out.partly, out.our_shares_micro, out.order_shares_micro) == (
         "out", False, 20 * MICRO, 50 * MICRO,
     )  # fmt: skip
     assert "20.00 at 0.49, of 50.00" in got(out)
@@ -166,7 +178,7 @@ def test_a_sell_that_the_bids_take_in_parts_says_how_much_of_what(database: Engi
     desk.advance(1e5)
     stored(desk, database)
     ended = state_of(database, 2)
-    assert (ended["state"], ended["partly"], ended["why"]) == ("filled", True, "nobody bid within the limit")
+    assert (ended.state, ended.partly, ended.why) == ("filled", True, "nobody bid within the limit")
 
 
 def test_a_fill_that_a_reorg_orphaned_is_a_remark_and_its_way_out_is_no_copy(database: Engine) -> None:
@@ -178,12 +190,12 @@ def test_a_fill_that_a_reorg_orphaned_is_a_remark_and_its_way_out_is_no_copy(dat
     desk.advance(0.1)
     stored(desk, database)
     taken_back = state_of(database, 1)
-    assert (taken_back["state"], taken_back["orphaned"], taken_back["our_shares_micro"]) == ("filled", True, 50 * MICRO)
+    assert (taken_back.state, taken_back.orphaned, taken_back.our_shares_micro) == ("filled", True, 50 * MICRO)
     assert "orphaned" in verdict(taken_back)
     desk.advance(300)
     stored(desk, database)
     assert len(desk.rows("intents")) == 2
-    assert state_of(database, 1)["our_shares_micro"] == 50 * MICRO, "what the way out sold is not what the copy got"
+    assert state_of(database, 1).our_shares_micro == 50 * MICRO, "what the way out sold is not what the copy got"
     with snapshot(database) as c:
         assert read_counts(c).decisions.filled == 1
 
@@ -194,18 +206,18 @@ def test_an_exit_by_hand_has_the_same_states_and_counts_as_no_copy(database: Eng
     desk.send(ev.CloseAsked(at=desk.at, portfolio="main"))
     stored(desk, database)
     with snapshot(database) as c:
-        before = summaries.feed(c, 1)[0]
+        before = read_feed(c, 1)[0]
     assert "order out: by hand" in verdict(before)
     desk.advance(1)
     stored(desk, database)
     with snapshot(database) as c:
-        after = summaries.feed(c, 1)[0]
+        after = read_feed(c, 1)[0]
         assert read_counts(c).decisions.filled == 1
     assert "↩ sold: by hand" in verdict(after)
     rest = TestClient(server.application(Site(database, {}), Reader(database)))
-    assert "sold: by hand" in rest.get(f"/parts/decision/{after['id']}").text
+    assert "sold: by hand" in rest.get(f"/parts/decision/{after.id}").text
     assert "✓ filled" in rest.get("/parts/trade/1").text
-    assert after["our_shares_micro"] == 50 * MICRO
+    assert after.our_shares_micro == 50 * MICRO
 
 
 def test_what_was_copied_before_a_reset_is_neither_filled_nor_out(database: Engine) -> None:
@@ -218,9 +230,9 @@ def test_what_was_copied_before_a_reset_is_neither_filled_nor_out(database: Engi
     desk.answer_books = True
     desk.buy(8)
     stored(desk, database)
-    assert {state_of(database, n)["state"] for n in (1, 2, 3, 5)} == {"reset"}
+    assert {state_of(database, n).state for n in (1, 2, 3, 5)} == {"reset"}
     with snapshot(database) as c:
-        assert [r["tx_hash"] for r in browse.trades(c, browse.TradeFilter(state="filled"), limit=9)[0]] == [tx(8)]
+        assert [r.tx_hash for r in read_trades(c, TradeFilter(state="filled"), limit=9).data] == [tx(8)]
         assert kept.states(c) == CopyCounts().states(c) == Counter(filled=1)
 
 
@@ -235,7 +247,7 @@ def test_counts_kept_up_from_look_to_look_are_those_that_go_through_everything(d
         with snapshot(database) as c:
             assert kept.read(c) == CopyCounts().read(c), n
     with snapshot(database) as c:
-        states = Counter(d["state"] for d in exports.rows(c, "decisions") if d["action"] == "copy")
+        states = Counter(d["state"] for d in exported(c, "decisions") if d["action"] == "copy")
         assert kept.states(c) == states
         assert len(states) > 1
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pilotfish.core import events as ev
 from pilotfish.core.effects import Effect
-from pilotfish.store import report, summaries
+from pilotfish.store import report
+from pilotfish.store.views.portfolios import read_portfolios
 from tests.unit.test_restarts import Stored
 
 HELD = 100
@@ -21,9 +22,9 @@ class Told(Stored):
         """See an event, and what people would be shown right after it."""
         super().took(event, effects)
         with self.database.connect() as c:
-            for p in summaries.portfolios(c):
-                parts = sum(row["actual_micro"] for row in report.report(c, portfolio=p["name"]))
-                assert parts == p["equity_micro"] - p["bankroll_micro"], f"{p['name']} after {event}"
+            for p in read_portfolios(c):
+                parts = sum(row.actual_micro for row in report.report(c, portfolio=p.name))
+                assert parts == p.equity_micro - p.bankroll_micro, f"{p.name} after {event}"
                 self.looked += 1
 
 

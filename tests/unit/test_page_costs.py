@@ -6,10 +6,12 @@ import pytest
 from sqlalchemy import Connection, Engine
 
 from pilotfish.cli import bench_pages
-from pilotfish.store import browse, report
+from pilotfish.store import report
 from pilotfish.store.database import open_database, snapshot
 from pilotfish.store.report import Reports
 from pilotfish.store.rollup import DecisionCounts, TradeCounts
+from pilotfish.store.views.base import Page
+from pilotfish.store.views.trades import TradeFilter, read_trades
 
 FEW, MANY = 1_500, 15_000
 STEP = 50
@@ -22,6 +24,12 @@ GROWS = {
     "leaders: report": "values every position, and goes through the last hour",
     "positions, open": "sorts the open positions",
     "positions, closed": "sorts the closed positions",
+    "positions, held, by worth": "sorts the open positions",
+    "positions, all": "sorts the open positions",
+    "positions, sold, by return": "works it out for all round trips of the portfolio",
+    "positions, sold, by market": "sorts all round trips of the portfolio",
+    "positions, sold, of a market": "sorts the round trips of the market",
+    "position: its history": "goes through all that happened to the position, and to its leader in the token",
     "overview: equity curve": "one look-up for each of 400 points",
     "status: counts": "counts fills and open positions",
     "trades by words": "finds the markets first",
@@ -73,26 +81,26 @@ def test_no_filter_of_a_leader_goes_through_everybody_elses_trades(sizes: dict[i
     """The dearest case: a filter that nothing matches."""
     nobody = "0x" + "f" * 40
     rare = [
-        browse.TradeFilter(leader=nobody),
-        browse.TradeFilter(leader=nobody, reason="SKIP_SPREAD"),
-        browse.TradeFilter(leader=nobody, action="skip"),
-        browse.TradeFilter(reason="SKIP_RESET"),
-        browse.TradeFilter(action="wait"),
-        browse.TradeFilter(status="retracted"),
-        browse.TradeFilter(kind="backfill"),
-        browse.TradeFilter(token_id="5"),
-        browse.TradeFilter(portfolio="another", action="copy"),
-        browse.TradeFilter(portfolio="another", state="filled"),
-        browse.TradeFilter(leader=nobody, state="filled"),
-        browse.TradeFilter(leader=nobody, state="not_filled"),
-        browse.TradeFilter(leader=nobody, state="out"),
-        browse.TradeFilter(state="out"),
-        browse.TradeFilter(state="waiting"),
+        TradeFilter(leader=nobody),
+        TradeFilter(leader=nobody, reason="SKIP_SPREAD"),
+        TradeFilter(leader=nobody, action="skip"),
+        TradeFilter(reason="SKIP_RESET"),
+        TradeFilter(action="wait"),
+        TradeFilter(status="retracted"),
+        TradeFilter(kind="backfill"),
+        TradeFilter(token_id="5"),
+        TradeFilter(portfolio="another", action="copy"),
+        TradeFilter(portfolio="another", state="filled"),
+        TradeFilter(leader=nobody, state="filled"),
+        TradeFilter(leader=nobody, state="not_filled"),
+        TradeFilter(leader=nobody, state="out"),
+        TradeFilter(state="out"),
+        TradeFilter(state="waiting"),
     ]
     for wanted in rare:
         with snapshot(sizes[MANY]) as c:
-            assert browse.trades(c, wanted, limit=50) == ([], None)
-            cost = steps(c, lambda c, wanted=wanted: browse.trades(c, wanted, limit=50))
+            assert read_trades(c, wanted, limit=50) == Page(data=[], next_before=None)
+            cost = steps(c, lambda c, wanted=wanted: read_trades(c, wanted, limit=50))
             assert cost < 60, (wanted, cost)
 
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import Engine, insert, select, update
+from starlette.testclient import TestClient
 
 from pilotfish.cli import bench_pages
 from pilotfish.core.units import SECOND
-from pilotfish.store import exports, latencies, queries, sources
+from pilotfish.store import exports, sources
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database, snapshot
-from pilotfish.web.pages import latency as page
-from pilotfish.web.pages import parts
+from pilotfish.store.views.decisions import read_trade
+from pilotfish.store.views.latency import LatencyAndPace, Percentiles, read_latency_and_pace, read_missing
+from pilotfish.web import server
+from pilotfish.web.auth import Doors
+from pilotfish.web.reader import Reader
+from pilotfish.web.site import Site
 
 TRADES = 40
 
@@ -46,12 +51,14 @@ def say(database: Engine, off: str) -> None:
         c.execute(insert(t.worker_status).values(name="worker", at=1, data=data))
 
 
-def figures(database: Engine) -> dict[str, Any]:
+def figures(database: Engine) -> LatencyAndPace:
     with snapshot(database) as c:
-        return {**latencies.latency(c), "missing": latencies.missing(c, 100), "pace": latencies.pace(c)}
+        return read_latency_and_pace(c)
 
 
-COMPARED = ("chain_first", "api_first", "only_polygon", "only_api", "api_lagged")
+def missing(database: Engine) -> list[int]:
+    with snapshot(database) as c:
+        return [trade.id for trade in read_missing(c, 100)]
 
 
 def test_where_the_chain_was_off_nothing_is_compared_and_nothing_missing(database: Engine) -> None:
@@ -59,25 +66,27 @@ def test_where_the_chain_was_off_nothing_is_compared_and_nothing_missing(databas
     listen(database, "api", at[0], at[-1])
     say(database, "mode api, and no POLYGON_WS_URL")
     seen = figures(database)
-    assert [seen[name] for name in COMPARED] == [None] * len(COMPARED), "null, not 0"
-    assert seen["api_behind_chain_ms"] == {"p50": None, "p90": None, "p99": None}
-    assert seen["off"] == {"polygon": "mode api, and no POLYGON_WS_URL"}
-    assert seen["missing"] == []
-    assert seen["seen_after_match_ms"]["api"]["p50"] == 6000
-    assert seen["pace"]["seen"]["n"] > 0
-    assert seen["pace"]["whole"]["p50"] == 2500
+    compared = (seen.chain_first, seen.api_first, seen.only_polygon, seen.only_api, seen.api_lagged)
+    assert compared == (None, None, None, None, None), "null, not 0"
+    assert seen.api_behind_chain_ms == Percentiles(p50=None, p90=None, p99=None)
+    assert seen.off == {"polygon": "mode api, and no POLYGON_WS_URL"}
+    assert missing(database) == []
+    assert seen.seen_after_match_ms.api.p50 == 6000
+    assert seen.pace_ms.seen.n > 0
+    assert seen.pace_ms.whole.p50 == 2500
     with snapshot(database) as c:
-        assert {r["polygon_on"] for r in exports.rows(c, "latency")} == {False}
-        trade = queries.trade_with_decisions(c, 1)
-        whole = page._read(c)
+        assert {msgspec.to_builtins(r)["polygon_on"] for r in exports.rows(c, "latency")} == {False}
+        trade = read_trade(c, 1)
     assert trade is not None
-    assert "chain off" in parts._times(trade)
-    assert "not yet" not in parts._times(trade)
-    shown = page._off(whole["sources"]["off"], whole["mode"]) + page._figures(whole)
+    site, reader = Site(database, {}), Reader(database)
+    with TestClient(Doors(server.application(site, reader), site.sessions), base_url="http://localhost") as client:
+        shown, trace = client.get("/latency").text, client.get("/parts/trade/1").text
+    assert "chain off" in trace
+    assert "not yet" not in trace
     assert "Polygon is off: mode api, and no POLYGON_WS_URL." in shown
     assert ">0 %" not in shown
     assert "Match → API" in shown
-    assert "match → visible in the API" in page._pace(whole["pace"], off=True)
+    assert "match → visible in the API" in shown
 
 
 def test_only_the_times_when_the_chain_was_on_count_as_missing(database: Engine) -> None:
@@ -92,27 +101,27 @@ def test_only_the_times_when_the_chain_was_on_count_as_missing(database: Engine)
     assert on == [*range(10, 17), *range(30, TRADES)], "so soon after a period's end is within it"
     assert [n - 1 for n in same] == on
     seen = figures(database)
-    assert (seen["only_api"], seen["only_polygon"], seen["chain_first"]) == (len(on), 0, 0)
-    assert seen["missing"] == [], "these trades lie in the future"
+    assert (seen.only_api, seen.only_polygon, seen.chain_first) == (len(on), 0, 0)
+    assert missing(database) == [], "these trades lie in the future"
     with database.begin() as c:
         c.execute(update(t.trades).values(traded_at=t.trades.c.traded_at - 10**15))
         c.execute(update(t.listening).values(since=t.listening.c.since - 10**15, until=t.listening.c.until - 10**15))
-    assert [r["id"] - 1 for r in figures(database)["missing"]] == on[::-1]
+    assert [number - 1 for number in missing(database)] == on[::-1]
 
 
 def test_what_was_before_anything_was_written_down_counts_as_before(database: Engine) -> None:
-    assert figures(database)["only_api"] == TRADES
+    assert figures(database).only_api == TRADES
     at = times(database)
     listen(database, "api", at[20], at[-1])
     listen(database, "polygon", at[20], at[25])
-    assert figures(database)["only_api"] == 20 + 8
+    assert figures(database).only_api == 20 + 8
 
 
 def test_without_any_trade_the_chain_is_off_all_the_same(tmp_path: Path) -> None:
     empty = open_database(f"sqlite:///{tmp_path / 'empty.db'}")
-    assert figures(empty)["chain_first"] == 0
+    assert figures(empty).chain_first == 0
     say(empty, "no POLYGON_WS_URL")
-    assert figures(empty)["chain_first"] is None
+    assert figures(empty).chain_first is None
 
 
 def test_so_many_periods_are_looked_at_and_no_more(database: Engine) -> None:

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -27,32 +28,55 @@ from pilotfish.core.effects import Effect
 from pilotfish.core.engine import Engine
 from pilotfish.core.ledger import Position
 from pilotfish.core.settings import policy_from
-from pilotfish.core.trade import LeaderFill, Side, Source
+from pilotfish.core.trade import LeaderFill
 from pilotfish.core.units import MICRO, SECOND
-from pilotfish.polymarket.contracts import CTF_EXCHANGE_V2, ORDER_FILLED, topic_of
+from pilotfish.polymarket.contracts import CTF_EXCHANGE_V2, order_filled
 from pilotfish.polymarket.decode import decode_order_filled
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
 from pilotfish.store.writer import Writer
 
-Figure = dict[str, Any]
-_ABI_EVENT: dict[str, Any] = {
+
+class Figure(msgspec.Struct, frozen=True, kw_only=True):
+    """What was measured. ``unit`` is a rate (higher is better), ``ratio`` > 1 = ours is faster."""
+
+    name: str
+    unit: str
+    ours: float
+    against: str
+    theirs: float | None
+    ratio: float | None
+    note: str
+
+
+class _Log(TypedDict):
+    """A log as JSON-RPC gives it."""
+
+    address: str
+    topics: list[str]
+    data: str
+    blockNumber: str
+    blockHash: str
+    transactionHash: str
+    transactionIndex: str
+    logIndex: str
+    removed: bool
+
+
+_INDEXED = {"orderHash": "bytes32", "maker": "address", "taker": "address"}
+_DATA = {
+    "side": "uint8", "tokenId": "uint256", "makerAmountFilled": "uint256", "takerAmountFilled": "uint256",
+    "fee": "uint256", "builder": "bytes32", "metadata": "bytes32",
+}  # fmt: skip
+_ABI_EVENT = {
     "type": "event",
     "name": "OrderFilled",
     "anonymous": False,
     "inputs": [
-        {"name": "orderHash", "type": "bytes32", "indexed": True},
-        {"name": "maker", "type": "address", "indexed": True},
-        {"name": "taker", "type": "address", "indexed": True},
-        {"name": "side", "type": "uint8", "indexed": False},
-        {"name": "tokenId", "type": "uint256", "indexed": False},
-        {"name": "makerAmountFilled", "type": "uint256", "indexed": False},
-        {"name": "takerAmountFilled", "type": "uint256", "indexed": False},
-        {"name": "fee", "type": "uint256", "indexed": False},
-        {"name": "builder", "type": "bytes32", "indexed": False},
-        {"name": "metadata", "type": "bytes32", "indexed": False},
+        {"name": name, "type": kind, "indexed": name in _INDEXED} for name, kind in {**_INDEXED, **_DATA}.items()
     ],
 }
+"""The event as ``web3`` is told of it."""
 
 
 def bench(
@@ -79,46 +103,41 @@ def bench(
     table = Table("bench", "ours", "against", "theirs", "ratio")
     for f in figures:
         table.add_row(
-            f["name"],
-            f"{f['ours']:,.0f} {f['unit']}",
-            f["against"],
-            f"{f['theirs']:,.0f} {f['unit']}" if f["theirs"] is not None else f["note"],
-            f"{f['ratio']:.1f}×" if f["ratio"] is not None else "–",
+            f.name,
+            f"{f.ours:,.0f} {f.unit}",
+            f.against,
+            f"{f.theirs:,.0f} {f.unit}" if f.theirs is not None else f.note,
+            f"{f.ratio:.1f}×" if f.ratio is not None else "–",
         )
     Console().print(table)
 
 
 def _figure(name: str, unit: str, ours: float, against: str, theirs: float | None, note: str = "") -> Figure:
-    """``ratio`` > 1 = ours is faster; ``unit`` is a rate (higher is better)."""
-    ratio = round(ours / theirs, 2) if theirs else None
-    return {
-        "name": name,
-        "unit": unit,
-        "ours": round(ours, 1),
-        "against": against,
-        "theirs": round(theirs, 1) if theirs else None,
-        "ratio": ratio,
-        "note": note,
-    }
+    return Figure(
+        name=name,
+        unit=unit,
+        ours=round(ours, 1),
+        against=against,
+        theirs=round(theirs, 1) if theirs else None,
+        ratio=round(ours / theirs, 2) if theirs else None,
+        note=note,
+    )
 
 
 # -- decode ----------------------------------------------------------------------------------------------------
 
 
-def _logs(n: int) -> list[dict[str, Any]]:
-    logs = []
+def _logs(n: int) -> list[_Log]:
+    logs: list[_Log] = []
     for i in range(n):
-        values = [i % 2, 10**76 + i, 13_698_629 + i, 8_698_629 + i, i % 1000, 0, 0]
+        side = "SELL" if i % 2 else "BUY"
+        owner, token = f"0x{i + 1:040x}", str(10**76 + i)
+        said = order_filled(f"0x{i:064x}", owner, CTF_EXCHANGE_V2, side, token, 13_698_629 + i, 8_698_629 + i, i % 1000)
         logs.append(
             {
+                "topics": said["topics"],
+                "data": said["data"],
                 "address": CTF_EXCHANGE_V2,
-                "topics": [
-                    ORDER_FILLED,
-                    f"0x{i:064x}",
-                    topic_of(f"0x{i + 1:040x}"),
-                    topic_of(CTF_EXCHANGE_V2),
-                ],
-                "data": "0x" + "".join(f"{v:064x}" for v in values),
                 "blockNumber": hex(93_000_000 + i),
                 "blockHash": f"0x{i:064x}",
                 "transactionHash": f"0x{i + 7:064x}",
@@ -158,7 +177,7 @@ def decode() -> list[Figure]:
     except ImportError:
         note = "not installed: pip install 'pilotfish[dev]'"
         return [_figure("decode", "logs/s", _rates(sides, len(logs))["ours"], "eth_abi, web3", None, note)]
-    types = [i["type"] for i in _ABI_EVENT["inputs"] if not i["indexed"]]
+    types = list(_DATA.values())
     codec = Web3().codec
 
     def with_eth_abi() -> None:
@@ -220,31 +239,20 @@ def _events(n: int) -> list[ev.Event]:
             ),
         ),
     ]
-    fills = [
-        ev.ChainFillSeen(
-            at=_AT + i,
-            fill=LeaderFill(
-                source=Source.POLYGON,
-                leader=_LEADER,
-                tx_hash=f"0x{i:064x}",
-                token_id=_TOKEN,
-                side=Side.BUY,
-                shares=100 * MICRO,
-                usdc=50 * MICRO,
-                traded_at=_AT,
-                fee=0,
-                role="maker",
-                order_hash=f"0x{i:064x}",
-                exchange=CTF_EXCHANGE_V2,
-                block_number=1,
-                block_hash="0x" + "b" * 64,
-                log_index=i,
-                raw='{"address":"0x…"}' * 40,
-            ),
-        )
-        for i in range(n)
-    ]
-    return [*start, *fills]
+    return [*start, *(ev.ChainFillSeen(at=_AT + i, fill=_bought(i)) for i in range(n))]
+
+
+def _bought(i: int) -> LeaderFill:
+    """The leader's ``i``-th BUY, an order and a transaction of its own."""
+    log = {
+        **order_filled(f"0x{i:064x}", _LEADER, "0x" + "c" * 40, "BUY", _TOKEN, 100 * MICRO, 50 * MICRO, 0),
+        "address": CTF_EXCHANGE_V2,
+        "blockNumber": "0x1",
+        "blockHash": "0x" + "b" * 64,
+        "transactionHash": f"0x{i:064x}",
+        "logIndex": hex(i),
+    }
+    return decode_order_filled(log).observed(_AT, '{"address":"0x…"}' * 40)
 
 
 def _driven(

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from sqlalchemy import Connection, insert
+import msgspec
+from sqlalchemy import Connection, func, insert, select
 from sqlalchemy import Engine as Database
 
 from pilotfish.core.units import MICRO, SECOND
@@ -21,6 +22,7 @@ from pilotfish.store.rollup import CopyCounts, DecisionCounts, TradeCounts
 from pilotfish.store.round_trips import TripCounts
 from pilotfish.store.views.decisions import read_decisions, read_trade
 from pilotfish.store.views.feed import read_feed
+from pilotfish.store.views.history import read_history
 from pilotfish.store.views.latency import read_lag_over_time, read_latency, read_missing, read_pace
 from pilotfish.store.views.leaders import read_figures
 from pilotfish.store.views.order_feed import read_fills_of_order, read_happened, read_leader_orders
@@ -28,8 +30,10 @@ from pilotfish.store.views.orders import read_fills
 from pilotfish.store.views.our_orders import OrderFilter, read_our_order, read_our_orders, read_our_totals
 from pilotfish.store.views.portfolios import read_counts, read_equity, read_portfolios
 from pilotfish.store.views.positions import read_positions
+from pilotfish.store.views.sales import read_sales
 from pilotfish.store.views.sources import read_gaps
 from pilotfish.store.views.trades import TradeFilter, read_trades
+from pilotfish.store.views.trips import Sort, TripFilter, TripState, read_trips
 
 MANY, FEW = 1_000_000, 10_000
 CHUNK = 20_000
@@ -67,6 +71,7 @@ def fill_database(database: Database, trades: int) -> None:
             copied = [i for i in numbers if i % 5 == 0]
             c.execute(insert(t.intents), [_intent(i) for i in copied])
             c.execute(insert(t.fills), [_fill(i) for i in copied if not _unfilled(i)])
+            c.execute(insert(t.ledger_entries), [_entry(i) for i in copied if not _unfilled(i)])
             c.execute(insert(t.round_trips), [_trip(i) for i in copied if i % 2])
 
 
@@ -84,7 +89,8 @@ def _position(i: int) -> Values:
         "portfolio": "main", "leader": _wallet(i), "token_id": str(10**20 + i), "condition_id": "", "outcome": "Yes",
         "shares_micro": 50 * MICRO if i % 2 else 0, "cost_micro": 25 * MICRO if i % 2 else 0, "realized_pnl_micro": i,
         "fees_micro": 0, "mark_price_micro": 500_000, "status": "open" if i % 2 else "closed", "opened_at": _AT,
-        "closed_at": None if i % 2 else _AT,
+        "closed_at": None if i % 2 else _AT, "trip_bought_micro": 50 * MICRO if i % 2 else 0,
+        "trip_paid_micro": 25 * MICRO if i % 2 else 0,
     }  # fmt: skip
 
 
@@ -156,12 +162,20 @@ def _fill(i: int) -> Values:
     }  # fmt: skip
 
 
+def _entry(i: int) -> Values:
+    buys = i % 3
+    return {
+        "id": i, "portfolio": "main", "at": _AT + i * SECOND + 2_500_000, "kind": "buy" if buys else "sell",
+        "amount_micro": -25 * MICRO if buys else 25 * MICRO, "leader": _wallet(i), "token_id": _token(i), "fill_id": i,
+    }  # fmt: skip
+
+
 def _trip(i: int) -> Values:
     at = _AT + i * SECOND
     return {
         "portfolio": "main", "leader": _wallet(i), "token_id": _token(i), "opened_at": at, "closed_at": at + SECOND,
         "bought_micro": 50 * MICRO, "paid_micro": 25 * MICRO, "got_micro": 25 * MICRO + i % 3 - 1, "fees_micro": 0,
-        "pnl_micro": i % 3 - 1, "ended": "leader",
+        "pnl_micro": i % 3 - 1, "ended": "leader" if i % 4 == 1 else "resolved",
     }  # fmt: skip
 
 
@@ -173,6 +187,15 @@ def questions(
     trips = TripCounts()
     ours = OrderFilter
     f, rare = TradeFilter, TradeFilter(reason="SKIP_RESET")
+
+    def held(sort: Sort, **more: str | TripState | None) -> Callable[[Connection], object]:
+        wanted = msgspec.convert({"portfolio": "main", **more}, TripFilter)
+        return lambda c: read_trips(c, wanted, trips, sort=sort, limit=100)
+
+    def trip_of(c: Connection) -> int:
+        first = select(func.min(t.round_trips.c.id)).where(t.round_trips.c.token_id == _token(5))
+        return c.execute(first).scalar() or 0
+
     return {
         "trades, newest page": lambda c: read_trades(c, f(), limit=50),
         "trades, far back": lambda c: read_trades(c, f(), limit=50, before=FEW // 2),
@@ -225,6 +248,18 @@ def questions(
         "portfolios: what became of copies": lambda c: copies.states(c, "main"),
         "positions, open": lambda c: read_positions(c, portfolio="main", limit=100),
         "positions, closed": lambda c: read_positions(c, portfolio="main", status="closed", sort="closed", limit=100),
+        "positions, held, by worth": held(Sort.WORTH),
+        "positions, sold": held(Sort.CLOSED, state=TripState.CLOSED),
+        "positions, sold, by profit": held(Sort.REALIZED, state=TripState.CLOSED),
+        "positions, sold, by cost": held(Sort.COST, state=TripState.CLOSED),
+        "positions, sold, by return": held(Sort.RETURN, state=TripState.CLOSED),
+        "positions, sold, by market": held(Sort.TITLE, state=TripState.CLOSED),
+        "positions, sold, of a leader": held(Sort.CLOSED, state=TripState.CLOSED, leader=_wallet(5)),
+        "positions, sold, of a market": held(Sort.CLOSED, state=TripState.CLOSED, token_id=_token(5)),
+        "positions, resolved": held(Sort.CLOSED, state=TripState.RESOLVED),
+        "positions, all": held(Sort.CLOSED, state=None),
+        "positions: what is being sold": lambda c: read_sales(c, "main", _AT + MANY * SECOND),
+        "position: its history": lambda c: read_history(c, "main", _wallet(5), _token(5), trip_of(c)),
         "latency: pace": read_pace,
         "latency: over time": read_lag_over_time,
         "latency: missing": read_missing,

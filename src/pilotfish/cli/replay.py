@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import typer
@@ -78,7 +77,7 @@ def _configured(env: dict[str, Value]) -> Path:
 
 def _print(told: Replayed, compared: Compared | None, *, as_json: bool) -> None:
     if as_json:
-        result: dict[str, Any] = {"replay": _json(told.difference) if told.difference else "identical"}
+        result: dict[str, object] = {"replay": _json(told.difference) if told.difference else "identical"}
         if compared is not None:
             result |= {
                 name: msgspec.to_builtins(getattr(compared, name)) for name in ("original", "changed", "answered")
@@ -97,7 +96,7 @@ def _print(told: Replayed, compared: Compared | None, *, as_json: bool) -> None:
         _side_by_side(compared)
 
 
-def _json(difference: Difference) -> dict[str, Any]:
+def _json(difference: Difference) -> dict[str, object]:
     shown_at = {"at": iso(difference.at)} if difference.at is not None else {}
     return {**msgspec.to_builtins(difference), **shown_at}
 

@@ -12,6 +12,7 @@ from pilotfish.cli import session
 from pilotfish.core import settings as s
 from pilotfish.core.settings import Effective
 from pilotfish.store import names, portfolios_store, settings_store
+from pilotfish.store.views.settings import setting_row
 
 app = typer.Typer(help="Look at settings and change them; a running worker takes changes up at once.",
                   no_args_is_help=True)  # fmt: skip
@@ -30,7 +31,7 @@ def list_(json: bool = typer.Option(False, "--json", help="Print JSON."), portfo
     """All settings."""
     effective = _effective(portfolio)
     if json:
-        session.print_json([settings_store.as_json(e) for e in effective.values()])
+        session.print_json([setting_row(e) for e in effective.values()])
         return
     table = Table("setting", "value", "unit", "from", "overrides")
     group = ""
@@ -38,9 +39,9 @@ def list_(json: bool = typer.Option(False, "--json", help="Print JSON."), portfo
         if e.setting.group != group:
             group = e.setting.group
             table.add_section()
-        row = settings_store.as_json(e)
-        beaten = ", ".join(f"{o['source']} {o['value']}" for o in row["overrides"])
-        table.add_row(e.setting.name, escape(str(row["value"])), row["unit"], row["source"], escape(beaten))
+        row = setting_row(e)
+        beaten = ", ".join(f"{o.source} {o.value}" for o in row.overrides)
+        table.add_row(e.setting.name, escape(str(row.value)), row.unit, row.source, escape(beaten))
     Console().print(table)
 
 
@@ -52,11 +53,11 @@ def get(
 ) -> None:
     """One setting's effective value."""
     setting = s.find(name)
-    row = settings_store.as_json(_effective(portfolio)[setting.name])
+    row = setting_row(_effective(portfolio)[setting.name])
     if json:
         session.print_json(row)
     else:
-        value = row["value"]
+        value = row.value
         print(str(value).lower() if isinstance(value, bool) else value)
 
 
@@ -85,6 +86,6 @@ def _change(name: str, value: str | None, portfolio: str) -> None:
         settings_store.change(c, {name: value}, at=session.now(), by="terminal", portfolio=portfolio)
         stored = settings_store.load(c)
     e = settings_store.effective(env, stored, portfolio or None)[setting.name]
-    row = settings_store.as_json(e)
-    beaten = "".join(f"; overrides {o['source']} {o['value']}" for o in row["overrides"])
-    print(f"{row['name']} = {row['value']}{' ' + row['unit'] if row['unit'] else ''} ({row['source']}{beaten})")
+    row = setting_row(e)
+    beaten = "".join(f"; overrides {o.source} {o.value}" for o in row.overrides)
+    print(f"{row.name} = {row.value}{' ' + row.unit if row.unit else ''} ({row.source}{beaten})")

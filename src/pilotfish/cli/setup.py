@@ -6,9 +6,8 @@ import asyncio
 import os
 import secrets
 import sys
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -19,6 +18,9 @@ from pilotfish.cli import session
 from pilotfish.core import settings as s
 from pilotfish.core.problem import Problem
 from pilotfish.store import leaders_store
+
+if TYPE_CHECKING:
+    from pilotfish.app.doctor import Finding
 
 SIGNS = {"ok": "[green]● ok  [/]", "warn": "[yellow]▲ note[/]", "fail": "[red]✗ fail[/]"}
 
@@ -33,18 +35,20 @@ def doctor(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) ->
     try:
         env = session.begin()
     except ConfigError as problem:
-        found = [{"name": "settings", "state": "fail", "detail": str(problem), "fix": "correct it", "ms": None}]
+        from pilotfish.app.doctor import Finding
+
+        found = [Finding("settings", "fail", str(problem), "correct it")]
         if not as_json:
             _line(console, found[0])
     else:
         found = asyncio.run(_examine(env, None if as_json else console))
-    good = all(f["state"] != "fail" for f in found)
+    good = all(f.state != "fail" for f in found)
     if as_json:
         session.print_json({"ok": good, "checks": found})
     raise typer.Exit(0 if good else 1)
 
 
-async def _examine(env: dict[str, s.Value], console: Console | None) -> list[dict[str, Any]]:
+async def _examine(env: dict[str, s.Value], console: Console | None) -> list[Finding]:
     from pilotfish.app.doctor import Finding, examine
 
     strangers = misnamed()
@@ -56,19 +60,19 @@ async def _examine(env: dict[str, s.Value], console: Console | None) -> list[dic
         else Finding("settings", "ok", readable)
     ]
     if console:
-        _line(console, asdict(found[0]))
+        _line(console, found[0])
     async for finding in examine(env):
         found.append(finding)
         if console:
-            _line(console, asdict(finding))
-    return [asdict(f) for f in found]
+            _line(console, finding)
+    return found
 
 
-def _line(console: Console, f: dict[str, Any]) -> None:
-    took = f" [dim]({f['ms']} ms)[/]" if f["ms"] is not None else ""
-    console.print(f"{SIGNS[f['state']]}  {f['name']:<18} {escape(f['detail'])}{took}")
-    if f["fix"]:
-        console.print(f"        {'':<18} [dim]→ {escape(f['fix'])}[/]")
+def _line(console: Console, f: Finding) -> None:
+    took = f" [dim]({f.ms} ms)[/]" if f.ms is not None else ""
+    console.print(f"{SIGNS[f.state]}  {f.name:<18} {escape(f.detail)}{took}")
+    if f.fix:
+        console.print(f"        {'':<18} [dim]→ {escape(f.fix)}[/]")
 
 
 def init(

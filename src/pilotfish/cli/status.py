@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 
 import msgspec
 import typer
@@ -46,8 +45,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     ended: Ended | None
     last_sign_of_life_sec: float | None
     not_ready: list[str]
-    mode: Mapping[str, object]
-    worker: Mapping[str, object] | None
+    mode: dict[str, str | None]
+    worker: dict[str, object] | None
     leaders: list[Leader]
     portfolios: list[Portfolio]
     counts: Counts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Mapping
 
 from sqlalchemy import Connection, Engine, insert, select
 
@@ -12,9 +12,10 @@ from pilotfish.store import tables as t
 LOOK_EVERY = 0.1
 
 
-def ask(c: Connection, kind: str, payload: dict[str, Any], *, at: int, by: str) -> int:
+def ask(c: Connection, kind: str, payload: Mapping[str, object], *, at: int, by: str) -> int:
     """Leave a command; returns its number."""
-    key = c.execute(insert(t.commands).values(kind=kind, payload=payload, created_at=at, by=by)).inserted_primary_key
+    row = {"kind": kind, "payload": dict(payload), "created_at": at, "by": by}
+    key = c.execute(insert(t.commands).values(row)).inserted_primary_key
     assert key is not None
     return int(key[0])
 

@@ -188,14 +188,14 @@ def _became(o: _Order) -> Became:
         order_shares_micro=None if buys else o.shares_micro,
         intent_state=o.state,
         intent_reason=o.reason,
-        why=_why(o),
+        why=why(o.became, o.state, o.reason, o.side),
     )
 
 
-def _why(o: _Order) -> str | None:
+def why(became: State, state: OrderState, reason: Outcome | None, side: Side) -> str | None:
     """Why an order got nothing or not all; without an outcome, what it was to sell was gone, or what was on offer."""
-    if o.became is State.OUT or (o.became is State.FILLED and o.state is OrderState.FILLED):
+    if became is State.OUT or (became is State.FILLED and state is OrderState.FILLED):
         return None
-    if o.reason is not None:
-        return outcome_words(o.reason)
-    return "nothing was left to sell" if o.side is Side.SELL else "no more was on offer within the limit"
+    if reason is not None:
+        return outcome_words(reason)
+    return "nothing was left to sell" if side is Side.SELL else "no more was on offer within the limit"

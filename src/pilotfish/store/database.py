@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import msgspec
 import platformdirs
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from pilotfish.core.problem import Problem
 from pilotfish.store.tables import metadata
 
-HEAD = "0009"
+HEAD = "0010"
 """The newest revision in ``migrations/versions``."""
 
 
@@ -122,7 +122,13 @@ def open_to_read(configured: str) -> Engine | None:
 
 def empty_database() -> Engine:
     """A database in memory, with all tables and without a row: what reading finds where nothing was recorded yet."""
-    engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}, **_JSON)
+    engine = create_engine(
+        "sqlite://",
+        poolclass=StaticPool,
+        connect_args={"check_same_thread": False},
+        json_serializer=_json,
+        json_deserializer=msgspec.json.decode,
+    )
     metadata.create_all(engine)
     return engine
 
@@ -132,14 +138,20 @@ def nothing_recorded(configured: str) -> str:
     return f"Nothing has been recorded yet: there is no database at {shown(database_url(configured))}."
 
 
-_JSON: dict[str, Any] = {
-    "json_serializer": lambda value: msgspec.json.encode(value).decode(),
-    "json_deserializer": msgspec.json.decode,
-}
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
-def _engine(url: URL, **more: Any) -> Engine:
-    return create_engine(url, pool_pre_ping=url.get_backend_name() == "postgresql", **_JSON, **more)
+def _engine(url: URL, creator: Callable[[], sqlite3.Connection] | None = None) -> Engine:
+    """``creator`` connects in another way than the URL says."""
+    made = {} if creator is None else {"creator": creator}
+    return create_engine(
+        url,
+        pool_pre_ping=url.get_backend_name() == "postgresql",
+        json_serializer=_json,
+        json_deserializer=msgspec.json.decode,
+        **made,
+    )
 
 
 def _connect(uri: str) -> sqlite3.Connection:
@@ -195,7 +207,7 @@ def _log_of(path: Path) -> Path:
     return path.with_name(path.name + "-wal")
 
 
-def _only_read(connection: Any, _record: Any) -> None:
+def _only_read(connection: DBAPIConnection, _record: object) -> None:
     cursor = connection.cursor()
     if isinstance(connection, sqlite3.Connection):
         for pragma in ("query_only=ON", "busy_timeout=5000", "temp_store=MEMORY"):
@@ -206,7 +218,7 @@ def _only_read(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
-def _tune_sqlite(connection: Any, _record: Any) -> None:
+def _tune_sqlite(connection: DBAPIConnection, _record: object) -> None:
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "temp_store=MEMORY"):
         cursor.execute(f"PRAGMA {pragma}")

@@ -78,7 +78,7 @@ def _equity(c: Connection, portfolio: str | None, leader: str | None) -> Iterato
 
 
 def _report(c: Connection, portfolio: str | None, leader: str | None) -> Iterator[View]:
-    return iter(report.report(c, portfolio=portfolio, leader=leader))
+    return iter(report.report(c, portfolio=portfolio, leader=leader, archived=True))
 
 
 _READINGS: dict[str, Reading] = {

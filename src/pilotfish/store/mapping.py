@@ -20,6 +20,7 @@ Values: TypeAlias = dict[str, object]
 """Column -> value, as the database takes it."""
 R = TypeVar("R", bound=Record)
 S = TypeVar("S", bound=msgspec.Struct)
+S2 = TypeVar("S2", bound=msgspec.Struct)
 
 
 class Plain(NamedTuple):
@@ -64,6 +65,16 @@ def read_rows(c: Connection, kind: type[S], statement: Executable) -> Iterator[S
     names = tuple(str(name) for name in found.keys())  # noqa: SIM118 - a result is no dictionary
     for row in found:
         yield msgspec.convert(dict(zip(names, row, strict=True)), kind)
+
+
+def read_pairs(c: Connection, kind: type[S], beside: type[S2], statement: Executable) -> Iterator[tuple[S, S2]]:
+    """What a statement on joined tables finds: each row twice, typed as with :func:`read_rows`, as the row of one table
+    and as what is beside it."""
+    found = c.execute(statement)
+    names = tuple(str(name) for name in found.keys())  # noqa: SIM118 - a result is no dictionary
+    for row in found:
+        values = dict(zip(names, row, strict=True))
+        yield msgspec.convert(values, kind), msgspec.convert(values, beside)
 
 
 def read_row(c: Connection, kind: type[S], statement: Executable) -> S | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, delete, insert, select
@@ -115,26 +114,3 @@ def policy_of(environment: Mapping[str, Value], stored: Stored, portfolio: str) 
 def globals_of(environment: Mapping[str, Value], stored: Stored) -> Globals:
     """The settings that belong to no portfolio."""
     return s.globals_from({n: e.value for n, e in effective(environment, stored).items()})
-
-
-def as_json(e: Effective) -> dict[str, Any]:
-    """A setting as pages, REST and commands show it; secrets are shown as set or not."""
-    setting = e.setting
-
-    def shown(value: Value) -> Any:
-        if setting.kind is Kind.SECRET:
-            return "[set]" if value else ""
-        return s.show(setting, value)
-
-    return {
-        "name": setting.name,
-        "value": shown(e.value),
-        "source": e.source.value,
-        "overrides": [{"source": o.value, "value": shown(v)} for o, v in e.overrides],
-        "default": shown(setting.default),
-        "unit": setting.unit,
-        "help": setting.help,
-        "group": setting.group,
-        "env": setting.env_name,
-        "choices": list(setting.choices),
-    }

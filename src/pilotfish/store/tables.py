@@ -206,6 +206,8 @@ fills = Table(
     Index("ix_fills_intent_id", "intent_id"),
     Index("ix_fills_filled_at", "filled_at"),
 )  # fmt: skip
+HELD = text("shares_micro > 0")
+"""Positions that are open; as text, so that a query says it as its index does."""
 positions = Table(
     "positions", metadata,
     _str("portfolio", 100, key=True), _str("leader", 42, key=True), _str("token_id", 78, key=True),
@@ -214,13 +216,25 @@ positions = Table(
     _big("opened_at"), _big("closed_at", null=True), _big("unmarked_since", null=True),
     *(Column(f"trip_{what}_micro", BigInteger, nullable=False, server_default="0")
       for what in ("bought", "paid", "got", "fees")),
+    Index("ix_positions_held", "portfolio", sqlite_where=HELD, postgresql_where=HELD),
 )  # fmt: skip
+TRIP_SOLD = text("ended <> 'resolved'")
+TRIP_RESOLVED = text("ended = 'resolved'")
+"""How round trips end, as text, so that a query says it as its indexes do."""
+TRIP_FIGURES = ("opened_at", "closed_at", "bought_micro", "paid_micro", "got_micro", "pnl_micro")
+"""What round trips are sorted by, each with an index for those sold and one for those resolved."""
 round_trips = Table(
     "round_trips", metadata,
     _auto(), _str("portfolio", 100), _str("leader", 42), _str("token_id", 78), _big("opened_at"), _big("closed_at"),
     _big("bought_micro"), _big("paid_micro"), _big("got_micro"), _big("fees_micro"), _big("pnl_micro"),
     _str("ended", 12),
-    Index("ix_round_trips_portfolio_closed_at", "portfolio", "closed_at"),
+    Index("ix_round_trips_portfolio_leader_closed_at", "portfolio", "leader", "closed_at"),
+    Index("ix_round_trips_token_id_portfolio", "token_id", "portfolio"),
+    *(
+        Index(f"ix_round_trips_{state}_{figure}", "portfolio", figure, "id", sqlite_where=where, postgresql_where=where)
+        for state, where in (("sold", TRIP_SOLD), ("resolved", TRIP_RESOLVED))
+        for figure in TRIP_FIGURES
+    ),
 )  # fmt: skip
 savings = Table(
     "savings", metadata,
@@ -241,7 +255,7 @@ ledger_entries = Table(
     "ledger_entries", metadata,
     _id(), _str("portfolio", 100), _big("at"), _str("kind", 12), _big("amount_micro"), _str("leader", 42),
     _str("token_id", 78), _big("fill_id", null=True), _big("shares_micro", null=True),
-    Index("ix_ledger_entries_portfolio", "portfolio"),
+    Index("ix_ledger_entries_portfolio_leader_token_id", "portfolio", "leader", "token_id"),
     Index("ix_ledger_entries_fill_id", "fill_id"),
 )  # fmt: skip
 equity_snapshots = Table(

@@ -7,7 +7,6 @@ that what another version wrote can be read, too. Times are epoch seconds unless
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import msgspec
 import structlog
@@ -30,9 +29,9 @@ class ModeState(msgspec.Struct, frozen=True, kw_only=True):
     effective: str = msgspec.field(default="", name="effectiveTriggerMode")
     source: str = ""
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, str | None]:
         """The fields under their names; nothing of a worker that has not said its mode yet."""
-        found: dict[str, Any] = msgspec.to_builtins(self) if self.effective else {}
+        found: dict[str, str | None] = msgspec.to_builtins(self) if self.effective else {}
         return found
 
 
@@ -192,9 +191,9 @@ class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
     faults: dict[str, FaultState] = {}
     ended: Ended | None = None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """As it is stored and shown to machines."""
-        found: dict[str, Any] = msgspec.to_builtins(self)
+        found: dict[str, object] = msgspec.to_builtins(self)
         return {**found, "mode": self.mode.as_json()}
 
     def sources(self) -> dict[str, ApiState | ChainState | BooksState | DatabaseState]:

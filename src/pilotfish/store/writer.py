@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import structlog
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, update
@@ -296,9 +296,9 @@ class _Pending:
 
 
 @lru_cache(maxsize=256)
-def _upsert(dialect: str, name: str, columns: tuple[str, ...]) -> Any:
+def _upsert(dialect: str, name: str, columns: tuple[str, ...]) -> sqlite.Insert | postgresql.Insert:
     table = tables.metadata.tables[name]
-    statement = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+    statement = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
     keys = [c.name for c in table.primary_key]
     return statement.on_conflict_do_update(
         index_elements=keys, set_={c: statement.excluded[c] for c in columns if c not in keys}

@@ -53,8 +53,15 @@ def _answering(endpoint: Endpoint, code: int) -> Endpoint:
 def _schema(gives: object) -> dict[str, object]:
     """The shape of an answer, with the definitions that it refers to beside it until :class:`Application` moves them to
     where they are looked for."""
-    (shape,), definitions = msgspec.json.schema_components([gives], ref_template=_COMPONENT)
+    (shape,), definitions = msgspec.json.schema_components([gives], schema_hook=_anything, ref_template=_COMPONENT)
     return {**shape, "$defs": definitions} if definitions else shape
+
+
+def _anything(kind: type) -> dict[str, object]:
+    """The shape of an ``object``: none is told."""
+    if kind is object:
+        return {"description": "Any value."}
+    raise NotImplementedError
 
 
 class Application(FastAPI):

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from threading import Lock
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Path, Query
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
 from pilotfish.core.names import UnknownNameError
 from pilotfish.core.reasons import Reason
 from pilotfish.core.settings import Kind
 from pilotfish.store import (
-    browse,
     exports,
     names,
     portfolios_store,
@@ -25,15 +24,18 @@ from pilotfish.store import (
     worker_state,
 )
 from pilotfish.store.database import snapshot
-from pilotfish.store.views.base import Page
+from pilotfish.store.views.base import Page, View
 from pilotfish.store.views.decisions import Decision, TradeTraced, read_decisions, read_trade
 from pilotfish.store.views.latency import LatencyAndPace, read_latency_and_pace
-from pilotfish.store.views.leaders import Whom, read_leader, read_leaders
+from pilotfish.store.views.leaders import Leader, LeaderWhole, Whom, read_leader, read_leaders
 from pilotfish.store.views.orders import Fill, read_fills
-from pilotfish.store.views.portfolios import read_counts, read_equity, read_portfolios
+from pilotfish.store.views.portfolios import Counts, EquityPoint, Portfolio, read_counts, read_equity, read_portfolios
 from pilotfish.store.views.positions import PositionInMarket, read_positions
-from pilotfish.store.views.sources import BadInput, Outage, read_bad_inputs, read_gaps, read_outages
+from pilotfish.store.views.report import Shortfall
+from pilotfish.store.views.settings import Change, SettingRow, read_audit, setting_row
+from pilotfish.store.views.sources import BadInput, Gap, Outage, read_bad_inputs, read_gaps, read_outages
 from pilotfish.store.views.trades import TradeDecided, TradeFilter, read_trades
+from pilotfish.store.worker_state import Ended
 from pilotfish.web import rest
 from pilotfish.web.answers import Route
 from pilotfish.web.site import Site
@@ -65,7 +67,18 @@ ExportKind: TypeAlias = Annotated[
 ]
 Format: TypeAlias = Annotated[Literal["csv", "json"], rest.one_of("format", ("csv", "json"))]
 Token: TypeAlias = Annotated[str | None, Query(max_length=80, pattern="^[0-9]+$", description="A token's id.")]
-Row: TypeAlias = dict[str, Any]
+
+
+class Status(View, frozen=True, kw_only=True):
+    """Is it working, how are we doing; ``worker`` is what it says of itself."""
+
+    running: bool
+    ended: Ended | None
+    last_sign_of_life_sec: float | None
+    mode: dict[str, str | None]
+    worker: dict[str, object] | None
+    incomplete: list[Gap]
+    counts: Counts
 
 
 def router(site: Site) -> APIRouter:
@@ -77,34 +90,32 @@ def router(site: Site) -> APIRouter:
     whole_passes = Lock()
 
     @api.get("/status")
-    def status() -> Response:
+    def status() -> Status:
         """Is it working, how are we doing."""
         with snapshot(database) as c:
             worker, age = worker_state.read(c)
-            told = worker.as_json() if worker is not None else {}
-            state = {
-                "running": worker_state.alive(worker, age),
-                "ended": told.get("ended"),
-                "last_sign_of_life_sec": age,
-                "mode": told.get("mode", {}),
-                "worker": told or None,
-                "incomplete": read_gaps(c),
-                "counts": read_counts(c, site.counts, site.trade_counts, site.copy_counts),
-            }
-        return rest.answer(state)
+            return Status(
+                running=worker_state.alive(worker, age),
+                ended=worker.ended if worker is not None else None,
+                last_sign_of_life_sec=age,
+                mode=worker.mode.as_json() if worker is not None else {},
+                worker=worker.as_json() if worker is not None else None,
+                incomplete=read_gaps(c),
+                counts=read_counts(c, site.counts, site.trade_counts, site.copy_counts),
+            )
 
     @api.get("/leaders")
     def leaders(
         status: Annotated[
             Whom, Query(description="`former` ones were followed once: their results and pages stay.")
         ] = "followed",
-    ) -> Response:
+    ) -> list[Leader]:
         """Who is followed, or was."""
         with snapshot(database) as c:
-            return rest.answer(read_leaders(c, status))
+            return read_leaders(c, status)
 
     @api.get("/leaders/{wallet}", responses={404: {}})
-    def leader(wallet: Annotated[str, Path(max_length=42)], portfolio: Name = None) -> Response:
+    def leader(wallet: Annotated[str, Path(max_length=42)], portfolio: Name = None) -> LeaderWhole:
         """One leader, also a formerly followed one: their figures in a portfolio, the shortfall, and what they hold
         beside what we hold."""
         with snapshot(database) as c:
@@ -116,7 +127,7 @@ def router(site: Site) -> APIRouter:
             found = read_leader(c, wallet, name, site.counts, site.reports, site.copy_counts)
         if found is None:
             raise HTTPException(404, f"{wallet} was never followed")
-        return rest.answer(found)
+        return found
 
     @api.get("/trades")
     def trades(
@@ -180,16 +191,16 @@ def router(site: Site) -> APIRouter:
             )[0]
 
     @api.get("/portfolios")
-    def portfolios() -> Response:
+    def portfolios() -> list[Portfolio]:
         """Portfolios with their latest valuation."""
         with snapshot(database) as c:
-            return rest.answer(read_portfolios(c, site.trips))
+            return read_portfolios(c, site.trips)
 
     @api.get("/equity")
-    def equity(portfolio: Name = None, points: Annotated[int, Query(ge=2, le=5000)] = 400) -> Response:
+    def equity(portfolio: Name = None, points: Annotated[int, Query(ge=2, le=5000)] = 400) -> list[EquityPoint]:
         """A portfolio's equity over time."""
         with snapshot(database) as c:
-            return rest.answer(read_equity(c, names.portfolio(c, portfolio or portfolios_store.MAIN), points))
+            return read_equity(c, names.portfolio(c, portfolio or portfolios_store.MAIN), points)
 
     @api.get("/latency")
     def latency() -> LatencyAndPace:
@@ -214,29 +225,31 @@ def router(site: Site) -> APIRouter:
     def shortfall(
         portfolio: Name = None, leader: Wallet = None,
         since: Annotated[str | None, Query(max_length=40, description="An ISO 8601 time.")] = None,
-    ) -> Response:  # fmt: skip
-        """Would copying have paid: the leaders' prices at our size against what we got, in parts that add up. With
-        `since` all decisions are gone through, which takes its time where there are very many; one such at a time."""
+        archived: Annotated[bool, Query(description="Archived portfolios, too.")] = False,
+    ) -> list[Shortfall]:  # fmt: skip
+        """Would copying have paid: the leaders' prices at our size against what we got, in parts that add up, and the
+        answer as a sentence. With `since` all decisions are gone through, which takes its time where there are very
+        many; one such at a time."""
         with snapshot(database) as c:
             begin, of = _instant(since), _named(c, portfolio, leader)
             if begin is None:
-                return rest.answer(site.reports.report(c, **of))
+                return site.reports.report(c, **of, archived=archived)
             with whole_passes:
-                return rest.answer(report.report(c, **of, since=begin))
+                return report.report(c, **of, since=begin, archived=archived)
 
     @api.get("/settings")
-    def settings(portfolio: Name = None, leader: Wallet = None) -> list[Row]:
+    def settings(portfolio: Name = None, leader: Wallet = None) -> list[SettingRow]:
         """Every setting with its value, where that comes from, and what it overrides."""
         with snapshot(database) as c:
             stored, of = settings_store.load(c), _named(c, portfolio, leader)
         effective = settings_store.effective(site.environment, stored, **of)
-        return [settings_store.as_json(e) for e in effective.values() if e.setting.kind is not Kind.SECRET]
+        return [setting_row(e) for e in effective.values() if e.setting.kind is not Kind.SECRET]
 
     @api.get("/settings/audit")
-    def audit(limit: Limit = 100) -> list[Row]:
+    def audit(limit: Limit = 100) -> list[Change]:
         """Who changed which setting, newest first."""
         with snapshot(database) as c:
-            return browse.audit(c, limit)
+            return read_audit(c, limit)
 
     @api.get("/export/{kind}.{format_}", response_class=StreamingResponse)
     def export(kind: ExportKind, format_: Format, portfolio: Name = None, leader: Wallet = None) -> StreamingResponse:

@@ -3,7 +3,8 @@ session."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from collections.abc import Callable
+from typing import Annotated, Literal, TypeAlias, TypeVar
 
 from fastapi import APIRouter, Body, Depends, HTTPException, Path, Request
 from pydantic import Field
@@ -14,17 +15,18 @@ from pilotfish.app.lease import LeaseError
 from pilotfish.app.reset import reset_now
 from pilotfish.core import settings as s
 from pilotfish.core.problem import Problem
-from pilotfish.core.settings import Kind
+from pilotfish.core.settings import Effective, Kind
 from pilotfish.store import commands_store, leaders_store, names, portfolios_store, settings_store, worker_state
+from pilotfish.store.views.settings import SettingRow, setting_row
 from pilotfish.web import rest
 from pilotfish.web.answers import Route
 from pilotfish.web.auth import require_admin
 from pilotfish.web.preview import Person, Preview, PreviewError
 from pilotfish.web.site import Site, now
 
+T = TypeVar("T")
 COMMAND_SECONDS = 5.0
 BY = "web"
-Row: TypeAlias = dict[str, Any]
 Change: TypeAlias = bool | int | float | str | None
 Wallet: TypeAlias = Annotated[str, Path(max_length=42)]
 Name: TypeAlias = Annotated[str, Path(max_length=100)]
@@ -87,7 +89,7 @@ def router(site: Site, preview: Preview) -> APIRouter:
         route_class=Route,
     )
 
-    def write(change: Any) -> Any:
+    def write(change: Callable[[Connection], T]) -> T:
         """Run ``change(connection)`` in one transaction; what is not acceptable becomes a 400 that says why."""
         try:
             with site.database.begin() as c:
@@ -101,12 +103,12 @@ def router(site: Site, preview: Preview) -> APIRouter:
     def change_settings(
         changes: Annotated[dict[str, Change], Body(examples=[{"fixed_usdc": 50}])], portfolio: str = "",
         leader: str = "",
-    ) -> list[Row]:  # fmt: skip
+    ) -> list[SettingRow]:  # fmt: skip
         """Change settings, all or none; null takes a change back. A running worker takes them up at once."""
         if portfolio and leader:
             raise HTTPException(400, "portfolio or leader, not both")
 
-        def change(c: Connection) -> Any:
+        def change(c: Connection) -> dict[str, Effective]:
             wallet = names.leader(c, leader) if leader else ""
             if portfolio and portfolio != portfolios_store.MAIN:
                 portfolios_store.find(c, portfolio)
@@ -116,7 +118,7 @@ def router(site: Site, preview: Preview) -> APIRouter:
 
         effective = write(change)
         changed = {s.find(name).name for name in changes}
-        return [settings_store.as_json(e) for name, e in effective.items() if name in changed]
+        return [setting_row(e) for name, e in effective.items() if name in changed]
 
     @api.post("/leaders", status_code=201)
     async def add_leader(leader: NewLeader) -> dict[str, str]:
@@ -141,7 +143,7 @@ def router(site: Site, preview: Preview) -> APIRouter:
             raise HTTPException(400, str(problem)) from None
 
     @api.patch("/leaders/{wallet}")
-    def change_leader(wallet: Wallet, what: LeaderChange) -> Row:
+    def change_leader(wallet: Wallet, what: LeaderChange) -> dict[str, str]:
         """Pause or resume copying somebody, or name them otherwise; a formerly followed one can be named, too."""
 
         def change(c: Connection) -> None:
@@ -151,7 +153,8 @@ def router(site: Site, preview: Preview) -> APIRouter:
                 leaders_store.set_status(c, wallet, what.status, now(), by=BY)
 
         write(change)
-        return {"wallet": wallet.lower(), **what.model_dump(exclude_none=True)}
+        changed = {"status": what.status, "label": what.label}
+        return {"wallet": wallet.lower(), **{name: value for name, value in changed.items() if value is not None}}
 
     @api.delete("/leaders/{wallet}")
     def remove_leader(wallet: Wallet) -> dict[str, str]:
@@ -160,7 +163,7 @@ def router(site: Site, preview: Preview) -> APIRouter:
         return {"wallet": wallet.lower(), "result": "removed"}
 
     @api.post("/portfolios", status_code=201)
-    def add_portfolio(new: NewPortfolio) -> Row:
+    def add_portfolio(new: NewPortfolio) -> dict[str, str]:
         """Make a portfolio, new or like another one, to try settings from now on."""
         own: dict[str, object] = dict(new.settings)
 
@@ -173,19 +176,19 @@ def router(site: Site, preview: Preview) -> APIRouter:
         return {"name": write(change)}
 
     @api.patch("/portfolios/{name}")
-    def change_portfolio(name: Name, what: PortfolioChange) -> Row:
+    def change_portfolio(name: Name, what: PortfolioChange) -> dict[str, str | list[str] | None]:
         """Choose whom a portfolio copies from now on."""
         write(lambda c: portfolios_store.set_follows(c, name, what.leaders, at=now(), by=BY))
         return {"name": name, "leaders": what.leaders}
 
     @api.delete("/portfolios/{name}")
-    def archive_portfolio(name: Name) -> Row:
+    def archive_portfolio(name: Name) -> dict[str, str]:
         """End a portfolio; its books stay as they are."""
         write(lambda c: portfolios_store.archive(c, name, at=now(), by=BY))
         return {"name": name, "status": "archived"}
 
     @api.post("/positions/close")
-    def close(what: Close) -> Row:
+    def close(what: Close) -> dict[str, int | str | None]:
         """Sell paper positions at what the book bids."""
 
         def ask(c: Connection) -> int:
@@ -196,7 +199,7 @@ def router(site: Site, preview: Preview) -> APIRouter:
         return _done(write(ask))
 
     @api.post("/admin/reset")
-    def reset(what: Annotated[Reset | None, Body()] = None) -> Row:
+    def reset(what: Annotated[Reset | None, Body()] = None) -> dict[str, int | str | None]:
         """Wipe the paper state of one portfolio, or of all; trades, leaders and settings stay."""
         portfolio = what.portfolio if what else None
 
@@ -211,7 +214,7 @@ def router(site: Site, preview: Preview) -> APIRouter:
         return {"command": None, "status": "done"}
 
     @api.post("/alerts/test")
-    async def test_alert() -> Row:
+    async def test_alert() -> dict[str, str]:
         """Send a test message to every address of the setting `alert_urls`."""
         with site.database.connect() as c:
             effective = settings_store.effective(site.environment, settings_store.load(c))
@@ -224,7 +227,7 @@ def router(site: Site, preview: Preview) -> APIRouter:
             raise HTTPException(400, f"the test could not be sent: {problem}") from None
         return {"status": "sent"}
 
-    def _done(number: int) -> Row:
+    def _done(number: int) -> dict[str, int | str | None]:
         with site.database.connect() as c:
             runs = worker_state.alive(*worker_state.read(c))
         result = commands_store.wait(site.database, number, COMMAND_SECONDS) if runs else None
@@ -232,10 +235,10 @@ def router(site: Site, preview: Preview) -> APIRouter:
         return {"command": number, "status": result or "asked for; a worker does it as soon as it runs"}
 
     @api.get("/settings/secrets")
-    def secrets() -> list[Row]:
+    def secrets() -> list[SettingRow]:
         """Which secrets are set, and where; never what they are."""
         with site.database.connect() as c:
             effective = settings_store.effective(site.environment, settings_store.load(c))
-        return [settings_store.as_json(e) for e in effective.values() if e.setting.kind is Kind.SECRET]
+        return [setting_row(e) for e in effective.values() if e.setting.kind is Kind.SECRET]
 
     return api

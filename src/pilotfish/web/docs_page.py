@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import ClassVar, TypeAlias, cast
+from typing import ClassVar
 
 import msgspec
 from fastapi import APIRouter, FastAPI, Request
@@ -12,9 +12,6 @@ from fastapi.responses import Response
 
 from pilotfish.web.render import Page
 from pilotfish.web.view import view_of
-
-Schema: TypeAlias = Mapping[str, object]
-"""A part of an OpenAPI document."""
 
 
 class Parameter(msgspec.Struct, frozen=True):
@@ -52,59 +49,91 @@ class Docs(Page, frozen=True, kw_only=True):
     groups: tuple[Group, ...]
 
 
+class _Kind(msgspec.Struct, rename={"any_of": "anyOf"}):
+    """What a parameter can be."""
+
+    type: str = ""
+    enum: list[bool | int | float | str | None] = []
+    default: bool | int | float | str | None = None
+    any_of: list[_Kind] = []
+
+
+class _Parameter(msgspec.Struct):
+    name: str
+    description: str = ""
+    schema: _Kind = msgspec.field(default_factory=_Kind)
+
+
+class _Content(msgspec.Struct):
+    schema: object
+
+
+class _Body(msgspec.Struct):
+    content: dict[str, _Content] = {}
+
+
+class _Operation(msgspec.Struct, rename={"request_body": "requestBody"}):
+    tags: list[str] = []
+    summary: str = ""
+    description: str = ""
+    parameters: list[_Parameter] = []
+    request_body: _Body = msgspec.field(default_factory=_Body)
+
+
+class _Components(msgspec.Struct):
+    schemas: dict[str, object] = {}
+
+
+class _Interface(msgspec.Struct):
+    """Of an OpenAPI description, what the page shows."""
+
+    paths: dict[str, dict[str, _Operation]]
+    components: _Components = msgspec.field(default_factory=_Components)
+
+
 def router(app: FastAPI) -> APIRouter:
     """The page."""
     pages = APIRouter(include_in_schema=False)
 
     @pages.get("/api/docs")
     def docs(request: Request) -> Response:
-        return view_of(request).show(Docs(groups=_groups(app.openapi())))
+        return view_of(request).show(Docs(groups=_groups(msgspec.convert(app.openapi(), _Interface))))
 
     return pages
 
 
-def _groups(schema: Schema) -> tuple[Group, ...]:
+def _groups(interface: _Interface) -> tuple[Group, ...]:
     found: dict[str, list[Operation]] = {}
-    for path, methods in _part(schema, "paths").items():
-        for method, operation in cast(Schema, methods).items():
-            one = cast(Schema, operation)
-            tag = str((_list(one, "tags") or ["other"])[0])
-            found.setdefault(tag, []).append(_operation(schema, method.upper(), path, one))
+    schemas = interface.components.schemas
+    for path, methods in interface.paths.items():
+        for method, operation in methods.items():
+            tag = (operation.tags or ["other"])[0]
+            found.setdefault(tag, []).append(_operation(schemas, method.upper(), path, operation))
     return tuple(Group(tag.title(), tuple(operations)) for tag, operations in found.items())
 
 
-def _operation(schema: Schema, method: str, path: str, one: Schema) -> Operation:
-    content = _part(_part(_part(one, "requestBody"), "content"), "application/json")
-    body = json.dumps(_resolved(schema, content["schema"], 0), indent=1) if content else ""
-    parameters = tuple(_parameter(cast(Schema, p)) for p in _list(one, "parameters"))
-    return Operation(method, path, str(one.get("description") or one.get("summary", "")), parameters, body)
+def _operation(schemas: Mapping[str, object], method: str, path: str, one: _Operation) -> Operation:
+    content = one.request_body.content.get("application/json")
+    body = json.dumps(_resolved(schemas, content.schema, 0), indent=1) if content else ""
+    return Operation(method, path, one.description or one.summary, tuple(map(_parameter, one.parameters)), body)
 
 
-def _parameter(p: Schema) -> Parameter:
-    kinds = _part(p, "schema")
-    options = [kinds, *(cast(Schema, x) for x in _list(kinds, "anyOf"))]
-    kind = " or ".join(str(x["type"]) for x in options if "type" in x and x["type"] != "null")
-    values = [str(v) for x in options for v in _list(x, "enum")]
-    default = f", default {kinds['default']}" if kinds.get("default") not in (None, "") else ""
-    told = str(p.get("description", "")) + (" One of " + ", ".join(values[:40]) + "." if values else "")
-    return Parameter(str(p["name"]), kind + default, told)
+def _parameter(p: _Parameter) -> Parameter:
+    options = [p.schema, *p.schema.any_of]
+    kind = " or ".join(x.type for x in options if x.type not in ("", "null"))
+    values = [str(v) for x in options for v in x.enum]
+    default = f", default {p.schema.default}" if p.schema.default not in (None, "") else ""
+    told = p.description + (" One of " + ", ".join(values[:40]) + "." if values else "")
+    return Parameter(p.name, kind + default, told)
 
 
-def _resolved(schema: Schema, part: object, depth: int) -> object:
+def _resolved(schemas: Mapping[str, object], part: object, depth: int) -> object:
     """A body's schema without references, for people."""
-    if isinstance(part, dict):
-        if "$ref" in part and depth < 4:
-            name = part["$ref"].rsplit("/", 1)[-1]
-            return _resolved(schema, _part(_part(schema, "components"), "schemas")[name], depth + 1)
-        return {k: _resolved(schema, v, depth) for k, v in part.items() if k != "title"}
+    if isinstance(part, Mapping):
+        reference = part.get("$ref")
+        if isinstance(reference, str) and depth < 4:
+            return _resolved(schemas, schemas[reference.rsplit("/", 1)[-1]], depth + 1)
+        return {k: _resolved(schemas, v, depth) for k, v in part.items() if k not in ("title",)}
     if isinstance(part, list):
-        return [_resolved(schema, x, depth) for x in part]
+        return [_resolved(schemas, x, depth) for x in part]
     return part
-
-
-def _part(of: Schema, name: str) -> Schema:
-    return cast(Schema, of.get(name, {}))
-
-
-def _list(of: Schema, name: str) -> list[object]:
-    return cast("list[object]", of.get(name, []))

@@ -3,17 +3,17 @@ method or path, is one shape: RFC 9457 problem details."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, get_args
+from typing import ClassVar, Literal, NamedTuple, TypeAlias, get_args
 
-import msgspec
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic_core import ErrorDetails
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
@@ -30,11 +30,13 @@ log = structlog.get_logger(__name__)
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 
-def one_of(kind: str, choices: Any) -> BeforeValidator:
-    """A validator for a value out of a ``Literal`` or an enum: refuses another one with the nearest."""
-    words = [str(choice) for choice in (get_args(choices) or choices)]
+def one_of(kind: str, choices: object) -> BeforeValidator:
+    """A validator for a value out of a ``Literal``, an enum or some words: refuses another one with the nearest."""
+    listed = get_args(choices) or choices
+    assert isinstance(listed, Iterable), f"{choices} cannot be gone through"
+    words = [str(choice) for choice in listed]
 
-    def check(given: Any) -> Any:
+    def check(given: object) -> object:
         return chosen(kind, given, words) if isinstance(given, str) else given
 
     return BeforeValidator(check)
@@ -47,15 +49,10 @@ class Body(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _known(cls, data: Any) -> Any:
+    def _known(cls, data: object) -> object:
         for key in data if isinstance(data, dict) else ():
             chosen("field", str(key), cls.model_fields)
         return data
-
-
-def answer(value: object) -> Response:
-    """What a route gives, encoded as commands and exports encode it."""
-    return Response(msgspec.json.encode(value), media_type="application/json")
 
 
 def known_parameters(request: Request) -> None:
@@ -76,39 +73,40 @@ class Refusal(NamedTuple):
     headers: Mapping[str, str] | None = None
 
 
-def _refused(why: HTTPException) -> Refusal:
-    return Refusal(why.status_code, str(why.detail), why.headers)
+TOLD = (HTTPException, RequestValidationError, UnknownNameError, SQLAlchemyError, Exception)
+"""What :func:`refusal` has an answer for."""
 
 
-def _invalid(why: RequestValidationError) -> Refusal:
-    return Refusal(422, "; ".join(_told(error) for error in why.errors()))
-
-
-ERRORS: tuple[tuple[type[Exception], Callable[[Any], Refusal]], ...] = (
-    (HTTPException, _refused),
-    (RequestValidationError, _invalid),
-    (UnknownNameError, lambda why: Refusal(422, str(why))),
-    (SQLAlchemyError, lambda why: Refusal(503, "the database: " + redact(str(why).splitlines()[0])[:200])),
-    (Exception, lambda _why: Refusal(500, "an unforeseen error; the dashboard's log says more")),
-)
-"""Which exception is told as what; the first that fits."""
+def refusal(why: Exception) -> Refusal:
+    """Which exception is told as what."""
+    match why:
+        case HTTPException():
+            return Refusal(why.status_code, str(why.detail), why.headers)
+        case RequestValidationError():
+            return Refusal(422, "; ".join(_told(error) for error in why.errors()))
+        case UnknownNameError():
+            return Refusal(422, str(why))
+        case SQLAlchemyError():
+            return Refusal(503, "the database: " + redact(str(why).splitlines()[0])[:200])
+        case _:
+            return Refusal(500, "an unforeseen error; the dashboard's log says more")
 
 
 def install(app: FastAPI) -> None:
     """The errors' one shape: problem details, or a page for who looks at pages."""
 
     async def answer(request: Request, why: Exception) -> Response:
-        refusal = next(told(why) for kind, told in ERRORS if isinstance(why, kind))
-        if refusal.status == 500:
+        told = refusal(why)
+        if told.status == 500:
             log.error("a request ended by an unforeseen error", path=request.url.path, exc_info=why)
         if _is_page(request):
-            said = HTTPStatus(refusal.status).phrase
-            shown = view_of(request).show(ErrorPage(said=said, detail=refusal.detail), refusal.status)
-            shown.headers.update(refusal.headers or {})
+            page = ErrorPage(said=HTTPStatus(told.status).phrase, detail=told.detail)
+            shown = view_of(request).show(page, told.status)
+            shown.headers.update(told.headers or {})
             return shown
-        return problem(refusal.status, refusal.detail, refusal.headers)
+        return problem(told.status, told.detail, told.headers)
 
-    for kind, _ in ERRORS:
+    for kind in TOLD:
         app.add_exception_handler(kind, answer)
 
 
@@ -129,7 +127,7 @@ class ErrorPage(Page, frozen=True, kw_only=True):
     detail: str
 
 
-def _told(error: Any) -> str:
+def _told(error: ErrorDetails) -> str:
     where = ".".join(str(part) for part in error["loc"])
     cause = error.get("ctx", {}).get("error")
     return f"{where}: {cause if isinstance(cause, Exception) else error['msg']}"

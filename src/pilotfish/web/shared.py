@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import TypeVar, cast
 
 from sqlalchemy import Connection, Engine
 
@@ -25,11 +25,13 @@ RESTS = 10.0
 
 
 @dataclass(slots=True)
-class _Entry(Generic[T]):
-    value: T | None = None
+class _Entry:
+    """What was read under a key; who asks under that key knows what it is."""
+
+    value: object = None
     read_at: float = -1e9
     took: float = 0.0
-    task: asyncio.Task[T] | None = None
+    task: asyncio.Task[object] | None = None
 
 
 class Shared:
@@ -37,11 +39,15 @@ class Shared:
 
     def __init__(self, database: Engine) -> None:
         self._database = database
-        self._entries: OrderedDict[Hashable, _Entry[Any]] = OrderedDict()
+        self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
 
     async def get(self, key: Hashable, seconds: float, read: Callable[[Connection], T]) -> T:
-        """What ``read`` gives, at most ``seconds`` old; of reads that take long rather an older answer than a wait."""
-        entry: _Entry[T] = self._entries.setdefault(key, _Entry())
+        """What ``read`` gives, at most ``seconds`` old; of reads that take long rather an older answer than a wait. One
+        key stands for one kind of read."""
+        return cast("T", await self._get(key, seconds, read))
+
+    async def _get(self, key: Hashable, seconds: float, read: Callable[[Connection], object]) -> object:
+        entry = self._entries.setdefault(key, _Entry())
         self._entries.move_to_end(key)
         while len(self._entries) > KEPT:
             self._entries.popitem(last=False)
@@ -55,14 +61,14 @@ class Shared:
             return entry.value
         return await asyncio.shield(entry.task)
 
-    async def _read(self, entry: _Entry[T], read: Callable[[Connection], T]) -> T:
+    async def _read(self, entry: _Entry, read: Callable[[Connection], object]) -> object:
         started = time.monotonic()
         value = await asyncio.to_thread(self._in_transaction, read)
         entry.value, entry.read_at = value, time.monotonic()
         entry.took = entry.read_at - started
         return value
 
-    def _in_transaction(self, read: Callable[[Connection], T]) -> T:
+    def _in_transaction(self, read: Callable[[Connection], object]) -> object:
         with snapshot(self._database) as c:
             return read(c)
 

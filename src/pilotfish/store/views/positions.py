@@ -10,7 +10,7 @@ from pilotfish.core.records import AdjustmentRecord, EntryRecord, HoldingRecord,
 from pilotfish.core.units import Micros, Price, Shares, Usdc, proceeds_of
 from pilotfish.store import names
 from pilotfish.store import tables as t
-from pilotfish.store.mapping import read_rows
+from pilotfish.store.mapping import read_pairs, read_rows
 from pilotfish.store.views.base import View, decimal, iso
 
 
@@ -155,8 +155,8 @@ POSITION_SORTS = {
 }  # fmt: skip
 
 
-class _Found(PositionRecord, frozen=True, kw_only=True):
-    """A position's row with the token's market, where it is known."""
+class _Market(msgspec.Struct, frozen=True):
+    """The market of a position's token, where it is known."""
 
     title: str | None
     slug: str | None
@@ -183,13 +183,13 @@ def read_positions(
     rows = [
         PositionInMarket(
             **asdict(position(r)),
-            title=r.title,
-            slug=r.slug,
+            title=market.title,
+            slug=market.slug,
             label=labels.get(r.leader, ""),
-            market_end=iso(r.end_at),
-            payout=decimal(r.payout_micro),
+            market_end=iso(market.end_at),
+            payout=decimal(market.payout_micro),
         )
-        for r in read_rows(c, _Found, statement.limit(limit).offset(offset))
+        for r, market in read_pairs(c, PositionRecord, _Market, statement.limit(limit).offset(offset))
     ]
     return rows, total
 

@@ -17,7 +17,7 @@ from pilotfish.core.units import Micros, Shares, Usdc, price_of
 from pilotfish.store import copies, names
 from pilotfish.store import tables as t
 from pilotfish.store.copies import Became
-from pilotfish.store.mapping import read_rows
+from pilotfish.store.mapping import read_pairs
 from pilotfish.store.views import markets
 from pilotfish.store.views.base import Page, View, decimal, following, iso
 
@@ -139,8 +139,8 @@ class TradeFilter(msgspec.Struct, frozen=True, kw_only=True):
     state: str | None = None
 
 
-class _Found(TradeRecord, frozen=True, kw_only=True):
-    """A trade's row with a portfolio's decision and the token's market, where there are any."""
+class _Beside(msgspec.Struct, frozen=True):
+    """A portfolio's decision on a trade, and the token's market, where there are any."""
 
     decision_id: int | None
     action: Action | None
@@ -170,13 +170,14 @@ def read_selected(
     if chosen is None:
         return Page(data=[], next_before=None)
     statement = chosen.statement if before is None else chosen.statement.where(chosen.number < before)
-    rows = list(read_rows(c, _Found, statement.order_by(chosen.number.desc()).limit(limit + 1)))
+    newest = statement.order_by(chosen.number.desc()).limit(limit + 1)
+    rows = list(read_pairs(c, TradeRecord, _Beside, newest))
     page = rows[:limit]
-    became = copies.of(
-        c, [(r.decision_id, r.action) for r in page if r.decision_id is not None and r.action is not None]
-    )
+    became = copies.of(c, [(x.decision_id, x.action) for _, x in page if x.decision_id is not None and x.action])
     labels = names.labels(c)
-    return Page(data=[_decided(r, became, labels) for r in page], next_before=following(rows, limit))
+    return Page(
+        data=[_decided(r, x, became, labels) for r, x in page], next_before=following([r for r, _ in rows], limit)
+    )
 
 
 def selection(c: Connection, f: TradeFilter) -> Selection | None:
@@ -230,15 +231,15 @@ def asked_for(f: TradeFilter) -> tuple[str | None, copies.State | None]:
     return {copies.State.SKIPPED: "skip", copies.State.WAITING: "wait"}[state], None
 
 
-def _decided(r: _Found, became: dict[int, Became], labels: dict[str, str]) -> TradeDecided:
+def _decided(r: TradeRecord, x: _Beside, became: dict[int, Became], labels: dict[str, str]) -> TradeDecided:
     decided = None
-    if r.decision_id is not None:
-        assert r.action is not None and r.reason is not None and r.decided_at is not None, "a decision has them all"
+    if x.decision_id is not None:
+        assert x.action is not None and x.reason is not None and x.decided_at is not None, "a decision has them all"
         decided = DecisionOnTrade(
-            id=r.decision_id, action=r.action, reason=r.reason, decided_at=iso(r.decided_at),
-            **asdict(became[r.decision_id]),
+            id=x.decision_id, action=x.action, reason=x.reason, decided_at=iso(x.decided_at),
+            **asdict(became[x.decision_id]),
         )  # fmt: skip
-    of_market = {"title": r.title or r.market_title, "outcome": r.outcome or r.market_outcome}
+    of_market = {"title": r.title or x.market_title, "outcome": r.outcome or x.market_outcome}
     return TradeDecided(
         **(asdict(leader_trade(r)) | of_market),
         label=labels.get(r.leader, ""),

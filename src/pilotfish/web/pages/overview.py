@@ -45,9 +45,9 @@ class Light(msgspec.Struct, frozen=True):
 
 
 class Overview(Page, frozen=True, kw_only=True):
-    """The overview of one portfolio. ``kind``: equity over ``reach`` of time (of ``reaches``), or profit by day, week or
-    month; ``worst``: the deepest fall as (fallen, of), both in millionths; ``waits``: nobody is followed, so it shows
-    how to begin; ``followed``: how many leaders are."""
+    """The overview of one portfolio. ``kind``: equity over ``reach`` of time (of ``reaches``), or profit by day, week
+    or month; ``worst``: the deepest fall as (fallen, of), in millionths; ``waits``: nobody is followed, so it shows how
+    to begin; ``followed``: how many leaders are."""
 
     template: ClassVar[str] = "overview.html"
     title: ClassVar[str] = "overview"

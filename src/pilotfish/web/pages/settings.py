@@ -183,11 +183,14 @@ def _facts(setting: s.Setting) -> str:
         if setting.kind is Kind.CHOICE:
             return "one of " + ", ".join(setting.choices)
         return {Kind.LIST: "words, separated by commas", Kind.TIERS: "like 0:1, 1000:0.5"}.get(setting.kind, "")
-    low, high = (_plain(s.show(setting, bound)) if bound is not None else "…" for bound in (setting.low, setting.high))
+    bounds = (setting.low, setting.high)
+    low, high = (_plain(s.show(setting, bound)) if bound is not None else "…" for bound in bounds)
     zero = ZERO.get(setting.name, "") if setting.low == 0 else ""
     default = zero if zero and setting.default == 0 else _plain(s.show(setting, setting.default))
     return f"{low} to {high}, default {default}" + (f"; 0 = {zero}" if zero else "")
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6f}".rstrip("0").rstrip(".")
     return count(value) if isinstance(value, int) else str(value)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
 
@@ -62,7 +60,7 @@ def _group_orders() -> None:
             " WHERE d.side = 'BUY' AND t.class <> 'backfill' AND NOT t.is_combo ORDER BY d.id"
         )
     )
-    orders: dict[tuple[str, ...], list[Any]] = {}
+    orders: dict[tuple[str, ...], list[tuple[int, int | None, str]]] = {}
     for r in rows:
         key = (r.portfolio, r.leader, r.token_id, r.order_hash or f"#{r.id}")
         orders.setdefault(key, []).append((r.id, r.wanted_usdc_micro, r.reason))
@@ -99,9 +97,9 @@ def _fill_round_trips() -> None:
             " LEFT JOIN decisions d ON d.id = i.decision_id ORDER BY e.id"
         )
     )
-    trips: dict[tuple[str, str, str], dict[str, Any]] = {}
-    ended: list[dict[str, Any]] = []
-    flat: dict[tuple[str, str, str], tuple[dict[str, Any], str, int]] = {}
+    trips: dict[tuple[str, str, str], dict[str, int]] = {}
+    ended: list[dict[str, str | int]] = []
+    flat: dict[tuple[str, str, str], tuple[dict[str, int], str, int]] = {}
 
     def close(key: tuple[str, str, str]) -> None:
         trip, why, at = flat.pop(key)
