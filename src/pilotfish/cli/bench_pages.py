@@ -15,6 +15,7 @@ from sqlalchemy import Engine as Database
 from pilotfish.core.units import MICRO, SECOND
 from pilotfish.store import report
 from pilotfish.store import tables as t
+from pilotfish.store.copies import State
 from pilotfish.store.database import open_database
 from pilotfish.store.mapping import Values
 from pilotfish.store.rollup import CopyCounts, DecisionCounts, TradeCounts
@@ -24,7 +25,9 @@ from pilotfish.store.views.feed import read_feed
 from pilotfish.store.views.history import read_history
 from pilotfish.store.views.latency import read_lag_over_time, read_latency, read_missing, read_pace
 from pilotfish.store.views.leaders import read_figures
+from pilotfish.store.views.order_feed import read_fills_of_order, read_happened, read_leader_orders
 from pilotfish.store.views.orders import read_fills
+from pilotfish.store.views.our_orders import OrderFilter, read_our_order, read_our_orders, read_our_totals
 from pilotfish.store.views.portfolios import read_counts, read_equity, read_portfolios
 from pilotfish.store.views.positions import read_positions
 from pilotfish.store.views.sales import read_sales
@@ -74,8 +77,9 @@ def fill_database(database: Database, trades: int) -> None:
 
 def _market(i: int) -> Values:
     return {
-        "token_id": _token(i), "condition_id": f"0x{i:064x}", "outcome": "Yes", "title": f"Will number {i} come up?",
-        "slug": f"number-{i}", "category": "other", "closed": False, "accepting_orders": True, "tick_micro": 10_000,
+        "token_id": _token(i), "condition_id": f"0x{i // 2:064x}", "outcome": "Yes",
+        "title": f"Will number {i} come up?", "slug": f"number-{i}", "category": "other", "closed": False,
+        "accepting_orders": True, "tick_micro": 10_000,
         "fee_rate_ppm": 0, "delay_ms": 0, "end_at": _AT + i * SECOND, "fetched_at": _AT,
     }  # fmt: skip
 
@@ -98,9 +102,16 @@ def _snapshot(i: int) -> Values:
     }  # fmt: skip
 
 
+def _order(i: int) -> list[int]:
+    """The trades that are fills of one order with a trade: five of its leader's, one after the other."""
+    first = i // (5 * LEADERS) * 5 * LEADERS + i % LEADERS
+    return [first + n * LEADERS for n in range(5)]
+
+
 def _trade(i: int) -> Values:
     at = _AT + i * SECOND
     return {
+        t.ORDER_OF_TRADE: f"0x{_order(i)[0]:064x}",
         "id": i, "leader": _wallet(i), "tx_hash": f"0x{i:064x}", "token_id": _token(i),
         "side": "BUY" if i % 3 else "SELL", "shares_micro": 100 * MICRO, "occurrence": 1,
         "first_source": "polygon" if i % 7 else "api", "class": "live" if i % 11 else "catch-up",
@@ -113,7 +124,9 @@ def _trade(i: int) -> Values:
 
 def _decision(i: int) -> Values:
     copied = i % 5 == 0
+    first = next((n for n in _order(i) if n % 3 and n), i)
     return {
+        "order_decision_id": first if i % 3 and first != i else None,
         "id": i, "trade_id": i, "adjustment_id": None, "portfolio": "main", "action": "copy" if copied else "skip",
         "reason": "COPY" if copied else _SKIPS[i % len(_SKIPS)], "decided_at": _AT + i * SECOND + 2_100_000,
         "trace": [["age_ms", 2100, 15_000, True]] * 12, "rule": None, "leader": _wallet(i), "token_id": _token(i),
@@ -172,6 +185,7 @@ def questions(
     """By page: what it asks of the database."""
     copies = copies or CopyCounts()
     trips = TripCounts()
+    ours = OrderFilter
     f, rare = TradeFilter, TradeFilter(reason="SKIP_RESET")
 
     def held(sort: Sort, **more: str | TripState | None) -> Callable[[Connection], object]:
@@ -188,6 +202,7 @@ def questions(
         "trades of a leader": lambda c: read_trades(c, f(leader=_wallet(3)), limit=50),
         "trades by a reason": lambda c: read_trades(c, f(reason="SKIP_SPREAD"), limit=50),
         "trades by a reason nobody has": lambda c: read_trades(c, rare, limit=50),
+        "trades of a market": lambda c: read_trades(c, f(market=_token(4)), limit=5),
         "trades by words": lambda c: read_trades(c, f(words="number 77"), limit=50),
         "trades of a leader by reason": lambda c: read_trades(
             c, f(leader=_wallet(3), reason="SKIP_SLIPPAGE"), limit=50
@@ -199,6 +214,28 @@ def questions(
         ),
         "trades with the order out": lambda c: read_trades(c, f(state="out"), limit=50),
         "trades taken back": lambda c: read_trades(c, f(status="retracted"), limit=50),
+        "orders, newest page": lambda c: read_leader_orders(c, f(), limit=50),
+        "orders, far back": lambda c: read_leader_orders(c, f(), limit=50, before=FEW // 2),
+        "orders of a leader": lambda c: read_leader_orders(c, f(leader=_wallet(3)), limit=10),
+        "orders of a market": lambda c: read_leader_orders(c, f(market=_token(4)), limit=5),
+        "orders by a reason": lambda c: read_leader_orders(c, f(reason="SKIP_SPREAD"), limit=50),
+        "orders by a reason nobody has": lambda c: read_leader_orders(c, rare, limit=50),
+        "orders filled": lambda c: read_leader_orders(c, f(state="filled"), limit=50),
+        "orders not filled": lambda c: read_leader_orders(c, f(state="not_filled"), limit=50),
+        "orders skipped": lambda c: read_leader_orders(c, f(state="skipped"), limit=50),
+        "fills of an order": lambda c: read_fills_of_order(c, "main", 1234),
+        "overview: what just happened": lambda c: read_happened(c, "main", 60),
+        "overview: what just happened to another portfolio": lambda c: read_happened(c, "another", 60),
+        "our orders, newest page": lambda c: read_our_orders(c, ours(), limit=50),
+        "our orders, far back": lambda c: read_our_orders(c, ours(), limit=20, before=FEW // 20),
+        "our orders, filled": lambda c: read_our_orders(c, ours(state=State.FILLED), limit=50),
+        "our orders, not filled": lambda c: read_our_orders(c, ours(state=State.NOT_FILLED), limit=50),
+        "our orders, out": lambda c: read_our_orders(c, ours(state=State.OUT), limit=50),
+        "our orders of a leader": lambda c: read_our_orders(c, ours(leader=_wallet(5)), limit=50),
+        "our orders in a market": lambda c: read_our_orders(c, ours(market=_token(5)), limit=50),
+        "our orders of another portfolio": lambda c: read_our_orders(c, ours(portfolio="another"), limit=50),
+        "our orders: totals": lambda c: read_our_totals(c, ours()),
+        "one of our orders": lambda c: read_our_order(c, 1235),
         "one trade with its trace": lambda c: read_trade(c, 1234),
         "overview: decisions": lambda c: read_feed(c, 60),
         "overview: portfolios": lambda c: read_portfolios(c, trips),

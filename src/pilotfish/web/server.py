@@ -24,6 +24,7 @@ from pilotfish.web.auth import Doors
 from pilotfish.web.pages import (
     latency,
     leaders,
+    orders,
     overview,
     parts,
     portfolios,
@@ -39,8 +40,8 @@ from pilotfish.web.view import Views
 
 SWITCH_SECONDS = 0.0005
 """How long a thread that reads may keep the loop that serves waiting; Python's own 5 ms add up over a page."""
-PAGES = (overview, positions, position_parts, latency, portfolios, settings)
-OLD = (leaders, trades)
+PAGES = (overview, trades, orders, positions, position_parts, latency, portfolios, settings)
+OLD = (leaders,)
 GZIP_FROM = 1_000
 """Bytes from which an answer is worth packing."""
 
@@ -86,7 +87,7 @@ def application(site: Site, reader: Reader) -> FastAPI:
         app.include_router(page.pages)
     for router in (
         api.router(site), stream.router(site, reader), api_writes.router(site, preview), probes.router(site),
-        login.router(site.sessions), parts.router(site, preview), docs_page.router(app),
+        login.router(site.sessions), parts.router(preview), docs_page.router(app),
     ):  # fmt: skip
         app.include_router(router)
     rest.refuse_the_rest(app)

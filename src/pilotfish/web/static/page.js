@@ -96,8 +96,28 @@
       if (old.matches("[data-keep]")) return false;
       return true;
     },
-    beforeAttributeUpdated: (name, node) => !(name === "open" && node.matches("details")) && !(name === "class" && node.matches(".folding")),
+    beforeAttributeUpdated: (name, node) => !(name === "open" && node.matches("details")) && !(name === "class" && node.matches(".folding")) && !(name === "aria-expanded" && node.matches("[data-fold]")),
   } };
+
+  // -- rows that unfold: what is under one is asked for when it is opened, and again when the row has become another one
+  const under = (button) => document.getElementById(button.getAttribute("aria-controls"));
+  const fill = async (button) => {
+    const row = under(button), url = button.dataset.fold;
+    if (!row || row.holds === url) return;
+    row.holds = url;
+    try {
+      const answer = await fetch(url, { credentials: "same-origin" });
+      if (!answer.ok) throw new Error("HTTP " + answer.status);
+      Idiomorph.morph(row.firstElementChild, await answer.text(), same);
+      sayTimes();
+    } catch (problem) { row.holds = undefined; toast("What is under it cannot be read: " + problem.message, true); }
+  };
+  const fold = (button) => {
+    const open = button.getAttribute("aria-expanded") !== "true";
+    button.setAttribute("aria-expanded", String(open));
+    under(button).hidden = !open;
+    if (open) fill(button);
+  };
   const live = document.getElementById("live");
   const every = Number(document.body.dataset.every) * 1000;
   let asking = false, lostSince = 0;
@@ -130,7 +150,8 @@
         const next = document.getElementById(row.id), inside = next && next.querySelector("a[href],button");
         if (inside) inside.focus();
       }
-      live.dataset.have = told.have;
+      live.dataset.have = JSON.stringify(told.have);
+      for (const button of all("[data-fold][aria-expanded=true]")) fill(button);
       sayTimes();
       drawCharts();
     } catch (problem) { lost(true); }
@@ -141,9 +162,11 @@
   document.addEventListener("visibilitychange", ask);
 
   // -- telling
+  const topmost = () => [...all("dialog[open]")].pop();
   const toast = (text, bad) => {
     const box = document.getElementById("toasts");
     if (!box) return;
+    (topmost() || document.body).append(box);  // a dialog covers what is not in it
     const one = document.createElement("div");
     one.className = bad ? "toast bad" : "toast";
     one.textContent = (bad ? "▲ " : "✓ ") + text;
@@ -159,6 +182,8 @@
     box.append(content);
     document.body.append(box);
     box.addEventListener("close", () => {
+      const toasts = box.querySelector("#toasts");
+      if (toasts) document.body.append(toasts);
       box.remove();
       if (before && before.isConnected) before.focus();
     });
@@ -264,7 +289,7 @@
   };
 
   document.addEventListener("click", async (e) => {
-    const target = closest(e, "[data-theme-toggle],[data-post],[data-drawer],[data-close],[data-copy],tr[data-href],tr[data-open]");
+    const target = closest(e, "[data-theme-toggle],[data-post],[data-drawer],[data-close],[data-copy],[data-fold],tr[data-href],tr[data-open]");
     if (!target) return;
     if (target.matches("[data-theme-toggle]")) {
       toggleTheme();
@@ -272,6 +297,8 @@
       await navigator.clipboard.writeText(target.dataset.copy).then(() => toast("Copied"), () => toast("The browser does not let a page copy here", true));
     } else if (target.matches("[data-close]")) {
       target.closest("dialog").close();
+    } else if (target.matches("[data-fold]")) {
+      fold(target);
     } else if (target.matches("[data-drawer]")) {
       e.preventDefault();
       drawer(target.dataset.drawer);
