@@ -329,7 +329,8 @@ def test_a_snapshot_that_only_says_what_the_trades_say_is_exported_as_no_correct
     desk.send(ev.HoldingsSnapshot(at=desk.at, leader=LEADER, as_of=desk.at, holdings=held, bootstrap=True))
     assert [a.delta_micro for a in desk.stored("holding_adjustments")] == [0, usd(7)]
     with desk.database.connect() as c:
-        found = [(a["token_id"], a["before_micro"], a["delta_micro"]) for a in exports.rows(c, "adjustments")]
+        rows = [msgspec.to_builtins(row) for row in exports.rows(c, "adjustments")]
+    found = [(a["token_id"], a["before_micro"], a["delta_micro"]) for a in rows]
     assert found == [("2002", 0, usd(7))]
 
 
