@@ -78,6 +78,8 @@ TAKEN_APART = {
     "store/database.py": "a database URL as a person wrote it",
     "store/leaders_store.py": "a label as a person wrote it",
     "store/portfolios_store.py": "a name as a person wrote it",
+    "web/addresses.py": "names of parameters as templates write them",
+    "web/rest.py": "a path that a browser sent",
     "web/docs_page.py": "references of the JSON schema, by its standard",
     "web/login.py": "an address that a browser sent",
     "web/markup.py": "marks of the columns' own notation, and labels",
@@ -105,6 +107,27 @@ def parts_text(tree: ast.AST) -> bool:
 def test_no_code_takes_apart_a_text_that_other_code_put_together() -> None:
     found = {name for name, tree in modules() if not name.startswith("sim/") and parts_text(tree)}
     assert found <= set(TAKEN_APART), "give it a field or a type"
+
+
+ORDER_OF_A_FILL = {
+    "polymarket/decode.py": "a log says it",
+    "core/trade.py": "an observation and a trade hold it, and answer what it is asked for",
+    "core/records.py": "what is written of a trade",
+    "store/tables.py": "its column",
+    "store/views/trades.py": "its field in exports and REST",
+    "web/pages/parts.py": "a trade's details",
+}
+"""Where the hash of a fill's order is named; everybody else asks the trade (``fills_order``, ``log_id``)."""
+
+
+def test_the_order_of_a_fill_is_known_in_six_places() -> None:
+    word = re.compile(r"\border_hash\b")
+    found = {
+        str(file.relative_to(SOURCE)) for file in SOURCE.rglob("*.py") if word.search(file.read_text(encoding="utf-8"))
+    }
+    found = {name for name in found if not name.startswith(("sim/", "store/migrations/"))}
+    assert found <= set(ORDER_OF_A_FILL), "ask the trade instead"
+    assert len(ORDER_OF_A_FILL) <= 6
 
 
 def test_a_reason_says_itself_what_kind_of_decision_it_is_of() -> None:

@@ -209,6 +209,23 @@ def test_liquidity_that_was_used_up_is_used_up_after_a_restart(tmp_path: Path) -
     assert desk.held() == usd(50), "a reset begins with whole books"
 
 
+def test_an_order_of_a_leader_that_takes_longer_than_trades_are_remembered_is_one_order_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    desk = Stored(tmp_path)
+    desk.buy(1, order_hash="0xaa")
+    desk.advance(7 * 86_400)
+    desk.buy(2, order_hash="0xaa")
+    desk.api(api_fill(2, "BUY", 100, 0.50, traded_at=desk.last_fill.traded_at))
+    desk.advance(2 * 86_400)
+    before = desk.engine.state.desks["main"].orders
+    desk.restart()
+    assert [trade.tx_hash for trade in desk.engine.state.index] == [tx(2)]
+    assert desk.engine.state.desks["main"].orders == before
+    desk.buy(3, order_hash="0xaa")
+    assert desk.reasons == ["COPY", "SKIP_SAME_ORDER", "SKIP_SAME_ORDER"]
+
+
 def test_a_row_that_comes_late_finds_its_place_in_the_holding_after_a_restart(tmp_path: Path) -> None:
     for restart in (False, True):
         folder = tmp_path / str(restart)

@@ -241,12 +241,10 @@ class Control:
         self._leaders[leader.wallet] = (leader.status, leader.added_at)
 
     async def _follow(self, leader: restore.LeaderRow, *, left: bool) -> None:
-        """From now on, or again after a restart. Of one who was left, history in between is never copied."""
-        now = self.hub.now()
-        event = was = await asyncio.to_thread(self._known, leader, now)
-        left = left or (was is not None and was.follow_from < leader.added_at - SECOND)
-        if event is None or left:
-            event = self._new_follow(leader, now, was.holdings if was is not None else ())
+        """From now on, or again after a restart."""
+        ended, event = await asyncio.to_thread(self._taken_up, leader, self.hub.now(), left)
+        if ended is not None:
+            await self.hub.emit(ended)
         self._feeds.reconcile.follow(leader.wallet, event.follow_from)
         await self.hub.emit(event)
         self._feeds.poller.follow(leader.wallet, event.floor_ts, event.cursor_ts, event.gaps)
@@ -254,29 +252,15 @@ class Control:
             "following", leader=leader.wallet, label=leader.label, since=event.follow_from // SECOND, new=event.is_new
         )
 
-    def _known(self, leader: restore.LeaderRow, now: int) -> ev.LeaderFollowed | None:
+    def _taken_up(
+        self, leader: restore.LeaderRow, now: int, left: bool
+    ) -> tuple[ev.LeaderRemoved | None, ev.LeaderFollowed]:
+        warm = self.hub.text("startup_mode") == "warm"
         with self._database.connect() as c:
-            return restore.follow_again(c, leader, now)
-
-    def _new_follow(
-        self, leader: restore.LeaderRow, now: int, holdings: tuple[tuple[str, int], ...]
-    ) -> ev.LeaderFollowed:
-        """A flat start reads nothing from before now; a warm start reads some history, as backfill. ``holdings`` are
-        what the books say that they held when they were left: the first snapshot corrects them."""
-        follow_from = leader.added_at if leader.added_at >= self._health.started_at else now
-        floor = follow_from // SECOND
-        if self.hub.text("startup_mode") == "warm":
-            floor -= self.hub.number("warm_start_seconds")
-        return ev.LeaderFollowed(
-            at=now,
-            leader=leader.wallet,
-            follow_from=follow_from,
-            floor_ts=floor,
-            cursor_ts=floor,
-            is_new=True,
-            paused=leader.status == "paused",
-            holdings=holdings,
-        )
+            return restore.taken_up(
+                c, leader, now, started_at=self._health.started_at, left=left,
+                warm_sec=self.hub.number("warm_start_seconds") if warm else 0,
+            )  # fmt: skip
 
     # -- commands ----------------------------------------------------------------------------------------------
 

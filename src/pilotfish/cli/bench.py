@@ -28,9 +28,9 @@ from pilotfish.core.effects import Effect
 from pilotfish.core.engine import Engine
 from pilotfish.core.ledger import Position
 from pilotfish.core.settings import policy_from
-from pilotfish.core.trade import LeaderFill, Side, Source
+from pilotfish.core.trade import LeaderFill
 from pilotfish.core.units import MICRO, SECOND
-from pilotfish.polymarket.contracts import CTF_EXCHANGE_V2, ORDER_FILLED, topic_of
+from pilotfish.polymarket.contracts import CTF_EXCHANGE_V2, order_filled
 from pilotfish.polymarket.decode import decode_order_filled
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
@@ -130,17 +130,14 @@ def _figure(name: str, unit: str, ours: float, against: str, theirs: float | Non
 def _logs(n: int) -> list[_Log]:
     logs: list[_Log] = []
     for i in range(n):
-        values = [i % 2, 10**76 + i, 13_698_629 + i, 8_698_629 + i, i % 1000, 0, 0]
+        side = "SELL" if i % 2 else "BUY"
+        owner, token = f"0x{i + 1:040x}", str(10**76 + i)
+        said = order_filled(f"0x{i:064x}", owner, CTF_EXCHANGE_V2, side, token, 13_698_629 + i, 8_698_629 + i, i % 1000)
         logs.append(
             {
+                "topics": said["topics"],
+                "data": said["data"],
                 "address": CTF_EXCHANGE_V2,
-                "topics": [
-                    ORDER_FILLED,
-                    f"0x{i:064x}",
-                    topic_of(f"0x{i + 1:040x}"),
-                    topic_of(CTF_EXCHANGE_V2),
-                ],
-                "data": "0x" + "".join(f"{v:064x}" for v in values),
                 "blockNumber": hex(93_000_000 + i),
                 "blockHash": f"0x{i:064x}",
                 "transactionHash": f"0x{i + 7:064x}",
@@ -242,31 +239,20 @@ def _events(n: int) -> list[ev.Event]:
             ),
         ),
     ]
-    fills = [
-        ev.ChainFillSeen(
-            at=_AT + i,
-            fill=LeaderFill(
-                source=Source.POLYGON,
-                leader=_LEADER,
-                tx_hash=f"0x{i:064x}",
-                token_id=_TOKEN,
-                side=Side.BUY,
-                shares=100 * MICRO,
-                usdc=50 * MICRO,
-                traded_at=_AT,
-                fee=0,
-                role="maker",
-                order_hash=f"0x{i:064x}",
-                exchange=CTF_EXCHANGE_V2,
-                block_number=1,
-                block_hash="0x" + "b" * 64,
-                log_index=i,
-                raw='{"address":"0x…"}' * 40,
-            ),
-        )
-        for i in range(n)
-    ]
-    return [*start, *fills]
+    return [*start, *(ev.ChainFillSeen(at=_AT + i, fill=_bought(i)) for i in range(n))]
+
+
+def _bought(i: int) -> LeaderFill:
+    """The leader's ``i``-th BUY, an order and a transaction of its own."""
+    log = {
+        **order_filled(f"0x{i:064x}", _LEADER, "0x" + "c" * 40, "BUY", _TOKEN, 100 * MICRO, 50 * MICRO, 0),
+        "address": CTF_EXCHANGE_V2,
+        "blockNumber": "0x1",
+        "blockHash": "0x" + "b" * 64,
+        "transactionHash": f"0x{i:064x}",
+        "logIndex": hex(i),
+    }
+    return decode_order_filled(log).observed(_AT, '{"address":"0x…"}' * 40)
 
 
 def _driven(

@@ -8,25 +8,32 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from sqlalchemy import Connection, insert
+import msgspec
+from sqlalchemy import Connection, func, insert, select
 from sqlalchemy import Engine as Database
 
 from pilotfish.core.units import MICRO, SECOND
 from pilotfish.store import report
 from pilotfish.store import tables as t
+from pilotfish.store.copies import State
 from pilotfish.store.database import open_database
 from pilotfish.store.mapping import Values
 from pilotfish.store.rollup import CopyCounts, DecisionCounts, TradeCounts
 from pilotfish.store.round_trips import TripCounts
 from pilotfish.store.views.decisions import read_decisions, read_trade
 from pilotfish.store.views.feed import read_feed
+from pilotfish.store.views.history import read_history
 from pilotfish.store.views.latency import read_lag_over_time, read_latency, read_missing, read_pace
 from pilotfish.store.views.leaders import read_figures
+from pilotfish.store.views.order_feed import read_fills_of_order, read_happened, read_leader_orders
 from pilotfish.store.views.orders import read_fills
+from pilotfish.store.views.our_orders import OrderFilter, read_our_order, read_our_orders, read_our_totals
 from pilotfish.store.views.portfolios import read_counts, read_equity, read_portfolios
 from pilotfish.store.views.positions import read_positions
+from pilotfish.store.views.sales import read_sales
 from pilotfish.store.views.sources import read_gaps
 from pilotfish.store.views.trades import TradeFilter, read_trades
+from pilotfish.store.views.trips import Sort, TripFilter, TripState, read_trips
 
 MANY, FEW = 1_000_000, 10_000
 CHUNK = 20_000
@@ -64,13 +71,15 @@ def fill_database(database: Database, trades: int) -> None:
             copied = [i for i in numbers if i % 5 == 0]
             c.execute(insert(t.intents), [_intent(i) for i in copied])
             c.execute(insert(t.fills), [_fill(i) for i in copied if not _unfilled(i)])
+            c.execute(insert(t.ledger_entries), [_entry(i) for i in copied if not _unfilled(i)])
             c.execute(insert(t.round_trips), [_trip(i) for i in copied if i % 2])
 
 
 def _market(i: int) -> Values:
     return {
-        "token_id": _token(i), "condition_id": f"0x{i:064x}", "outcome": "Yes", "title": f"Will number {i} come up?",
-        "slug": f"number-{i}", "category": "other", "closed": False, "accepting_orders": True, "tick_micro": 10_000,
+        "token_id": _token(i), "condition_id": f"0x{i // 2:064x}", "outcome": "Yes",
+        "title": f"Will number {i} come up?", "slug": f"number-{i}", "category": "other", "closed": False,
+        "accepting_orders": True, "tick_micro": 10_000,
         "fee_rate_ppm": 0, "delay_ms": 0, "end_at": _AT + i * SECOND, "fetched_at": _AT,
     }  # fmt: skip
 
@@ -80,7 +89,8 @@ def _position(i: int) -> Values:
         "portfolio": "main", "leader": _wallet(i), "token_id": str(10**20 + i), "condition_id": "", "outcome": "Yes",
         "shares_micro": 50 * MICRO if i % 2 else 0, "cost_micro": 25 * MICRO if i % 2 else 0, "realized_pnl_micro": i,
         "fees_micro": 0, "mark_price_micro": 500_000, "status": "open" if i % 2 else "closed", "opened_at": _AT,
-        "closed_at": None if i % 2 else _AT,
+        "closed_at": None if i % 2 else _AT, "trip_bought_micro": 50 * MICRO if i % 2 else 0,
+        "trip_paid_micro": 25 * MICRO if i % 2 else 0,
     }  # fmt: skip
 
 
@@ -92,9 +102,16 @@ def _snapshot(i: int) -> Values:
     }  # fmt: skip
 
 
+def _order(i: int) -> list[int]:
+    """The trades that are fills of one order with a trade: five of its leader's, one after the other."""
+    first = i // (5 * LEADERS) * 5 * LEADERS + i % LEADERS
+    return [first + n * LEADERS for n in range(5)]
+
+
 def _trade(i: int) -> Values:
     at = _AT + i * SECOND
     return {
+        t.ORDER_OF_TRADE: f"0x{_order(i)[0]:064x}",
         "id": i, "leader": _wallet(i), "tx_hash": f"0x{i:064x}", "token_id": _token(i),
         "side": "BUY" if i % 3 else "SELL", "shares_micro": 100 * MICRO, "occurrence": 1,
         "first_source": "polygon" if i % 7 else "api", "class": "live" if i % 11 else "catch-up",
@@ -107,7 +124,9 @@ def _trade(i: int) -> Values:
 
 def _decision(i: int) -> Values:
     copied = i % 5 == 0
+    first = next((n for n in _order(i) if n % 3 and n), i)
     return {
+        "order_decision_id": first if i % 3 and first != i else None,
         "id": i, "trade_id": i, "adjustment_id": None, "portfolio": "main", "action": "copy" if copied else "skip",
         "reason": "COPY" if copied else _SKIPS[i % len(_SKIPS)], "decided_at": _AT + i * SECOND + 2_100_000,
         "trace": [["age_ms", 2100, 15_000, True]] * 12, "rule": None, "leader": _wallet(i), "token_id": _token(i),
@@ -143,12 +162,20 @@ def _fill(i: int) -> Values:
     }  # fmt: skip
 
 
+def _entry(i: int) -> Values:
+    buys = i % 3
+    return {
+        "id": i, "portfolio": "main", "at": _AT + i * SECOND + 2_500_000, "kind": "buy" if buys else "sell",
+        "amount_micro": -25 * MICRO if buys else 25 * MICRO, "leader": _wallet(i), "token_id": _token(i), "fill_id": i,
+    }  # fmt: skip
+
+
 def _trip(i: int) -> Values:
     at = _AT + i * SECOND
     return {
         "portfolio": "main", "leader": _wallet(i), "token_id": _token(i), "opened_at": at, "closed_at": at + SECOND,
         "bought_micro": 50 * MICRO, "paid_micro": 25 * MICRO, "got_micro": 25 * MICRO + i % 3 - 1, "fees_micro": 0,
-        "pnl_micro": i % 3 - 1, "ended": "leader",
+        "pnl_micro": i % 3 - 1, "ended": "leader" if i % 4 == 1 else "resolved",
     }  # fmt: skip
 
 
@@ -158,13 +185,24 @@ def questions(
     """By page: what it asks of the database."""
     copies = copies or CopyCounts()
     trips = TripCounts()
+    ours = OrderFilter
     f, rare = TradeFilter, TradeFilter(reason="SKIP_RESET")
+
+    def held(sort: Sort, **more: str | TripState | None) -> Callable[[Connection], object]:
+        wanted = msgspec.convert({"portfolio": "main", **more}, TripFilter)
+        return lambda c: read_trips(c, wanted, trips, sort=sort, limit=100)
+
+    def trip_of(c: Connection) -> int:
+        first = select(func.min(t.round_trips.c.id)).where(t.round_trips.c.token_id == _token(5))
+        return c.execute(first).scalar() or 0
+
     return {
         "trades, newest page": lambda c: read_trades(c, f(), limit=50),
         "trades, far back": lambda c: read_trades(c, f(), limit=50, before=FEW // 2),
         "trades of a leader": lambda c: read_trades(c, f(leader=_wallet(3)), limit=50),
         "trades by a reason": lambda c: read_trades(c, f(reason="SKIP_SPREAD"), limit=50),
         "trades by a reason nobody has": lambda c: read_trades(c, rare, limit=50),
+        "trades of a market": lambda c: read_trades(c, f(market=_token(4)), limit=5),
         "trades by words": lambda c: read_trades(c, f(words="number 77"), limit=50),
         "trades of a leader by reason": lambda c: read_trades(
             c, f(leader=_wallet(3), reason="SKIP_SLIPPAGE"), limit=50
@@ -176,6 +214,28 @@ def questions(
         ),
         "trades with the order out": lambda c: read_trades(c, f(state="out"), limit=50),
         "trades taken back": lambda c: read_trades(c, f(status="retracted"), limit=50),
+        "orders, newest page": lambda c: read_leader_orders(c, f(), limit=50),
+        "orders, far back": lambda c: read_leader_orders(c, f(), limit=50, before=FEW // 2),
+        "orders of a leader": lambda c: read_leader_orders(c, f(leader=_wallet(3)), limit=10),
+        "orders of a market": lambda c: read_leader_orders(c, f(market=_token(4)), limit=5),
+        "orders by a reason": lambda c: read_leader_orders(c, f(reason="SKIP_SPREAD"), limit=50),
+        "orders by a reason nobody has": lambda c: read_leader_orders(c, rare, limit=50),
+        "orders filled": lambda c: read_leader_orders(c, f(state="filled"), limit=50),
+        "orders not filled": lambda c: read_leader_orders(c, f(state="not_filled"), limit=50),
+        "orders skipped": lambda c: read_leader_orders(c, f(state="skipped"), limit=50),
+        "fills of an order": lambda c: read_fills_of_order(c, "main", 1234),
+        "overview: what just happened": lambda c: read_happened(c, "main", 60),
+        "overview: what just happened to another portfolio": lambda c: read_happened(c, "another", 60),
+        "our orders, newest page": lambda c: read_our_orders(c, ours(), limit=50),
+        "our orders, far back": lambda c: read_our_orders(c, ours(), limit=20, before=FEW // 20),
+        "our orders, filled": lambda c: read_our_orders(c, ours(state=State.FILLED), limit=50),
+        "our orders, not filled": lambda c: read_our_orders(c, ours(state=State.NOT_FILLED), limit=50),
+        "our orders, out": lambda c: read_our_orders(c, ours(state=State.OUT), limit=50),
+        "our orders of a leader": lambda c: read_our_orders(c, ours(leader=_wallet(5)), limit=50),
+        "our orders in a market": lambda c: read_our_orders(c, ours(market=_token(5)), limit=50),
+        "our orders of another portfolio": lambda c: read_our_orders(c, ours(portfolio="another"), limit=50),
+        "our orders: totals": lambda c: read_our_totals(c, ours()),
+        "one of our orders": lambda c: read_our_order(c, 1235),
         "one trade with its trace": lambda c: read_trade(c, 1234),
         "overview: decisions": lambda c: read_feed(c, 60),
         "overview: portfolios": lambda c: read_portfolios(c, trips),
@@ -188,6 +248,18 @@ def questions(
         "portfolios: what became of copies": lambda c: copies.states(c, "main"),
         "positions, open": lambda c: read_positions(c, portfolio="main", limit=100),
         "positions, closed": lambda c: read_positions(c, portfolio="main", status="closed", sort="closed", limit=100),
+        "positions, held, by worth": held(Sort.WORTH),
+        "positions, sold": held(Sort.CLOSED, state=TripState.CLOSED),
+        "positions, sold, by profit": held(Sort.REALIZED, state=TripState.CLOSED),
+        "positions, sold, by cost": held(Sort.COST, state=TripState.CLOSED),
+        "positions, sold, by return": held(Sort.RETURN, state=TripState.CLOSED),
+        "positions, sold, by market": held(Sort.TITLE, state=TripState.CLOSED),
+        "positions, sold, of a leader": held(Sort.CLOSED, state=TripState.CLOSED, leader=_wallet(5)),
+        "positions, sold, of a market": held(Sort.CLOSED, state=TripState.CLOSED, token_id=_token(5)),
+        "positions, resolved": held(Sort.CLOSED, state=TripState.RESOLVED),
+        "positions, all": held(Sort.CLOSED, state=None),
+        "positions: what is being sold": lambda c: read_sales(c, "main", _AT + MANY * SECOND),
+        "position: its history": lambda c: read_history(c, "main", _wallet(5), _token(5), trip_of(c)),
         "latency: pace": read_pace,
         "latency: over time": read_lag_over_time,
         "latency: missing": read_missing,

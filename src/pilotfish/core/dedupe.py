@@ -31,11 +31,6 @@ class _Key:
     """Chain identity of a log -> the occurrence it is bound to."""
 
 
-def _log_id(fill: LeaderFill | Trade) -> str:
-    """A log within its transaction: its index, or the order it filled where a provider leaves the index out."""
-    return f"#{fill.log_index}" if fill.log_index is not None else f"o{fill.order_hash}"
-
-
 def _other_block(trade: Trade, fill: LeaderFill) -> bool:
     """A transaction stands in one block only: another block means that the chain was reorganised in between."""
     if fill.block_hash is not None and trade.block_hash is not None:
@@ -64,7 +59,7 @@ class TradeIndex:
         assert len(entry.trades) + 1 == trade.occurrence, "occurrences are consecutive"
         entry.trades.append(trade)
         if trade.first_seen_by_polygon_at is not None and trade.active:
-            entry.chain[_log_id(trade)] = trade
+            entry.chain[trade.log_id] = trade
 
     def knows(self, key: TradeKey) -> bool:
         """True if a trade of this key is in the index."""
@@ -83,7 +78,7 @@ class TradeIndex:
             return Sighting(fill, None, 1)
         if any(_other_block(t, fill) for t in entry.chain.values()):
             entry.chain.clear()
-        log = _log_id(fill)
+        log = fill.log_id
         bound = entry.chain.get(log)
         if bound is not None:
             return Sighting(fill, bound, bound.occurrence)
@@ -95,7 +90,7 @@ class TradeIndex:
         free.retracted_at = None
         if free.first_seen_by_polygon_at is None:
             free.first_seen_by_polygon_at = at
-        _take_chain_fields(free, fill)
+        free.learn_from_chain(fill)
         entry.chain[log] = free
         return Sighting(fill, free, free.occurrence, changed=True, revived=revived)
 
@@ -104,7 +99,7 @@ class TradeIndex:
         entry = self._keys.get(fill.key)
         if entry is None:
             return None
-        log = _log_id(fill)
+        log = fill.log_id
         trade = entry.chain.get(log)
         if trade is None or not trade.active or _other_block(trade, fill):
             return None
@@ -126,7 +121,7 @@ class TradeIndex:
             sighting = Sighting(fill, trade, n)
             if trade.first_seen_by_api_at is None:
                 trade.first_seen_by_api_at = at
-                _take_api_fields(trade, fill)
+                trade.learn_from_api(fill)
                 sighting.changed = True
             if trade.retracted_at is not None and at - trade.retracted_at > REVIVE_BY_API_AFTER:
                 trade.retracted_at = None
@@ -140,39 +135,15 @@ class TradeIndex:
         """
         entry = self._keys[key]
         bound = [t for t in entry.trades if t.log_index is not None and t.active]
-        logs = sorted((_chain_fields(t) for t in bound), key=lambda f: f[0])
-        moved = [t for t, f in zip(bound, logs, strict=True) if _chain_fields(t) != f]
+        logs = sorted((t.log_facts for t in bound), key=lambda facts: facts[0])
+        moved = [t for t, facts in zip(bound, logs, strict=True) if t.log_facts != facts]
         if moved:
-            for trade, f in zip(bound, logs, strict=True):
-                trade.log_index, trade.order_hash, trade.fee, trade.role, trade.usdc = f
-                entry.chain[_log_id(trade)] = trade
+            for trade, facts in zip(bound, logs, strict=True):
+                trade.be_of_log(facts)
+                entry.chain[trade.log_id] = trade
         return moved
 
     def forget_before(self, traded_at: int) -> int:
         """Drop keys whose trades are all older than ``traded_at`` (µs); returns how many trades went."""
         old = [k for k, e in self._keys.items() if all(t.traded_at < traded_at for t in e.trades)]
         return sum(len(self._keys.pop(k).trades) for k in old)
-
-
-def _chain_fields(trade: Trade) -> tuple[int, str | None, int | None, str | None, int]:
-    assert trade.log_index is not None
-    return (trade.log_index, trade.order_hash, trade.fee, trade.role, trade.usdc)
-
-
-def _take_chain_fields(trade: Trade, fill: LeaderFill) -> None:
-    trade.usdc = fill.usdc
-    trade.fee, trade.role, trade.order_hash = fill.fee, fill.role, fill.order_hash
-    trade.exchange = fill.exchange
-    trade.block_number, trade.block_hash, trade.log_index = fill.block_number, fill.block_hash, fill.log_index
-    if fill.traded_at is not None:
-        trade.traded_at, trade.traded_at_estimated = fill.traded_at, False
-
-
-def _take_api_fields(trade: Trade, fill: LeaderFill) -> None:
-    trade.condition_id = trade.condition_id or fill.condition_id
-    trade.outcome = trade.outcome or fill.outcome
-    trade.title = trade.title or fill.title
-    trade.slug = trade.slug or fill.slug
-    trade.is_combo = trade.is_combo or fill.is_combo
-    if trade.traded_at_estimated and fill.traded_at is not None:
-        trade.traded_at, trade.traded_at_estimated = fill.traded_at, False

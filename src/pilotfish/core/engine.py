@@ -52,7 +52,7 @@ from pilotfish.core.timers import (
     RuleAgain,
     Waited,
 )
-from pilotfish.core.trade import LeaderFill, Source, Trade
+from pilotfish.core.trade import LeaderFill, Source, Trade, first_seen
 from pilotfish.core.units import SECOND, Micros, Price, Usdc
 from pilotfish.core.valuing import Valuing
 
@@ -245,7 +245,8 @@ class Engine:
             if e.is_new and (e.leader, token_id) in s.holdings:
                 continue  # left and followed again in one run: what is kept here is newer
             trades = self._moved.pop((e.leader, token_id), ())
-            s.holdings[(e.leader, token_id)] = Holding.rebuilt(shares, trades, told.get(token_id, ()))
+            since = e.floor_ts * SECOND
+            s.holdings[(e.leader, token_id)] = Holding.rebuilt(shares, trades, told.get(token_id, ()), since)
             s.holding_sums[(e.leader, token_id)] = shares
         if e.is_new:
             self.leading.write_cursor(leader, e.at)
@@ -389,35 +390,7 @@ class Engine:
         traded_at = fill.traded_at if fill.traded_at is not None else at // SECOND * SECOND
         history = traded_at < leader.follow_from // SECOND * SECOND
         kind = lateness.classify(traded_at, at, s.globals.max_live_lag_sec, backfill=history)
-        api = fill.source is Source.API
-        trade = Trade(
-            id=s.next_id("trade"),
-            leader=fill.leader,
-            tx_hash=fill.tx_hash,
-            token_id=fill.token_id,
-            side=fill.side,
-            shares=fill.shares,
-            usdc=fill.usdc,
-            occurrence=occurrence,
-            traded_at=traded_at,
-            traded_at_estimated=fill.traded_at is None,
-            first_source=fill.source,
-            first_seen_by_api_at=at if api else None,
-            first_seen_by_polygon_at=None if api else at,
-            trade_class=kind,
-            is_combo=fill.is_combo,
-            condition_id=fill.condition_id,
-            outcome=fill.outcome,
-            title=fill.title,
-            slug=fill.slug,
-            fee=fill.fee,
-            role=fill.role,
-            order_hash=fill.order_hash,
-            exchange=fill.exchange,
-            block_number=fill.block_number,
-            block_hash=fill.block_hash,
-            log_index=fill.log_index,
-        )
+        trade = first_seen(fill, s.next_id("trade"), occurrence, traded_at, kind, at)
         s.index.add(trade)
         s.traded_at[trade.token_id] = max(traded_at, s.traded_at.get(trade.token_id, 0))
         market = s.markets.get(trade.token_id)
@@ -440,7 +413,7 @@ class Engine:
                 s.out.append(Update(trade_change(other)))
         if trade.moves_holding:
             self.leading.write_holding(trade.leader, trade.token_id, trade.signed_shares, at)
-        if not api:
+        if fill.source is Source.POLYGON:
             s.out.extend(Update(trade_change(t)) for t in _unique(self._sort_occurrences(trade)))
             if trade.moves_holding:
                 self.leading.settle_holding(trade, at)

@@ -37,41 +37,44 @@ def order_of(trade: Trade) -> OrderKey:
 class Holding:
     """One leader's shares of one token."""
 
-    __slots__ = ("_base", "_entries", "_first", "shares")
+    __slots__ = ("_base", "_begin", "_entries", "_first", "shares")
 
     def __init__(self, shares: int = 0) -> None:
         self._base = shares
         self._entries: list[_Entry] = []
+        self._begin: _Entry | None = None
+        """What was held when the leader was followed (again): it follows from what the first snapshot since then said,
+        ``_first``, and from the trades that this contains."""
         self._first: _Entry | None = None
-        """What the first snapshot said: from it follows what was held before the trades that it contains."""
         self.shares = shares
 
     @classmethod
-    def rebuilt(cls, shares: int, trades: Iterable[Trade], sets: Iterable[tuple[int, int, bool]]) -> Holding:
+    def rebuilt(
+        cls, shares: int, trades: Iterable[Trade], sets: Iterable[tuple[int, int, bool]], since: int
+    ) -> Holding:
         """The holding of a run before: it is ``shares`` now, after the recent ``trades`` and what snapshots said
-        (shares, as of µs, whether it was the first). So a row that comes late finds its place as if there had been no
-        restart. Where they do not explain ``shares`` and what was held before each SELL, only ``shares`` is taken over.
+        (shares, as of µs, whether it was the first of a following). So a row that comes late finds its place as if
+        there had been no restart. Where they do not explain ``shares`` and what was held before each SELL, only
+        ``shares`` is taken over. ``since`` (µs): no trade of the following of now is earlier.
         """
-        entries = [_Entry(order_of(t), t.signed_shares, trade=t) for t in trades]
+        holding = cls()
+        holding._entries = [_Entry(order_of(t), t.signed_shares, trade=t) for t in trades]
         first = None
         for said, as_of, is_first in sets:
-            entries.append(_Entry((as_of // SECOND * SECOND, -1, 0), said, sets=True))
-            first = entries[-1] if is_first else first
-        entries.sort()
-        holding = cls(_base(shares, entries))
-        held = holding._base
-        for entry in entries:
+            holding._entries.append(_Entry((_second(as_of), -1, 0), said, sets=True))
+            first = holding._entries[-1] if is_first and as_of >= since else first
+        holding._entries.sort()
+        if first is not None and first is next(e for e in holding._entries if e.sets and e.order[0] >= _second(since)):
+            holding._begin_before(first, since)
+        held = holding._base = _base(shares, holding._entries)
+        for entry in holding._entries:
             entry.before = held
             if entry.trade is not None and entry.delta < 0 and entry.trade.leader_pre_sell_shares != held:
                 return cls(shares)
             held = _after(entry)
         if held != shares:
             return cls(shares)
-        holding._entries, holding.shares = entries, shares
-        if first is not None and first is next(e for e in entries if e.sets):
-            moved = sum(e.delta for e in entries if e < first)
-            if holding._base in (0, max(0, first.delta - moved)):
-                holding._first = first
+        holding.shares = shares
         return holding
 
     @property
@@ -111,16 +114,28 @@ class Holding:
 
         Block times are whole seconds, so trades of the very second are taken to come after it.
         """
-        return self._insert(_Entry((as_of // SECOND * SECOND, -1, 0), shares, sets=True))
+        return self._insert(_Entry((_second(as_of), -1, 0), shares, sets=True))
 
-    def begin_with(self, shares: int, as_of: int) -> list[Trade]:
-        """What the first snapshot said: unlike a later one it also tells what was held before the trades that it
-        contains, of which nothing was known."""
-        if self._base == 0 and not any(e.sets for e in self._entries):
-            self._first = _Entry((as_of // SECOND * SECOND, -1, 0), shares, sets=True)
-            insort(self._entries, self._first)
-            return self._refold(0)
-        return self.set_to(shares, as_of)
+    def begin_with(self, shares: int, as_of: int, since: int) -> list[Trade]:
+        """What the first snapshot of a following said: unlike a later one it also tells what was held when that began,
+        before the trades that it contains. ``since`` (µs): no trade of this following is earlier; what is known of one
+        before stays as it is."""
+        if any(e.sets and e.order[0] >= _second(since) for e in self._entries):
+            return self.set_to(shares, as_of)
+        first = _Entry((_second(as_of), -1, 0), shares, sets=True)
+        insort(self._entries, first)
+        self._begin_before(first, since)
+        return self._refold(0)
+
+    def _begin_before(self, first: _Entry, since: int) -> None:
+        self._begin, self._first = _Entry((_second(since), -2, 0), 0, sets=True), first
+        insort(self._entries, self._begin)
+        self._tell_beginning()
+
+    def _tell_beginning(self) -> None:
+        if self._begin is not None and self._first is not None:
+            contained = [e for e in self._entries if self._begin < e < self._first and not e.sets]
+            self._begin.delta = max(0, self._first.delta - sum(e.delta for e in contained))
 
     def _insert(self, entry: _Entry) -> list[Trade]:
         if not self._entries or entry.order >= self._entries[-1].order:
@@ -131,16 +146,14 @@ class Holding:
             contained = self._first is not None and entry < self._first
             changed = self._refold(0 if contained else self._entries.index(entry))
         if len(self._entries) > 2 * KEEP:
-            self._base, self._first = self._entries[KEEP].before, None
+            self._base, self._begin, self._first = self._entries[KEEP].before, None, None
             del self._entries[:KEEP]
         return changed
 
     def _refold(self, start: int) -> list[Trade]:
         changed: list[Trade] = []
         if start == 0:
-            if self._first is not None:
-                moved = sum(e.delta for e in self._entries if e < self._first)
-                self._base = max(0, self._first.delta - moved)
+            self._tell_beginning()
             held = self._base
         else:
             previous = self._entries[start - 1]
@@ -165,6 +178,11 @@ def _base(shares: int, entries: list[_Entry]) -> int:
             return max(0, entry.trade.leader_pre_sell_shares - moved)
         moved += entry.delta
     return max(0, shares - moved)
+
+
+def _second(at: int) -> int:
+    """The whole second (µs) that an instant is in, as block times have it."""
+    return at // SECOND * SECOND
 
 
 def _after(entry: _Entry) -> int:

@@ -35,18 +35,23 @@ class LeaderOrder(msgspec.Struct, kw_only=True):
     first_trade: int = 0
     trades: set[int] = set()
 
-    def take(self, trade_id: int, traded_at: int, order_hash: str | None) -> None:
-        """Another fill of this order, or more that is known of one."""
-        self.trades.add(trade_id)
-        self.last_at = max(self.last_at, traded_at)
-        if order_hash is not None and order_hash not in self.hashes:
-            self.hashes = (*self.hashes, order_hash)
-
     def see(self, trade: Trade) -> None:
-        """Take a fill as it is known now."""
-        self.take(trade.id, trade.traded_at, trade.order_hash)
+        """Another fill of this order, or more that is known of one."""
+        self.trades.add(trade.id)
+        self.last_at = max(self.last_at, trade.traded_at)
+        self.hashes = trade.order_known_by(self.hashes)
         if trade.id == self.first_trade:
             self.price = rounded_price(trade.usdc, trade.shares)
+
+
+def begun_by(trade: Trade, decision_id: int) -> LeaderOrder:
+    """The order whose first known fill is ``trade``."""
+    made = LeaderOrder(
+        decision_id=decision_id, leader=trade.leader, token_id=trade.token_id, price=0,
+        last_at=trade.traded_at, first_trade=trade.id,
+    )  # fmt: skip
+    made.see(trade)
+    return made
 
 
 def join(
@@ -59,11 +64,7 @@ def join(
     if known is not None:
         known.see(trade)
         return known, False
-    made = LeaderOrder(
-        decision_id=decision_id, leader=trade.leader, token_id=trade.token_id, price=0,
-        last_at=trade.traded_at, first_trade=trade.id,
-    )  # fmt: skip
-    made.see(trade)
+    made = begun_by(trade, decision_id)
     orders.append(made)
     del orders[:-ORDERS_KEPT]
     return made, True
@@ -71,12 +72,11 @@ def join(
 
 def find(orders: list[LeaderOrder], trade: Trade, window_sec: int) -> LeaderOrder | None:
     """The known order that a fill belongs to, the newest first; a hash says more than price and time."""
-    if trade.order_hash is not None:
-        for order in reversed(orders):
-            if trade.order_hash in order.hashes:
-                return order
     for order in reversed(orders):
-        if order.hashes and trade.order_hash is not None:
+        if trade.fills_order(order.hashes):
+            return order
+    for order in reversed(orders):
+        if trade.fills_order(order.hashes) is False:
             continue
         if abs(trade.traded_at - order.last_at) <= window_sec * SECOND and _at_price(trade, order.price):
             return order

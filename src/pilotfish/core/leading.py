@@ -144,8 +144,11 @@ class Leading:
         gone for a reason nobody saw."""
         holding = self.holding(e.leader, token)
         before = holding.shares
-        tell = holding.begin_with if cause == BOOTSTRAP else holding.set_to
-        for trade in {t.id: t for t in tell(said, e.as_of)}.values():
+        if cause == BOOTSTRAP:
+            changed = holding.begin_with(said, e.as_of, self.state.leaders[e.leader].floor_ts * SECOND)
+        else:
+            changed = holding.set_to(said, e.as_of)
+        for trade in {t.id: t for t in changed}.values():
             self.state.out.append(Update(trade_change(trade)))
         told = (said, e.as_of) if said or before else None
         number = self.write_holding(e.leader, token, 0, e.at, cause, move.tx_hash if move else None, told)

@@ -17,7 +17,11 @@ from pilotfish.core.records import (
 from pilotfish.core.trade import Trade
 from pilotfish.core.units import Micros, Price, Shares, Usdc
 
+_ALIKE = tuple(name for name in TradeRecord.__struct_fields__ if name in Trade.__struct_fields__)
+"""What a trade and its record call alike and hold alike; amounts have their unit in the record's name."""
 _CHANGING = TradeChange.__struct_fields__
+_CHANGING_ALIKE = tuple(name for name in _ALIKE if name in _CHANGING)
+_STAYING_ALIKE = tuple(name for name in _ALIKE if name not in _CHANGING)
 
 
 def micros(at: int | None) -> Micros | None:
@@ -28,27 +32,10 @@ def micros(at: int | None) -> Micros | None:
 def trade_change(t: Trade) -> TradeChange:
     """What a later sighting can change of a trade."""
     return TradeChange(
-        id=t.id,
         usdc_micro=Usdc(t.usdc),
-        traded_at=Micros(t.traded_at),
-        traded_at_estimated=t.traded_at_estimated,
-        first_seen_by_api_at=micros(t.first_seen_by_api_at),
-        first_seen_by_polygon_at=micros(t.first_seen_by_polygon_at),
-        is_combo=t.is_combo,
-        condition_id=t.condition_id,
-        outcome=t.outcome,
-        title=t.title,
-        slug=t.slug,
         fee_micro=None if t.fee is None else Usdc(t.fee),
-        role=t.role,
-        order_hash=t.order_hash,
-        exchange=t.exchange,
-        block_number=t.block_number,
-        block_hash=t.block_hash,
-        log_index=t.log_index,
         leader_pre_sell_shares_micro=None if t.leader_pre_sell_shares is None else Shares(t.leader_pre_sell_shares),
-        api_lagged=t.api_lagged,
-        retracted_at=micros(t.retracted_at),
+        **{name: getattr(t, name) for name in _CHANGING_ALIKE},
     )
 
 
@@ -56,16 +43,9 @@ def trade_record(t: Trade) -> TradeRecord:
     """A trade, whole."""
     change = trade_change(t)
     return TradeRecord(
-        leader=t.leader,
-        tx_hash=t.tx_hash,
-        token_id=t.token_id,
-        side=t.side,
         shares_micro=Shares(t.shares),
-        occurrence=t.occurrence,
-        first_source=t.first_source,
-        trade_class=t.trade_class,
-        moves_holding=t.moves_holding,
         **{name: getattr(change, name) for name in _CHANGING},
+        **{name: getattr(t, name) for name in _STAYING_ALIKE},
     )
 
 
@@ -166,36 +146,11 @@ def intent_record(i: Order) -> IntentRecord:
 def trade_of(r: TradeRecord) -> Trade:
     """A trade as the engine keeps it."""
     return Trade(
-        id=r.id,
-        leader=r.leader,
-        tx_hash=r.tx_hash,
-        token_id=r.token_id,
-        side=r.side,
         shares=r.shares_micro,
         usdc=r.usdc_micro,
-        occurrence=r.occurrence,
-        traded_at=r.traded_at,
-        traded_at_estimated=r.traded_at_estimated,
-        first_source=r.first_source,
-        first_seen_by_api_at=r.first_seen_by_api_at,
-        first_seen_by_polygon_at=r.first_seen_by_polygon_at,
-        trade_class=r.trade_class,
-        is_combo=r.is_combo,
-        condition_id=r.condition_id,
-        outcome=r.outcome,
-        title=r.title,
-        slug=r.slug,
         fee=r.fee_micro,
-        role=r.role,
-        order_hash=r.order_hash,
-        exchange=r.exchange,
-        block_number=r.block_number,
-        block_hash=r.block_hash,
-        log_index=r.log_index,
         leader_pre_sell_shares=r.leader_pre_sell_shares_micro,
-        moves_holding=r.moves_holding,
-        api_lagged=r.api_lagged,
-        retracted_at=r.retracted_at,
+        **{name: getattr(r, name) for name in _ALIKE},
     )
 
 

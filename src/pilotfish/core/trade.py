@@ -35,6 +35,8 @@ class TradeClass(StrEnum):
 
 
 TradeKey: TypeAlias = tuple[str, str, str, Side, int]
+LogFacts: TypeAlias = tuple[int, str | None, int | None, str | None, int]
+"""What one log says and another log of the same transaction may say otherwise: its index first."""
 
 
 class LeaderFill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -70,6 +72,11 @@ class LeaderFill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def key(self) -> TradeKey:
         """The identity without the occurrence number."""
         return (self.leader, self.tx_hash, self.token_id, self.side, self.shares)
+
+    @property
+    def log_id(self) -> str:
+        """Which log of its transaction it is."""
+        return _log_id(self.log_index, self.order_hash)
 
 
 class Trade(msgspec.Struct, kw_only=True):
@@ -118,6 +125,48 @@ class Trade(msgspec.Struct, kw_only=True):
         return (self.leader, self.tx_hash, self.token_id, self.side, self.shares)
 
     @property
+    def log_id(self) -> str:
+        """Which log of its transaction it is, by what is known now."""
+        return _log_id(self.log_index, self.order_hash)
+
+    @property
+    def log_facts(self) -> LogFacts:
+        """What its log says of it; there is one."""
+        assert self.log_index is not None
+        return (self.log_index, self.order_hash, self.fee, self.role, self.usdc)
+
+    def be_of_log(self, facts: LogFacts) -> None:
+        """It is another log of its transaction than it seemed."""
+        self.log_index, self.order_hash, self.fee, self.role, self.usdc = facts
+
+    def learn_from_chain(self, fill: LeaderFill) -> None:
+        """The chain shows it: its figures win, because they are exact."""
+        self.usdc = fill.usdc
+        self.fee, self.role, self.order_hash = fill.fee, fill.role, fill.order_hash
+        self.exchange = fill.exchange
+        self.block_number, self.block_hash, self.log_index = fill.block_number, fill.block_hash, fill.log_index
+        if fill.traded_at is not None:
+            self.traded_at, self.traded_at_estimated = fill.traded_at, False
+
+    def learn_from_api(self, fill: LeaderFill) -> None:
+        """The Data API shows it: what is not known yet is taken from there."""
+        self.condition_id = self.condition_id or fill.condition_id
+        self.outcome = self.outcome or fill.outcome
+        self.title = self.title or fill.title
+        self.slug = self.slug or fill.slug
+        self.is_combo = self.is_combo or fill.is_combo
+        if self.traded_at_estimated and fill.traded_at is not None:
+            self.traded_at, self.traded_at_estimated = fill.traded_at, False
+
+    def fills_order(self, hashes: tuple[str, ...]) -> bool | None:
+        """Whether it fills the order that is known by ``hashes``; ``None`` where nothing says so or otherwise."""
+        return self.order_hash in hashes if hashes and self.order_hash is not None else None
+
+    def order_known_by(self, hashes: tuple[str, ...]) -> tuple[str, ...]:
+        """What the order that it fills is known by: ``hashes``, and what this fill says of it."""
+        return hashes if self.order_hash is None or self.order_hash in hashes else (*hashes, self.order_hash)
+
+    @property
     def is_backfill(self) -> bool:
         """True for a trade from before its leader was followed: it never makes an intent."""
         return self.trade_class is TradeClass.BACKFILL
@@ -131,6 +180,44 @@ class Trade(msgspec.Struct, kw_only=True):
     def signed_shares(self) -> int:
         """+shares for a BUY, −shares for a SELL."""
         return self.shares if self.side is Side.BUY else -self.shares
+
+
+def _log_id(log_index: int | None, order_hash: str | None) -> str:
+    """A log within its transaction: its index, or the order it filled where a provider leaves the index out."""
+    return f"#{log_index}" if log_index is not None else f"o{order_hash}"
+
+
+def first_seen(fill: LeaderFill, number: int, occurrence: int, traded_at: int, kind: TradeClass, at: int) -> Trade:
+    """The record of a fill that no source has shown before. ``traded_at`` (µs) is what counts as its time."""
+    api = fill.source is Source.API
+    return Trade(
+        id=number,
+        leader=fill.leader,
+        tx_hash=fill.tx_hash,
+        token_id=fill.token_id,
+        side=fill.side,
+        shares=fill.shares,
+        usdc=fill.usdc,
+        occurrence=occurrence,
+        traded_at=traded_at,
+        traded_at_estimated=fill.traded_at is None,
+        first_source=fill.source,
+        first_seen_by_api_at=at if api else None,
+        first_seen_by_polygon_at=None if api else at,
+        trade_class=kind,
+        is_combo=fill.is_combo,
+        condition_id=fill.condition_id,
+        outcome=fill.outcome,
+        title=fill.title,
+        slug=fill.slug,
+        fee=fill.fee,
+        role=fill.role,
+        order_hash=fill.order_hash,
+        exchange=fill.exchange,
+        block_number=fill.block_number,
+        block_hash=fill.block_hash,
+        log_index=fill.log_index,
+    )
 
 
 def exit_without_trade(

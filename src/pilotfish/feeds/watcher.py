@@ -15,11 +15,10 @@ import aiohttp
 import structlog
 
 from pilotfish.core.events import ChainFillSeen
-from pilotfish.core.trade import LeaderFill, Side, Source
 from pilotfish.core.units import SECOND
 from pilotfish.feeds.hub import Hub
 from pilotfish.polymarket import wire
-from pilotfish.polymarket.contracts import CHAIN_ID, EXCHANGES, is_combo_token, is_wallet
+from pilotfish.polymarket.contracts import CHAIN_ID, EXCHANGES, is_wallet
 from pilotfish.polymarket.decode import DataError, DecodeError, OrderFilled, decode_order_filled
 from pilotfish.polymarket.polygon import (
     MAX_FRAME,
@@ -306,25 +305,7 @@ class Watcher:
             stamp = None
         if stamp is None and fill.block_number is not None and not fill.removed:
             stamp = await self._block_time(socket, fill.block_number)
-        observed = LeaderFill(
-            source=Source.POLYGON,
-            leader=fill.wallet,
-            tx_hash=fill.tx_hash,
-            token_id=fill.token_id,
-            side=Side(fill.side),
-            shares=fill.shares,
-            usdc=fill.usdc,
-            traded_at=stamp * SECOND if stamp is not None else None,
-            fee=fill.fee,
-            role=fill.role,
-            order_hash=fill.order_hash,
-            exchange=fill.exchange,
-            block_number=fill.block_number,
-            block_hash=fill.block_hash,
-            log_index=fill.log_index,
-            is_combo=is_combo_token(fill.token_id),
-            raw=wire.encode(raw, 20_000),
-        )
+        observed = fill.observed(stamp * SECOND if stamp is not None else None, wire.encode(raw, 20_000))
         await self.hub.emit(ChainFillSeen(at=max(at, self.hub.now()), fill=observed, removed=fill.removed))
 
     def _caller(self, socket: PolygonSocket) -> Call:

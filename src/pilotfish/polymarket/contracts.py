@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 CHAIN_ID = 137
 
 CTF_EXCHANGE_V2 = "0xe111180000d2663c0091e4f400237545b87b996b"
@@ -21,6 +23,19 @@ ORDERS_MATCHED = "0x174b3811690657c217184f89418266767c87e4805d09680c39fc9c031c0c
 def topic_of(address: str) -> str:
     """An address as a 32-byte log topic."""
     return "0x" + "0" * 24 + address.removeprefix("0x").lower()
+
+
+def order_filled(
+    order: str, owner: str, counterparty: str, side: str, token_id: str, shares: int, usdc: int, fee: int
+) -> dict[str, Any]:
+    """What an exchange emits of a filled order, as ``topics`` and ``data`` of a log. ``order`` is its hash,
+    ``counterparty`` the exchange itself where the owner was the taker; amounts in millionths."""
+    making, taking = (usdc, shares) if side == "BUY" else (shares, usdc)
+    words = (0 if side == "BUY" else 1, int(token_id), making, taking, fee, 0, 0)
+    return {
+        "topics": [ORDER_FILLED, order, topic_of(owner), topic_of(counterparty)],
+        "data": "0x" + "".join(f"{word:064x}" for word in words),
+    }
 
 
 def is_wallet(text: str) -> bool:

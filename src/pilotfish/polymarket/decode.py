@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
+from pilotfish.core.trade import LeaderFill, Side, Source
 from pilotfish.core.units import MAX_TRADE, shown
-from pilotfish.polymarket.contracts import ORDER_FILLED, ORDER_FILLED_V1
+from pilotfish.polymarket.contracts import ORDER_FILLED, ORDER_FILLED_V1, is_combo_token
 
 _WORDS = {ORDER_FILLED: 7, ORDER_FILLED_V1: 5}
 _ZERO_PREFIX = "0" * 24
@@ -50,6 +51,30 @@ class OrderFilled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     block_hash: str | None
     block_timestamp: int | None
     removed: bool
+
+    def observed(self, traded_at: int | None, raw: str) -> LeaderFill:
+        """The fill as an observation of the chain's. ``traded_at`` is the block's time (µs), where it is known;
+        ``raw`` the log as it came, which must have said its transaction."""
+        assert self.tx_hash is not None
+        return LeaderFill(
+            source=Source.POLYGON,
+            leader=self.wallet,
+            tx_hash=self.tx_hash,
+            token_id=self.token_id,
+            side=Side(self.side),
+            shares=self.shares,
+            usdc=self.usdc,
+            traded_at=traded_at,
+            fee=self.fee,
+            role=self.role,
+            order_hash=self.order_hash,
+            exchange=self.exchange,
+            block_number=self.block_number,
+            block_hash=self.block_hash,
+            log_index=self.log_index,
+            is_combo=is_combo_token(self.token_id),
+            raw=raw,
+        )
 
 
 def decode_order_filled(log: Mapping[str, Any]) -> OrderFilled:

@@ -15,7 +15,7 @@ from typing import Any
 from pilotfish.core.book import Take
 from pilotfish.core.fees import taker_fee
 from pilotfish.core.units import MICRO, cost_of
-from pilotfish.polymarket.contracts import ORDER_FILLED, ORDERS_MATCHED, topic_of
+from pilotfish.polymarket.contracts import ORDER_FILLED, ORDERS_MATCHED, order_filled, topic_of
 from pilotfish.sim.market import SimMarket, digest
 
 BLOCK_SECONDS = 2
@@ -198,16 +198,10 @@ class Chain:
     def _fill(
         self, tx: Tx, market: SimMarket, order: Order, usdc: int, fee: int, counterparty: str, visible_at: float
     ) -> None:
-        buy = order.side == "BUY"
-        amounts = (usdc, order.shares) if buy else (order.shares, usdc)
-        data = [0 if buy else 1, int(order.token_id), *amounts, fee, 0, 0]
-        tx.logs.append(
-            {
-                **self._envelope(tx, market.exchange),
-                "topics": [ORDER_FILLED, order.order_hash, topic_of(order.wallet), topic_of(counterparty)],
-                "data": "0x" + "".join(word(v) for v in data),
-            }
+        said = order_filled(
+            order.order_hash, order.wallet, counterparty, order.side, order.token_id, order.shares, usdc, fee
         )
+        tx.logs.append({**self._envelope(tx, market.exchange), **said})
         index = market.index(order.token_id)
         row = {
             "type": "TRADE",

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pilotfish.core import events as ev
 from pilotfish.core.book import make_book
 from pilotfish.core.fees import FeeSchedule
 from pilotfish.core.trade import LeaderFill, Side, Source
 from pilotfish.core.units import MICRO, SECOND
+from pilotfish.polymarket.contracts import CTF_EXCHANGE_V2, order_filled
+from pilotfish.polymarket.decode import decode_order_filled
 from pilotfish.simtest import steps as st
 
+OTHERS = "0x" + "0e" * 20
+"""Whoever takes what leaders offer."""
 LAG = 5 * SECOND
 """How far snapshots of holdings are behind."""
+
+
+@dataclass(slots=True)
+class Span:
+    """From when to when a leader was followed (µs); ``until`` is ``None`` while they are."""
+
+    since: int
+    until: int | None = None
+
+    def holds(self, at: int) -> bool:
+        """True if an instant is in it."""
+        return self.since <= at and (self.until is None or at <= self.until)
 
 
 class Venue:
@@ -29,9 +47,8 @@ class Venue:
         self.books: dict[str, st.Book] = {}
         self.fees: dict[int, int] = {}
         self.payouts: dict[int, int] = {}
-        self.floors: dict[int, int] = {}
-        """Leader -> when following began (µs): nothing earlier is taken in."""
-        self.left: dict[int, int] = {}
+        self.followed: dict[int, list[Span]] = {}
+        """Leader -> since when and until when they were followed, in order: nothing else is taken in."""
         self.unsure: set[str] = set()
         """Transactions whose reorg nobody told us of."""
 
@@ -39,25 +56,19 @@ class Venue:
 
     def logs(self, trade: st.Trade, block: int = 0) -> list[LeaderFill]:
         """The logs of a trade's transaction, in log order."""
-        usdc = trade.shares * trade.price // MICRO
+        said = order_filled(
+            f"0x{trade.order:064x}", st.LEADERS[trade.leader], CTF_EXCHANGE_V2 if trade.fee else OTHERS, trade.side,
+            st.token(trade.market, trade.outcome), trade.shares, trade.shares * trade.price // MICRO, trade.fee,
+        )  # fmt: skip
+        where = {
+            "address": CTF_EXCHANGE_V2,
+            "transactionHash": tx(trade.number),
+            "blockNumber": hex(1_000_000 + trade.at // (2 * SECOND) + block),
+            "blockHash": f"0x{2 * trade.number + block:064x}",
+        }
+        at = None if trade.no_time else st.START + trade.at
         return [
-            LeaderFill(
-                source=Source.POLYGON,
-                leader=st.LEADERS[trade.leader],
-                tx_hash=tx(trade.number),
-                token_id=st.token(trade.market, trade.outcome),
-                side=Side(trade.side),
-                shares=trade.shares,
-                usdc=usdc,
-                traded_at=None if trade.no_time else st.START + trade.at,
-                fee=trade.fee,
-                role="taker" if trade.fee else "maker",
-                order_hash=f"0x{trade.order:064x}",
-                block_number=1_000_000 + trade.at // (2 * SECOND) + block,
-                block_hash=f"0x{2 * trade.number + block:064x}",
-                log_index=10 * (trade.number % 50) + n,
-                raw="{}",
-            )
+            decode_order_filled({**said, **where, "logIndex": hex(10 * (trade.number % 50) + n)}).observed(at, "{}")
             for n in range(trade.count)
         ]
 
@@ -103,7 +114,7 @@ class Venue:
 
     def snapshot(self, leader: int, at: int, *, bootstrap: bool) -> ev.HoldingsSnapshot:
         """What a leader holds, as it was some seconds ago."""
-        as_of = max(self.floors.get(leader, 0), (at - LAG) // SECOND * SECOND)
+        as_of = max(self.followed[leader][-1].since, (at - LAG) // SECOND * SECOND)
         held = self.holdings(leader, as_of)
         return ev.HoldingsSnapshot(
             at=at,
@@ -116,6 +127,10 @@ class Venue:
         )
 
     # -- the truth ---------------------------------------------------------------------------------------------
+
+    def span(self, leader: int, at: int) -> Span | None:
+        """The time of following that an instant (µs) belongs to, if any."""
+        return next((span for span in reversed(self.followed.get(leader, ())) if span.holds(at)), None)
 
     def standing(self) -> list[st.Trade]:
         """The trades that stand in the end, in chain order."""
@@ -175,13 +190,9 @@ def tx(number: int) -> str:
 def apply(held: dict[str, int], step: st.Trade | st.Move) -> None:
     """Move true holdings by a step; nobody holds less than nothing."""
     if isinstance(step, st.Trade):
-        token = st.token(step.market, step.outcome)
-        moved = step.shares * step.count * (1 if step.side == "BUY" else -1)
-        held[token] = max(0, held.get(token, 0) + moved)
-        return
-    for outcome in (0, 1):
-        token = st.token(step.market, outcome)
-        if step.kind == "SPLIT":
-            held[token] = held.get(token, 0) + step.amount
-        elif step.kind == "MERGE" or outcome == 0:
-            held[token] = max(0, held.get(token, 0) - step.amount)
+        shares = step.shares * step.count * (1 if step.side == "BUY" else -1)
+        moved = {st.token(step.market, step.outcome): shares}
+    else:
+        moved = st.moved_by(step, held)
+    for token, shares in moved.items():
+        held[token] = max(0, held.get(token, 0) + shares)

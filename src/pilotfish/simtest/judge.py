@@ -21,6 +21,8 @@ UNKNOWN_RATE = 70_000
 """Charged where a market's schedule is not known."""
 ALONE = 300 * SECOND
 """Exits further apart than this cannot overlap."""
+EXITS = ("MERGE", "REDEEM", "CONVERSION", "gone")
+"""Causes of what is copied as an exit."""
 Key: TypeAlias = tuple[str, str, str]
 """(portfolio, leader, token)"""
 
@@ -36,6 +38,9 @@ def judge(run: Run) -> None:
             ("what was held before each SELL", world.before_sells),
             ("whatever waits ends", world.waits),
             ("a late trade is late", world.classes),
+            ("what a leader did before or between is not copied", world.followings),
+            ("a move without a trade has its cause", world.causes),
+            ("an exit without a trade is decided", world.moves),
             ("exits in proportion", world.exits),
             ("shares add up", world.shares),
             ("settled once, at the payout", world.settled),
@@ -51,7 +56,7 @@ class _World:
     def __init__(self, run: Run, c: Connection) -> None:
         self.run, self.venue, self.c = run, run.venue, c
         self.rows = {name: list(c.execute(select(t.metadata.tables[name]).order_by(*_order(name)))) for name in _READ}
-        self.followed = {st.LEADERS[n]: n for n in run.cursors if n not in run.venue.left}
+        self.followed = {st.LEADERS[n]: n for n, spans in run.venue.followed.items() if spans[-1].until is None}
         self.doubtful = {
             (st.LEADERS[x.leader], st.token(x.market, x.outcome))
             for x in run.venue.trades
@@ -60,17 +65,18 @@ class _World:
 
     def trades(self) -> Iterator[str]:
         want: Counter[Any] = Counter()
+        """Of who is followed still: all since then. Of who was left, what was seen until then."""
+        may: Counter[Any] = Counter()
         for trade in self.venue.standing():
-            floor = self.venue.floors.get(trade.leader)
-            if floor is not None and st.START + trade.at >= floor:
-                want[_key(trade)] += trade.count
+            span = self.venue.span(trade.leader, st.START + trade.at)
+            if span is not None:
+                (want if span.until is None else may)[_key(trade)] += trade.count
         have = Counter(
             (r.leader, r.tx_hash, r.token_id, r.side, r.shares_micro) for r in self.rows["trades"] if not r.retracted_at
         )
         for key in sorted({*want, *have}):
-            sure = key[1] not in self.venue.unsure
-            if sure and (have[key] > want[key] or (have[key] < want[key] and key[0] in self.followed)):
-                yield f"{have[key]} recorded of {want[key]} in transaction {int(key[1], 16)}"
+            if key[1] not in self.venue.unsure and not want[key] <= have[key] <= want[key] + may[key]:
+                yield f"{have[key]} recorded of {want[key] + may[key]} in transaction {int(key[1], 16)}"
 
     def occurrences(self) -> Iterator[str]:
         logs: dict[Any, list[int]] = defaultdict(list)
@@ -90,19 +96,23 @@ class _World:
                     yield f"leader {n} token {token}: {have.get((wallet, token), 0)}, truly {truth.get(token, 0)}"
 
     def before_sells(self) -> Iterator[str]:
-        rows = {(r.tx_hash, r.occurrence): r for r in self.rows["trades"] if r.side == "SELL" and not r.retracted_at}
-        moved = {(m.leader, m.market) for m in self.venue.moves}
-        for wallet, n in self.followed.items():
+        rows = {(r.tx_hash, r.occurrence): r for r in self.rows["trades"] if not r.retracted_at}
+        moved = {(m.leader, token) for m in self.venue.moves for token in st.moved_by(m, {})}
+        for n in self.venue.followed:
             held: dict[str, int] = {}
+            unseen: set[tuple[int, str]] = set()
             for trade in [x for x in self.venue.standing() if x.leader == n]:
-                token = st.token(trade.market, trade.outcome)
+                token, span = st.token(trade.market, trade.outcome), self.venue.span(n, st.START + trade.at)
                 row = rows.get((tx(trade.number), 1))
-                sure = (n, trade.market) not in moved and (wallet, token) not in self.doubtful
-                if row is not None and sure and row.leader_pre_sell_shares_micro != held.get(token, 0):
-                    yield (
-                        f"trade {trade.number}: {row.leader_pre_sell_shares_micro} before it,"
-                        f" truly {held.get(token, 0)}"
-                    )
+                whole = all((tx(trade.number), k + 1) in rows for k in range(trade.count))
+                here = (span.since if span is not None else 0, token)
+                sure = (n, token) not in moved and (st.LEADERS[n], token) not in self.doubtful and here not in unseen
+                if not whole:
+                    unseen.add(here)
+                elif row is not None and sure and trade.side == "SELL":
+                    said, truly = row.leader_pre_sell_shares_micro, held.get(token, 0)
+                    if said != truly:
+                        yield f"trade {trade.number}: {said} before it, truly {truly}"
                 apply(held, trade)
 
     def waits(self) -> Iterator[str]:
@@ -131,16 +141,51 @@ class _World:
     def _estimated(self, trade: Any) -> bool:
         return any(tx(x.number) == trade.tx_hash and x.no_time for x in self.venue.trades)
 
+    def followings(self) -> Iterator[str]:
+        trades = {r.id: r for r in self.rows["trades"]}
+        for d in self.rows["decisions"]:
+            trade = trades.get(d.trade_id)
+            if trade is None or d.action != "copy":
+                continue
+            span = self.venue.span(st.LEADERS.index(d.leader), trade.traded_at)
+            if span is None or (span.until is not None and d.decided_at > span.until):
+                yield f"decision {d.id} copies transaction {int(trade.tx_hash, 16)} of who was left"
+
+    def causes(self) -> Iterator[str]:
+        moves = {tx(m.number): m for m in self.venue.moves}
+        for a in self.rows["holding_adjustments"]:
+            if a.tx_hash is None:
+                continue
+            move = moves[a.tx_hash]
+            by = st.moved_by(move, {a.token_id: 1}).get(a.token_id, 0)
+            if (st.LEADERS[move.leader], move.kind) != (a.leader, a.cause) or by * a.delta_micro <= 0:
+                yield f"adjustment {a.id} of token {a.token_id} by {a.delta_micro} is called move {move.number}"
+
+    def moves(self) -> Iterator[str]:
+        decided = {(d.adjustment_id, d.portfolio) for d in self.rows["decisions"]}
+        chosen = {s.portfolio for s in self.run.story if isinstance(s, st.Follows)}
+        for a in self.rows["holding_adjustments"]:
+            if a.cause not in EXITS or a.delta_micro >= 0:
+                continue
+            for p in self.rows["portfolios"]:
+                whole = p.status == "active" and p.name not in chosen and (p.reset_at or 0) < a.at
+                held = self._held((p.name, a.leader, a.token_id), a.at - 1)
+                if whole and held > 0 and (a.id, p.name) not in decided:
+                    yield f"adjustment {a.id} is an exit that {p.name} has not decided on, of {held}"
+
     def exits(self) -> Iterator[str]:
         trades = {r.id: r for r in self.rows["trades"]}
+        gone = {r.id: -r.delta_micro for r in self.rows["holding_adjustments"]}
         resets = {r.name: r.reset_at or 0 for r in self.rows["portfolios"]}
-        intents = {r.decision_id: r for r in self.rows["intents"] if r.trade_id}
+        without = {d.id for d in self.rows["decisions"] if d.adjustment_id is not None}
+        intents = {r.decision_id: r for r in self.rows["intents"] if r.trade_id or r.decision_id in without}
         spans: dict[Key, list[tuple[int, int]]] = defaultdict(list)
         for r in self.rows["intents"]:
             spans[(r.portfolio, r.leader, r.token_id)].append((r.created_at, self.run.ended.get(r.id, self.run.now)))
         for d in self.rows["decisions"]:
             trade, order = trades.get(d.trade_id), intents.get(d.id)
-            if trade is None or order is None or d.side != "SELL" or d.action != "copy":
+            sold = gone.get(d.adjustment_id) if trade is None else trade.shares_micro
+            if sold is None or order is None or d.side != "SELL" or d.action != "copy":
                 continue
             key = (d.portfolio, d.leader, d.token_id)
             near = [1 for begin, end in spans[key] if begin - ALONE < d.decided_at < max(begin + ALONE, end)]
@@ -148,7 +193,7 @@ class _World:
                 continue
             held = self._held(key, d.decided_at)
             before = {check: value for check, value, _, _ in d.trace}.get("leader_pre_sell_shares_micro")
-            want = sizing.sell_shares(held, trade.shares_micro, before, 999_000)
+            want = sizing.sell_shares(held, sold, before, 999_000)
             if order.shares_micro != want:
                 yield f"decision {d.id}: {order.shares_micro} sold of {held}, in proportion {want}"
 
@@ -216,7 +261,8 @@ class _World:
 
 
 _READ = (
-    "trades", "leader_holdings", "decisions", "intents", "fills", "positions", "ledger_entries", "portfolios",
+    "trades", "leader_holdings", "holding_adjustments", "decisions", "intents", "fills", "positions", "ledger_entries",
+    "portfolios",
 )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from pilotfish.core.settings import Globals, Policy, Value, globals_from, policy
 from pilotfish.core.trade import LeaderFill, Source, TradeKey
 from pilotfish.core.units import SECOND
 from pilotfish.simtest import steps as st
-from pilotfish.simtest.feeds import Venue
+from pilotfish.simtest.feeds import Span, Venue
 from pilotfish.simtest.store import wipe
 from pilotfish.store import leaders_store, portfolios_store, restore
 from pilotfish.store.writer import write
@@ -78,7 +78,7 @@ class Run:
         self._batch: list[RowEffect] = []
         self._taken_back: set[str] = set()
         """Transactions taken back by a reorg in what is not committed yet: nobody would tell of them again."""
-        self._life = 0
+        self._life, self._started = 0, st.START
         self._covered: dict[str, list[tuple[int, TradeKey, int]]] = {}
         """Leader -> rows that were read since their cursor was at (second, key, occurrence), until they are stored."""
         self._stored: Counter[TradeKey] = Counter()
@@ -144,12 +144,15 @@ class Run:
             policies = {n: self._policy(n) for n in names}
             self.drive.push(restore.restored(c, policies, self._globals(), at))
             rows = restore.leaders(c)
-            known = {row.wallet: restore.follow_again(c, row, at) for row in rows}
+            taken = {row.wallet: restore.taken_up(c, row, at, started_at=at, left=False) for row in rows}
         self.drive.push(ev.HealthChanged(at=at, source=Source.API, healthy=self._up("api")))
         self.drive.push(ev.HealthChanged(at=at, source=Source.POLYGON, healthy=self._up("chain")))
+        self._started = at
         for row in rows:
-            if row.status != "removed":
-                self._follow(row, known[row.wallet])
+            if row.status == "removed":
+                self.drive.push(ev.LeaderRemoved(at=at, leader=row.wallet))
+            else:
+                self._follow(row, taken[row.wallet])
         self._run(at)
         for period, work in ((POLL, self._poll), (SLOW, self._slow), (20, self._tick), (300, self._reconcile)):
             self._every(period, work, self._life)
@@ -306,16 +309,19 @@ class Run:
         at = self.now
         with self.database.begin() as c:
             match step:
-                case st.Follow():
+                case st.Follow() if self.statuses.get(step.leader, "removed") == "removed":
                     leaders_store.add(c, st.LEADERS[step.leader], "", at, by="story")
                     self.statuses[step.leader] = "active"
                     row = next(r for r in restore.leaders(c) if r.wallet == st.LEADERS[step.leader])
                     if self.alive:
-                        self._follow(row, None)
+                        self._follow(row, restore.taken_up(c, row, at, started_at=self._started, left=True))
                 case st.Leave() if self.statuses.get(step.leader, "removed") != "removed":
                     leaders_store.set_status(c, st.LEADERS[step.leader], "removed", at, by="story")
                     self.statuses[step.leader] = "removed"
-                    self.venue.left[step.leader] = at
+                    for span in self.venue.followed.get(step.leader, ())[-1:]:
+                        span.until = at
+                    self._covered.pop(st.LEADERS[step.leader], None)
+                    self._said.pop(step.leader, None)
                     self._tell(ev.LeaderRemoved(at=at, leader=st.LEADERS[step.leader]))
                 case st.Pause() if self.statuses.get(step.leader, "removed") != "removed":
                     status = "paused" if step.paused else "active"
@@ -356,20 +362,16 @@ class Run:
         if self.alive:
             self.drive.push(event)
 
-    def _follow(self, row: restore.LeaderRow, known: ev.LeaderFollowed | None) -> None:
-        number, second = st.LEADERS.index(row.wallet), self.now // SECOND
-        event = known or ev.LeaderFollowed(
-            at=self.now,
-            leader=row.wallet,
-            follow_from=row.added_at,
-            floor_ts=row.added_at // SECOND,
-            cursor_ts=row.added_at // SECOND,
-            is_new=True,
-            paused=row.status == "paused",
-        )
-        assert second >= event.floor_ts
+    def _follow(self, row: restore.LeaderRow, taken: tuple[ev.LeaderRemoved | None, ev.LeaderFollowed]) -> None:
+        number, (ended, event) = st.LEADERS.index(row.wallet), taken
         self.cursors[number], self.floors[number] = event.cursor_ts, event.floor_ts
-        self.venue.floors.setdefault(number, event.floor_ts * SECOND)
+        spans = self.venue.followed.setdefault(number, [])
+        if event.is_new:
+            if spans and spans[-1].until is None:
+                spans.pop()  # nothing of it was stored when the process died
+            spans.append(Span(event.floor_ts * SECOND))
+        if ended is not None:
+            self.drive.push(ended)
         self.drive.push(event)
 
     # -- feeds -------------------------------------------------------------------------------------------------

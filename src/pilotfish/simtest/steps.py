@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import msgspec
@@ -66,7 +67,9 @@ class Trade(_Step, frozen=True, kw_only=True, tag=True):
 
 
 class Move(_Step, frozen=True, kw_only=True, tag=True):
-    """SPLIT adds both outcomes, MERGE takes both, REDEEM empties, a transfer (``SEND``) takes without a word."""
+    """What changes holdings without a trade: SPLIT adds both outcomes, MERGE takes both, REDEEM empties a resolved
+    market, CONVERSION makes the second outcome into the first ones of all other markets, and a transfer (``SEND``)
+    takes the first outcome without a word."""
 
     number: int
     leader: int
@@ -191,6 +194,23 @@ Step: TypeAlias = (
     | Reset
     | Close
 )
+
+
+def moved_by(move: Move, held: Mapping[str, int]) -> dict[str, int]:
+    """Token -> what a leader who held ``held`` has more of it after a move (less than zero: less)."""
+    first, second = token(move.market, 0), token(move.market, 1)
+    match move.kind:
+        case "SPLIT":
+            return {first: move.amount, second: move.amount}
+        case "MERGE":
+            return {first: -move.amount, second: -move.amount}
+        case "REDEEM":
+            return {name: -held.get(name, 0) for name in (first, second)}
+        case "CONVERSION":
+            others = {token(market, 0): move.amount for market in range(MARKETS) if market != move.market}
+            return {second: -move.amount, **others}
+        case _:
+            return {first: -move.amount}
 
 
 def told(step: Step) -> str:

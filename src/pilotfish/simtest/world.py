@@ -27,6 +27,8 @@ from pilotfish.simtest.steps import (
     Settings,
     Step,
     Trade,
+    moved_by,
+    token,
 )
 
 CENT = 10_000
@@ -47,10 +49,13 @@ class _World:
         self.steps: list[Step] = []
         self.numbers = 0
         self.orders = 0
-        self.seconds: dict[tuple[int, int, int], set[int]] = {}
-        self.held: dict[tuple[int, int, int], int] = {}
+        self.seconds: dict[tuple[int, str], set[int]] = {}
+        """(leader, token) -> seconds in which it moves."""
+        self.held: dict[int, dict[str, int]] = {n: {} for n in range(len(LEADERS))}
         self.prices = {(m, o): self.r.randrange(10, 90) * CENT for m in range(MARKETS) for o in (0, 1)}
         self.resolved: dict[int, int] = {}
+        self.busy: list[tuple[int, int | None]] = []
+        """When somebody trades, and who, where that is planned."""
 
     def tell(self) -> None:
         r = self.r
@@ -66,8 +71,10 @@ class _World:
                 self.steps.append(Resolve(at=at, market=market, payout=r.choice((0, MICRO, MICRO // 2))))
         self.people()
         self.trouble()
-        for at in sorted(self.some() for _ in range(r.randrange(4, 26))):
-            self.trade(at)
+        self.busy += [(self.some(), None) for _ in range(r.randrange(4, 26))]
+        for at, leader in sorted(self.busy, key=lambda planned: planned[0]):
+            self.trade(at, r.randrange(self.followed) if leader is None else leader)
+        self.redemptions()
         for at in sorted(self.some() for _ in range(r.randrange(0, 20))):
             self.book(at, r.randrange(MARKETS), r.randrange(2))
         self.kills_in_the_middle()
@@ -77,16 +84,15 @@ class _World:
 
     # -- trades ------------------------------------------------------------------------------------------------
 
-    def trade(self, at: int) -> None:
+    def trade(self, at: int, leader: int) -> None:
         r = self.r
-        leader, market, outcome = r.randrange(self.followed), r.randrange(MARKETS), r.randrange(2)
+        market, outcome = r.randrange(MARKETS), r.randrange(2)
         if at >= self.resolved.get(market, self.span):
             return
-        if r.random() < 0.08:
+        if r.random() < 0.12:
             self.move(at, leader, market)
             return
-        key = (leader, market, outcome)
-        held = self.held.get(key, 0)
+        held = self.held[leader].get(token(market, outcome), 0)
         sells = held > 0 and r.random() < 0.45
         shares = r.randrange(5, 400) * MICRO + r.choice((0, 0, r.randrange(MICRO)))
         if sells:
@@ -95,29 +101,30 @@ class _World:
         count = r.choice((1, 1, 1, 1, 2, 3)) if not sells else 1
         self.orders += 1
         for _ in range(r.choice((1, 1, 1, 2, 4)) if not sells else 1):
-            self.fill(at, key, "SELL" if sells else "BUY", shares, count)
+            self.fill(at, (leader, market, outcome), "SELL" if sells else "BUY", shares, count)
             at += r.choice((1, 2, 20)) * SECOND
 
     def fill(self, at: int, key: tuple[int, int, int], side: str, shares: int, count: int) -> None:
         r = self.r
-        second = at // SECOND
-        taken = self.seconds.setdefault(key, set())
+        leader, name = key[0], token(*key[1:])
+        second, held = at // SECOND, self.held[leader]
+        taken = self.seconds.setdefault((leader, name), set())
         while second in taken:
             second += 1
         if second * SECOND >= min(self.span, self.resolved.get(key[1], self.span)):
             return
         taken.add(second)
         self.numbers += 1
-        self.held[key] = self.held.get(key, 0) + (1 if side == "BUY" else -1) * shares * count
+        moved = (1 if side == "BUY" else -1) * shares * count
         chain = None if r.random() < 0.12 else self.lag((1, 2), (2, 6), (20, 120))
         reorg = r.choice(("again", "again", "never")) if chain is not None and r.random() < 0.08 else ""
-        if reorg == "never":
-            self.held[key] -= (1 if side == "BUY" else -1) * shares * count
+        if reorg != "never":
+            held[name] = held.get(name, 0) + moved
         price = min(99, max(1, self.prices[key[1:]] // CENT + r.randrange(-2, 3))) * CENT
         trade = Trade(
             at=second * SECOND,
             number=self.numbers,
-            leader=key[0],
+            leader=leader,
             market=key[1],
             outcome=key[2],
             side=side,
@@ -137,37 +144,46 @@ class _World:
         self.steps.append(trade)
 
     def move(self, at: int, leader: int, market: int) -> None:
-        """What changes holdings without a trade."""
-        r = self.r
-        both = [self.held.get((leader, market, o), 0) for o in (0, 1)]
-        kind = r.choice(("SPLIT", "MERGE", "SEND"))
-        amount = r.randrange(1, 200) * MICRO
-        if kind == "SPLIT":
-            both = [b + amount for b in both]
-        elif kind == "MERGE":
-            amount = min(amount, *both)
-            both = [b - amount for b in both]
-        else:
-            amount, both = both[0], [0, both[1]]
+        """What changes holdings without a trade, of what is possible with what is held."""
+        r, held = self.r, self.held[leader]
+        first, second = (held.get(token(market, outcome), 0) for outcome in (0, 1))
+        most = {"SPLIT": 200 * MICRO, "MERGE": min(first, second), "SEND": first}
+        if all(at < resolved for resolved in self.resolved.values()):
+            most["CONVERSION"] = second
+        kind = r.choice([name for name, amount in most.items() if amount > 0])
+        amount = most[kind] if kind == "SEND" or r.random() < 0.3 else min(most[kind], r.randrange(1, 200) * MICRO)
+        self.moved(at, leader, market, kind, amount)
+
+    def redemptions(self) -> None:
+        """Some leaders redeem what they hold of resolved markets."""
+        for market, resolved in sorted(self.resolved.items()):
+            for leader in range(self.followed):
+                at = resolved + self.lag((1, 30), (30, 300), (300, 900))
+                shares = sum(self.held[leader].get(token(market, outcome), 0) for outcome in (0, 1))
+                if self.r.random() < 0.5 and at < self.span:
+                    self.moved(at, leader, market, "REDEEM", shares)
+
+    def moved(self, at: int, leader: int, market: int, kind: str, amount: int) -> None:
         at = at // SECOND * SECOND
-        taken = [self.seconds.setdefault((leader, market, o), set()) for o in (0, 1)]
+        move = Move(
+            at=at,
+            number=self.numbers + 1,
+            leader=leader,
+            market=market,
+            kind=kind,
+            amount=amount,
+            api_us=self.lag((1, 6), (3, 30)),
+        )
+        held = self.held[leader]
+        moved = moved_by(move, held)
+        taken = [self.seconds.setdefault((leader, name), set()) for name in moved]
         if amount <= 0 or any(abs(at // SECOND - s) < 30 for t in taken for s in t):
             return
         self.numbers += 1
-        for outcome in (0, 1):
-            self.held[(leader, market, outcome)] = both[outcome]
-            taken[outcome].update(range(at // SECOND - 1, at // SECOND + 2))
-        self.steps.append(
-            Move(
-                at=at,
-                number=self.numbers,
-                leader=leader,
-                market=market,
-                kind=kind,
-                amount=amount,
-                api_us=self.lag((1, 6), (3, 30)),
-            )
-        )
+        self.steps.append(move)
+        for name, seconds in zip(moved, taken, strict=True):
+            held[name] = held.get(name, 0) + moved[name]
+            seconds.update(range(at // SECOND - 1, at // SECOND + 2))
 
     def lag(self, *ranges: tuple[int, int]) -> int:
         """A delay: most are of the first range, few of the last."""
@@ -181,9 +197,7 @@ class _World:
         price = self.prices[(market, outcome)] = min(
             97 * CENT, max(3 * CENT, self.prices[(market, outcome)] + r.randrange(-6, 7) * CENT)
         )
-        shape = r.choice(
-            ("fine",) * 8 + ("thin", "wide", "crossed", "no bids", "no asks", "gone", "fails", "fine tick")
-        )
+        shape = r.choice(SHAPES)
         spread = r.choice((1, 1, 2)) * CENT if shape != "wide" else 15 * CENT
         depth = 5 * MICRO if shape == "thin" else r.randrange(50, 5000) * MICRO
         bids = tuple((price - spread - n * CENT, depth * (n + 1)) for n in range(3) if price - spread - n * CENT > 0)
@@ -257,8 +271,18 @@ class _World:
         if self.followed < len(LEADERS) and r.random() < 0.3:
             self.steps.append(Follow(at=self.some(0.1, 0.5), leader=self.followed))
             self.followed += 1
-        elif self.followed > 1 and r.random() < 0.15:
-            self.steps.append(Leave(at=self.some(0.5, 0.9), leader=self.followed - 1))
+        for leader in range(self.followed):
+            if r.random() < 0.15:
+                self.leave(leader)
+
+    def leave(self, leader: int) -> None:
+        """A leader is left, and mostly followed again: soon, or after all that was late has come."""
+        at, away = self.some(0.1, 0.8), self.lag((0, 60), (60, 300), (300, 900))
+        self.steps.append(Leave(at=at, leader=leader))
+        if self.r.random() < 0.75:
+            self.steps.append(Follow(at=at + away, leader=leader))
+        times = [at + int(self.r.uniform(-1, 2) * away) for _ in range(self.r.randrange(6))]
+        self.busy += [(max(0, time), leader) for time in times]
 
     def trouble(self) -> None:
         r = self.r

@@ -7,7 +7,7 @@ order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -96,11 +96,45 @@ def of(c: Connection, decisions: Sequence[tuple[int, Action]]) -> dict[int, Beca
     ids = [number for number, action in decisions if action not in _BY_ACTION]
     orders: dict[int, Became] = {}
     for begin in range(0, len(ids), AT_ONCE):
-        orders |= _orders(c, ids[begin : begin + AT_ONCE])
-    return {
-        number: orders.get(number) or _WITHOUT_ORDER[_BY_ACTION.get(action, State.RESET)]
-        for number, action in decisions
-    }
+        mine = _read(c, t.intents.c.decision_id.in_(ids[begin : begin + AT_ONCE]), IS_THE_ORDER)
+        orders |= {order.decision_id: _became(order) for order in mine}
+    return {number: orders.get(number) or without_order(action) for number, action in decisions}
+
+
+def of_orders(c: Connection, ids: Sequence[int]) -> dict[int, Became]:
+    """What became of orders (*intents*), given by their numbers."""
+    return {order.id: _became(order) for order in _read(c, t.intents.c.id.in_(ids))}
+
+
+def without_order(action: Action) -> Became:
+    """What became of a decision that has no order."""
+    return _WITHOUT_ORDER[_BY_ACTION.get(action, State.RESET)]
+
+
+def together(orders: Sequence[Became]) -> Became:
+    """What several copies of one order of the leader came to; there is one at least."""
+    if len(orders) == 1:
+        return orders[0]
+    states = {one.state for one in orders}
+    state = next((state for state in (State.OUT, State.FILLED, State.NOT_FILLED) if state in states), State.RESET)
+    got, paid = _sum(o.our_shares_micro for o in orders), _sum(o.our_usdc_micro for o in orders)
+    return Became(
+        state=state,
+        partly=state is State.FILLED and any(o.state is not State.FILLED or o.partly for o in orders),
+        orphaned=any(o.orphaned for o in orders),
+        our_shares_micro=Shares(got) or None,
+        our_usdc_micro=Usdc(paid) or None,
+        our_price=decimal(price_of(paid, got)) if got else None,
+        order_usdc_micro=Usdc(_sum(o.order_usdc_micro for o in orders)) or None,
+        order_shares_micro=Shares(_sum(o.order_shares_micro for o in orders)) or None,
+        intent_state=None,
+        intent_reason=next((o.intent_reason for o in orders if o.intent_reason is not None), None),
+        why=next((o.why for o in orders if o.why is not None), None),
+    )
+
+
+def _sum(amounts: Iterable[int | None]) -> int:
+    return sum(amount for amount in amounts if amount is not None)
 
 
 _WITHOUT_ORDER = {
@@ -113,8 +147,9 @@ _WITHOUT_ORDER = {
 
 
 class _Order(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision's order, and what its fills add up to."""
+    """An order, and what its fills add up to."""
 
+    id: int
     decision_id: int
     became: State
     state: OrderState
@@ -127,17 +162,17 @@ class _Order(msgspec.Struct, frozen=True, kw_only=True):
     orphaned: int
 
 
-def _orders(c: Connection, ids: list[int]) -> dict[int, Became]:
+def _read(c: Connection, *which: ColumnElement[bool]) -> Iterator[_Order]:
     i, f = t.intents.c, t.fills.c
     query = (
-        select(i.decision_id, STATE.label("became"), i.state, i.reason, i.side, i.shares_micro, i.budget_micro,
+        select(i.id, i.decision_id, STATE.label("became"), i.state, i.reason, i.side, i.shares_micro, i.budget_micro,
                total(f.shares_micro).label("got"), total(f.usdc_micro).label("paid"),
                total(case((f.status != "ok", 1), else_=0)).label("orphaned"))
         .select_from(t.intents.join(t.decisions, t.decisions.c.id == i.decision_id)
                      .outerjoin(t.fills, f.intent_id == i.id))
-        .where(i.decision_id.in_(ids), IS_THE_ORDER).group_by(i.id)
+        .where(*which).group_by(i.id)
     )  # fmt: skip
-    return {order.decision_id: _became(order) for order in read_rows(c, _Order, query)}
+    return read_rows(c, _Order, query)
 
 
 def _became(o: _Order) -> Became:
@@ -153,14 +188,14 @@ def _became(o: _Order) -> Became:
         order_shares_micro=None if buys else o.shares_micro,
         intent_state=o.state,
         intent_reason=o.reason,
-        why=_why(o),
+        why=why(o.became, o.state, o.reason, o.side),
     )
 
 
-def _why(o: _Order) -> str | None:
+def why(became: State, state: OrderState, reason: Outcome | None, side: Side) -> str | None:
     """Why an order got nothing or not all; without an outcome, what it was to sell was gone, or what was on offer."""
-    if o.became is State.OUT or (o.became is State.FILLED and o.state is OrderState.FILLED):
+    if became is State.OUT or (became is State.FILLED and state is OrderState.FILLED):
         return None
-    if o.reason is not None:
-        return outcome_words(o.reason)
-    return "nothing was left to sell" if o.side is Side.SELL else "no more was on offer within the limit"
+    if reason is not None:
+        return outcome_words(reason)
+    return "nothing was left to sell" if side is Side.SELL else "no more was on offer within the limit"

@@ -20,7 +20,7 @@ from sqlalchemy.pool import StaticPool
 from pilotfish.core.problem import Problem
 from pilotfish.store.tables import metadata
 
-HEAD = "0008"
+HEAD = "0010"
 """The newest revision in ``migrations/versions``."""
 
 

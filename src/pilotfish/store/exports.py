@@ -103,12 +103,18 @@ def rows(c: Connection, kind: str, *, portfolio: str | None = None, leader: str 
     return _READINGS[kind](c, portfolio, leader)
 
 
-def csv_lines(found: Iterable[View]) -> Iterator[str]:
-    """CSV with a header. Nested values are JSON; what a spreadsheet would take for a formula gets an apostrophe."""
+def csv_lines(found: Iterable[View], kind: type[View] | None = None) -> Iterator[str]:
+    """CSV with a header, that of ``kind`` also where there are no rows. Nested values are JSON; what a spreadsheet
+    would take for a formula gets an apostrophe."""
     text = io.StringIO()
     writer = csv.writer(text)
+    if kind is not None:
+        writer.writerow(kind.__struct_encode_fields__)
+        yield text.getvalue()
+        text.seek(0)
+        text.truncate()
     for n, row in enumerate(found):
-        if n == 0:
+        if n == 0 and kind is None:
             writer.writerow(row.__struct_encode_fields__)
         writer.writerow([_cell(value) for value in msgspec.structs.astuple(row)])
         yield text.getvalue()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, ScalarSelect, Table, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, Table, and_, func, or_, select
 
 from pilotfish.core.events import (
     LeaderFollowed,
+    LeaderRemoved,
     PendingDecision,
     PortfolioState,
     Restored,
 )
-from pilotfish.core.leader_orders import ORDER_LIFE, ORDERS_KEPT, LeaderOrder, rounded_price
+from pilotfish.core.leader_orders import ORDER_LIFE, ORDERS_KEPT, LeaderOrder, begun_by
 from pilotfish.core.leading import BOOTSTRAP, GONE
 from pilotfish.core.orders import Order
 from pilotfish.core.recording import order_of, position_of, trade_of
@@ -50,15 +52,13 @@ def restored(c: Connection, policies: dict[str, Policy], globals_: Globals, at: 
     since = min(at - KEEP_IDENTITIES, ((oldest or at // SECOND) - 7200) * SECOND)
     open_ids = select(t.decisions.c.trade_id).where(t.decisions.c.action == "wait")
     working = select(t.intents.c.trade_id).where(t.intents.c.state.in_(("pending", "working")))
-    query = select(t.trades).where(
-        or_(t.trades.c.traded_at >= since, t.trades.c.id.in_(open_ids), t.trades.c.id.in_(working))
-    )
-    trades = tuple(map(trade_of, read_rows(c, TradeRecord, query.order_by(t.trades.c.id))))
+    needed = or_(t.trades.c.traded_at >= since, t.trades.c.id.in_(open_ids), t.trades.c.id.in_(working))
+    trades = _trades(c, needed)
     return Restored(
         at=at,
-        portfolios=tuple(portfolio(c, name, policy, at) for name, policy in sorted(policies.items())),
+        portfolios=tuple(portfolio(c, name, policy, at, trades) for name, policy in sorted(policies.items())),
         globals=globals_,
-        trades=_whole_keys(trades),
+        trades=_whole_keys(tuple(trades.values())),
         last_trade_id=_last(c, t.trades),
         last_decision_id=_last(c, t.decisions),
         last_intent_id=_last(c, t.intents),
@@ -66,6 +66,11 @@ def restored(c: Connection, policies: dict[str, Policy], globals_: Globals, at: 
         last_entry_id=_last(c, t.ledger_entries),
         last_adjustment_id=_last(c, t.holding_adjustments),
     )
+
+
+def _trades(c: Connection, which: ColumnElement[bool]) -> dict[int, Trade]:
+    query = select(t.trades).where(which).order_by(t.trades.c.id)
+    return {row.id: trade_of(row) for row in read_rows(c, TradeRecord, query)}
 
 
 def _whole_keys(trades: tuple[Trade, ...]) -> tuple[Trade, ...]:
@@ -86,8 +91,10 @@ def _last(c: Connection, table: Table) -> int:
     return max(highest, int((kept or {}).get(table.name, 0)))
 
 
-def portfolio(c: Connection, name: str, policy: Policy, at: int) -> PortfolioState:
-    """One portfolio's books and open business."""
+def portfolio(
+    c: Connection, name: str, policy: Policy, at: int, trades: Mapping[int, Trade] | None = None
+) -> PortfolioState:
+    """One portfolio's books and open business. ``trades``: what is read already, by id."""
     bankroll = c.execute(select(t.portfolios.c.bankroll_micro).where(t.portfolios.c.name == name)).scalar()
     assert bankroll is not None, f"portfolio {name} has a row"
     moved = c.execute(
@@ -114,7 +121,7 @@ def portfolio(c: Connection, name: str, policy: Policy, at: int) -> PortfolioSta
         intents=tuple(map(_order, read_rows(c, _Asked, out.order_by(t.intents.c.id)))),
         pending=_pending(c, name),
         recent=_recent(c, name, at - REORG_REACH),
-        orders=_orders(c, name, at),
+        orders=_orders(c, name, at, trades or {}),
         spent_day=day,
         spent_today=spent,
         buys=tuple((r[0], r[1]) for r in counted),
@@ -136,25 +143,24 @@ def _taken(c: Connection, name: str) -> tuple[tuple[str, Side, int, int], ...]:
     return tuple((r.token_id, Side(r.side), r.price_micro, r.taken_micro) for r in rows)
 
 
-def _orders(c: Connection, name: str, at: int) -> tuple[LeaderOrder, ...]:
+def _orders(c: Connection, name: str, at: int, trades: Mapping[int, Trade]) -> tuple[LeaderOrder, ...]:
     """The leaders' orders of which something was filled lately, oldest first, as they would be without a restart."""
     d, tr = t.decisions.c, t.trades.c
     mine = [d.portfolio == name, d.sized_by_order.is_not(None), d.decided_at > func.coalesce(_reset_at(name), 0)]
-    fills = select(d.id, d.order_decision_id, d.leader, d.token_id, d.action, d.trade_id, tr.order_hash, tr.traded_at,
-                   tr.usdc_micro, tr.shares_micro).join(t.trades, tr.id == d.trade_id)  # fmt: skip
     lately = or_(tr.traded_at >= at - ORDER_LIFE, d.action == "wait")
     alive = select(func.coalesce(d.order_decision_id, d.id)).join(t.trades, tr.id == d.trade_id).where(*mine, lately)
+    theirs = (*mine, or_(d.id.in_(alive), d.order_decision_id.in_(alive)))
+    fills = select(d.id, d.order_decision_id, d.action, d.trade_id).join(t.trades, tr.id == d.trade_id).where(*theirs)
+    rows = c.execute(fills.order_by(d.id)).all()
+    if any(r.trade_id not in trades for r in rows):
+        trades = _trades(c, tr.id.in_(select(d.trade_id).where(*theirs)))
     found: dict[int, LeaderOrder] = {}
-    for r in c.execute(fills.where(*mine, or_(d.id.in_(alive), d.order_decision_id.in_(alive))).order_by(d.id)):
-        number = r.order_decision_id or r.id
+    for r in rows:
+        trade, number = trades[r.trade_id], r.order_decision_id or r.id
         order = found.get(number)
         if order is None:
-            price = rounded_price(r.usdc_micro, r.shares_micro)
-            order = found[number] = LeaderOrder(
-                decision_id=number, leader=r.leader, token_id=r.token_id, price=price, last_at=r.traded_at,
-                first_trade=r.trade_id,
-            )  # fmt: skip
-        order.take(r.trade_id, r.traded_at, r.order_hash)
+            order = found[number] = begun_by(trade, number)
+        order.see(trade)
         order.spent = order.spent or r.action == "copy"
     kept: Counter[tuple[str, str]] = Counter()
     newest = []
@@ -257,6 +263,35 @@ def leaders(c: Connection) -> list[LeaderRow]:
         LeaderRow(r.wallet, r.label, r.status, r.added_at)
         for r in c.execute(select(t.leaders).order_by(t.leaders.c.added_at, t.leaders.c.wallet))
     ]
+
+
+def taken_up(
+    c: Connection, leader: LeaderRow, at: int, *, started_at: int, left: bool, warm_sec: int = 0
+) -> tuple[LeaderRemoved | None, LeaderFollowed]:
+    """How a worker takes up a leader who is followed: after a stop where it left off; from now on where they are new,
+    or were left in between. History in between is never copied, and what waited when they were left ends: where no
+    worker has seen them left, that is said first.
+
+    ``started_at``: when the worker started (µs): who was entered before that is followed from ``at`` on. ``left``: this
+    worker has seen them left. A warm start reads ``warm_sec`` of history, as backfill; a flat one nothing. The holdings
+    of a new following are what the books say was held when they were left: its first snapshot corrects them.
+    """
+    was = follow_again(c, leader, at)
+    if was is not None and not left and was.follow_from >= leader.added_at - SECOND:
+        return None, was
+    follow_from = leader.added_at if leader.added_at >= started_at else at
+    floor = follow_from // SECOND - warm_sec
+    now = LeaderFollowed(
+        at=at,
+        leader=leader.wallet,
+        follow_from=follow_from,
+        floor_ts=floor,
+        cursor_ts=floor,
+        is_new=True,
+        paused=leader.status == "paused",
+        holdings=was.holdings if was is not None else (),
+    )
+    return (None if was is None or left else LeaderRemoved(at=at, leader=leader.wallet)), now
 
 
 def follow_again(c: Connection, leader: LeaderRow, at: int) -> LeaderFollowed | None:

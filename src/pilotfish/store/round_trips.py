@@ -1,21 +1,47 @@
-"""Round trips, from flat to flat: recomputed from the ledger for ``verify``, and counted as won and lost."""
+"""Round trips, from flat to flat: recomputed from the ledger for ``verify``, counted as won and lost, and added up."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict
-from typing import TypeAlias
+from collections.abc import Container
+from typing import NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, case, func, select, text
 
 from pilotfish.core.ledger import Position, end_trip
 from pilotfish.core.recording import trip_record
 from pilotfish.core.records import PositionRecord, RoundTripRecord
 from pilotfish.store import tables as t
-from pilotfish.store.mapping import read, read_rows
+from pilotfish.store.mapping import read, read_rows, total
 
 Key: TypeAlias = tuple[str, str, str]
 """(portfolio, leader, token)"""
+ENDED_WORDS = {
+    "leader": "the leader sold",
+    "close": "by hand",
+    "stop_loss": "stop-loss",
+    "take_profit": "take-profit",
+    "resolved": "resolved",
+    "dust": "dust",
+    "reorg": "reorg",
+}
+"""How a round trip ended, or what asked for a sale, for people."""
+ENDED_MEANING = {
+    "leader": "The leader sold, and the copy with them.",
+    "close": "A person closed it.",
+    "stop_loss": "Its value was stop_loss_bps below its cost.",
+    "take_profit": "Its value was take_profit_bps above its cost.",
+    "resolved": "The market was resolved, and paid out.",
+    "dust": "What was left was too little to sell, and was written off.",
+    "reorg": "A reorg took the leader's trade back, and what was copied from it was sold.",
+}
+
+
+def cause_of_sale(rule: str | None, trade_id: int, decided: int | None) -> str:
+    """What asked for a sale, given its order and the trade that was decided on: our own rule, a person, a reorg (its
+    way out hangs on the decision of the fill that it undoes), or the leader."""
+    return rule or ("reorg" if not trade_id and decided is not None else "leader")
 
 
 class Trips:
@@ -25,8 +51,7 @@ class Trips:
         i, d = t.intents.c, t.decisions.c
         query = select(i.id, i.trade_id, d.rule, d.trade_id.label("decided")).join(t.decisions, d.id == i.decision_id)
         self._rules = {
-            r.id: r.rule or ("reorg" if not r.trade_id and r.decided is not None else "leader")
-            for r in c.execute(query.where(i.side == "SELL"))
+            r.id: cause_of_sale(r.rule, r.trade_id, r.decided) for r in c.execute(query.where(i.side == "SELL"))
         }
         self._found: dict[Key, list[RoundTripRecord]] = defaultdict(list)
 
@@ -65,29 +90,79 @@ def trip_under_way(position: Position) -> tuple[int, int, int, int]:
     return trip.bought, trip.paid, trip.got, trip.fees
 
 
+class TripSum(NamedTuple):
+    """What round trips come to, in millionths of a USDC; fees are within what was paid and got."""
+
+    trips: int = 0
+    paid: int = 0
+    got: int = 0
+    fees: int = 0
+
+    def plus(self, other: TripSum) -> TripSum:
+        """Both together."""
+        return TripSum(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+class _Of(NamedTuple):
+    """What round trips are added up by."""
+
+    portfolio: str
+    leader: str
+    token_id: str
+    resolved: bool
+
+
 class TripCounts:
-    """Round trips won and lost, kept up from the last look. One for each database that is read from."""
+    """Round trips won and lost, and what they come to, kept up from the last look. One for each database that is read
+    from."""
 
     def __init__(self) -> None:
         self._won: Counter[str] = Counter()
         self._lost: Counter[str] = Counter()
+        self._sums: dict[_Of, TripSum] = {}
         self._upto = 0
         self._resets: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def read(self, c: Connection) -> dict[str, tuple[int, int]]:
         """By portfolio: round trips that ended above and below what they cost; one that did neither is in neither."""
-        trip = t.round_trips.c
         with self._lock:
-            newest = int(c.execute(select(func.max(trip.id))).scalar() or 0)
-            resets = {r.name: r.reset_at or 0 for r in c.execute(select(t.portfolios.c.name, t.portfolios.c.reset_at))}
-            if newest < self._upto or any(resets.get(name) != at for name, at in self._resets.items()):
-                self._won, self._lost, self._upto = Counter(), Counter(), 0
-            self._resets = resets
-            won, lost = (func.sum(case((sign, 1), else_=0)) for sign in (trip.pnl_micro > 0, trip.pnl_micro < 0))
-            query = select(trip.portfolio, won, lost).where(trip.id > self._upto, trip.id <= newest)
-            for name, above, below in c.execute(query.group_by(trip.portfolio)):
-                self._won[name] += int(above)
-                self._lost[name] += int(below)
-            self._upto = newest
+            self._keep_up(c)
             return {name: (self._won[name], self._lost[name]) for name in {*self._won, *self._lost}}
+
+    def total(
+        self, c: Connection, portfolio: str, *, leader: str | None = None, tokens: Container[str] | None = None,
+        resolved: bool | None = None,
+    ) -> TripSum:  # fmt: skip
+        """What the round trips of a portfolio come to: of a leader, of some tokens, sold or resolved ones (``None`` =
+        any)."""
+        found = TripSum()
+        with self._lock:
+            self._keep_up(c)
+            for of, one in self._sums.items():
+                if of.portfolio != portfolio or (leader is not None and of.leader != leader):
+                    continue
+                if (tokens is None or of.token_id in tokens) and resolved in (None, of.resolved):
+                    found = found.plus(one)
+        return found
+
+    def _keep_up(self, c: Connection) -> None:
+        """Take in what was added since; everything anew where rows are gone."""
+        trip, of = t.round_trips.c, t.portfolios.c
+        newest = int(c.execute(select(func.max(trip.id))).scalar() or 0)
+        resets = {r.name: r.reset_at or 0 for r in c.execute(select(of.name, of.reset_at))}
+        if newest < self._upto or any(resets.get(name) != at for name, at in self._resets.items()):
+            self._won, self._lost, self._sums, self._upto = Counter(), Counter(), {}, 0
+        self._resets = resets
+        won, lost = (func.sum(case((sign, 1), else_=0)) for sign in (trip.pnl_micro > 0, trip.pnl_micro < 0))
+        resolved = case((t.TRIP_RESOLVED, 1), else_=0).label("resolved")
+        key = (trip.portfolio, trip.leader, trip.token_id)
+        sums = (func.count(), total(trip.paid_micro), total(trip.got_micro), total(trip.fees_micro))
+        query = select(*key, resolved, won, lost, *sums).where(trip.id > self._upto, trip.id <= newest)
+        for r in c.execute(query.group_by(*key, text("resolved"))):
+            of_portfolio, leader, token_id, is_resolved, above, below, *sum_ = r
+            self._won[of_portfolio] += int(above)
+            self._lost[of_portfolio] += int(below)
+            one = _Of(of_portfolio, leader, token_id, bool(is_resolved))
+            self._sums[one] = self._sums.get(one, TripSum()).plus(TripSum(*sum_))
+        self._upto = newest

@@ -100,6 +100,7 @@ commands = Table(
     Index("ix_commands_done_at", "done_at"),
 )  # fmt: skip
 _RETRACTED = text("retracted_at IS NOT NULL")
+_OF_ORDER = text("order_hash IS NOT NULL")
 SEEN_ONCE = text("first_seen_by_api_at IS NULL OR first_seen_by_polygon_at IS NULL")
 """Trades that one source only has seen so far; as text, so that a query says it as its index does."""
 trades = Table(
@@ -122,7 +123,10 @@ trades = Table(
     Index("ix_trades_first_source_id", "first_source", "id"),
     Index("ix_trades_retracted", "id", sqlite_where=_RETRACTED, postgresql_where=_RETRACTED),
     Index("ix_trades_seen_once", "id", sqlite_where=SEEN_ONCE, postgresql_where=SEEN_ONCE),
+    Index("ix_trades_order_id", "order_hash", "id", sqlite_where=_OF_ORDER, postgresql_where=_OF_ORDER),
 )  # fmt: skip
+ORDER_OF_TRADE = "order_hash"
+"""The column that fills of one order of a leader have alike; nothing where no source has said it."""
 trade_raw = Table(
     "trade_raw", metadata,
     _big("trade_id", key=True), _str("source", 8), Column("payload", Text, nullable=False),
@@ -144,6 +148,7 @@ markets = Table(
     _big("fee_rate_ppm"), Column("fee_half_exponent", Integer, nullable=False, server_default="2"),
     _big("delay_ms"), _big("end_at", null=True), _big("payout_micro", null=True),
     _big("fetched_at"),
+    Index("ix_markets_condition_id", "condition_id"),
 )  # fmt: skip
 _LATER = text("order_decision_id IS NOT NULL")
 decisions = Table(
@@ -182,9 +187,14 @@ intents = Table(
     Index("ix_intents_state", "state"),
     *(
         Index(f"ix_intents_{name}_{by}", *columns, sqlite_where=where, postgresql_where=where)
-        for name, where in (("filled", INTENT_FILLED), ("not_filled", INTENT_NOT_FILLED))
-        for by, columns in (("trade_id", ("portfolio", "trade_id")), ("leader", ("portfolio", "leader", "trade_id")))
+        for name, where in (("filled", INTENT_FILLED), ("not_filled", INTENT_NOT_FILLED), ("out", INTENT_OUT))
+        for by, columns in (
+            ("trade_id", ("portfolio", "trade_id")), ("leader", ("portfolio", "leader", "trade_id")),
+            ("id", ("portfolio", "id")),
+        )
     ),
+    Index("ix_intents_portfolio_leader_id", "portfolio", "leader", "id"),
+    Index("ix_intents_portfolio_token_id_id", "portfolio", "token_id", "id"),
 )  # fmt: skip
 fills = Table(
     "fills", metadata,
@@ -196,6 +206,8 @@ fills = Table(
     Index("ix_fills_intent_id", "intent_id"),
     Index("ix_fills_filled_at", "filled_at"),
 )  # fmt: skip
+HELD = text("shares_micro > 0")
+"""Positions that are open; as text, so that a query says it as its index does."""
 positions = Table(
     "positions", metadata,
     _str("portfolio", 100, key=True), _str("leader", 42, key=True), _str("token_id", 78, key=True),
@@ -204,13 +216,25 @@ positions = Table(
     _big("opened_at"), _big("closed_at", null=True), _big("unmarked_since", null=True),
     *(Column(f"trip_{what}_micro", BigInteger, nullable=False, server_default="0")
       for what in ("bought", "paid", "got", "fees")),
+    Index("ix_positions_held", "portfolio", sqlite_where=HELD, postgresql_where=HELD),
 )  # fmt: skip
+TRIP_SOLD = text("ended <> 'resolved'")
+TRIP_RESOLVED = text("ended = 'resolved'")
+"""How round trips end, as text, so that a query says it as its indexes do."""
+TRIP_FIGURES = ("opened_at", "closed_at", "bought_micro", "paid_micro", "got_micro", "pnl_micro")
+"""What round trips are sorted by, each with an index for those sold and one for those resolved."""
 round_trips = Table(
     "round_trips", metadata,
     _auto(), _str("portfolio", 100), _str("leader", 42), _str("token_id", 78), _big("opened_at"), _big("closed_at"),
     _big("bought_micro"), _big("paid_micro"), _big("got_micro"), _big("fees_micro"), _big("pnl_micro"),
     _str("ended", 12),
-    Index("ix_round_trips_portfolio_closed_at", "portfolio", "closed_at"),
+    Index("ix_round_trips_portfolio_leader_closed_at", "portfolio", "leader", "closed_at"),
+    Index("ix_round_trips_token_id_portfolio", "token_id", "portfolio"),
+    *(
+        Index(f"ix_round_trips_{state}_{figure}", "portfolio", figure, "id", sqlite_where=where, postgresql_where=where)
+        for state, where in (("sold", TRIP_SOLD), ("resolved", TRIP_RESOLVED))
+        for figure in TRIP_FIGURES
+    ),
 )  # fmt: skip
 savings = Table(
     "savings", metadata,
@@ -231,7 +255,8 @@ ledger_entries = Table(
     "ledger_entries", metadata,
     _id(), _str("portfolio", 100), _big("at"), _str("kind", 12), _big("amount_micro"), _str("leader", 42),
     _str("token_id", 78), _big("fill_id", null=True), _big("shares_micro", null=True),
-    Index("ix_ledger_entries_portfolio", "portfolio"),
+    Index("ix_ledger_entries_portfolio_leader_token_id", "portfolio", "leader", "token_id"),
+    Index("ix_ledger_entries_fill_id", "fill_id"),
 )  # fmt: skip
 equity_snapshots = Table(
     "equity_snapshots", metadata,

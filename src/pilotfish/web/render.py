@@ -43,26 +43,18 @@ class Live:
         return content
 
     @property
-    def have(self) -> str:
-        """Names and digests, as the page sends them back when it asks again."""
-        return ";".join(f"{name}:{zlib.crc32(content.encode()):x}" for name, content in self._inner().items())
+    def have(self) -> dict[str, str]:
+        """Each part's digest, as the page sends them back when it asks again."""
+        return {name: f"{zlib.crc32(content.encode()):x}" for name, content in self.parts.items() if name != WHOLE}
 
-    def _inner(self) -> dict[str, str]:
-        return {name: content for name, content in self.parts.items() if name != WHOLE}
-
-    def changes(self, have: str) -> bytes | None:
+    def changes(self, have: dict[str, str]) -> bytes | None:
         """JSON with the parts whose content the page does not have (the whole content where it has other parts), and
         what it then has; ``None`` where nothing has changed."""
         now = self.have
         if have == now:
             return None
-        known = set(have.split(";"))
-        inner = self._inner()
-        digests = dict(zip(inner, now.split(";"), strict=True)) if inner else {}
-        if [d.rpartition(":")[0] for d in have.split(";") if d] != list(inner):
-            return msgspec.json.encode({"have": now, "parts": {WHOLE: self.parts[WHOLE]}})
-        parts = {name: content for name, content in inner.items() if digests[name] not in known}
-        return msgspec.json.encode({"have": now, "parts": parts})
+        changed = [name for name in now if have.get(name) != now[name]] if list(have) == list(now) else [WHOLE]
+        return msgspec.json.encode({"have": now, "parts": {name: self.parts[name] for name in changed}})
 
 
 WHOLE = "main"
@@ -93,6 +85,7 @@ def environment() -> Environment:
     env.filters |= {
         "words": reasons.words, "json": json_text, "short": telling.short, "told": telling.told,
         "plural": telling.plural, "copied_share": telling.copied_share, "average": telling.average,
+        "ended": telling.ended, "ended_meaning": telling.ended_meaning,
     }  # fmt: skip
     env.globals |= {
         "url": addresses.url, "profile": addresses.profile, "market_page": addresses.market_page,

@@ -21,7 +21,18 @@ from pilotfish.core.settings import Value
 from pilotfish.web import addresses, api, api_writes, docs_page, login, probes, rest, stream
 from pilotfish.web.answers import Application
 from pilotfish.web.auth import Doors
-from pilotfish.web.pages import latency, leaders, overview, parts, portfolios, positions, settings, trades
+from pilotfish.web.pages import (
+    latency,
+    leaders,
+    orders,
+    overview,
+    parts,
+    portfolios,
+    position_parts,
+    positions,
+    settings,
+    trades,
+)
 from pilotfish.web.preview import Preview
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
@@ -29,8 +40,8 @@ from pilotfish.web.view import Views
 
 SWITCH_SECONDS = 0.0005
 """How long a thread that reads may keep the loop that serves waiting; Python's own 5 ms add up over a page."""
-PAGES = (overview, latency, portfolios, settings)
-OLD = (leaders, trades, positions)
+PAGES = (overview, trades, orders, positions, position_parts, latency, portfolios, settings)
+OLD = (leaders,)
 GZIP_FROM = 1_000
 """Bytes from which an answer is worth packing."""
 
@@ -61,6 +72,7 @@ def application(site: Site, reader: Reader) -> FastAPI:
         for task in tasks:
             task.cancel()
         await preview.close()
+        await site.books.close()
 
     app = Application(
         title="pilotfish", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
@@ -75,7 +87,7 @@ def application(site: Site, reader: Reader) -> FastAPI:
         app.include_router(page.pages)
     for router in (
         api.router(site), stream.router(site, reader), api_writes.router(site, preview), probes.router(site),
-        login.router(site.sessions), parts.router(site, preview), docs_page.router(app),
+        login.router(site.sessions), parts.router(preview), docs_page.router(app),
     ):  # fmt: skip
         app.include_router(router)
     rest.refuse_the_rest(app)

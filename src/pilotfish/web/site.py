@@ -18,6 +18,7 @@ from pilotfish.store.database import snapshot
 from pilotfish.store.report import Reports
 from pilotfish.store.rollup import CopyCounts, DecisionCounts, TradeCounts
 from pilotfish.store.round_trips import TripCounts
+from pilotfish.web.estimates import VenueBooks
 from pilotfish.web.sessions import Sessions
 from pilotfish.web.shared import Shared
 
@@ -35,6 +36,7 @@ class Site:
     environment: dict[str, Value]
     sessions: Sessions = field(init=False)
     shared: Shared = field(init=False)
+    books: VenueBooks = field(init=False)
     counts: DecisionCounts = field(default_factory=DecisionCounts)
     trade_counts: TradeCounts = field(default_factory=TradeCounts)
     copy_counts: CopyCounts = field(default_factory=CopyCounts)
@@ -45,6 +47,7 @@ class Site:
         tokens = [str(self.environment.get(name, "")) for name in ("admin_token", "view_token")]
         self.sessions = Sessions(*tokens)
         self.shared = Shared(self.database)
+        self.books = VenueBooks(self.environment)
 
     def count_up(self) -> None:
         """Count what there is once, so that no page has to."""

@@ -68,10 +68,10 @@ class View:
         """The page; for a page that is open already what has changed of it, or 204 for nothing."""
         live = Live()
         content = render(page, self._frame(page), live)
-        have = self.request.headers.get(HAVE)
-        if have is None:
+        asked = self.request.headers.get(HAVE)
+        if asked is None:
             return HTMLResponse(content, status)
-        changes = live.changes(have)
+        changes = live.changes(_have(asked))
         if changes is None:
             return Response(status_code=204)
         return Response(changes, media_type="application/json")
@@ -91,6 +91,14 @@ class View:
             seconds=page.seconds, halt=halt, halt_told=told,
             gaps=tuple(gap.told for gap in s.incomplete[:GAPS_SHOWN]), more_gaps=max(0, len(s.incomplete) - GAPS_SHOWN),
         )  # fmt: skip
+
+
+def _have(asked: str) -> dict[str, str]:
+    """What a page says that it has; nothing, if that cannot be read."""
+    try:
+        return msgspec.json.decode(asked, type=dict[str, str])
+    except msgspec.DecodeError:
+        return {}
 
 
 def _halt(s: Snapshot) -> tuple[Halt, str]:

@@ -3,11 +3,11 @@ in a million rows as in a hundred."""
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec.structs import asdict
-from sqlalchemy import ColumnElement, Connection, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, select
 from sqlalchemy.sql.elements import TextClause
 
 from pilotfish.core.reasons import Action, Reason
@@ -18,10 +18,9 @@ from pilotfish.store import copies, names
 from pilotfish.store import tables as t
 from pilotfish.store.copies import Became
 from pilotfish.store.mapping import read_pairs
+from pilotfish.store.views import markets
 from pilotfish.store.views.base import Page, View, decimal, following, iso
 
-TITLES = 300
-"""Tokens that a search for words of a market's title takes in."""
 Standing: TypeAlias = Literal["active", "retracted"]
 """Whether a trade stands, or was taken back by a reorg."""
 
@@ -123,11 +122,13 @@ def lag_ms(traded_at: int, *seen_at: int | None) -> int | None:
 
 class TradeFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which trades; ``None`` or empty = any. ``portfolio`` is whose decisions are shown, and filtered by; ``state`` is
-    what became of them (:class:`~pilotfish.store.copies.State`; all but ``reset``)."""
+    what became of them (:class:`~pilotfish.store.copies.State`; all but ``reset``); ``market`` is any token of the
+    market whose outcomes are all asked for."""
 
     portfolio: str = "main"
     leader: str | None = None
     token_id: str | None = None
+    market: str | None = None
     words: str | None = None
     side: str | None = None
     source: str | None = None
@@ -149,10 +150,40 @@ class _Beside(msgspec.Struct, frozen=True):
     market_outcome: str | None
 
 
+class Selection(NamedTuple):
+    """Trades that a filter lets through, each with the portfolio's decision and the token's market, where there are
+    any; and the number that they go by, the trade's."""
+
+    statement: Select[tuple[object, ...]]
+    number: ColumnElement[int]
+
+
 def read_trades(c: Connection, f: TradeFilter, *, limit: int, before: int | None = None) -> Page[TradeDecided]:
     """Leaders' trades, newest first, each with the decision of the portfolio and the market's title."""
+    return read_selected(c, selection(c, f), limit=limit, before=before)
+
+
+def read_selected(
+    c: Connection, chosen: Selection | None, *, limit: int, before: int | None = None
+) -> Page[TradeDecided]:
+    """The newest trades of a selection; of none where there is none."""
+    if chosen is None:
+        return Page(data=[], next_before=None)
+    statement = chosen.statement if before is None else chosen.statement.where(chosen.number < before)
+    newest = statement.order_by(chosen.number.desc()).limit(limit + 1)
+    rows = list(read_pairs(c, TradeRecord, _Beside, newest))
+    page = rows[:limit]
+    became = copies.of(c, [(x.decision_id, x.action) for _, x in page if x.decision_id is not None and x.action])
+    labels = names.labels(c)
+    return Page(
+        data=[_decided(r, x, became, labels) for r, x in page], next_before=following([r for r, _ in rows], limit)
+    )
+
+
+def selection(c: Connection, f: TradeFilter) -> Selection | None:
+    """The trades of a filter, begun from the table whose index finds them; ``None`` = no market is of its words."""
     tr, d, i = t.trades.c, t.decisions.c, t.intents.c
-    action, order_state = _asked_for(f)
+    action, order_state = asked_for(f)
     by_decision = bool(action or f.reason)
     of_leader = i.leader if order_state else d.leader if by_decision else tr.leader
     wanted: list[ColumnElement[bool] | TextClause] = [
@@ -165,12 +196,12 @@ def read_trades(c: Connection, f: TradeFilter, *, limit: int, before: int | None
     ]  # fmt: skip
     if f.status:
         wanted.append(tr.retracted_at.is_(None) if f.status == "active" else tr.retracted_at.is_not(None))
+    if f.market:
+        wanted.append(tr.token_id.in_(markets.tokens_beside(c, f.market)))
     if f.words:
-        like = "%" + "".join(f"\\{x}" if x in "%_\\" else x for x in f.words.lower()) + "%"
-        found = select(t.markets.c.token_id).where(func.lower(t.markets.c.title).like(like, escape="\\"))
-        tokens = list(c.execute(found.limit(TITLES)).scalars())
+        tokens = markets.tokens_by_words(c, f.words)
         if not tokens:
-            return Page(data=[], next_before=None)
+            return None
         wanted.append(tr.token_id.in_(tokens))
     of_market = (t.markets, t.markets.c.token_id == tr.token_id)
     of_portfolio = and_(d.trade_id == tr.id, d.portfolio == f.portfolio)
@@ -178,32 +209,19 @@ def read_trades(c: Connection, f: TradeFilter, *, limit: int, before: int | None
         t.trades, d.id.label("decision_id"), d.action, d.reason, d.decided_at,
         t.markets.c.title.label("market_title"), t.markets.c.outcome.label("market_outcome"),
     )  # fmt: skip
-    order: ColumnElement[int]
     if order_state:
         of_orders = t.intents.join(t.trades, tr.id == i.trade_id).join(t.decisions, d.id == i.decision_id)
-        statement = columns.select_from(of_orders.outerjoin(*of_market))
         wanted += [i.portfolio == f.portfolio, copies.CONDITIONS[order_state]]
-        order = i.trade_id
-    elif by_decision:
-        statement = columns.select_from(t.decisions.join(t.trades, d.trade_id == tr.id).outerjoin(*of_market))
+        return Selection(columns.select_from(of_orders.outerjoin(*of_market)).where(*wanted), i.trade_id)
+    if by_decision:
+        of_decisions = t.decisions.join(t.trades, d.trade_id == tr.id)
         wanted.append(d.portfolio == f.portfolio)
-        order = d.trade_id
-    else:
-        statement = columns.select_from(t.trades.outerjoin(t.decisions, of_portfolio).outerjoin(*of_market))
-        order = tr.id
-    if before is not None:
-        wanted.append(order < before)
-    newest = statement.where(*wanted).order_by(order.desc()).limit(limit + 1)
-    rows = list(read_pairs(c, TradeRecord, _Beside, newest))
-    page = rows[:limit]
-    became = copies.of(c, [(x.decision_id, x.action) for _, x in page if x.decision_id is not None and x.action])
-    labels = names.labels(c)
-    return Page(
-        data=[_decided(r, x, became, labels) for r, x in page], next_before=following([r for r, _ in rows], limit)
-    )
+        return Selection(columns.select_from(of_decisions.outerjoin(*of_market)).where(*wanted), d.trade_id)
+    of_trades = t.trades.outerjoin(t.decisions, of_portfolio)
+    return Selection(columns.select_from(of_trades.outerjoin(*of_market)).where(*wanted), tr.id)
 
 
-def _asked_for(f: TradeFilter) -> tuple[str | None, copies.State | None]:
+def asked_for(f: TradeFilter) -> tuple[str | None, copies.State | None]:
     """The action, and the state of the order, that a filter asks for."""
     if not f.state:
         return f.action, None

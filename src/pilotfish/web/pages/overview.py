@@ -13,8 +13,8 @@ from pilotfish.core.numerals import duration
 from pilotfish.core.units import SECOND
 from pilotfish.store import worker_state
 from pilotfish.store.portfolios_store import MAIN
-from pilotfish.store.views.feed import FeedRow
 from pilotfish.store.views.latency import Latency
+from pilotfish.store.views.order_feed import OrderRow, read_happened
 from pilotfish.store.views.pnl import Period, read_pnl
 from pilotfish.store.views.portfolios import EquityPoint, Portfolio, read_equity
 from pilotfish.store.views.positions import PositionInMarket
@@ -26,6 +26,9 @@ from pilotfish.web.view import Looking, View
 
 HELD_SHOWN = 100
 CURVE_SECONDS = 2.0
+EVERY = 0.4
+HAPPENED = 60
+"""Orders of leaders that are shown."""
 Range: TypeAlias = Literal["hour", "day", "week", "month", "all"]
 Curve: TypeAlias = Literal["equity", "day", "week", "month"]
 _SECONDS: dict[Range, int] = {"hour": 3600, "day": 86_400, "week": 7 * 86_400, "month": 30 * 86_400}
@@ -49,7 +52,7 @@ class Overview(Page, frozen=True, kw_only=True):
     template: ClassVar[str] = "overview.html"
     title: ClassVar[str] = "overview"
     path: ClassVar[str] = "/"
-    seconds: ClassVar[float] = 0.4
+    seconds: ClassVar[float] = EVERY
 
     waits: bool
     followed: int
@@ -61,7 +64,7 @@ class Overview(Page, frozen=True, kw_only=True):
     reaches: tuple[str, ...]
     worst: tuple[int, int]
     sources: Latency | None
-    feed: list[FeedRow]
+    happened: list[OrderRow]
     held: list[PositionInMarket]
     worker: WorkerState | None
 
@@ -77,24 +80,26 @@ async def overview(
     if s.portfolio(view.portfolio) is None:
         view.portfolio = MAIN
     name, shared = view.portfolio, view.site.shared
+    happened = await shared.get(("happened", name), EVERY, lambda c: read_happened(c, name, HAPPENED))
     if kind == "equity":
         since = int((time.time() - _SECONDS[reach]) * SECOND) if reach in _SECONDS else None
         curve = await shared.get(("equity", name, reach), CURVE_SECONDS, lambda c: read_equity(c, name, since=since))
-        return view.show(_of(view, kind, reach, curve, None))
+        return view.show(_of(view, kind, reach, curve, None, happened))
     period, now = Period(kind), time.time_ns() // 1000
     made = await shared.get(("pnl", name, kind), CURVE_SECONDS, lambda c: read_pnl(c, name, period, now))
-    return view.show(_of(view, kind, reach, [], pnl_options(made)))
+    return view.show(_of(view, kind, reach, [], pnl_options(made), happened))
 
 
-def _of(view: View, kind: Curve, reach: Range, curve: list[EquityPoint], made: Options | None) -> Overview:
+def _of(
+    view: View, kind: Curve, reach: Range, curve: list[EquityPoint], made: Options | None, happened: list[OrderRow]
+) -> Overview:
     s, name = view.snapshot, view.portfolio
     mine = s.portfolio(name)
     return Overview(
         waits=not s.leaders, followed=len(s.leaders), lights=_lights(s), mine=mine, sources=s.latency,
         curve=made or equity_options(curve, mine.bankroll_micro if mine else 0), worst=_worst(curve), kind=kind,
         reach=reach, reaches=get_args(Range),
-        feed=[row for row in s.feed if row.portfolio == name],
-        held=[row for row in s.positions if row.portfolio == name], worker=s.worker,
+        happened=happened, held=[row for row in s.positions if row.portfolio == name], worker=s.worker,
     )  # fmt: skip
 
 

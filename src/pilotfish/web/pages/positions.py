@@ -1,156 +1,275 @@
-"""Positions: open, closed and resolved; cost, mark, profit, leader and the market's end; closing by hand (paper)."""
+"""Positions: open, sold and resolved, by any figure, with what all of them come to; closing by hand (paper)."""
 
 from __future__ import annotations
 
-import json
-from urllib.parse import urlencode
+from collections.abc import Iterator
+from typing import Annotated, ClassVar
 
-from fastapi import Request
-from nicegui import ui
+import msgspec
+from fastapi import APIRouter, Depends
+from sqlalchemy import Connection
+from starlette.responses import Response, StreamingResponse
 
-from pilotfish.core.numerals import count, money, price, price_micro
-from pilotfish.core.units import price_of
-from pilotfish.store.portfolios_store import MAIN
+from pilotfish.core.units import SECOND
+from pilotfish.store import exports
+from pilotfish.store.copies import State
+from pilotfish.store.database import snapshot
+from pilotfish.store.round_trips import ENDED_WORDS
+from pilotfish.store.views.base import View as Row
+from pilotfish.store.views.base import decimal
 from pilotfish.store.views.leaders import Leader
-from pilotfish.store.views.positions import POSITION_SORTS, PositionInMarket, read_positions
-from pilotfish.web.auth import is_admin
-from pilotfish.web.frame import frame, live, portfolio_picker, put
-from pilotfish.web.markup import (
-    Html,
-    ago,
-    bids,
-    esc,
-    grid,
-    leader,
-    leader_choices,
-    market,
-    options,
-    shares,
-    signed,
-    sortable,
+from pilotfish.store.views.sales import ByHand, Sale, Sales, read_sales
+from pilotfish.store.views.trips import (
+    Sort,
+    Trip,
+    TripFilter,
+    TripState,
+    TripTotal,
+    all_trips,
+    read_trips,
+    sold_since,
 )
-from pilotfish.web.reader import Reader
-from pilotfish.web.site import Site
+from pilotfish.web.render import Page
+from pilotfish.web.site import Site, now
+from pilotfish.web.view import Looking, Name, View
 
 EVERY = 0.4
 PAGE = 100
-STATES = (("open", "Open"), ("closed", "Closed"), ("resolved", "Resolved"), ("", "All"))
-COLUMNS = (("title", "market", ""), ("shares", "shares", "num"), ("cost", "cost", "num"), ("", "worth", "num"),
-           ("", "unrealised", "num"), ("realized", "realised", "num"), ("end", "ends, or ended", ""),
-           ("", "", ""))  # fmt: skip
+MOST_PAGES = 10_000
+TOLD_FOR = 120 * SECOND
+"""How long (µs) a row tells what became of a sale by hand."""
+ALL = "all"
+STATES = (("open", "Open"), ("closed", "Closed"), ("resolved", "Resolved"), (ALL, "All"))
+_FIRST: dict[TripState | None, Sort] = {
+    TripState.OPEN: Sort.COST, TripState.CLOSED: Sort.CLOSED, TripState.RESOLVED: Sort.CLOSED, None: Sort.OPENED,
+}  # fmt: skip
+"""What rows are sorted by where nothing else is asked for."""
+_OVER = (
+    ("title", "market", ""), ("opened", "opened", ""), ("closed", "closed", ""), ("shares", "shares", "num"),
+    ("", "entry", "num"), ("", "exit", "num"), ("cost", "cost", "num"), ("worth", "proceeds", "num"),
+    ("", "fees", "num"), ("realized", "PnL", "num"), ("return", "return", "num"), ("", "how it ended", ""),
+)  # fmt: skip
+COLUMNS: dict[TripState | None, tuple[tuple[str, str, str], ...]] = {
+    TripState.OPEN: (
+        ("title", "market", ""), ("shares", "shares", "num"), ("cost", "cost", "num"), ("worth", "worth", "num"),
+        ("unrealized", "unrealised", "num"), ("realized", "realised", "num"), ("return", "return", "num"),
+        ("opened", "opened", ""), ("end", "ends", ""), ("", "", ""),
+    ),
+    TripState.CLOSED: _OVER,
+    TripState.RESOLVED: tuple(("closed", "resolved", "") if name == "closed" else (name, text, kind)
+                              for name, text, kind in _OVER),
+    None: (
+        ("title", "market", ""), ("", "state", ""), ("opened", "opened", ""), ("end", "ends, or ended", ""),
+        ("shares", "shares", "num"), ("cost", "cost", "num"), ("worth", "worth", "num"),
+        ("unrealized", "unrealised", "num"), ("realized", "realised", "num"), ("return", "return", "num"),
+    ),
+}  # fmt: skip
+"""What is shown: what a column sorts by, its head, its class."""
+pages = APIRouter(include_in_schema=False)
 
 
-def register(site: Site, reader: Reader) -> None:
-    """Put the page at ``/positions``."""
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What the address asks for."""
 
-    @ui.page("/positions", title="pilotfish – positions")
-    async def page(
-        request: Request, portfolio: str = MAIN, status: str = "open", leader: str = "", sort: str = "", page: str = "1"
-    ) -> None:  # fmt: skip
-        first = await reader.first_look()
-        admin = is_admin(request)
-        number = max(1, int(page)) if page.isdigit() and len(page) < 7 else 1
-        column, ascending = sort.removeprefix("-"), sort != "" and not sort.startswith("-")
-        column = column if column in POSITION_SORTS else ("cost" if status == "open" else "closed")
-        keep = {"portfolio": portfolio, "status": status, "leader": leader.lower(), "sort": sort}
+    f: TripFilter
+    sort: Sort
+    up: bool
+    number: int
 
-        async def draw() -> dict[str, Html]:
-            key = ("positions", portfolio, status, leader, column, ascending, number)
-            rows, total = await site.shared.get(
-                key, EVERY,
-                lambda c: read_positions(
-                    c, portfolio=portfolio, leader=leader.lower() or None, status=status or None, sort=column,
-                    descending=not ascending, limit=PAGE, offset=(number - 1) * PAGE,
-                ),
-            )  # fmt: skip
-            return {"table": _table(rows, total, number, keep, (column, ascending), admin=admin)}
+    @property
+    def query(self) -> dict[str, str]:
+        """The same, for links; without the page."""
+        f = self.f
+        return {
+            "portfolio": f.portfolio, "status": "" if f.state is TripState.OPEN else f.state or ALL,
+            "leader": f.leader or "", "q": f.words or "", "token": f.token_id or "", "sort": self.sorted_by,
+        }  # fmt: skip
 
-        with frame(site, reader, request, "/positions"):
-            picker = portfolio_picker(first, portfolio, "/positions", {"status": status})
-            chosen = {"portfolio": portfolio, **({"leader": leader.lower()} if leader else {})}
-            of = esc(urlencode(chosen))
-            put(
-                '<div class="title"><h1>Positions</h1><p>What was copied, kept apart by leader.</p>'
-                f'<span class="space"></span>{picker}{_close_all(chosen) if admin and status == "open" else ""}'
-                f'<a class="button" href="/api/v1/export/positions.csv?{of}">CSV</a></div>'
-            )
-            with ui.element("section").classes("card"):
-                put(_filters(first.everybody, keep))
-                await live(EVERY, draw)
+    @property
+    def sorted_by(self) -> str:
+        """The order as addresses say it; empty for that of the state."""
+        plain = self.sort is _FIRST[self.f.state] and not self.up
+        return "" if plain else ("" if self.up else "-") + self.sort
+
+    @property
+    def sifted(self) -> bool:
+        """Some are left out by leader or market."""
+        return bool(self.f.leader or self.f.words or self.f.token_id)
 
 
-def _close_all(chosen: dict[str, str]) -> Html:
-    whose = "all open positions" + (" copied from this leader" if "leader" in chosen else "")
-    return (
-        f'<button type="button" data-post="/api/v1/positions/close" data-body="{esc(json.dumps(chosen))}" data-done'
-        f' data-typed="SELL" data-confirm="Sell {whose} of {esc(chosen["portfolio"])} at what the books bid?">'
-        "Close all</button>"
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """A row. ``sale``: an order is out; ``asked``: a sale is asked for and not begun; ``by_hand``: what became of the
+    last sale by hand, for a while."""
+
+    id: str
+    trip: Trip
+    sale: Sale | None
+    asked: bool
+    by_hand: ByHand | None
+
+
+class Positions(Page, frozen=True, kw_only=True):
+    """A page of them. ``of_pages``: how many there are; ``query``: the address's, without the page."""
+
+    template: ClassVar[str] = "positions.html"
+    title: ClassVar[str] = "positions"
+    path: ClassVar[str] = "/positions"
+    seconds: ClassVar[float] = EVERY
+
+    state: TripState | None
+    states: tuple[tuple[str, str], ...]
+    status: str
+    columns: tuple[tuple[str, str, str], ...]
+    sort: Sort
+    up: bool
+    query: dict[str, str]
+    sifted: bool
+    words: str
+    leader: str
+    leaders: list[Leader]
+    lines: list[Line]
+    total: TripTotal
+    number: int
+    of_pages: int
+
+
+def _asked(
+    portfolio: Name = "", status: Name = "open", leader: Name = "", q: Name = "", token: Name = "", sort: Name = "",
+    page: Name = "1",
+) -> Asked:  # fmt: skip
+    """What is asked for; what makes no sense is passed over."""
+    state = None if status in (ALL, "") else TripState(status) if status in set(TripState) else TripState.OPEN
+    name = sort.removeprefix("-")
+    known = name in set(Sort) and name in {column for column, _, _ in COLUMNS[state]}
+    number = int(page) if page.isdecimal() and len(page) < 7 else 1
+    return Asked(
+        f=TripFilter(
+            portfolio=portfolio or "main", leader=leader.strip().lower() or None, words=q.strip() or None,
+            token_id=token or None, state=state,
+        ),
+        sort=Sort(name) if known else _FIRST[state], up=known and not sort.startswith("-"),
+        number=max(1, min(number, MOST_PAGES)),
+    )  # fmt: skip
+
+
+Wanted = Annotated[Asked, Depends(_asked)]
+
+
+@pages.get("/positions")
+async def positions(view: Looking, asked: Wanted) -> Response:
+    """The page."""
+    read = await view.site.shared.get(("positions", asked), EVERY, lambda c: _read(view.site, c, asked))
+    return view.show(msgspec.structs.replace(read, leaders=view.snapshot.everybody))
+
+
+def _read(site: Site, c: Connection, asked: Asked) -> Positions:
+    f, since = asked.f, now() - TOLD_FOR
+    sales = read_sales(c, f.portfolio, since)
+    if f.state is TripState.OPEN and sales.by_hand:
+        lately = sold_since(c, f.portfolio, since)
+        besides = tuple(r.number for r in lately if _sold_by_hand(r, sales))
+        f = msgspec.structs.replace(f, besides=besides)
+    found = read_trips(
+        c, f, site.trips, sort=asked.sort, descending=not asked.up, limit=PAGE, offset=(asked.number - 1) * PAGE
+    )
+    held = {(r.leader, r.token_id) for r in found.rows if r.state is TripState.OPEN}
+    return Positions(
+        state=f.state, states=STATES, status=f.state or ALL, columns=COLUMNS[f.state], sort=asked.sort, up=asked.up,
+        query=asked.query, sifted=asked.sifted, words=f.words or "", leader=f.leader or "",
+        leaders=[], lines=[_line(r, sales, held, by_state=f.state) for r in found.rows], total=found.total,
+        number=asked.number, of_pages=-(-found.total.trips // PAGE),
+    )  # fmt: skip
+
+
+def _sold_by_hand(r: Trip, sales: Sales) -> bool:
+    """True for a round trip that the last sale by hand has ended."""
+    last = sales.by_hand.get((r.leader, r.token_id))
+    return last is not None and r.closed_at is not None and r.closed_at >= last.at
+
+
+def _line(r: Trip, sales: Sales, held: set[tuple[str, str]], *, by_state: TripState | None) -> Line:
+    """A row; one that was just sold stands where it stood."""
+    key = (r.leader, r.token_id)
+    is_open = r.state is TripState.OPEN
+    stays = by_state is TripState.OPEN and not is_open
+    last = sales.by_hand.get(key) if is_open or stays else None
+    mine = last is not None and (stays or (last.at >= r.opened_at and last.became.state is not State.OUT))
+    return Line(
+        id=f"p{r.leader}-{r.token_id}" if is_open or (stays and key not in held) else f"t{r.number}",
+        trip=r,
+        sale=sales.out.get(key) if is_open else None,
+        asked=is_open and any(a.covers(*key) for a in sales.asked),
+        by_hand=last if mine else None,
     )
 
 
-def _filters(leaders: list[Leader], keep: dict[str, str]) -> Html:
-    links = "".join(
-        f'<a href="/positions?{esc(urlencode({**keep, "status": value, "sort": ""}))}"'
-        f"{' aria-current=true' if value == keep['status'] else ''}>{name}</a>"
-        for value, name in STATES
-    )
-    whom = [("", "any"), *leader_choices(leaders)]
-    hidden = "".join(
-        f'<input type="hidden" name="{name}" value="{esc(keep[name])}">' for name in ("portfolio", "status", "sort")
-    )
-    return (
-        '<form class="filters" method="get" action="/positions" data-auto><nav class="picker" aria-label="State">'
-        f'{links}</nav>{hidden}<label>Leader<select name="leader">{options(whom, keep["leader"])}</select></label>'
-        "<button>Filter</button></form>"
+class CsvLine(
+    Row, frozen=True, kw_only=True,
+    rename={
+        "market": "Market", "outcome": "Outcome", "leader": "Leader", "wallet": "Wallet", "portfolio": "Portfolio",
+        "state": "State", "opened": "Opened (UTC)", "closed": "Closed (UTC)", "ends": "Market ends (UTC)",
+        "hours": "Held (hours)", "ended": "How it ended", "shares": "Shares", "entry": "Entry (USDC a share)",
+        "exit": "Worth, or exit (USDC a share)", "cost": "Cost (USDC)", "worth": "Worth, or proceeds (USDC)",
+        "fees": "Fees within (USDC)", "unrealized": "Unrealised (USDC)", "realized": "Realised (USDC)",
+        "return_percent": "Return (%)", "nobody_bids": "Nobody bids since (UTC)", "token_id": "Token",
+    },
+):  # fmt: skip
+    """A row for a spreadsheet."""
+
+    market: str
+    outcome: str
+    leader: str
+    wallet: str
+    portfolio: str
+    state: str
+    opened: str
+    closed: str
+    ends: str
+    hours: float | None
+    ended: str
+    shares: float
+    entry: float
+    exit: float
+    cost: float
+    worth: float
+    fees: float
+    unrealized: float
+    realized: float
+    return_percent: float | None
+    nobody_bids: str
+    token_id: str
+
+
+@pages.get("/positions.csv")
+def positions_csv(view: Looking, asked: Wanted) -> StreamingResponse:
+    """All that match, in the page's order, for a spreadsheet."""
+    name = f'attachment; filename="pilotfish-positions-{asked.f.state or ALL}.csv"'
+    return StreamingResponse(
+        _csv(view, asked), headers={"Content-Disposition": name}, media_type="text/csv; charset=utf-8"
     )
 
 
-def _table(
-    rows: list[PositionInMarket], total: int, number: int, keep: dict[str, str], order: tuple[str, bool], *, admin: bool
-) -> Html:
-    if not rows:
-        empty = {
-            "open": "<b>Nothing is held</b>A fresh start holds nothing until a BUY is copied.",
-            "closed": "<b>Nothing was sold yet</b>Positions come here when the leader, a rule or you sold them.",
-            "resolved": "<b>No market was resolved yet</b>Positions come here when their market has paid out.",
-        }.get(keep["status"], "<b>There are no positions yet</b>")
-        return f'<div class="empty">{empty}</div>'
-    head = sortable(COLUMNS, "/positions", keep, order[0], up=order[1])
-    body = "".join(_line(r, admin=admin) for r in rows)
-    pages = -(-total // PAGE)
-    links = [
-        f'<a class="button" href="/positions?{esc(urlencode({**keep, "page": str(n)}))}">{esc(text)}</a>'
-        for n, text in ((number - 1, "Before"), (number + 1, "Next"))
-        if 1 <= n <= pages
-    ]
-    told = f"<span>{count(total)} positions{f', page {count(number)} of {count(pages)}' if pages > 1 else ''}</span>"
-    return grid("rows", head, body, tall=True) + f'<div class="pager">{"".join(links)}{told}</div>'
+def _csv(view: View, asked: Asked) -> Iterator[str]:
+    with snapshot(view.site.database) as c:
+        yield from exports.csv_lines(
+            _csv_line(r) for r in all_trips(c, asked.f, sort=asked.sort, descending=not asked.up)
+        )
 
 
-def _line(r: PositionInMarket, *, admin: bool) -> Html:
-    held = r.shares_micro > 0
-    under = f"{esc(r.outcome)} · {leader(r.leader, r.label)}"
-    average = f"<small>at {price_micro(price_of(r.cost_micro, r.shares_micro))}</small>" if held else ""
-    bid = f"<small>{bids(r)}</small>" if held else ""
-    if r.status == "resolved":
-        name, end = "paid", f"{price(r.payout)} a share<small>{ago(r.closed_at)}</small>"
-    elif held:
-        name, end = "ends", ago(r.market_end)
-    else:
-        name, end = "sold", f"<small>{ago(r.closed_at)}</small>"
-    body = esc(json.dumps({"portfolio": r.portfolio, "token_id": r.token_id, "leader": r.leader}))
-    button = (
-        f'<button type="button" data-post="/api/v1/positions/close" data-body="{body}" data-done'
-        f' data-confirm="Sell {shares(r.shares_micro)} shares at what the book bids?">Close</button>'
-        if held and admin
-        else ""
-    )
-    return (
-        f'<tr><td class="market wide">{market(r.title, under)}</td>'
-        f'<td class="num" data-l="shares">{shares(r.shares_micro)}{average}</td>'
-        f'<td class="num" data-l="cost">{money(r.cost_micro)}</td>'
-        f'<td class="num" data-l="worth">{money(r.value_micro)}{bid}</td>'
-        f'<td class="num" data-l="unrealised">{signed(r.unrealized_pnl_micro)}</td>'
-        f'<td class="num" data-l="realised">{signed(r.realized_pnl_micro)}</td>'
-        f'<td class="when" data-l="{name}">{end}</td><td class="go">{button}</td></tr>'
-    )
+def _csv_line(r: Trip) -> CsvLine:
+    return CsvLine(
+        market=r.title or "", outcome=r.outcome, leader=r.label, wallet=r.leader, portfolio=r.portfolio,
+        state=r.state.value, opened=_instant(r.opened_at), closed=_instant(r.closed_at), ends=_instant(r.market_end),
+        hours=None if r.lasted_ms is None else round(r.lasted_ms / 3_600_000, 3),
+        ended=ENDED_WORDS.get(r.ended, r.ended) if r.ended else "", shares=decimal(r.shares_micro),
+        entry=decimal(r.entry_micro), exit=decimal(r.exit_micro), cost=decimal(r.cost_micro),
+        worth=decimal(r.worth_micro), fees=decimal(r.fees_micro), unrealized=decimal(r.unrealized_pnl_micro),
+        realized=decimal(r.realized_pnl_micro),
+        return_percent=round(100 * r.gain_micro / r.paid_micro, 2) if r.paid_micro else None,
+        nobody_bids=_instant(r.unmarked_since), token_id=r.token_id,
+    )  # fmt: skip
+
+
+def _instant(iso: str | None) -> str:
+    """A time that a spreadsheet takes for one."""
+    return iso[:19].replace("T", " ") if iso else ""

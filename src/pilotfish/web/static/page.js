@@ -96,8 +96,28 @@
       if (old.matches("[data-keep]")) return false;
       return true;
     },
-    beforeAttributeUpdated: (name, node) => !(name === "open" && node.matches("details")) && !(name === "class" && node.matches(".folding")),
+    beforeAttributeUpdated: (name, node) => !(name === "open" && node.matches("details")) && !(name === "class" && node.matches(".folding")) && !(name === "aria-expanded" && node.matches("[data-fold]")),
   } };
+
+  // -- rows that unfold: what is under one is asked for when it is opened, and again when the row has become another one
+  const under = (button) => document.getElementById(button.getAttribute("aria-controls"));
+  const fill = async (button) => {
+    const row = under(button), url = button.dataset.fold;
+    if (!row || row.holds === url) return;
+    row.holds = url;
+    try {
+      const answer = await fetch(url, { credentials: "same-origin" });
+      if (!answer.ok) throw new Error("HTTP " + answer.status);
+      Idiomorph.morph(row.firstElementChild, await answer.text(), same);
+      sayTimes();
+    } catch (problem) { row.holds = undefined; toast("What is under it cannot be read: " + problem.message, true); }
+  };
+  const fold = (button) => {
+    const open = button.getAttribute("aria-expanded") !== "true";
+    button.setAttribute("aria-expanded", String(open));
+    under(button).hidden = !open;
+    if (open) fill(button);
+  };
   const live = document.getElementById("live");
   const every = Number(document.body.dataset.every) * 1000;
   let asking = false, lostSince = 0;
@@ -120,11 +140,18 @@
       lost(answer.status >= 500);
       if (answer.status !== 200) return;
       const told = await answer.json();
+      const at = document.activeElement, row = at && at.closest("tr[id]");
       for (const [name, content] of Object.entries(told.parts)) {
         const element = document.getElementById(name);
         if (element) Idiomorph.morph(element, content, same);
       }
-      live.dataset.have = told.have;
+      // what had the focus is gone, its row is not: the focus stays there
+      if (row && !at.isConnected) {
+        const next = document.getElementById(row.id), inside = next && next.querySelector("a[href],button");
+        if (inside) inside.focus();
+      }
+      live.dataset.have = JSON.stringify(told.have);
+      for (const button of all("[data-fold][aria-expanded=true]")) fill(button);
       sayTimes();
       drawCharts();
     } catch (problem) { lost(true); }
@@ -135,49 +162,91 @@
   document.addEventListener("visibilitychange", ask);
 
   // -- telling
+  const topmost = () => [...all("dialog[open]")].pop();
   const toast = (text, bad) => {
     const box = document.getElementById("toasts");
     if (!box) return;
+    (topmost() || document.body).append(box);  // a dialog covers what is not in it
     const one = document.createElement("div");
     one.className = bad ? "toast bad" : "toast";
     one.textContent = (bad ? "▲ " : "✓ ") + text;
     box.append(one);
     setTimeout(() => one.remove(), bad ? 9000 : 4000);
   };
+  // A dialog, in the middle of the window or as a drawer. Escape, a press beside it and what is marked data-close close
+  // it; the focus goes back to where it was.
   const dialog = (content, label, kind) => {
-    const box = document.createElement("dialog");
+    const box = document.createElement("dialog"), before = document.activeElement;
     box.className = "pf " + kind;
     box.setAttribute("aria-label", label);
     box.append(content);
     document.body.append(box);
-    box.addEventListener("close", () => box.remove());
-    box.addEventListener("click", (e) => { if (e.target === box) box.close(); });
+    box.addEventListener("close", () => {
+      const toasts = box.querySelector("#toasts");
+      if (toasts) document.body.append(toasts);
+      box.remove();
+      if (before && before.isConnected) before.focus();
+    });
+    box.addEventListener("click", (e) => {
+      const { left, right, top, bottom } = box.getBoundingClientRect();
+      if (e.target === box && (e.clientX < left || e.clientX > right || e.clientY < top || e.clientY > bottom)) box.close();
+    });
     box.showModal();
     return box;
   };
-  const confirm = (question, typed) => new Promise((answer) => {
-    const form = document.createElement("form");
-    form.method = "dialog";
-    const text = document.createElement("p");
-    text.textContent = question;
-    form.append(text);
-    const go = Object.assign(document.createElement("button"), { textContent: "Do it", className: "primary", value: "yes" });
-    if (typed) {
-      const label = document.createElement("label");
-      label.textContent = "Type " + typed + " to go on ";
-      const input = Object.assign(document.createElement("input"), { autocomplete: "off" });
-      label.append(input);
-      form.append(label);
-      go.disabled = true;
-      input.addEventListener("input", () => { go.disabled = input.value.trim() !== typed; });
-    }
-    const stop = Object.assign(document.createElement("button"), { textContent: "Cancel", value: "no" });
-    const row = document.createElement("p");
-    row.className = "buttons";
+  // Asks before something is done: true if so. ``ask`` has what to show, as plain text (confirm) or as the address of a
+  // fragment (ask), what the button says (verb; the fragment's own data-verb goes before it, and a fragment without one
+  // has nothing to confirm), and what must be typed first (typed). Enter presses that button once it can be pressed.
+  const confirm = (ask) => new Promise((answer) => {
+    const element = (name, more) => Object.assign(document.createElement(name), more);
+    const form = element("form", { method: "dialog", className: "asking" });
+    const text = element("div", { className: "question", tabIndex: -1, autofocus: true });
+    const go = element("button", { className: "primary", value: "yes", disabled: true, hidden: true });
+    const stop = element("button", { type: "button", textContent: "Cancel" });
+    const row = element("p", { className: "buttons" });
     row.append(stop, go);
-    form.append(row);
-    const box = dialog(form, question, "ask");
+    form.append(text, row);
+    const box = dialog(form, ask.confirm || "Please confirm", "ask");
+    stop.addEventListener("click", () => box.close());
     box.addEventListener("close", () => answer(box.returnValue === "yes"));
+    box.addEventListener("keydown", (e) => {
+      if (e.key !== "Enter" || e.target.closest("button,a")) return;
+      e.preventDefault();
+      if (!go.hidden && !go.disabled) go.click();
+    });
+    const offer = (verb) => {
+      if (!verb) { stop.textContent = "Close"; stop.focus(); return; }
+      go.textContent = verb;
+      go.hidden = false;
+      if (!ask.typed) { go.disabled = false; go.focus(); return; }
+      const input = element("input", { autocomplete: "off" });
+      const label = element("label", { textContent: "Type " + ask.typed + " to go on " });
+      label.append(input);
+      row.before(label);
+      input.addEventListener("input", () => { go.disabled = input.value.trim() !== ask.typed; });
+      input.focus();
+    };
+    if (!ask.ask) {
+      text.append(element("p", { textContent: ask.confirm }));
+      offer(ask.verb || "Do it");
+      return;
+    }
+    text.append(element("p", { textContent: "Reading what it would bring…" }));
+    fetch(ask.ask, { credentials: "same-origin" }).then(async (found) => {
+      if (found.status === 401) return location.reload();
+      const content = await found.text();
+      if (!found.ok) throw new Error("HTTP " + found.status);
+      if (!box.isConnected) return;
+      text.innerHTML = content;
+      const heading = text.querySelector("h2");
+      if (heading) box.setAttribute("aria-label", heading.textContent);
+      sayTimes();
+      const verb = text.querySelector("[data-verb]");
+      offer(verb && verb.dataset.verb);
+    }).catch((problem) => {
+      text.replaceChildren(element("p", { className: "wrong", textContent: "▲ It cannot be told what this would bring: " + problem.message }));
+      offer("");
+    });
   });
 
   // -- asking the server
@@ -199,10 +268,11 @@
 
   const work = async (element, task) => {
     const button = element.matches("button") ? element : element.querySelector("button");
-    if (button) { button.disabled = true; button.setAttribute("aria-busy", "true"); }
+    if (button && button.busy) return;
+    if (button) { button.busy = true; button.setAttribute("aria-busy", "true"); }
     try { return await task(); }
     catch (problem) { element.sent = undefined; fail(element, problem.message); }
-    finally { if (button) { button.disabled = false; button.removeAttribute("aria-busy"); } }
+    finally { if (button) { button.busy = false; button.removeAttribute("aria-busy"); } }
   };
   const fail = (element, text) => {
     const place = element.querySelector && element.querySelector("[data-wrong]");
@@ -219,7 +289,7 @@
   };
 
   document.addEventListener("click", async (e) => {
-    const target = closest(e, "[data-theme-toggle],[data-post],[data-drawer],[data-close],[data-copy],tr[data-href],tr[data-open]");
+    const target = closest(e, "[data-theme-toggle],[data-post],[data-drawer],[data-close],[data-copy],[data-fold],tr[data-href],tr[data-open]");
     if (!target) return;
     if (target.matches("[data-theme-toggle]")) {
       toggleTheme();
@@ -227,12 +297,14 @@
       await navigator.clipboard.writeText(target.dataset.copy).then(() => toast("Copied"), () => toast("The browser does not let a page copy here", true));
     } else if (target.matches("[data-close]")) {
       target.closest("dialog").close();
+    } else if (target.matches("[data-fold]")) {
+      fold(target);
     } else if (target.matches("[data-drawer]")) {
       e.preventDefault();
       drawer(target.dataset.drawer);
     } else if (target.matches("[data-post]")) {
-      const { confirm: question, typed, body, method } = target.dataset;
-      if (question && !(await confirm(question, typed))) return;
+      const { body, method } = target.dataset;
+      if ((target.dataset.confirm || target.dataset.ask) && !(await confirm(target.dataset))) return;
       await work(target, async () => done(target, await call(method || "POST", target.dataset.post, body ? JSON.parse(body) : undefined)));
     } else if (!e.target.closest("a,button,input,select,label,summary") && !String(getSelection())) {
       if (target.dataset.open) drawer(target.dataset.open);
