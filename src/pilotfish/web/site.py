@@ -19,6 +19,8 @@ from pilotfish.store.report import Reports
 from pilotfish.store.rollup import CopyCounts, DecisionCounts, TradeCounts
 from pilotfish.store.round_trips import TripCounts
 from pilotfish.web.estimates import VenueBooks
+from pilotfish.web.preview import Preview
+from pilotfish.web.records import Records
 from pilotfish.web.sessions import Sessions
 from pilotfish.web.shared import Shared
 
@@ -37,6 +39,8 @@ class Site:
     sessions: Sessions = field(init=False)
     shared: Shared = field(init=False)
     books: VenueBooks = field(init=False)
+    preview: Preview = field(init=False)
+    records: Records = field(init=False)
     counts: DecisionCounts = field(default_factory=DecisionCounts)
     trade_counts: TradeCounts = field(default_factory=TradeCounts)
     copy_counts: CopyCounts = field(default_factory=CopyCounts)
@@ -48,6 +52,14 @@ class Site:
         self.sessions = Sessions(*tokens)
         self.shared = Shared(self.database)
         self.books = VenueBooks(self.environment)
+        self.preview = Preview(self.environment)
+        self.records = Records(self.preview.record)
+
+    async def close(self) -> None:
+        """End what is being asked of the venue."""
+        await self.records.close()
+        await self.preview.close()
+        await self.books.close()
 
     def count_up(self) -> None:
         """Count what there is once, so that no page has to."""
