@@ -22,6 +22,7 @@ from pilotfish.polymarket.clob import winner_payout
 from pilotfish.polymarket.contracts import is_wallet
 from pilotfish.polymarket.decode import OrderFilled, decode_order_filled
 from pilotfish.polymarket.gamma import parse_fee, parse_market, string_list
+from pilotfish.polymarket.record import parse_positions, parse_standing
 from pilotfish.polymarket.rows import (
     WEI,
     RowError,
@@ -246,6 +247,28 @@ def test_resolutions(payloads: Payloads) -> None:
     for wrong in ({"payouts": [2_000_000, 0]}, {"payouts": "x"}, {"price": "7", "payouts": None}):
         with pytest.raises(RowError):
             parse_resolution({**resolved, **wrong})
+
+
+def test_a_record_is_read_from_a_row_of_the_leaderboard_and_from_pages_of_positions(payloads: Payloads) -> None:
+    for row in payloads.read("leaderboard_v1.json"):
+        standing = parse_standing([row])
+        assert standing == (micro_from_decimal(row["pnl"]), micro_from_decimal(row["vol"]), int(row["rank"]))
+    closed = payloads.read("closed_positions_v1.json")
+    page = parse_positions(closed, 50, closed=True)
+    made = [micro_from_decimal(row["realizedPnl"]) for row in closed]
+    assert (page.won, page.lost, page.held) == (sum(x > 0 for x in made), sum(x < 0 for x in made), ())
+    for name, size, worth in (
+        ("positions_v1", "size", "currentValue"),
+        ("positions_v2", "current_size", "current_value"),
+    ):
+        rows = payloads.read("positions_v1.json") if name == "positions_v1" else payloads.rows("positions_v2_rows.json")
+        page = parse_positions(rows, 500, closed=False)
+        live = [row for row in rows if not row["redeemable"]]
+        assert sorted((p.shares, p.value) for p in page.held) == sorted(
+            (micro_from_decimal(row[size]), micro_from_decimal(row[worth])) for row in live
+        )
+        assert page.lost <= len(rows) - len(live)
+        assert page.won + page.lost + len(live) <= len(rows)
 
 
 def test_wallets_of_the_leaderboard_and_of_closed_positions_can_be_read(payloads: Payloads) -> None:

@@ -8,15 +8,19 @@ from typing import Any
 
 import aiohttp
 import pytest
-from polymarket._internal.data_envelope import parse_data_envelope, parse_data_page
+from polymarket._internal.data_envelope import parse_data_envelope, parse_data_page, parse_optional_data_envelope
 from polymarket.models.clob.order_book import OrderBook
 from polymarket.models.data.activity import Trade, parse_activity
-from polymarket.models.data.portfolio import Position
+from polymarket.models.data.leaderboard import TraderLeaderboardStanding
+from polymarket.models.data.portfolio import PortfolioValue, Position, UserStats
 from polymarket.models.data.resolutions import Resolution
 from polymarket.models.data.tokens import TokenReference
 from polymarket.models.gamma.market import Market
 
+from pilotfish.core.units import micro_from_decimal
 from pilotfish.polymarket.clob import parse_book
+from pilotfish.polymarket.http import Service
+from pilotfish.polymarket.record import read_record
 from pilotfish.sim.server import serve
 from pilotfish.sim.venue import Venue
 
@@ -87,6 +91,52 @@ async def test_trades_positions_tokens_resolutions(ask: Any) -> None:
         await ask("/data/v2/resolutions", condition_id=market.condition_id), many(Resolution.parse_response)
     )
     assert resolution.condition_id == market.condition_id
+
+
+async def test_a_wallets_own_record(ask: Any) -> None:
+    """Each of the five answers, and what we read of them is what the SDK reads."""
+    service = Service(ask.http, "data", f"{ask.base}/data", per_second=50)
+    ranks = []
+    for character in ask.venue.characters():
+        wallet = character.wallet
+        stats = parse_optional_data_envelope(await ask("/data/v2/user-stats", user=wallet), UserStats.parse_response)
+        standing = parse_data_envelope(
+            await ask("/data/v2/leaderboard", user=wallet, time_period="all"), TraderLeaderboardStanding.parse_response
+        )
+        value = parse_data_envelope(await ask("/data/v2/value", user=wallet), PortfolioValue.parse_response)
+        held = parse_data_page(
+            await ask(
+                "/data/v2/positions", user=wallet, status="OPEN", sort_by="CURRENT_VALUE", filter_amount="0.000001"
+            ),
+            many(Position.parse_response),
+        )
+        closed = parse_data_page(
+            await ask("/data/v2/positions", user=wallet, status="CLOSED", sort_by="TIMESTAMP", sort_direction="DESC"),
+            many(Position.parse_response),
+        )
+        record = await read_record(service, wallet)
+        assert record.missing == ()
+        assert stats is not None and stats.all_time_pnl is not None
+        made = stats.all_time_pnl
+        assert (record.realized, record.volume) == (micro(made.realized_pnl), micro(made.volume_usdc))
+        assert (record.markets, record.trades) == (stats.traded_market_count, made.trade_count)
+        assert record.rank == standing.pnl_rank
+        assert record.value == pytest.approx(micro(value.value), abs=len(held.items))
+        assert [p.value for p in record.held] == [micro(p.current_value) for p in held.items]
+        decided = [p.realized_pnl for p in closed.items]
+        assert (record.won, record.lost) == (sum(x > 0 for x in decided), sum(x < 0 for x in decided))
+        assert [p.last_event_at for p in closed.items] == sorted((p.last_event_at for p in closed.items), reverse=True)
+        ranks.append((record.rank or 0, record.realized or 0))
+    assert len({rank for rank, _ in ranks}) > 1
+    assert [made for _, made in sorted(ranks)] == sorted((made for _, made in ranks), reverse=True)
+    nobody = "0x" + "9" * 40
+    assert await ask("/data/v2/user-stats", user=nobody) == {"data": None}
+    unknown = await read_record(service, nobody)
+    assert (unknown.realized, unknown.rank, unknown.value, unknown.decided, unknown.missing) == (0, None, 0, 0, ())
+
+
+def micro(number: Any) -> int:
+    return micro_from_decimal(number)
 
 
 async def test_books_and_markets(ask: Any) -> None:

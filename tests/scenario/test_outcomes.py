@@ -144,7 +144,7 @@ def test_portfolios_side_by_side_and_what_copying_cost(tmp_path: Path, saw: Saw)
         main = next(r for r in rows if r["portfolio"] == "main")
         saw(f"main: at his prices {main['ideal_micro'] / MICRO:+.2f}, ours {main['actual_micro'] / MICRO:+.2f}")
         assert json.loads(pilot.cli("report", "--json", "--leader", "0x" + "c3" * 20)) == []
-        assert "at his prices" in pilot.cli("report", "--portfolio", "main", "--since", "1d")
+        assert "at their prices" in pilot.cli("report", "--portfolio", "main", "--since", "1d")
         why = json.loads(pilot.cli("trades", "--why", "1", "--json"))
         assert [d["portfolio"] for d in why["decisions"]] == ["bigger", "main"]
         assert "✓" in pilot.cli("trades", "--why", "1")

@@ -21,6 +21,7 @@ from pilotfish.polymarket.contracts import CTF_EXCHANGE_V2, ORDER_FILLED, topic_
 from pilotfish.polymarket.decode import DecodeError, decode_order_filled
 from pilotfish.polymarket.gamma import MarketError, parse_market
 from pilotfish.polymarket.polygon import RpcError, quantity
+from pilotfish.polymarket.record import parse_positions, parse_standing, parse_stats, parse_value
 from pilotfish.polymarket.rows import (
     Holdings,
     RowError,
@@ -78,6 +79,10 @@ TOKEN_ROW = {
     "token_id": TOKEN, "condition_id": CONDITION, "module": "v1_ctf", "outcome_index": 0, "clob_index": 0,
     "outcome": "Yes", "resolved": True, "final_price": 1, "title": "T", "market_slug": "s", "closed": True,
 }  # fmt: skip
+STATS = {"proxy_wallet": WALLET, "trades": 3, "biggest_win": 2.5, "views": 0, "join_date": 1_790_000_000}
+MADE = {"timestamp": 1_800_000_000, "trade_count": 9, "realized_pnl": -1.5, "volume": 30.0, "volume_usdc": 12.25}
+STANDING = {"user_id": WALLET, "pnl": 2.5, "volume": 9, "rank_pnl": 4, "rank_volume": 0}
+KEPT = {**POSITION, "avg_price": 0.4, "realized_pnl": 0.5, "unrealized_pnl": 0.1, "total_pnl": 0.6, "title": "T"}
 RESOLUTION = {"condition_id": CONDITION, "status": "resolved", "payouts": [1_000_000, 0], "price": "69"}
 RESOLUTION_UMA = {"condition_id": CONDITION, "status": "resolved", "price": str(10**18)}
 BOOK = {
@@ -129,6 +134,13 @@ PARSERS: dict[str, tuple[Any, Callable[[Any], Any], type[Exception]]] = {
     "token": (TOKEN_ROW, parse_token, RowError),
     "resolution": (RESOLUTION, parse_resolution, RowError),
     "resolution by price": (RESOLUTION_UMA, parse_resolution, RowError),
+    "statistics": (STATS, lambda r: parse_stats({"data": r}), RowError),
+    "statistics of all time": (MADE, lambda r: parse_stats({"data": {**STATS, "all_time_pnl": r}}), RowError),
+    "standing": (STANDING, lambda r: parse_standing({"data": r}), RowError),
+    "standing v1": ({"pnl": 1, "vol": 2, "rank": "3"}, lambda r: parse_standing([r]), RowError),
+    "value": ({"value": 2.5}, lambda r: parse_value({"data": r}), RowError),
+    "open position": (KEPT, lambda r: parse_positions({"data": [r]}, 500, closed=False), RowError),
+    "closed position": (KEPT, lambda r: parse_positions([r], 50, closed=True), RowError),
     "book": (BOOK, lambda b: parse_book(b, requested_at=0, received_at=0), BookError),
     "frame of a book": (BOOK, _frame, BookError),
     "frame of changes": (CHANGES, _frame, BookError),

@@ -44,6 +44,18 @@ def row_of(database: Engine, **more: Any) -> Shortfall:
     return row
 
 
+def in_detail(found: report.Results) -> None:
+    """Tokens and days come to the line, to the millionth."""
+    line = found.line
+    for name in ("ideal", "actual", "paid"):
+        assert sum(getattr(token, name) for token in found.tokens) == getattr(line, name), name
+    assert sum(token.buys for token in found.tokens) == line.buys
+    assert sum(token.held for token in found.tokens) == line.open
+    if found.days:
+        assert found.days[-1][1:] == (line.ideal, line.actual)
+    assert [day.at for day in found.days] == sorted({day.at for day in found.days})
+
+
 def near(micro: int, amount: float) -> bool:
     """Within what flooring two fees at five decimals can make."""
     return abs(micro - usd(amount)) <= 20
@@ -202,6 +214,9 @@ def test_a_report_kept_up_from_look_to_look_is_the_one_that_goes_through_everyth
             written = len(desk.effects)
         with database.connect() as c:
             assert reports.report(c) == report.report(c)
+            kept, fresh = (look(c, "main", LEADER, desk.at) for look in (reports.results, report.results))
+            assert kept == fresh
+            in_detail(fresh)
     desk.advance(8000)
     with database.begin() as c:
         write(c, [e for e in desk.effects[written:] if isinstance(e, RowEffect)])
@@ -274,6 +289,13 @@ def test_the_parts_add_up_for_any_trades_and_books(
         assert verify(c) == []
         (row,) = report.report(c)
         assert row.ideal_micro == row.actual_micro + sum(msgspec.structs.astuple(row.parts))
+        found = report.results(c, "main", LEADER, desk.at)
+        in_detail(found)
+        assert (found.line.ideal, found.line.actual) == (row.ideal_micro, row.actual_micro)
+        bought = [f for f in desk.rows("fills") if f["side"] == "BUY"]
+        assert row.paid_micro == sum(f["usdc_micro"] + f["fee_micro"] for f in bought)
+        assert row.turnover_micro == sum(f["usdc_micro"] for f in desk.rows("fills"))
+        assert sum(row.orders_passed_by_reason.values()) <= row.orders
     if payout is not None:
         assert abs(row.ideal_micro - (ideal + held * payout / MICRO)) < 100 * len(steps)
     earned = desk.cash - usd(10_000)

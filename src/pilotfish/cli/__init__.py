@@ -1,33 +1,64 @@
-"""The terminal: one module a command group. ``--json`` on every reading command; exit codes that scripts can use."""
+"""The terminal: one module a command group. ``--json`` on every reading command; exit codes that scripts can use.
+
+A command's module is imported when the command is called: what one needs is not paid for by the start of all others.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+from functools import cache
+from importlib import import_module
+from typing import Any
 
 import typer
-from sqlalchemy.exc import SQLAlchemyError
+from typer.core import TyperCommand
 
 from pilotfish import __version__
-from pilotfish.app.logs import redact
-from pilotfish.cli import (
-    bench,
-    demo,
-    export,
-    leaders,
-    portfolio,
-    replay,
-    report,
-    run,
-    session,
-    settings,
-    setup,
-    sim,
-    simtest,
-    status,
-)
 from pilotfish.core.exit_codes import ExitCode, WorkerDiedError
 from pilotfish.core.problem import Problem
+
+COMMANDS = {
+    "init": ("setup:init", "Write .env from a few answers, and follow the first leaders."),
+    "doctor": ("setup:doctor", "Check every service and setting; a fix for whatever is wrong."),
+    "run": ("run:run", "Run the worker and the dashboard until Ctrl-C."),
+    "web": (
+        "run:web",
+        "Run the dashboard alone, on the same database as a worker; makes the database where there is none yet.",
+    ),
+    "demo": ("demo:demo", "Watch leaders trade on a stand-in venue: no account, no key, nothing leaves this machine."),
+    "status": ("status:status", "Is it working, how are we doing."),
+    "latency": ("status:latency", "Chain against API: who sees trades first, and how late the other is."),
+    "verify": ("status:verify", "Recompute the books from what only grows, and name every difference."),
+    "report": (
+        "report:report",
+        "Would copying have paid: the leaders' prices at our size against what we got, and where the difference went.",
+    ),
+    "trades": (
+        "report:trades",
+        "Leaders' trades with what became of each: filled, order out, not filled, skipped or"
+        " waiting, and why; --why ID shows every check of one.",
+    ),
+    "export": ("export:export", "Write all rows of a kind to standard output."),
+    "replay": (
+        "replay:replay",
+        "Run what entered the engine through a fresh one: identical, or the first difference by name.",
+    ),
+    "reset": ("reset:reset", "Wipe the paper state: positions, intents, fills, ledger, equity."),
+    "sim": ("sim:sim", "Run the stand-in venue until Ctrl-C; prints the URLs to put into the environment."),
+    "simtest": (
+        "simtest:simtest",
+        "Run the real engine and store through simulated worlds whose truth is known; a seed"
+        " that fails prints the shortest story that still fails, and is the same again with --seeds 1"
+        " --seed N.",
+    ),
+    "bench": ("bench:bench", "Measure the hot paths against the alternatives, side by side in one run."),
+    "positions": ("report:positions_app", "What the portfolios hold."),
+    "leaders": ("leaders:app", "Follow, list, pause and leave wallets."),
+    "settings": ("settings:app", "Look at settings and change them; a running worker takes changes up at once."),
+    "portfolio": ("portfolio:app", "Try policies side by side on the same leaders."),
+}
+"""By name: where it is, and its line in the list of commands, the first sentence of its own help."""
 
 app = typer.Typer(
     name="pilotfish",
@@ -36,27 +67,31 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-_START, _LOOK, _CHANGE, _TOOLS = "Start", "Look", "Change", "Tools"
-app.command("init", rich_help_panel=_START)(setup.init)
-app.command("doctor", rich_help_panel=_START)(setup.doctor)
-app.command("run", rich_help_panel=_START)(run.run)
-app.command("web", rich_help_panel=_START)(run.web)
-app.command("demo", rich_help_panel=_START)(demo.demo)
-app.command("status", rich_help_panel=_LOOK)(status.status)
-app.command("latency", rich_help_panel=_LOOK)(status.latency)
-app.command("verify", rich_help_panel=_LOOK)(status.verify)
-app.command("report", rich_help_panel=_LOOK)(report.report)
-app.command("trades", rich_help_panel=_LOOK)(report.trades)
-app.add_typer(report.positions_app, name="positions", rich_help_panel=_LOOK)
-app.command("export", rich_help_panel=_LOOK)(export.export)
-app.command("replay", rich_help_panel=_LOOK)(replay.replay)
-app.add_typer(leaders.app, name="leaders", rich_help_panel=_CHANGE)
-app.add_typer(settings.app, name="settings", rich_help_panel=_CHANGE)
-app.add_typer(portfolio.app, name="portfolio", rich_help_panel=_CHANGE)
-app.command("reset", rich_help_panel=_CHANGE)(status.reset)
-app.command("sim", rich_help_panel=_TOOLS)(sim.sim)
-app.command("simtest", rich_help_panel=_TOOLS)(simtest.simtest)
-app.command("bench", rich_help_panel=_TOOLS)(bench.bench)
+
+
+@cache
+def command(name: str) -> Any:
+    """The command itself, or group of commands; imports its module."""
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    found = getattr(import_module(f"pilotfish.cli.{module}"), attribute)
+    alone = typer.Typer(rich_markup_mode=None, add_completion=False)
+    if isinstance(found, typer.Typer):
+        alone.add_typer(found, name=name)
+        return typer.main.get_group(alone).commands[name]
+    alone.command(name)(found)
+    return typer.main.get_command(alone)
+
+
+class _Later(TyperCommand):
+    """A command of which no more is known than its line in the list, until it is called."""
+
+    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **more: Any) -> Any:
+        assert self.name is not None
+        return command(self.name).make_context(info_name, args, *rest, **more)
+
+
+for _name, (_where, _told) in COMMANDS.items():
+    app.command(_name, cls=_Later, help=_told)(lambda: None)
 
 
 def _version(shown: bool) -> None:
@@ -71,6 +106,8 @@ def _root(
     version: bool = typer.Option(False, "--version", help="Show the version.", callback=_version, is_eager=True),
 ) -> None:
     """Root of all commands."""
+    from pilotfish.cli import session
+
     context.call_on_close(session.close)
 
 
@@ -81,12 +118,12 @@ def main() -> None:
             app()
         finally:
             sys.stdout.flush()
+    except SystemExit:
+        raise
     except WorkerDiedError as problem:
         _refuse(str(problem), problem.code)
     except Problem as problem:
         _refuse(str(problem), ExitCode.PROBLEM)
-    except SQLAlchemyError as problem:
-        _refuse(f"the database: {str(problem).splitlines()[0]}", ExitCode.PROBLEM)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
     except BrokenPipeError:
@@ -95,6 +132,15 @@ def main() -> None:
     except OSError as problem:
         _write_nowhere()
         _refuse(f"{problem.strerror or problem}{f': {problem.filename}' if problem.filename else ''}", ExitCode.PROBLEM)
+    except _database_error() as problem:
+        _refuse(f"the database: {str(problem).splitlines()[0]}", ExitCode.PROBLEM)
+
+
+def _database_error() -> type[Exception]:
+    """What the database's library raises; it is slow to import, and asked for only when something was raised."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return SQLAlchemyError
 
 
 def _write_nowhere() -> None:
@@ -103,5 +149,7 @@ def _write_nowhere() -> None:
 
 
 def _refuse(told: str, code: ExitCode) -> None:
+    from pilotfish.app.logs import redact
+
     print(f"Error: {redact(told)}", file=sys.stderr)
     sys.exit(code)

@@ -14,14 +14,15 @@ from rich.table import Table
 from sqlalchemy import select
 
 from pilotfish.cli import session
-from pilotfish.core.numerals import gain, money, price, shares
-from pilotfish.core.reasons import MEANING, OUTCOMES
+from pilotfish.core.numerals import count, gain, money, percent, price, shares
+from pilotfish.core.reasons import MEANING, OUTCOMES, words
 from pilotfish.core.units import MICRO, SECOND
 from pilotfish.store import commands_store, names, portfolios_store
 from pilotfish.store import report as shortfall
 from pilotfish.store import tables as t
 from pilotfish.store.copies import WORDS, State
 from pilotfish.store.database import snapshot
+from pilotfish.store.names import short
 from pilotfish.store.views.decisions import (
     Decision,
     DecisionOfPortfolio,
@@ -31,7 +32,7 @@ from pilotfish.store.views.decisions import (
     read_trades_with_decisions,
 )
 from pilotfish.store.views.positions import read_positions
-from pilotfish.store.views.report import Shortfall
+from pilotfish.store.views.report import Reported, Shortfall
 from pilotfish.store.views.trades import TradeFilter
 
 CLOSE_SECONDS = 5.0
@@ -71,22 +72,50 @@ def report(
     leader: str = typer.Option("", "--leader", help="Only this leader's wallet."),
     since: str = typer.Option("", "--since", help="Only from then on: 7d, 12h, or a date."),
     portfolio: str = typer.Option("", "--portfolio", help="Only this portfolio."),
+    everything: bool = typer.Option(False, "--all", help="Archived portfolios, too."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Would copying have paid: the leaders' prices at our size against what we got, and where the difference went."""
+    """Would copying have paid: an answer in a sentence, then the leaders' prices at our size against what we got, where
+    the difference went, and the total over all leaders."""
     begin = since_of(since, session.now())
     with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
         of = {"portfolio": names.wanted_portfolio(c, portfolio), "leader": names.wanted_leader(c, leader)}
-        rows = shortfall.report(c, **of, since=begin)
+        found = shortfall.totals(c, **of, since=begin, archived=everything)
     if as_json:
-        session.print_json(rows)
+        session.print_json([row for one in found for row in one.rows])
         return
-    if not rows:
+    if not found:
         print("Nothing was decided yet" + (" since then" if begin else "") + ".")
         return
     console = Console()
-    for row in rows:
+    for one in found:
+        _print_portfolio(console, one, named=len(found) > 1)
+
+
+def _print_portfolio(console: Console, one: Reported, *, named: bool) -> None:
+    """The verdict, each leader's table, and what they add up to."""
+    console.print(f"{escape(one.portfolio)}: {escape(one.total.verdict)}" if named else escape(one.total.verdict))
+    for row in one.rows:
         _print(console, row)
+    if len(one.rows) < 2:
+        return
+    table = Table(
+        "leader", "orders copied", "paid", "at their prices", "lost on the way", "we made", "of what was paid"
+    )
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in one.rows:
+        table.add_row(*_summary(row, escape(row.label or short(row.leader))))
+    table.add_section()
+    table.add_row(*_summary(one.total, "all leaders"))
+    console.print(table)
+
+
+def _summary(row: Shortfall, who: str) -> tuple[str, ...]:
+    return (
+        who, f"{count(row.orders_copied)} of {count(row.orders)}", money(row.paid_micro), gain(row.ideal_micro),
+        gain(-row.difference_micro), gain(row.actual_micro), percent(row.actual_micro, row.paid_micro, 2, sign=True),
+    )  # fmt: skip
 
 
 def _print(console: Console, row: Shortfall) -> None:
@@ -94,10 +123,10 @@ def _print(console: Console, row: Shortfall) -> None:
     since = f" since {row.since[:16].replace('T', ' ')} UTC" if row.since else ""
     table = Table(f"{escape(row.portfolio)}: {who}{since}", "USDC", "")
     table.columns[1].justify = "right"
-    table.add_row("at his prices, every trade whole and free", gain(row.ideal_micro), "")
+    table.add_row("at their prices, every trade whole and free", gain(row.ideal_micro), "")
     for meaning, lost, causes in _parts(row):
         if lost:
-            told = ", ".join(f"{cause} {gain(-amount)}" for cause, amount in causes.items() if amount)
+            told = ", ".join(f"{words(cause)} {gain(-amount)}" for cause, amount in causes.items() if amount)
             table.add_row(f"  {meaning}", gain(-lost), escape(told))
     table.add_section()
     table.add_row("copied, fees paid", gain(row.actual_micro), row.copied_of)
@@ -108,7 +137,7 @@ def _parts(row: Shortfall) -> tuple[tuple[str, int, Mapping[str, int]], ...]:
     """What each part of the shortfall is, how much, and what it is made of."""
     p = row.parts
     return (
-        ("delay: his price to the mid at our order", p.delay_micro, {}),
+        ("delay: their price to the mid at our order", p.delay_micro, {}),
         ("spread and impact: the mid to our price", p.spread_micro, {}),
         ("fees", p.fees_micro, {}),
         ("delay of trades copied late (catch-up)", p.catch_up_micro, {}),

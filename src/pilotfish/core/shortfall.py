@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from pilotfish.core import sizing
+from pilotfish.core.reasons import known
 from pilotfish.core.units import cost_of, proceeds_of
 
 CLIPPED = "CLIPPED"
@@ -61,6 +62,28 @@ class Parts:
         """All parts together."""
         return self.delay + self.spread + self.fees + self.catch_up + sum(self.missed.values())
 
+    @property
+    def skipped(self) -> dict[str, int]:
+        """Of what was missed: trades that were not copied, or wait, by reason."""
+        return {
+            cause: amount for cause, amount in sorted(self.missed.items())
+            if (reason := known(cause)) is not None and (reason.skips or reason.waits)
+        }  # fmt: skip
+
+    @property
+    def own_exits(self) -> dict[str, int]:
+        """Of what was missed: sales that no leader asked for, by reason."""
+        return {
+            cause: amount for cause, amount in sorted(self.missed.items())
+            if cause == ORPHANED or ((reason := known(cause)) is not None and reason.own_exit)
+        }  # fmt: skip
+
+    @property
+    def clipped(self) -> dict[str, int]:
+        """Of what was missed: sizes that were cut, or not filled whole, by cause."""
+        others = {*self.skipped, *self.own_exits}
+        return {cause: amount for cause, amount in sorted(self.missed.items()) if cause not in others}
+
     def copy(self) -> Parts:
         """One that can go on without this one."""
         return Parts(self.delay, self.spread, self.fees, self.catch_up, dict(self.missed))
@@ -75,6 +98,58 @@ class Parts:
             self.missed[cause] = self.missed.get(cause, 0) + amount
 
 
+@dataclass(slots=True)
+class Line:
+    """What copying one leader came to in one portfolio, or several of them added up.
+
+    ``ideal`` and ``actual`` are profits, ``ideal`` = ``actual`` + ``parts``. ``paid`` is what our BUYs cost, fees
+    included, ``ideal_paid`` what they would have cost at the leader's prices; in a period that begins later, what was
+    held when it began counts as bought for what it was worth. ``turnover`` is what BUYs and SELLs moved, without fees.
+    ``orders`` are those of the leader that could be copied (a trade by itself counts as one), ``passed`` those that
+    were not, at their first fill, by reason; ``buys`` are our BUYs that got something. ``open`` counts tokens that are
+    held, ``sold`` tokens of which something was sold or paid out.
+    """
+
+    ideal: int = 0
+    actual: int = 0
+    parts: Parts = field(default_factory=Parts)
+    paid: int = 0
+    ideal_paid: int = 0
+    trades: int = 0
+    copied: int = 0
+    orders: int = 0
+    orders_copied: int = 0
+    passed: dict[str, int] = field(default_factory=dict)
+    buys: int = 0
+    fills: int = 0
+    turnover: int = 0
+    open: int = 0
+    sold: int = 0
+
+    def count(self, other: Line) -> None:
+        """Add another's numbers of things."""
+        self.trades += other.trades
+        self.copied += other.copied
+        self.orders += other.orders
+        self.orders_copied += other.orders_copied
+        for reason, n in other.passed.items():
+            self.passed[reason] = self.passed.get(reason, 0) + n
+        self.buys += other.buys
+        self.fills += other.fills
+        self.turnover += other.turnover
+
+    def add(self, other: Line) -> None:
+        """Take another in as a whole."""
+        self.count(other)
+        self.ideal += other.ideal
+        self.actual += other.actual
+        self.parts.add(other.parts)
+        self.paid += other.paid
+        self.ideal_paid += other.ideal_paid
+        self.open += other.open
+        self.sold += other.sold
+
+
 class Waited(msgspec.Struct, frozen=True, kw_only=True):
     """A later fill of an order was copied after its first was not: the ideal has the order already. ``cause`` is why
     the first was not copied; it keeps what that made."""
@@ -87,7 +162,9 @@ class Tally:
     """One portfolio, leader and token. ``ideal`` and ``actual`` are profits; ``ideal`` = ``actual`` + ``parts``.
 
     ``wants`` are the shares that the ideal holds, ``held`` ours; ``missing`` is the difference by cause. The ideal is
-    reckoned on its own, from their trades and our sizes alone, so no guard moves it by a millionth.
+    reckoned on its own, from their trades and our sizes alone, so no guard moves it by a millionth. ``bought`` are the
+    shares that we ever got, for ``spent`` without fees and ``paid`` with them, ``ideal_paid`` what the ideal paid;
+    ``sold``: some were sold again.
     """
 
     ideal: int = 0
@@ -97,6 +174,11 @@ class Tally:
     missing: dict[str, int] = field(default_factory=dict)
     parts: Parts = field(default_factory=Parts)
     last_price: int = 0
+    bought: int = 0
+    spent: int = 0
+    paid: int = 0
+    ideal_paid: int = 0
+    sold: bool = False
 
     def buy(
         self, price: int, wanted: int, fills: Sequence[FillCost], causes: Mapping[str, int], rest: str, *,
@@ -109,10 +191,16 @@ class Tally:
         """
         got = self._take(fills, price, cost_of, late=late)
         self.held += got
-        self.actual -= sum(f.usdc + f.fee for f in fills)
+        self.bought += got
+        spent = sum(f.usdc for f in fills)
+        paid = spent + sum(f.fee for f in fills)
+        self.spent += spent
+        self.paid += paid
+        self.actual -= paid
         cost = cost_of(wanted, price)
         if waited is None:
             self.wants += wanted
+            self.ideal_paid += cost
             self.ideal -= cost
         else:
             self._miss(waited.cause, -wanted, cost)
@@ -162,6 +250,7 @@ class Tally:
     def _sold(self, price: int, target: int, fills: Sequence[FillCost], cause: str, *, late: bool) -> None:
         got = self._take(fills, price, proceeds_of, late=late)
         self.held -= got
+        self.sold = self.sold or got > 0
         self.actual += sum(f.usdc - f.fee for f in fills)
         worth = proceeds_of(target, price)
         self._miss(cause, got - target, worth - sum(proceeds_of(f.shares, price) for f in fills))
@@ -169,10 +258,19 @@ class Tally:
     def open_at(self, price: int) -> None:
         """Begin a period: forget what was earned before, and take over both holdings at ``price``."""
         self.parts = Parts()
-        self.actual = -proceeds_of(self.held, price)
-        self.ideal = -proceeds_of(self.wants, price)
+        self.bought, self.sold = self.held, False
+        self.spent = self.paid = proceeds_of(self.held, price)
+        self.ideal_paid = proceeds_of(self.wants, price)
+        self.actual, self.ideal = -self.paid, -self.ideal_paid
         for cause, value in self._valued(self.missing, self.actual - self.ideal, price).items():
             self._earn(cause, -value)
+
+    @property
+    def at_last(self) -> tuple[int, int]:
+        """``(ideal, actual)`` with both holdings valued at the price of the leader's last trade."""
+        return self.ideal + proceeds_of(self.wants, self.last_price), self.actual + proceeds_of(
+            self.held, self.last_price
+        )
 
     def valued(self, mark: int, bid: int) -> tuple[int, int, Parts]:
         """``(ideal, actual, parts)`` with both holdings valued: ours at ``mark``, what bids would pay for them (or the
@@ -188,8 +286,9 @@ class Tally:
     def copy(self) -> Tally:
         """One that can go on without this one."""
         return Tally(
-            self.ideal, self.actual, self.wants, self.held, dict(self.missing), self.parts.copy(), self.last_price
-        )
+            self.ideal, self.actual, self.wants, self.held, dict(self.missing), self.parts.copy(), self.last_price,
+            self.bought, self.spent, self.paid, self.ideal_paid, self.sold,
+        )  # fmt: skip
 
     def _main(self) -> str:
         """The cause that takes what rounding leaves: the one of the most shares."""

@@ -11,8 +11,11 @@ from typing import Any
 from aiohttp import web
 
 from pilotfish.core.units import MICRO
+from pilotfish.sim.asked import Refusal, integer
 from pilotfish.sim.chain import FIRST_BLOCK, Row
 from pilotfish.sim.market import SimMarket
+from pilotfish.sim.record_routes import RecordRoutes
+from pilotfish.sim.records import closed_positions, open_positions
 from pilotfish.sim.venue import Venue
 
 V1_NAMES = {
@@ -27,16 +30,18 @@ V1_NAMES = {
     "profile_image": "profileImage",
     "profile_image_optimized": "profileImageOptimized",
 }
+SORTS = {
+    "CURRENT_VALUE": "current_value",
+    "PRICE": "current_price",
+    "TOKENS": "current_size",
+    "UNREALIZED_PNL": "unrealized_pnl",
+    "REALIZED_PNL": "realized_pnl",
+    "TOTAL_PNL": "total_pnl",
+    "TIMESTAMP": "last_event_at",
+}
+"""What positions can be sorted by, and the field that holds it."""
 FOLLOWING = 3600
 """An activity request that starts at most this many seconds ago is taken for following."""
-
-
-class Refusal(Exception):  # noqa: N818 - an answer, not a failure
-    """A 400 of the service."""
-
-    def __init__(self, parameter: str, message: str) -> None:
-        super().__init__(message)
-        self.parameter = parameter
 
 
 def error(status: int, code: str, message: str, parameter: str | None = None) -> web.Response:
@@ -58,6 +63,7 @@ class DataRoutes:
 
     def __init__(self, venue: Venue) -> None:
         self.venue = venue
+        self._records = RecordRoutes(venue)
 
     def routes(self) -> list[web.RouteDef]:
         """All routes."""
@@ -68,8 +74,18 @@ class DataRoutes:
             "/v2/tokens": self.tokens,
             "/v2/resolutions": self.resolutions,
             "/v2/status": self.status,
+            "/v2/user-stats": self._records.stats,
+            "/v2/leaderboard": self._records.standing,
+            "/v2/value": self._records.value,
         }
-        v1 = {"/activity": self.activity_v1, "/positions": self.positions_v1, "/trades": self.activity_v1}
+        v1 = {
+            "/activity": self.activity_v1,
+            "/positions": self.positions_v1,
+            "/closed-positions": self._records.closed_positions_v1,
+            "/trades": self.activity_v1,
+            "/value": self._records.value_v1,
+            "/v1/leaderboard": self._records.leaderboard_v1,
+        }
         return [
             *(web.get(f"/data{path}", self._v2(handler)) for path, handler in v2.items()),
             *(web.get(f"/data{path}", handler) for path, handler in v1.items()),
@@ -92,7 +108,7 @@ class DataRoutes:
     def _select(self, request: web.Request) -> list[Row]:
         query = request.query
         user = query.get("user", "").lower()
-        start, end = _int(query, "start", 0), _int(query, "end", 2**40)
+        start, end = integer(query, "start", 0), integer(query, "end", 2**40)
         if self.venue.habits.no_end:
             end = 2**40
         now = time.time()
@@ -157,21 +173,22 @@ class DataRoutes:
         _no_offset(request)
         query = request.query
         user, limit = query.get("user", "").lower(), _limit(query)
-        least = float(query.get("filter_amount", "0.1"))
-        rows = [r for r in self._position_rows(user) if r["current_size"] >= least]
+        least, status = float(query.get("filter_amount", "0.1")), query.get("status", "OPEN")
+        if status == "CLOSED" and query.get("include_archived"):
+            raise Refusal("include_archived", "include_archived is invalid with CLOSED")
+        if status == "CLOSED":
+            rows = closed_positions(self.venue.chain, user)
+        else:
+            held = open_positions(self.venue.chain, user)
+            rows = [r for r in held if r["current_size"] >= least and status in ("OPEN", r["status"])]
+        if query.get("sort_by"):
+            if query["sort_by"] not in SORTS:
+                raise Refusal("sort_by", f"one of {', '.join(SORTS)}")
+            name = SORTS[query["sort_by"]]
+            rows.sort(key=lambda r: r[name] or 0, reverse=query.get("sort_direction", "DESC") == "DESC")
         skip = _uncursor(query["cursor"])[1] if query.get("cursor") else 0
         page, more = rows[skip : skip + limit], len(rows) > skip + limit
         return web.json_response(_envelope(page, limit, _cursor(0, skip + limit) if more else None))
-
-    def _position_rows(self, user: str) -> list[dict[str, Any]]:
-        chain = self.venue.chain
-        rows = []
-        for token, shares in sorted(chain.holdings(user, time.time()).items()):
-            market = chain.markets.get(token)
-            if market is None:
-                continue
-            rows.append(_position(user, market, token, shares))
-        return rows
 
     async def tokens(self, request: web.Request) -> web.Response:
         """``/v2/tokens``."""
@@ -229,7 +246,7 @@ class DataRoutes:
         query = request.query
         try:
             rows = self._select(request)
-            limit, offset = _int(query, "limit", 100), _int(query, "offset", 0)
+            limit, offset = integer(query, "limit", 100), integer(query, "offset", 0)
         except Refusal as refusal:
             return error(400, "invalid_request", str(refusal), refusal.parameter)
         if limit > 500 or offset > 5000:
@@ -247,7 +264,7 @@ class DataRoutes:
         """``/positions``."""
         query = request.query
         least = float(query.get("sizeThreshold", "1"))
-        limit, offset = _int(query, "limit", 100), _int(query, "offset", 0)
+        limit, offset = integer(query, "limit", 100), integer(query, "offset", 0)
         rows = [
             {
                 "proxyWallet": r["proxy_wallet"],
@@ -257,12 +274,14 @@ class DataRoutes:
                 "avgPrice": r["avg_price"],
                 "curPrice": r["current_price"],
                 "currentValue": r["current_value"],
+                "cashPnl": r["unrealized_pnl"],
+                "realizedPnl": r["realized_pnl"],
                 "redeemable": r["redeemable"],
                 "title": r["title"],
                 "outcome": r["outcome"],
                 "outcomeIndex": r["outcome_index"],
             }
-            for r in self._position_rows(query.get("user", "").lower())
+            for r in open_positions(self.venue.chain, query.get("user", "").lower())
             if r["current_size"] >= least
         ]
         return web.json_response(rows[offset : offset + limit])
@@ -275,18 +294,8 @@ def _public(row: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in row.items() if not k.startswith("_")}
 
 
-def _int(query: Any, name: str, default: int) -> int:
-    text = query.get(name)
-    if text in (None, ""):
-        return default
-    try:
-        return int(text)
-    except ValueError:
-        raise Refusal(name, f"{name} must be an integer") from None
-
-
 def _limit(query: Any) -> int:
-    limit = _int(query, "limit", 100)
+    limit = integer(query, "limit", 100)
     if not 1 <= limit <= 1000:
         raise Refusal("limit", "limit must be between 1 and 1000")
     return limit
@@ -312,44 +321,6 @@ def _uncursor(text: str) -> tuple[int, int]:
 def _envelope(rows: list[dict[str, Any]], limit: int, cursor: str | None) -> dict[str, Any]:
     page = {"limit": limit, "offset": 0, "has_more": cursor is not None, "next_cursor": cursor}
     return {"data": rows, "pagination": page}
-
-
-def _position(user: str, market: SimMarket, token: str, shares: int) -> dict[str, Any]:
-    index, size = market.index(token), shares / MICRO
-    price = market.price(token) / MICRO
-    return {
-        "proxy_wallet": user,
-        "token_id": token,
-        "condition_id": market.condition_id,
-        "current_size": size,
-        "total_size": size,
-        "avg_price": price,
-        "entry_cost_usdc": size * price,
-        "entry_fees_usdc": 0.0,
-        "total_cost_usdc": size * price,
-        "current_price": price,
-        "current_value": size * price,
-        "realized_pnl": 0.0,
-        "unrealized_pnl": 0.0,
-        "total_pnl": 0.0,
-        "percent_pnl": 0.0,
-        "percent_realized_pnl": 0.0,
-        "status": "REDEEMABLE" if market.payouts else "OPEN",
-        "redeemable": market.payouts is not None,
-        "mergeable": False,
-        "negative_risk": market.neg_risk,
-        "archived": False,
-        "verified": True,
-        "title": market.question,
-        "slug": market.slug,
-        "event_slug": market.slug,
-        "outcome": market.outcomes[index],
-        "outcome_index": index,
-        "opposite_token_id": market.tokens[1 - index],
-        "opposite_outcome": market.outcomes[1 - index],
-        "event_id": "1",
-        "end_date": "2030-12-31",
-    }
 
 
 def _token(market: SimMarket, token: str) -> dict[str, Any]:

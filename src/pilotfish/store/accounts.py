@@ -24,14 +24,16 @@ from pilotfish.core.shortfall import (
     PENDING,
     RESIZED,
     FillCost,
-    Parts,
+    Line,
     Tally,
     Waited,
 )
-from pilotfish.core.units import MICRO, Micros, Price, Shares, Usdc, price_of
+from pilotfish.core.units import MICRO, SECOND, Micros, Price, Shares, Usdc, price_of
 
 Key: TypeAlias = tuple[str, str, str]
 """(portfolio, leader, token)"""
+DAY = 86_400 * SECOND
+"""µs of a day."""
 
 
 class Decided(msgspec.Struct, frozen=True, gc=False):
@@ -107,31 +109,6 @@ class Books:
     fills: dict[int, list[FillCost]] = field(default_factory=lambda: defaultdict(list))
 
 
-@dataclass(slots=True)
-class Line:
-    """One portfolio and leader."""
-
-    ideal: int = 0
-    actual: int = 0
-    parts: Parts = field(default_factory=Parts)
-    trades: int = 0
-    copied: int = 0
-    orders: int = 0
-    orders_copied: int = 0
-    fills: int = 0
-    turnover: int = 0
-    open: int = 0
-
-    def count(self, other: Line) -> None:
-        """Add another's numbers of things."""
-        self.trades += other.trades
-        self.copied += other.copied
-        self.orders += other.orders
-        self.orders_copied += other.orders_copied
-        self.fills += other.fills
-        self.turnover += other.turnover
-
-
 class _LeaderOrder(NamedTuple):
     """An order of the leader: why that of its fills that the ideal counts was not copied, ``None`` while none of its
     fills stands; and when the newest was traded."""
@@ -142,19 +119,20 @@ class _LeaderOrder(NamedTuple):
 
 @dataclass(slots=True)
 class Account:
-    """The tally, what was counted, whether the period has begun, and the leader's orders by the decision on the first
-    fill."""
+    """The tally, what was counted, whether the period has begun, where both results were at the last decision, and the
+    leader's orders by the decision on the first fill."""
 
     tally: Tally = field(default_factory=Tally)
     line: Line = field(default_factory=Line)
     begun: bool = True
+    seen: tuple[int, int] = (0, 0)
     _orders: dict[int, _LeaderOrder] = field(default_factory=dict)
 
     def copy(self) -> Account:
         """One that can go on without this one."""
         line = Line()
         line.count(self.line)
-        return Account(self.tally.copy(), line, self.begun, dict(self._orders))
+        return Account(self.tally.copy(), line, self.begun, self.seen, dict(self._orders))
 
     def begin(self) -> None:
         """The period begins: what is held is taken over at its last traded price."""
@@ -175,12 +153,17 @@ class Account:
         late, gone = d.kind == "catch-up", d.retracted_at is not None
         if d.rule is None and d.reason not in NEVER_COPIED:
             line.trades += 1
-            line.copied += d.action == "copy"
-            line.orders += not (d.sized_by_order and d.order_decision_id)
-            line.orders_copied += d.action == "copy"
+            copied = d.action == "copy"
+            line.copied += copied
+            line.orders_copied += copied
+            if not (d.sized_by_order and d.order_decision_id):
+                line.orders += 1
+                if not copied:
+                    line.passed[d.reason] = line.passed.get(d.reason, 0) + 1
         if d.rule is not None:
             tally.own_exit(orders[0].leader_price_micro if orders else 0, costs, d.reason)
         elif d.side == "BUY":
+            line.buys += bool(costs)
             self._bought(d, orders, costs, late=late, gone=gone)
         elif gone:
             tally.own_exit(d.price, costs, ORPHANED)
@@ -235,13 +218,33 @@ class Account:
         return known
 
 
+Days: TypeAlias = dict[int, tuple[int, int]]
+"""By day (UTC, since the epoch): by how much the ideal and we moved on it, what is held at the leader's last price."""
+
+
 class Accounts(dict[Key, Account]):
-    """Accounts made as they are needed: copies of ``settled`` ones, which stay as they are, or new ones."""
+    """Accounts made as they are needed: copies of ``settled`` ones, which stay as they are, or new ones. ``days``: how
+    the results of a portfolio and leader moved."""
 
     def __init__(self, *, begun: bool = True, settled: Mapping[Key, Account] | None = None) -> None:
         super().__init__()
+        self.days: dict[tuple[str, str], Days] = defaultdict(dict)
         self._begun = begun
         self._settled = settled or {}
+
+    def take(self, d: Decided, books: Books, since: int | None) -> None:
+        """Take the next decision in; with what came in from ``since`` (µs) on the period begins."""
+        key = d.key
+        account = self[key]
+        if not account.begun and since is not None and d.came_at >= since:
+            account.begin()
+        account.take(d, books)
+        if account.begun:
+            (ideal, actual), before = account.tally.at_last, account.seen
+            account.seen = ideal, actual
+            days, day = self.days[key[:2]], d.decided_at // DAY
+            moved = days.get(day, (0, 0))
+            days[day] = moved[0] + ideal - before[0], moved[1] + actual - before[1]
 
     def __missing__(self, key: Key) -> Account:
         known = self._settled.get(key)

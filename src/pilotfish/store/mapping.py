@@ -11,7 +11,6 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 from sqlalchemy import BigInteger, ColumnElement, Connection, Executable, Select, Table, cast, func, select
-from sqlalchemy import Row as SqlRow
 
 from pilotfish.core.records import Record
 from pilotfish.store import tables
@@ -34,11 +33,6 @@ def row_of(record: Record) -> Values:
     """A record as a row."""
     row: Values = msgspec.to_builtins(record)
     return row
-
-
-def record_of(kind: type[R], row: SqlRow[tuple[object, ...]]) -> R:
-    """A row that has a record's columns, as that record."""
-    return msgspec.convert({str(name): value for name, value in row._mapping.items()}, kind, strict=False)
 
 
 @cache

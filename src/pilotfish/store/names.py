@@ -39,6 +39,11 @@ def labels(c: Connection) -> dict[str, str]:
     return {row.wallet: row.label for row in c.execute(select(t.leaders.c.wallet, t.leaders.c.label))}
 
 
+def short(wallet: str) -> str:
+    """A wallet, shortened: what somebody without a label is called."""
+    return f"{wallet[:6]}…{wallet[-4:]}" if len(wallet) > 14 else wallet
+
+
 def wanted_portfolio(c: Connection, name: str | None) -> str | None:
     """:func:`portfolio`, or ``None`` for any (nothing given)."""
     return portfolio(c, name) if name else None

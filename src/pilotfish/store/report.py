@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from pilotfish.core.shortfall import FillCost
+from pilotfish.core.shortfall import FillCost, Line, Parts
 from pilotfish.core.units import SECOND
 from pilotfish.store import tables as t
-from pilotfish.store.accounts import Account, Accounts, Books, Decided, Key, Line, Ordered
-from pilotfish.store.views.report import Shortfall, shortfall
+from pilotfish.store.accounts import DAY, Account, Accounts, Books, Days, Decided, Key, Ordered
+from pilotfish.store.views.report import Reported, Shortfall, by_portfolio, reported, shortfall
 
 STRETCH = 5_000
 """Decisions gone through at a time."""
@@ -31,6 +32,40 @@ class Scope:
     since: int | None = None
 
 
+class TokenResult(NamedTuple):
+    """What came of one token: results in millionths, what BUYs got (``bought`` shares for ``spent``, fees included
+    ``paid``), how many there were, and whether it is still held."""
+
+    token_id: str
+    ideal: int
+    actual: int
+    bought: int
+    spent: int
+    paid: int
+    buys: int
+    held: bool
+
+
+class DayResult(NamedTuple):
+    """Both results at the end of a day (µs since the epoch, when it began)."""
+
+    at: int
+    ideal: int
+    actual: int
+
+
+class Results(NamedTuple):
+    """One portfolio and leader in detail: ``tokens`` and the last of ``days`` come to the line, to the millionth.
+
+    Within ``days`` what is held counts at the leader's last price of it; payouts are of the day on which our position
+    was paid, else of the day on which the market was to end; what bids pay otherwise than the last price is of today.
+    """
+
+    line: Line
+    tokens: tuple[TokenResult, ...]
+    days: tuple[DayResult, ...]
+
+
 def lines(
     c: Connection, *, portfolio: str | None = None, leader: str | None = None, since: int | None = None
 ) -> dict[tuple[str, str], Line]:
@@ -39,7 +74,7 @@ def lines(
     scope = Scope(portfolio, leader, since)
     accounts = Accounts(begun=since is None)
     _advance(c, accounts, scope, 0, _newest(c), _resets(c))
-    return _summed(c, accounts, scope)
+    return _summed(c, accounts)
 
 
 class Reports:
@@ -60,34 +95,87 @@ class Reports:
     def lines(self, c: Connection, between: Callable[[], None] | None = None) -> dict[tuple[str, str], Line]:
         """The lines as of now. ``between`` is called after each :data:`STRETCH`: whoever warms up can let others go
         first."""
-        scope = Scope()
         with self._lock:
-            newest, resets = _newest(c), _resets(c)
-            if newest < self._upto or any(resets.get(name) != at for name, at in self._resets.items()):
-                self._accounts, self._upto = Accounts(), 0
-            self._resets = resets
-            final = _final(c, newest)
-            if final > self._upto:
-                _advance(c, self._accounts, scope, self._upto, final, resets, between)
-                self._upto = final
-            young = Accounts(settled=self._accounts)
-            _advance(c, young, scope, self._upto, newest, resets)
-            self.ready = True
-            return _summed(c, {**self._accounts, **young}, scope)
+            young = self._young(c, between)
+            return _summed(c, {**self._accounts, **young})
 
-    def report(self, c: Connection, *, portfolio: str | None = None, leader: str | None = None) -> list[Shortfall]:
+    def _young(self, c: Connection, between: Callable[[], None] | None = None) -> Accounts:
+        """Take in for good what is final, and give the accounts in which there is more; under the lock."""
+        scope = Scope()
+        newest, resets = _newest(c), _resets(c)
+        if newest < self._upto or any(resets.get(name) != at for name, at in self._resets.items()):
+            self._accounts, self._upto = Accounts(), 0
+        self._resets = resets
+        final = _final(c, newest)
+        if final > self._upto:
+            _advance(c, self._accounts, scope, self._upto, final, resets, between)
+            self._upto = final
+        young = Accounts(settled=self._accounts)
+        _advance(c, young, scope, self._upto, newest, resets)
+        self.ready = True
+        return young
+
+    def report(
+        self, c: Connection, *, portfolio: str | None = None, leader: str | None = None, archived: bool = False
+    ) -> list[Shortfall]:
         """:func:`report` as of now."""
         if leader is not None and not self.ready:
-            return report(c, portfolio=portfolio, leader=leader)
+            return report(c, portfolio=portfolio, leader=leader, archived=archived)
         mine = {k: line for k, line in self.lines(c).items() if portfolio in (None, k[0]) and leader in (None, k[1])}
-        return shortfall(c, mine, None)
+        return shortfall(c, mine if portfolio or archived else _of_active(c, mine), None)
+
+    def of_portfolio(self, c: Connection, portfolio: str) -> Reported:
+        """A portfolio's rows and their total, as of now."""
+        mine = {key: line for key, line in self.lines(c).items() if key[0] == portfolio}
+        return reported(portfolio, mine, shortfall(c, mine, None))
+
+    def results(self, c: Connection, portfolio: str, leader: str, now: int) -> Results:
+        """One leader in one portfolio in detail, as of now (µs)."""
+        mine = (portfolio, leader)
+        with self._lock:
+            young = self._young(c)
+            accounts = {k: a for k, a in {**self._accounts, **young}.items() if k[:2] == mine}
+            return _results(c, accounts, (self._accounts.days.get(mine, {}), young.days.get(mine, {})), mine, now)
+
+
+def results(c: Connection, portfolio: str, leader: str, now: int) -> Results:
+    """:meth:`Reports.results` without what was learned before: all decisions on the leader are gone through."""
+    accounts = Accounts()
+    _advance(c, accounts, Scope(portfolio, leader), 0, _newest(c), _resets(c))
+    return _results(c, accounts, (accounts.days.get((portfolio, leader), {}),), (portfolio, leader), now)
 
 
 def report(
-    c: Connection, *, portfolio: str | None = None, leader: str | None = None, since: int | None = None
-) -> list[Shortfall]:
-    """The lines as pages, REST and commands show them, the largest turnover first."""
-    return shortfall(c, lines(c, portfolio=portfolio, leader=leader, since=since), since)
+    c: Connection, *, portfolio: str | None = None, leader: str | None = None, since: int | None = None,
+    archived: bool = False,
+) -> list[Shortfall]:  # fmt: skip
+    """The lines as pages, REST and commands show them, the largest turnover first. Those of archived portfolios are
+    there if asked for, by name or with ``archived``."""
+    return shortfall(c, _wanted(c, portfolio, leader, since, archived=archived), since)
+
+
+def totals(
+    c: Connection, *, portfolio: str | None = None, leader: str | None = None, since: int | None = None,
+    archived: bool = False,
+) -> list[Reported]:  # fmt: skip
+    """The same by portfolio, each with its total."""
+    return by_portfolio(c, _wanted(c, portfolio, leader, since, archived=archived), since)
+
+
+def _wanted(
+    c: Connection, portfolio: str | None, leader: str | None, since: int | None, *, archived: bool
+) -> dict[tuple[str, str], Line]:
+    found = lines(c, portfolio=portfolio, leader=leader, since=since)
+    return found if portfolio or archived else _of_active(c, found)
+
+
+def _of_active(c: Connection, found: Mapping[tuple[str, str], Line]) -> dict[tuple[str, str], Line]:
+    archived = _archived(c)
+    return {key: line for key, line in found.items() if key[0] not in archived}
+
+
+def _archived(c: Connection) -> set[str]:
+    return set(c.execute(select(t.portfolios.c.name).where(t.portfolios.c.status != "active")).scalars())
 
 
 def _newest(c: Connection) -> int:
@@ -123,10 +211,7 @@ def _advance(
         for decided in _decided(c, scope, above, end):
             if decided.decided_at <= resets.get(decided.portfolio, 2**63):
                 continue
-            account = accounts[decided.key]
-            if not account.begun and scope.since is not None and decided.came_at >= scope.since:
-                account.begin()
-            account.take(decided, books)
+            accounts.take(decided, books, scope.since)
         above = end
         if between is not None:
             between()
@@ -172,29 +257,95 @@ def _read(c: Connection, scope: Scope, above: int, upto: int) -> Books:
     return books
 
 
-def _summed(c: Connection, accounts: dict[Key, Account], scope: Scope) -> dict[tuple[str, str], Line]:
-    """All accounts valued: what is resolved at its payout, the rest at what bids would pay."""
+class _Valued(NamedTuple):
+    """An account with what is held valued: what is resolved at its payout, the rest at what bids would pay."""
+
+    key: Key
+    account: Account
+    ideal: int
+    actual: int
+    parts: Parts
+    settled: bool
+
+
+def _valued(c: Connection, accounts: Mapping[Key, Account]) -> Iterator[_Valued]:
     p, m = t.positions.c, t.markets.c
     held = select(p.portfolio, p.leader, p.token_id, p.mark_price_micro).where(p.mark_price_micro.is_not(None))
     marks = {(name, wallet, token): mark for name, wallet, token, mark in c.execute(held).all()}
     known = select(t.marks.c.token_id, t.marks.c.bid_micro).where(t.marks.c.bid_micro.is_not(None))
     bids: dict[str, int] = dict(c.execute(known).all())
-    settled = select(m.token_id, m.payout_micro).where(m.payout_micro.is_not(None))
-    payouts: dict[str, int] = dict(c.execute(settled).all())
-    ended = select(t.portfolios.c.name).where(t.portfolios.c.status != "active")
-    archived = set(c.execute(ended).scalars())  # their books stay as they were: what they held is not paid out
-    result: dict[tuple[str, str], Line] = defaultdict(Line)
+    paid_out = select(m.token_id, m.payout_micro).where(m.payout_micro.is_not(None))
+    payouts: dict[str, int] = dict(c.execute(paid_out).all())
+    archived = _archived(c)  # their books stay as they were: what they held is not paid out
     for key in sorted(accounts):
-        account, line = accounts[key], result[key[:2]]
+        account = accounts[key]
         tally = account.tally
         if not account.begun:
             tally.open_at(tally.last_price)
         bid = bids.get(key[2], tally.last_price)
         payout = payouts.get(key[2]) if not (tally.held and key[0] in archived) else None
         ideal, actual, parts = tally.valued(*((payout, payout) if payout is not None else (marks.get(key, 0), bid)))
-        line.ideal += ideal
-        line.actual += actual
-        line.parts.add(parts)
-        line.count(account.line)
-        line.open += tally.held > 0 and payout is None
+        yield _Valued(key, account, ideal, actual, parts, payout is not None)
+
+
+def _take_in(line: Line, valued: _Valued) -> None:
+    tally = valued.account.tally
+    line.count(valued.account.line)
+    line.ideal += valued.ideal
+    line.actual += valued.actual
+    line.parts.add(valued.parts)
+    line.paid += tally.paid
+    line.ideal_paid += tally.ideal_paid
+    line.open += tally.held > 0 and not valued.settled
+    line.sold += tally.sold or (tally.bought > 0 and valued.settled)
+
+
+def _summed(c: Connection, accounts: Mapping[Key, Account]) -> dict[tuple[str, str], Line]:
+    """All accounts, by portfolio and leader."""
+    result: dict[tuple[str, str], Line] = defaultdict(Line)
+    for valued in _valued(c, accounts):
+        _take_in(result[valued.key[:2]], valued)
     return dict(result)
+
+
+def _results(
+    c: Connection, accounts: Mapping[Key, Account], known: tuple[Days, ...], of: tuple[str, str], now: int
+) -> Results:
+    """The accounts of one portfolio and leader in detail; ``known`` is how both results moved so far."""
+    line, tokens = Line(), []
+    moved: dict[int, list[int]] = defaultdict(lambda: [0, 0])
+    for days in known:
+        for day, (ideal, actual) in days.items():
+            moved[day][0] += ideal
+            moved[day][1] += actual
+    today = now // DAY
+    begun = min(moved, default=today)
+    ends = _ends(c, of)
+    for valued in _valued(c, accounts):
+        tally, token = valued.account.tally, valued.key[2]
+        _take_in(line, valued)
+        held = tally.held > 0 and not valued.settled
+        tokens.append(
+            TokenResult(token, valued.ideal, valued.actual, tally.bought, tally.spent, tally.paid,
+                        valued.account.line.buys, held)
+        )  # fmt: skip
+        ideal, actual = tally.at_last
+        day = max(begun, min(today, ends.get(token, today))) if valued.settled else today
+        moved[day][0] += valued.ideal - ideal
+        moved[day][1] += valued.actual - actual
+    ideal = actual = 0
+    ended = []
+    for day in sorted(moved):
+        ideal, actual = ideal + moved[day][0], actual + moved[day][1]
+        ended.append(DayResult(day * DAY, ideal, actual))
+    return Results(line, tuple(tokens), tuple(ended))
+
+
+def _ends(c: Connection, of: tuple[str, str]) -> dict[str, int]:
+    """Token -> the day on which it was paid out, or on which its market was to end."""
+    p, m = t.positions.c, t.markets.c
+    ended = select(m.token_id, m.end_at).where(m.payout_micro.is_not(None), m.end_at.is_not(None))
+    paid = select(p.token_id, p.closed_at).where(
+        p.portfolio == of[0], p.leader == of[1], p.status == "resolved", p.closed_at.is_not(None)
+    )
+    return {token: at // DAY for query in (ended, paid) for token, at in c.execute(query)}

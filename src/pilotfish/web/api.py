@@ -225,15 +225,17 @@ def router(site: Site) -> APIRouter:
     def shortfall(
         portfolio: Name = None, leader: Wallet = None,
         since: Annotated[str | None, Query(max_length=40, description="An ISO 8601 time.")] = None,
+        archived: Annotated[bool, Query(description="Archived portfolios, too.")] = False,
     ) -> list[Shortfall]:  # fmt: skip
-        """Would copying have paid: the leaders' prices at our size against what we got, in parts that add up. With
-        `since` all decisions are gone through, which takes its time where there are very many; one such at a time."""
+        """Would copying have paid: the leaders' prices at our size against what we got, in parts that add up, and the
+        answer as a sentence. With `since` all decisions are gone through, which takes its time where there are very
+        many; one such at a time."""
         with snapshot(database) as c:
             begin, of = _instant(since), _named(c, portfolio, leader)
             if begin is None:
-                return site.reports.report(c, **of)
+                return site.reports.report(c, **of, archived=archived)
             with whole_passes:
-                return report.report(c, **of, since=begin)
+                return report.report(c, **of, since=begin, archived=archived)
 
     @api.get("/settings")
     def settings(portfolio: Name = None, leader: Wallet = None) -> list[SettingRow]:

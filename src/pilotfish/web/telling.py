@@ -11,24 +11,48 @@ from pilotfish.core.numerals import count, money, percent, price, shares
 from pilotfish.core.reasons import MEANING, OUTCOMES, Outcome, Reason
 from pilotfish.core.units import price_of
 from pilotfish.store.copies import WORDS, State
+from pilotfish.store.names import short as short
 from pilotfish.store.round_trips import ENDED_MEANING, ENDED_WORDS
 
 
 class Became(Protocol):
     """A decision, and what became of it (:func:`pilotfish.store.copies.of`)."""
 
-    action: str
-    reason: str
-    state: str
-    partly: bool | None
-    orphaned: bool | None
-    our_shares_micro: int | None
-    our_usdc_micro: int | None
-    our_price: float | None
-    order_usdc_micro: int | None
-    order_shares_micro: int | None
-    intent_reason: str | None
-    why: str | None
+    @property
+    def action(self) -> str: ...
+
+    @property
+    def reason(self) -> str: ...
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def partly(self) -> bool | None: ...
+
+    @property
+    def orphaned(self) -> bool | None: ...
+
+    @property
+    def our_shares_micro(self) -> int | None: ...
+
+    @property
+    def our_usdc_micro(self) -> int | None: ...
+
+    @property
+    def our_price(self) -> float | None: ...
+
+    @property
+    def order_usdc_micro(self) -> int | None: ...
+
+    @property
+    def order_shares_micro(self) -> int | None: ...
+
+    @property
+    def intent_reason(self) -> str | None: ...
+
+    @property
+    def why(self) -> str | None: ...
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -81,11 +105,6 @@ def _got(d: Became) -> str:
     return "; ".join(part for part in (text, d.why or "") if part)
 
 
-def short(wallet: str) -> str:
-    """A wallet, shortened."""
-    return f"{wallet[:6]}…{wallet[-4:]}" if len(wallet) > 14 else wallet
-
-
 def plural(number: int, one: str, many: str = "") -> str:
     """A count with its noun: ``1 trade``, ``2 trades``."""
     return f"{count(number)} {one if number == 1 else many or one + 's'}"
@@ -94,8 +113,11 @@ def plural(number: int, one: str, many: str = "") -> str:
 class Costs(Protocol):
     """What is held, and what it cost."""
 
-    shares_micro: int
-    cost_micro: int
+    @property
+    def shares_micro(self) -> int: ...
+
+    @property
+    def cost_micro(self) -> int: ...
 
 
 def average(held: Costs) -> int:
@@ -116,9 +138,14 @@ def ended_meaning(how: str) -> str:
 class HasOrders(Protocol):
     """A leader's counts."""
 
-    orders: int
-    orders_copied: int
-    trades: int
+    @property
+    def orders(self) -> int: ...
+
+    @property
+    def orders_copied(self) -> int: ...
+
+    @property
+    def trades(self) -> int: ...
 
 
 def copied_share(row: HasOrders) -> tuple[str, str]:

@@ -119,7 +119,6 @@ class Line(Came, frozen=True):
     after_the_leader_seconds: float | None
     order: int
     leaders_trade: int | None
-    token: str
 
 
 @pages.get("/orders.csv")
@@ -140,5 +139,5 @@ def _line(r: OurOrder) -> Line:
         outcome=r.outcome, asked_usdc=amount(r.order_usdc_micro), asked_shares=amount(r.order_shares_micro),
         limit_price=price_text(r.limit_price), leader_price=price_text(r.leader_price), fees_usdc=amount(r.fees_micro),
         after_the_leader_seconds=None if r.delay_ms is None else r.delay_ms / 1000, order=r.id,
-        leaders_trade=r.trade_id, token=r.token_id, **came(r),
+        leaders_trade=r.trade_id, **came(r),
     )  # fmt: skip

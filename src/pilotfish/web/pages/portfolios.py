@@ -99,7 +99,7 @@ def _read(site: Site, c: Connection, *, together: bool) -> Portfolios:
     since = max((at for at in starts if at is not None), default=None)
     begin = _micros(since) if together and since is not None else None
     curves = {p.name: read_equity(c, p.name, CURVE_POINTS, since=begin) for p in active}
-    costs = _costs(site.reports.report(c)) if site.reports.ready else {}
+    costs = _costs(site.reports.report(c, archived=True)) if site.reports.ready else {}
     columns = tuple(_column(site, c, p, curves.get(p.name, []), costs, together=together) for p in rows)
     return Portfolios(
         columns=tuple(x for x in columns if x.active), folded=tuple(x for x in columns if not x.active),

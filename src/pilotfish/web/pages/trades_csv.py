@@ -39,7 +39,6 @@ class Order(Came, frozen=True):
     seen_after_seconds: float | None
     skipped_fills: int
     trade: int | None
-    token: str
 
 
 class Fill(Came, frozen=True):
@@ -59,7 +58,6 @@ class Fill(Came, frozen=True):
     kind: str
     on_chain: str
     trade: int
-    token: str
     transaction: str
 
 
@@ -69,7 +67,7 @@ def order(r: OrderRow) -> Order:
         began_at=r.began_at, newest_fill_at=r.at, leader=r.label, wallet=r.leader, side=r.side, market=r.title,
         outcome=r.outcome, fills=r.fills, shares=amount(r.shares_micro), usdc=amount(r.usdc_micro),
         price=_price(r.usdc_micro or 0, r.shares_micro), seen_after_seconds=_seconds(r.lag_ms),
-        skipped_fills=sum(r.decision.skipped.values()) if r.decision else 0, trade=r.trade_id, token=r.token_id,
+        skipped_fills=sum(r.decision.skipped.values()) if r.decision else 0, trade=r.trade_id,
         **came(r.decision),
     )  # fmt: skip
 
@@ -80,7 +78,7 @@ def fill(r: TradeDecided) -> Fill:
         traded_at=r.traded_at, leader=r.label, wallet=r.leader, side=r.side, market=r.title or "",
         outcome=r.outcome or "", shares=amount(r.shares_micro), usdc=amount(r.usdc_micro),
         price=_price(r.usdc_micro, r.shares_micro), seen_after_seconds=_seconds(r.lag_ms), first_seen_by=r.first_source,
-        kind=r.kind, on_chain="stands" if r.status == "active" else "taken back", trade=r.id, token=r.token_id,
+        kind=r.kind, on_chain="stands" if r.status == "active" else "taken back", trade=r.id,
         transaction=r.tx_hash, **came(r.decision),
     )  # fmt: skip
 

@@ -1,0 +1,85 @@
+"""``pilotfish report``: the answer first, then each leader, then the total."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from pilotfish.cli import app
+from pilotfish.core.effects import RowEffect
+from pilotfish.core.numerals import gain, money
+from pilotfish.core.units import MICRO
+from pilotfish.store import leaders_store, portfolios_store
+from pilotfish.store import tables as t
+from pilotfish.store.database import open_database
+from pilotfish.store.writer import write
+from tests.desk import LEADER, OTHER, START, Desk, chain_fill, usd
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A database in which two leaders were copied into two portfolios, one of them archived."""
+    desk = Desk(others={"old": {"fixed_usdc": usd(10)}})
+    desk.follow_leader(OTHER)
+    desk.buy(1, 1000, 0.50)
+    desk.chain(chain_fill(2, "BUY", 1000, 0.50, leader=OTHER, token_id="1003", traded_at=desk.at, order_hash="0xb2"))
+    desk.advance(2)
+    desk.value()
+    url = f"sqlite:///{tmp_path_factory.mktemp('report') / 'books.db'}"
+    database = open_database(url)
+    with database.begin() as c:
+        for name in ("main", "old"):
+            c.execute(t.portfolios.insert().values(name=name, bankroll_micro=usd(10_000), created_at=START))
+        for wallet, label in ((LEADER, "Holder"), (OTHER, "[b]Other")):
+            leaders_store.add(c, wallet, label, START, by="test")
+        write(c, [e for e in desk.effects if isinstance(e, RowEffect)])
+        portfolios_store.archive(c, "old", at=desk.at, by="test")
+    database.dispose()
+    return {"DATABASE_URL": url, "COLUMNS": "200"}
+
+
+def said(environment: dict[str, str], *words: str) -> str:
+    done = CliRunner().invoke(app, ["report", *words], env=environment)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_the_verdict_is_the_first_line_and_the_total_the_last_row(environment: dict[str, str]) -> None:
+    rows = json.loads(said(environment, "--json"))
+    assert {row["portfolio"] for row in rows} == {"main"}
+    lines = said(environment).splitlines()
+    made, paid = (sum(row[name] for row in rows) for name in ("actual_micro", "paid_micro"))
+    assert lines[0].startswith(f"Copying all 2 leaders: {gain(made)} USDC on {money(paid)} paid, ")
+    total = [line for line in lines if "│" in line][-1]
+    cells = [cell.strip() for cell in total.strip("│").split("│")]
+    ideal = sum(row["ideal_micro"] for row in rows)
+    assert cells[:6] == [
+        "all leaders", "2 of 2", money(paid), gain(ideal), gain(made - ideal), gain(made),
+    ]  # fmt: skip
+    assert sum("[b]Other" in line for line in lines) == 2, "other people's text is no markup"
+
+
+def test_one_leader_has_a_verdict_of_their_own_and_no_total(environment: dict[str, str]) -> None:
+    (row,) = json.loads(said(environment, "--leader", LEADER, "--json"))
+    told = said(environment, "--leader", LEADER)
+    assert told.splitlines()[0] == row["verdict"]
+    assert row["verdict"].startswith("Copying Holder: ")
+    assert row["tone"] == "loss"
+    assert "all leaders" not in told
+    assert row["paid_micro"] == 25 * MICRO
+
+
+def test_archived_portfolios_are_there_by_name_or_if_asked_for(environment: dict[str, str]) -> None:
+    assert {row["portfolio"] for row in json.loads(said(environment, "--all", "--json"))} == {"main", "old"}
+    assert {row["portfolio"] for row in json.loads(said(environment, "--portfolio", "old", "--json"))} == {"old"}
+    told = said(environment, "--all").splitlines()
+    assert told[0].startswith("main: Copying all 2 leaders: ")
+    assert any(line.startswith("old: Copying all 2 leaders: ") for line in told)
+
+
+def test_a_period_says_that_it_is_one(environment: dict[str, str]) -> None:
+    (row,) = json.loads(said(environment, "--leader", LEADER, "--since", "2100-01-01", "--json"))
+    assert "paid or held at the start" in row["verdict"]
+    assert row["trades"] == 0
