@@ -27,9 +27,9 @@ from pilotfish.store.views.trades import DecisionOnTrade, TradeFilter, read_trad
 from pilotfish.store.writer import write
 from pilotfish.web import server
 from pilotfish.web.auth import Doors
-from pilotfish.web.telling import Became, told
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
+from pilotfish.web.telling import Became, told
 from tests.desk import LEADER, OTHER, START, Desk, chain_fill, tx
 from tests.rig import Pilot
 

@@ -295,8 +295,8 @@ def test_what_waited_when_a_leader_was_left_and_followed_again_between_two_runs_
     desk.chain_sell(2, 100)
     assert [d.reason for d in desk.stored("decisions")] == ["COPY", "WAIT_POLYGON_UNHEALTHY"]
     with desk.database.begin() as c:
-        leaders_store.set_status(c, LEADER, "removed", desk.at + 5 * SECOND)
-        leaders_store.add(c, LEADER, "", desk.at + 6 * SECOND)
+        leaders_store.set_status(c, LEADER, "removed", desk.at + 5 * SECOND, by="test")
+        leaders_store.add(c, LEADER, "", desk.at + 6 * SECOND, by="test")
     desk.restart(10)
     assert [d.reason for d in desk.stored("decisions")] == ["COPY", "SKIP_PAUSED"]
     assert desk.held() == usd(50)

@@ -293,7 +293,8 @@ def _close_and_reset(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/leaders", f"/leaders/{WALLET}", "/trades", "/positions", "/latency",
-                                  "/portfolios", "/settings", "/orders", f"/leaders/{WALLET}?portfolio=main"])  # fmt: skip
+                                  "/portfolios", "/settings", "/orders",
+                                  f"/leaders/{WALLET}?portfolio=main"])  # fmt: skip
 def test_every_page_fits_a_phone_can_be_reached_by_keyboard_and_names_its_parts(desk: Desk, path: str) -> None:
     seen = desk.seen(360)
     page = seen.open(path)
