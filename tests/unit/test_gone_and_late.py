@@ -92,6 +92,18 @@ def test_a_move_since_books_and_venue_agreed_explains_a_fall_however_long_it_tak
     assert desk.held() == usd(20)
 
 
+def test_of_two_conversions_the_one_of_the_tokens_own_market_explains_its_fall() -> None:
+    desk = copied()
+    for condition in (CONDITION, "0x" + "d4" * 32):
+        moved(desk, "CONVERSION", 60, condition)
+        desk.advance(10)
+    (own, other) = desk.engine.state.leaders[LEADER].moves.values()
+    for _ in range(2):
+        snapshot(desk, {TOKEN: 40})
+    assert [row["tx_hash"] for row in desk.rows("holding_adjustments")] == [own.tx_hash]
+    assert own.at < other.at
+
+
 def test_a_conversion_takes_second_outcomes_and_gives_first_ones() -> None:
     desk = Desk(holdings={})
     desk.buy(1, 100)

@@ -132,7 +132,8 @@ class Leading:
 
     def _explanation(self, leader: Leader, token: str, delta: int, left: int) -> tuple[ev.Move | None, bool]:
         """The move that explains a difference, if any, and whether it does so to the millionth. One that does not is
-        likely only where it came after our books and a snapshot last agreed."""
+        likely only where it came after our books and a snapshot last agreed; of several, the last of the token's own
+        market."""
         condition = self.state.conditions.get(token)
         since = leader.agreed.get(token, max(leader.looked_at, leader.follow_from)) - SNAPSHOT_DOUBT
         likely = None
@@ -142,7 +143,8 @@ class Leading:
             exact = {"SPLIT": delta == move.amount, "MERGE": delta == -move.amount, "REDEEM": delta < 0 and left == 0}
             if exact.get(move.kind, False) and move.condition_id == condition:
                 return move, True
-            if likely is None and move.at >= since and self._fits(move, token, delta):
+            nearer = likely is None or (move.condition_id == condition and likely.condition_id != condition)
+            if nearer and move.at >= since and self._fits(move, token, delta):
                 likely = move
         return likely, False
 
