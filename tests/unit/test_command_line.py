@@ -61,10 +61,10 @@ def test_a_mistake_is_told_in_a_line_without_a_traceback(
 def test_output_that_cannot_be_written_is_told_in_a_line_and_a_closed_one_is_none(
     tmp_path: Path, words: tuple[str, ...]
 ) -> None:
-    assert run(tmp_path, "leaders", "add", "0x" + "1" * 40).returncode == 0
-    started = f"{sys.executable} -m pilotfish {' '.join(words)}"
     env = {**clean_environment(), "DATABASE_URL": f"sqlite:///{tmp_path / 'x.db'}"}
-    usual = run(tmp_path, *words).returncode
+    assert processes.run("leaders", "add", "0x" + "1" * 40, cwd=tmp_path, env=env).returncode == 0
+    started = f"{sys.executable} -m pilotfish {' '.join(words)}"
+    usual = processes.run(*words, cwd=tmp_path, env=env).returncode
     for where, code in (("> /dev/full", 1), (">&-", usual), (">&- 2>&-", usual)):
         done = subprocess.run(["sh", "-c", f"{started} {where}"], capture_output=True, text=True, env=env, cwd=tmp_path)
         assert done.returncode == code, (where, done.stderr)
