@@ -153,8 +153,8 @@ def test_every_figure_sorts_what_is_held_and_the_totals_are_of_all_of_it(desk: D
 def test_leader_and_market_in_the_address_choose_what_is_shown_and_added_up(desk: Desk) -> None:
     seen = desk.seen(admin=False)
     page = seen.open("/positions")
-    page.get_by_label("Market").fill("tide")
-    page.get_by_label("Market").press("Enter")
+    page.get_by_role("searchbox", name="Market").fill("tide")
+    page.get_by_role("searchbox", name="Market").press("Enter")
     page.wait_for_url("**q=tide**")
     expect(rows(page)).to_have_count(1)
     expect(page.locator("#total")).to_contain_text("1 position")
