@@ -172,6 +172,9 @@ def test_each_state_is_found_by_its_filter_and_counted_alike_everywhere(database
     metrics = rest.get("/metrics").text
     assert f'pilotfish_copies{{leader="{LEADER}",portfolio="main",state="not_filled"}} 1.0' in metrics
     assert "main: not filled: nothing on offer within the limit" in pilot.cli("trades", "--why", "3")
+    shown = " ".join(pilot.cli("leaders", "show", LEADER).split())
+    assert "2 filled, 1 order out, 1 not filled" in shown
+    assert shown.count("4 copied") == 1, "it is said once"
 
 
 def test_a_sell_that_the_bids_take_in_parts_says_how_much_of_what(database: Engine) -> None:

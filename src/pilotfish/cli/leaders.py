@@ -88,9 +88,9 @@ def show(
     skipped = ", ".join(f"{n} {reason}" for reason, n in found.skipped.items()) or "none"
     console.print(f"{escape(found.label or found.wallet)} ({_status(found)}), in portfolio {escape(portfolio)}")
     told = ", ".join(f"{n} {WORDS[state]}" for state, n in became(found).items())
-    console.print(f"{found.trades} trades, {found.copied} copied ({told}), skipped: {skipped}")
     console.print(
-        f"{count(found.trades)} trades, {count(found.copied)} copied ({share} of what could be), skipped: {skipped}"
+        f"{count(found.trades)} trades, {count(found.copied)} copied ({share} of what could be: {told}),"
+        f" skipped: {skipped}"
     )
     console.print(
         f"realised {money(found.realized_pnl_micro)}, unrealised {money(found.unrealized_pnl_micro)},"

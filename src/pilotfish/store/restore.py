@@ -118,6 +118,7 @@ def portfolio(
     filled = select(func.sum(t.fills.c.usdc_micro)).join(t.intents, t.intents.c.id == t.fills.c.intent_id).where(today)
     promised = select(func.sum(t.intents.c.budget_micro)).where(today, t.intents.c.state.in_(("pending", "working")))
     spent = sum(int(c.execute(part).scalar() or 0) for part in (filled, promised))
+    held = read(PositionRecord).where(t.positions.c.portfolio == name)
     out = _ASKED.where(mine, t.intents.c.state.in_(("pending", "working")))
     counted = c.execute(select(t.intents.c.token_id, func.count()).where(buys).group_by(t.intents.c.token_id))
     return PortfolioState(
@@ -125,10 +126,7 @@ def portfolio(
         bankroll=bankroll,
         cash=bankroll + int(moved or 0),
         policy=policy,
-        positions=tuple(
-            position_of(r)
-            for r in read_rows(c, PositionRecord, select(t.positions).where(t.positions.c.portfolio == name))
-        ),
+        positions=tuple(map(position_of, read_rows(c, PositionRecord, held))),
         intents=tuple(map(_order, read_rows(c, _Asked, out.order_by(t.intents.c.id)))),
         pending=_pending(c, name),
         recent=_recent(c, name, at - REORG_REACH),

@@ -130,7 +130,7 @@ class _Sums:
     copied: int = 0
     orders: int = 0
     orders_copied: int = 0
-    became: Counter[str] = field(default_factory=Counter)
+    became: Counter[State] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
     realized: int = 0
     fees: int = 0
@@ -151,11 +151,11 @@ class _Held(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_figures(
-    c: Connection, portfolio: str, decisions: DecisionCounts | None = None, orders: CopyCounts | None = None,
-    whom: Whom = "all",
-) -> list[LeaderFigures]:  # fmt: skip
-    """Leaders with their figures in a portfolio, in the order in which they were added."""
-    everybody = read_leaders(c, whom)
+    c: Connection, portfolio: str, decisions: DecisionCounts | None = None, orders: CopyCounts | None = None
+) -> list[LeaderFigures]:
+    """All leaders, formerly followed ones too, with their figures in a portfolio, in the order in which they were
+    added."""
+    everybody = read_leaders(c, "all")
     sums = {leader.wallet: _Sums() for leader in everybody}
     for group, n in (decisions or DecisionCounts()).read(c).items():
         found = sums.get(group.leader)
