@@ -114,18 +114,17 @@ ORDER_OF_A_FILL = {
     "core/records.py": "what is written of a trade",
     "store/tables.py": "its column",
     "store/views/trades.py": "its field in exports and REST",
-    "web/pages/parts.py": "a trade's details",
+    "web/templates/trade.html": "a trade's details",
 }
 """Where the hash of a fill's order is named; everybody else asks the trade (``fills_order``, ``log_id``)."""
 
 
 def test_the_order_of_a_fill_is_known_in_six_places() -> None:
     word = re.compile(r"\border_hash\b")
-    found = {
-        str(file.relative_to(SOURCE)) for file in SOURCE.rglob("*.py") if word.search(file.read_text(encoding="utf-8"))
-    }
+    files = [file for kind in ("py", "html", "js") for file in SOURCE.rglob(f"*.{kind}")]
+    found = {str(file.relative_to(SOURCE)) for file in files if word.search(file.read_text(encoding="utf-8"))}
     found = {name for name in found if not name.startswith(("sim/", "store/migrations/"))}
-    assert found <= set(ORDER_OF_A_FILL), "ask the trade instead"
+    assert found == set(ORDER_OF_A_FILL), "ask the trade instead"
     assert len(ORDER_OF_A_FILL) <= 6
 
 

@@ -1,4 +1,4 @@
-"""What a simulation is worth: ten faults, planted one at a time, are each found, and told of as a short story."""
+"""What a simulation is worth: faults, planted one at a time, are each found, and told of as a short story."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import pytest
 from pilotfish.core import effects as fx
 from pilotfish.core import events as ev
 from pilotfish.simtest.run import Run
-from pilotfish.simtest.steps import Step
+from pilotfish.simtest.steps import TAKING, Follow, Leave, Move, Step
 from pilotfish.simtest.store import open_store
 from pilotfish.simtest.world import make
 from pilotfish.simtest.worlds import Failed, world
@@ -65,5 +65,15 @@ def test_the_same_seed_gives_the_same_run_twice_and_another_one_another() -> Non
 
 
 def test_worlds_hold_every_kind_of_step() -> None:
-    kinds = {type(step) for seed in range(100) for step in make(seed, MINUTES)}
-    assert kinds == set(Step.__args__)
+    stories = [make(seed, MINUTES) for seed in range(100)]
+    assert {type(step) for story in stories for step in story} == set(Step.__args__)
+    moves = [step for story in stories for step in story if isinstance(step, Move)]
+    assert {move.kind for move in moves} == {"SPLIT", *TAKING}
+    assert [story for story in stories if followed_again(story)]
+
+
+def followed_again(story: list[Step]) -> set[int]:
+    """Leaders who are left and followed again."""
+    left = {(step.leader, step.at) for step in story if isinstance(step, Leave)}
+    again = [step for step in story if isinstance(step, Follow)]
+    return {step.leader for step in again for leader, at in left if leader == step.leader and at < step.at}

@@ -111,12 +111,12 @@ def test_a_conversion_takes_second_outcomes_and_gives_first_ones() -> None:
     for token, index in ((TOKEN, 0), (NO_TOKEN, 1)):
         desk.send(ev.MarketSeen(at=desk.at, market=desk.market(token, index=index)))
     desk.advance(60)
-    moved(desk, "CONVERSION", 60)
+    moved(desk, "CONVERSION", 60, "0x" + "d4" * 32)
     for _ in range(2):
         snapshot(desk, {TOKEN: 160, NO_TOKEN: 40})
     assert cause(desk) == ["CONVERSION", "CONVERSION"]
     assert (desk.held(), desk.held(NO_TOKEN)) == (usd(50), usd(20)), "only what was taken is an exit"
-    moved(desk, "CONVERSION", 60)
+    moved(desk, "CONVERSION", 60, "0x" + "d4" * 32)
     for _ in range(2):
         snapshot(desk, {TOKEN: 150, NO_TOKEN: 50})
     assert cause(desk)[2:] == ["reconciled", "reconciled"], "the other way round it cannot be one"

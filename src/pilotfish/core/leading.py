@@ -149,13 +149,13 @@ class Leading:
         return likely, False
 
     def _fits(self, move: ev.Move, token: str, delta: int) -> bool:
-        """Whether a move can have changed a token's holding in this direction. A CONVERSION makes second outcomes into
-        first ones; where it is not known which one the token is, it may have been taken."""
+        """Whether a move can have changed a token's holding in this direction. A CONVERSION takes second outcomes and
+        gives the first ones of other markets; where it is not known which one the token is, it may have been taken."""
         if move.kind != "CONVERSION":
             return (delta < 0) == move.is_exit
         market = self.state.markets.get(token)
-        first = market.index == 0 if market is not None else False
-        return first == (delta > 0)
+        first = market is not None and market.index == 0
+        return not first if delta < 0 else first and move.condition_id != self.state.conditions.get(token)
 
     def _correct(self, e: ev.HoldingsSnapshot, token: str, said: int, cause: str, move: ev.Move | None = None) -> None:
         """Set a holding to what a snapshot said. One that an exit explains is copied as such, and so is one that has
