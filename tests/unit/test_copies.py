@@ -225,9 +225,11 @@ def test_an_exit_by_hand_has_the_same_states_and_counts_as_no_copy(database: Eng
         after = read_feed(c, 1)[0]
         assert read_counts(c).decisions.filled == 1
     assert "↩ sold: by hand" in verdict(after)
-    rest = TestClient(server.application(Site(database, {}), Reader(database)))
-    assert "sold: by hand" in rest.get(f"/parts/decision/{after.id}").text
-    assert "✓ filled" in rest.get("/parts/trade/1").text
+    site = Site(database, {})
+    dashboard = Doors(server.application(site, Reader(database)), site.sessions)
+    with TestClient(dashboard, base_url="http://127.0.0.1") as rest:
+        assert "sold: by hand" in rest.get(f"/parts/decision/{after.id}").text
+        assert "✓ filled" in rest.get("/parts/trade/1").text
     assert after.our_shares_micro == 50 * MICRO
 
 
