@@ -30,9 +30,9 @@ IMPORTED = (
     "pilotfish.__main__", "pilotfish.app.runtime", "pilotfish.cli.demo", "pilotfish.cli.export",
     "pilotfish.cli.leaders", "pilotfish.cli.portfolio", "pilotfish.cli.report", "pilotfish.cli.reset",
     "pilotfish.cli.run", "pilotfish.cli.settings", "pilotfish.cli.setup", "pilotfish.cli.sim", "pilotfish.cli.status",
-    "pilotfish.sim.server", "pilotfish.sim.venue",
+    "pilotfish.sim.server", "pilotfish.sim.venue", "pilotfish.web.server",
 )  # fmt: skip
-"""What is imported before anything is forked; the dashboard's modules are not, since few tests start one."""
+"""What is imported before anything is forked."""
 LOOK_SECONDS = 0.02
 
 

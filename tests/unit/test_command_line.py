@@ -61,10 +61,10 @@ def test_a_mistake_is_told_in_a_line_without_a_traceback(
 def test_output_that_cannot_be_written_is_told_in_a_line_and_a_closed_one_is_none(
     tmp_path: Path, words: tuple[str, ...]
 ) -> None:
-    assert run(tmp_path, "leaders", "add", "0x" + "1" * 40).returncode == 0
-    started = f"{sys.executable} -m pilotfish {' '.join(words)}"
     env = {**clean_environment(), "DATABASE_URL": f"sqlite:///{tmp_path / 'x.db'}"}
-    usual = run(tmp_path, *words).returncode
+    assert processes.run("leaders", "add", "0x" + "1" * 40, cwd=tmp_path, env=env).returncode == 0
+    started = f"{sys.executable} -m pilotfish {' '.join(words)}"
+    usual = processes.run(*words, cwd=tmp_path, env=env).returncode
     for where, code in (("> /dev/full", 1), (">&-", usual), (">&- 2>&-", usual)):
         done = subprocess.run(["sh", "-c", f"{started} {where}"], capture_output=True, text=True, env=env, cwd=tmp_path)
         assert done.returncode == code, (where, done.stderr)
@@ -83,7 +83,7 @@ def test_without_words_it_shows_what_there_is(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_line_of_the_list_is_the_first_sentence_of_the_commands_own_help(name: str) -> None:
-    _, line = COMMANDS[name]
+    line = COMMANDS[name].told
     told = " ".join(cli.command(name).help.split())
     assert f"{told} ".startswith(f"{line} ")
     assert line.endswith(".")
@@ -101,7 +101,7 @@ LOADED += "finally: print(*sys.modules, file=sys.stderr)"
         (["sim", "--help"], {"sqlalchemy", "aiohttp", "pilotfish.cli.bench"}),
         (["status", "--json"], {"aiohttp", "fastapi", "pilotfish.core.engine", "pilotfish.cli.bench"}),
     ],
-    ids=" ".join,
+    ids=["help", "run", "sim", "status"],
 )
 def test_a_command_starts_without_what_other_commands_need(
     tmp_path: Path, words: list[str], needless: set[str]

@@ -27,9 +27,9 @@ from pilotfish.store.views.trades import DecisionOnTrade, TradeFilter, read_trad
 from pilotfish.store.writer import write
 from pilotfish.web import server
 from pilotfish.web.auth import Doors
-from pilotfish.web.telling import Became, told
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
+from pilotfish.web.telling import Became, told
 from tests.desk import LEADER, OTHER, START, Desk, chain_fill, tx
 from tests.rig import Pilot
 
@@ -225,9 +225,8 @@ def test_an_exit_by_hand_has_the_same_states_and_counts_as_no_copy(database: Eng
         after = read_feed(c, 1)[0]
         assert read_counts(c).decisions.filled == 1
     assert "↩ sold: by hand" in verdict(after)
-    site = Site(database, {})
-    dashboard = Doors(server.application(site, Reader(database)), site.sessions)
-    with TestClient(dashboard, base_url="http://127.0.0.1") as rest:
+    doors = Doors(server.application(site := Site(database, {}), Reader(database)), site.sessions)
+    with TestClient(doors, base_url="http://127.0.0.1") as rest:
         assert "sold: by hand" in rest.get(f"/parts/decision/{after.id}").text
         assert "✓ filled" in rest.get("/parts/trade/1").text
     assert after.our_shares_micro == 50 * MICRO

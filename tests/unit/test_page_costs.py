@@ -7,10 +7,13 @@ from sqlalchemy import Connection, Engine
 
 from pilotfish.cli import bench_pages
 from pilotfish.store import report
+from pilotfish.store.copies import State
 from pilotfish.store.database import open_database, snapshot
 from pilotfish.store.report import Reports
 from pilotfish.store.rollup import DecisionCounts, TradeCounts
 from pilotfish.store.views.base import Page
+from pilotfish.store.views.order_feed import read_leader_orders
+from pilotfish.store.views.our_orders import OrderFilter, read_our_orders
 from pilotfish.store.views.trades import TradeFilter, read_trades
 
 FEW, MANY = 1_500, 15_000
@@ -33,6 +36,11 @@ GROWS = {
     "overview: equity curve": "one look-up for each of 400 points",
     "status: counts": "counts fills and open positions",
     "trades by words": "finds the markets first",
+    "trades of a market": "sorts the market's trades",
+    "orders of a market": "sorts the market's trades",
+    "our orders in a market": "sorts our orders in the market",
+    "our orders: totals": "adds up the newest 5,000 orders",
+    "overview: what just happened to another portfolio": "looks through the newest 10,000 decisions",
 }
 """What may grow with something other than the number of trades, or up to a bound."""
 
@@ -102,6 +110,36 @@ def test_no_filter_of_a_leader_goes_through_everybody_elses_trades(sizes: dict[i
             assert read_trades(c, wanted, limit=50) == Page(data=[], next_before=None)
             cost = steps(c, lambda c, wanted=wanted: read_trades(c, wanted, limit=50))
             assert cost < 60, (wanted, cost)
+
+
+def test_no_filter_of_orders_goes_through_everybody_elses_trades(sizes: dict[int, Engine]) -> None:
+    """The dearest case: a filter that nothing matches."""
+    nobody = "0x" + "f" * 40
+    for wanted in (
+        TradeFilter(leader=nobody),
+        TradeFilter(leader=nobody, state="filled"),
+        TradeFilter(state="out"),
+        TradeFilter(state="waiting"),
+        TradeFilter(reason="SKIP_RESET"),
+        TradeFilter(status="retracted"),
+        TradeFilter(market="5"),
+        TradeFilter(portfolio="another", state="skipped"),
+    ):
+        with snapshot(sizes[MANY]) as c:
+            assert read_leader_orders(c, wanted, limit=50) == Page(data=[], next_before=None)
+            cost = steps(c, lambda c, wanted=wanted: read_leader_orders(c, wanted, limit=50))
+            assert cost < 60, (wanted, cost)
+    for asked in (
+        OrderFilter(leader=nobody),
+        OrderFilter(portfolio="another"),
+        OrderFilter(state=State.OUT),
+        OrderFilter(state=State.OUT, leader=nobody),
+        OrderFilter(market="5"),
+    ):
+        with snapshot(sizes[MANY]) as c:
+            assert read_our_orders(c, asked, limit=50) == Page(data=[], next_before=None)
+            cost = steps(c, lambda c, asked=asked: read_our_orders(c, asked, limit=50))
+            assert cost < 60, (asked, cost)
 
 
 def test_the_report_is_kept_up_to_the_same_figures(sizes: dict[int, Engine]) -> None:

@@ -15,7 +15,7 @@ from pilotfish.core.engine import Engine
 from pilotfish.core.settings import Globals, Value, policy_from
 from pilotfish.core.trade import Source, TradeClass
 from pilotfish.core.units import SECOND
-from pilotfish.store import exports, portfolios_store, restore
+from pilotfish.store import exports, leaders_store, portfolios_store, restore
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
 from pilotfish.store.writer import write
@@ -47,12 +47,14 @@ class Stored(Desk):
         self.begin(Engine(), self.at + round(after * SECOND))
         with self.database.begin() as c:
             first = restore.restored(c, {"main": policy_from(self.settings)}, self.globals, self.at)
-            again = restore.follow_again(c, restore.leaders(c)[0], self.at)
-        assert again is not None
+            leader = restore.leaders(c)[0]
+            left, followed = restore.taken_up(c, leader, self.at, started_at=self.at, left=False)
         self.send(first)
         if healthy:
             self.send(ev.HealthChanged(at=self.at, source=Source.POLYGON, healthy=True))
-        self.send(again)
+        if left is not None:
+            self.send(left)
+        self.send(followed)
 
     def stored(self, table: str) -> list[Any]:
         """A table's rows as they are in the store."""
@@ -284,6 +286,25 @@ def test_an_order_of_a_leader_that_takes_longer_than_trades_are_remembered_is_on
     assert desk.engine.state.desks["main"].orders == before
     desk.buy(3, order_hash="0xaa")
     assert desk.reasons == ["COPY", "SKIP_SAME_ORDER", "SKIP_SAME_ORDER"]
+
+
+def test_what_waited_when_a_leader_was_left_and_followed_again_between_two_runs_is_never_copied(tmp_path: Path) -> None:
+    desk = Stored(tmp_path, trigger_mode="polygon")
+    desk.buy(1)
+    desk.send(ev.HealthChanged(at=desk.at, source=Source.POLYGON, healthy=False))
+    desk.chain_sell(2, 100)
+    assert [d.reason for d in desk.stored("decisions")] == ["COPY", "WAIT_POLYGON_UNHEALTHY"]
+    with desk.database.begin() as c:
+        leaders_store.set_status(c, LEADER, "removed", desk.at + 5 * SECOND, by="test")
+        leaders_store.add(c, LEADER, "", desk.at + 6 * SECOND, by="test")
+    desk.restart(10)
+    assert [d.reason for d in desk.stored("decisions")] == ["COPY", "SKIP_PAUSED"]
+    assert desk.held() == usd(50)
+    desk.chain(chain_fill(3, "BUY", 200, 0.50, traded_at=desk.at - 7 * SECOND))
+    assert len(desk.stored("trades")) == 2, "what they did in between is not even recorded"
+    desk.restart(10)
+    desk.buy(4)
+    assert desk.held() == usd(100), "the next restart goes on where this following is"
 
 
 def test_a_row_that_comes_late_finds_its_place_in_the_holding_after_a_restart(tmp_path: Path) -> None:

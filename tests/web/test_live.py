@@ -32,7 +32,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stand, P
 def test_focus_scroll_and_what_was_unfolded_survive_an_update(
     running: tuple[Stand, Pilot, str, list[str]], browser: Browser
 ) -> None:
-    stand, pilot, address, tokens = running
+    stand, _, address, tokens = running
     seen = window(browser, address)
     page = seen.open("/")
     feed = page.locator("#feed tbody")

@@ -9,59 +9,137 @@ import os
 import sys
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from pilotfish import __version__
 from pilotfish.core.exit_codes import ExitCode, WorkerDiedError
 from pilotfish.core.problem import Problem
 
-COMMANDS = {
-    "init": ("setup:init", "Write .env from a few answers, and follow the first leaders."),
-    "doctor": ("setup:doctor", "Check every service and setting; a fix for whatever is wrong."),
-    "run": ("run:run", "Run the worker and the dashboard until Ctrl-C."),
-    "web": (
-        "run:web",
-        "Run the dashboard alone, on the same database as a worker; makes the database where there is none yet.",
-    ),
-    "demo": ("demo:demo", "Watch leaders trade on a stand-in venue: no account, no key, nothing leaves this machine."),
-    "status": ("status:status", "Is it working, how are we doing."),
-    "latency": ("status:latency", "Chain against API: who sees trades first, and how late the other is."),
-    "verify": ("status:verify", "Recompute the books from what only grows, and name every difference."),
-    "report": (
-        "report:report",
-        "Would copying have paid: the leaders' prices at our size against what we got, and where the difference went.",
-    ),
-    "trades": (
-        "report:trades",
-        "Leaders' trades with what became of each: filled, order out, not filled, skipped or"
-        " waiting, and why; --why ID shows every check of one.",
-    ),
-    "export": ("export:export", "Write all rows of a kind to standard output."),
-    "replay": (
-        "replay:replay",
-        "Run what entered the engine through a fresh one: identical, or the first difference by name.",
-    ),
-    "reset": ("reset:reset", "Wipe the paper state: positions, intents, fills, ledger, equity."),
-    "sim": ("sim:sim", "Run the stand-in venue until Ctrl-C; prints the URLs to put into the environment."),
-    "simtest": (
-        "simtest:simtest",
-        "Run the real engine and store through simulated worlds whose truth is known; a seed"
-        " that fails prints the shortest story that still fails, and is the same again with --seeds 1"
-        " --seed N.",
-    ),
-    "bench": ("bench:bench", "Measure the hot paths against the alternatives, side by side in one run."),
-    "positions": ("report:positions_app", "What the portfolios hold."),
-    "leaders": ("leaders:app", "Follow, list, pause and leave wallets."),
-    "settings": ("settings:app", "Look at settings and change them; a running worker takes changes up at once."),
-    "portfolio": ("portfolio:app", "Try policies side by side on the same leaders."),
-}
-"""By name: where it is, and its line in the list of commands, the first sentence of its own help."""
+
+class Command(NamedTuple):
+    """Where a command is, and its line in the list of commands: the first sentence of its own help."""
+
+    module: str
+    attribute: str
+    told: str
+
+
+TASKS: dict[str, dict[str, Command]] = {
+    "Begin": {
+        "demo": Command(
+            "demo", "demo",
+            "Watch leaders trade on a stand-in venue: no account, no key, nothing leaves this "
+            "machine.",
+        ),
+        "init": Command(
+            "setup", "init",
+            "Write .env from a few answers, and follow the first leaders.",
+        ),
+        "doctor": Command(
+            "setup", "doctor",
+            "Check every service and setting; a fix for whatever is wrong.",
+        ),
+        "run": Command(
+            "run", "run",
+            "Run the worker and the dashboard until Ctrl-C.",
+        ),
+        "web": Command(
+            "run", "web",
+            "Run the dashboard alone, on the same database as a worker; makes the database where "
+            "there is none yet.",
+        ),
+    },
+    "Look": {
+        "status": Command(
+            "status", "status",
+            "Is it working, how are we doing.",
+        ),
+        "report": Command(
+            "report", "report",
+            "Would copying have paid: the leaders' prices at our size against what we got, and where "
+            "the difference went.",
+        ),
+        "trades": Command(
+            "report", "trades",
+            "Leaders' trades with what became of each: filled, order out, not filled, skipped or "
+            "waiting, and why; --why ID shows every check of one.",
+        ),
+        "positions": Command(
+            "report", "positions_app",
+            "What the portfolios hold.",
+        ),
+        "latency": Command(
+            "status", "latency",
+            "Chain against API: who sees trades first, and how late the other is.",
+        ),
+        "verify": Command(
+            "status", "verify",
+            "Recompute the books from what only grows, and name every difference.",
+        ),
+        "export": Command(
+            "export", "export",
+            "Write all rows of a kind to standard output.",
+        ),
+    },
+    "Change": {
+        "leaders": Command(
+            "leaders", "app",
+            "Follow, list, pause and leave wallets.",
+        ),
+        "portfolio": Command(
+            "portfolio", "app",
+            "Try policies side by side on the same leaders.",
+        ),
+        "settings": Command(
+            "settings", "app",
+            "Look at settings and change them; a running worker takes changes up at once.",
+        ),
+        "reset": Command(
+            "reset", "reset",
+            "Wipe the paper state: positions, intents, fills, ledger, equity.",
+        ),
+    },
+    "Try out": {
+        "replay": Command(
+            "replay", "replay",
+            "Run what entered the engine through a fresh one: identical, or the first difference by "
+            "name.",
+        ),
+        "simtest": Command(
+            "simtest", "simtest",
+            "Run the real engine and store through simulated worlds whose truth is known; a seed that"
+            " fails prints the shortest story that still fails, and is the same again with --seeds 1 "
+            "--seed N.",
+        ),
+        "bench": Command(
+            "bench", "bench",
+            "Measure the hot paths against the alternatives, side by side in one run.",
+        ),
+        "sim": Command(
+            "sim", "sim",
+            "Run the stand-in venue until Ctrl-C; prints the URLs to put into the environment.",
+        ),
+    },
+}  # fmt: skip
+"""What one wants to do, and the commands for it."""
+COMMANDS = {name: one for commands in TASKS.values() for name, one in commands.items()}
+
+
+class _ByTask(TyperGroup):
+    """Lists its commands by what one wants to do."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        for task, commands in TASKS.items():
+            with formatter.section(task):
+                formatter.write_dl([(name, one.told) for name, one in commands.items()])
+
 
 app = typer.Typer(
     name="pilotfish",
+    cls=_ByTask,
     help="Follow Polymarket wallets and copy their trades into honest paper portfolios.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -72,8 +150,8 @@ app = typer.Typer(
 @cache
 def command(name: str) -> Any:
     """The command itself, or group of commands; imports its module."""
-    module, _, attribute = COMMANDS[name][0].partition(":")
-    found = getattr(import_module(f"pilotfish.cli.{module}"), attribute)
+    where = COMMANDS[name]
+    found = getattr(import_module(f"pilotfish.cli.{where.module}"), where.attribute)
     alone = typer.Typer(rich_markup_mode=None, add_completion=False)
     if isinstance(found, typer.Typer):
         alone.add_typer(found, name=name)
@@ -90,8 +168,8 @@ class _Later(TyperCommand):
         return command(self.name).make_context(info_name, args, *rest, **more)
 
 
-for _name, (_where, _told) in COMMANDS.items():
-    app.command(_name, cls=_Later, help=_told)(lambda: None)
+for _name, _one in COMMANDS.items():
+    app.command(_name, cls=_Later, help=_one.told)(lambda: None)
 
 
 def _version(shown: bool) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from pilotfish.cli import session
 from pilotfish.core.numerals import count, gain, money, percent, price, shares
-from pilotfish.core.reasons import MEANING, OUTCOMES, words
+from pilotfish.core.reasons import words
 from pilotfish.core.units import MICRO, SECOND
 from pilotfish.store import commands_store, names, portfolios_store
 from pilotfish.store import report as shortfall
@@ -31,6 +31,7 @@ from pilotfish.store.views.decisions import (
     read_trade,
     read_trades_with_decisions,
 )
+from pilotfish.store.views.explained import Explained, explained
 from pilotfish.store.views.positions import read_positions
 from pilotfish.store.views.report import Reported, Shortfall
 from pilotfish.store.views.trades import TradeFilter
@@ -173,12 +174,13 @@ def trades(
             session.print_json(rows) if as_json else _print_trades(rows)
             return
         found = read_trade(c, why)
+        decided = [explained(c, decision) for decision in found.decisions] if found is not None else []
     if found is None:
         raise typer.BadParameter(f"there is no trade {why}")
     if as_json:
         session.print_json(found)
     else:
-        _print_why(found)
+        _print_why(found, decided)
 
 
 def _print_trades(rows: list[TradeWithDecisions]) -> None:
@@ -207,30 +209,27 @@ def _became(d: DecisionOfPortfolio | Decision) -> str:
     return told + (f": {d.why}" if d.why else "") + (", orphaned by a reorg" if d.orphaned else "")
 
 
-def _print_why(found: TradeTraced) -> None:
+def _print_why(found: TradeTraced, decided: list[Explained]) -> None:
     console = Console()
     console.print(
         f"{found.side} {shares(found.shares_micro)} {escape(found.outcome or '')} at {price(found.price)}"
         f" by {found.leader} in {escape(found.title or 'an unknown market')}, {found.traded_at}"
     )
-    for decision in found.decisions:
-        console.print(
-            f"\n{escape(decision.portfolio)}: {escape(_became(decision))} – {decision.reason}:"
-            f" {MEANING[decision.reason]}"
-        )
+    for one in decided:
+        d = one.decision
+        see = f" trade {one.see}." if one.see is not None else ""
+        console.print(f"\n{escape(d.portfolio)}: {escape(_became(d))}\n{escape(one.why)}{see} ({d.reason})")
         table = Table("check", "value", "limit", "")
-        for check in decision.trace:
-            sign = "[green]✓[/]" if check.passed else "[red]✗[/]"
-            table.add_row(check.check, escape(str(check.value)), escape(str(check.limit or "")), sign)
+        for line in one.lines:
+            sign = "[green]✓[/]" if line.passed else "[red]✗[/]"
+            table.add_row(escape(line.name), escape(line.value), escape(line.limit), sign)
         console.print(table)
-        for intent in decision.intents:
-            ended = f" ({OUTCOMES[intent.reason]})" if intent.reason else ""
-            console.print(f"intent {intent.id}: {intent.state}{ended}")
+        for intent in d.intents:
             for fill in intent.fills:
                 console.print(
-                    f"  filled {shares(fill.shares_micro)} at {price(fill.price)}: delay"
-                    f" {gain(fill.delay_cost_micro)}, spread {gain(fill.spread_cost_micro)},"
-                    f" fee {gain(fill.fee_micro)}"
+                    f"filled {shares(fill.shares_micro)} at {price(fill.price)}; against the leader's price: delay"
+                    f" {gain(-fill.delay_cost_micro)}, spread and impact {gain(-fill.spread_cost_micro)},"
+                    f" fee {gain(-fill.fee_micro)}"
                 )
 
 

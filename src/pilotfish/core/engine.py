@@ -238,6 +238,7 @@ class Engine:
             value=e.value,
             gaps=set(e.gaps),
             gone=dict(e.gone),
+            agreed={token_id: as_of for token_id, _, as_of, _ in sorted(e.sets, key=lambda told: told[2])},
         )
         told: dict[str, list[tuple[int, int, bool]]] = {}
         for token_id, said, as_of, first in e.sets:

@@ -15,6 +15,7 @@ from pilotfish.app import listening
 from pilotfish.app.config import process_value
 from pilotfish.core.setting_values import Value, words_of
 from pilotfish.store.database import snapshot
+from pilotfish.store.mapping import UnreadableRowError
 from pilotfish.store.report import Reports
 from pilotfish.store.rollup import CopyCounts, DecisionCounts, TradeCounts
 from pilotfish.store.round_trips import TripCounts
@@ -69,7 +70,7 @@ class Site:
                 self.trade_counts.read(c)
                 self.copy_counts.read(c)
                 self.trips.read(c)
-        except SQLAlchemyError as problem:
+        except (SQLAlchemyError, UnreadableRowError) as problem:
             log.warning("the database cannot be read yet", error=str(problem).splitlines()[0][:200])
 
     async def warm_up(self) -> None:
@@ -77,7 +78,7 @@ class Site:
         pages are served meanwhile."""
         try:
             await asyncio.to_thread(self._warm_up)
-        except SQLAlchemyError as problem:
+        except (SQLAlchemyError, UnreadableRowError) as problem:
             log.warning("the report is worked out when it is asked for", error=str(problem).splitlines()[0][:200])
 
     def _warm_up(self) -> None:

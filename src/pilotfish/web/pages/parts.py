@@ -11,14 +11,13 @@ from fastapi import APIRouter, HTTPException
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from pilotfish.core import check_words
-from pilotfish.core.check_words import Line
-from pilotfish.core.reasons import OUTCOMES, Reason
+from pilotfish.core.reasons import OUTCOMES
 from pilotfish.store import names
 from pilotfish.store.database import snapshot
-from pilotfish.store.views.decisions import DecisionTraced, TradeTraced, read_decision, read_trade
+from pilotfish.store.views.decisions import TradeTraced, read_decision, read_trade
+from pilotfish.store.views.explained import Explained, explained
 from pilotfish.store.views.markets import MarketNamed, read_market
-from pilotfish.store.views.order_feed import FILLS, read_copied_fill, read_fills_of_order
+from pilotfish.store.views.order_feed import FILLS, read_fills_of_order
 from pilotfish.store.views.our_orders import OurOrderTraced, read_our_order
 from pilotfish.store.views.sources import BadInput, read_bad_inputs
 from pilotfish.store.views.trades import TradeDecided
@@ -27,16 +26,6 @@ from pilotfish.web.render import Page
 from pilotfish.web.view import Looking
 
 _UNKNOWN = MarketNamed(title="", outcome="", slug=None)
-
-
-class Explained(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision in words: ``why`` in a sentence or two, its checks as ``lines``; ``see`` is the trade on which the
-    order was copied already."""
-
-    decision: DecisionTraced
-    why: str
-    lines: list[Line]
-    see: int | None
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -121,7 +110,7 @@ def router() -> APIRouter:
                 raise HTTPException(404, f"there is no decision {decision_id}")
             market = read_market(c, found.token_id or "") or _UNKNOWN
             label = names.labels(c).get(found.leader or "", "")
-            return view.piece(DecisionPart(label=label, market=market, explained=_explained(c, found)))
+            return view.piece(DecisionPart(label=label, market=market, explained=explained(c, found)))
 
     @parts.get("/order/{trade_id}")
     def order(view: Looking, trade_id: Id) -> Response:
@@ -156,17 +145,8 @@ def _trade(c: Connection, r: TradeTraced, portfolio: str) -> TradePart:
     decided = sorted(r.decisions, key=lambda d: (d.portfolio != portfolio, d.portfolio))
     return TradePart(
         trade=r, label=names.labels(c).get(r.leader, ""), market=read_market(c, r.token_id) or _UNKNOWN,
-        seen=tuple(seen), decided=tuple(_explained(c, d) for d in decided), raw=_indented(r.raw or ""),
+        seen=tuple(seen), decided=tuple(explained(c, d) for d in decided), raw=_indented(r.raw or ""),
     )  # fmt: skip
-
-
-def _explained(c: Connection, d: DecisionTraced) -> Explained:
-    see = None
-    if d.reason is Reason.SKIP_SAME_ORDER and d.trade_id is not None:
-        see = read_copied_fill(c, d.portfolio, d.trade_id)
-    said = [check_words.why(d.reason, d.trace, see=see is not None)]
-    said += [OUTCOMES[one.reason] for one in d.intents if one.reason is not None]
-    return Explained(decision=d, why=" ".join(said), lines=check_words.lines(d.trace), see=see)
 
 
 def _indented(raw: str) -> str:

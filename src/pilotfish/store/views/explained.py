@@ -1,0 +1,32 @@
+"""Why a portfolio decided what it did, in a reader's words: the same on pages and in the terminal."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import Connection
+
+from pilotfish.core import check_words
+from pilotfish.core.check_words import Line
+from pilotfish.core.reasons import OUTCOMES, Reason
+from pilotfish.store.views.decisions import DecisionTraced
+from pilotfish.store.views.order_feed import read_copied_fill
+
+
+class Explained(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision in words: ``why`` in a sentence or two, its checks as ``lines``. ``see`` is the trade on which the
+    order was copied already; the sentence ends by sending there."""
+
+    decision: DecisionTraced
+    why: str
+    lines: list[Line]
+    see: int | None
+
+
+def explained(c: Connection, d: DecisionTraced) -> Explained:
+    """A decision in words."""
+    see = None
+    if d.reason is Reason.SKIP_SAME_ORDER and d.trade_id is not None:
+        see = read_copied_fill(c, d.portfolio, d.trade_id)
+    said = [check_words.why(d.reason, d.trace, see=see is not None)]
+    said += [OUTCOMES[one.reason] for one in d.intents if one.reason is not None]
+    return Explained(decision=d, why=" ".join(said), lines=check_words.lines(d.trace), see=see)
