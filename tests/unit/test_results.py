@@ -133,4 +133,7 @@ def test_a_total_adds_up_and_archived_portfolios_are_there_if_asked_for(tmp_path
         (one,) = report.totals(c, leader=OTHER)
         assert one.total == one.rows[0]
         nothing = Reports().of_portfolio(c, "another")
-        assert (nothing.rows, nothing.total.verdict) == ([], "Copying: no trade yet that could be copied.")
+        assert (nothing.rows, nothing.total.verdict) == (
+            [],
+            "Nothing to judge yet: no trade so far that could be copied.",
+        )

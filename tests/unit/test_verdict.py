@@ -63,7 +63,7 @@ def line(actual: float, parts: Parts | None = None, *, paid: float = 100, sold: 
             f"Copying Holder: −2.00 USDC on 100.00 paid, −2.00 %. {AT} +1.00, +1.00 %;"
             " exits of our own took most, −3.00.",
         ),
-        (Line(), "Copying Holder: no trade yet that could be copied."),
+        (Line(), "Copying Holder: no trade so far that could be copied."),
         (Line(orders=3, orders_copied=2), "Copying Holder: 2 of 3 orders copied, none filled yet."),
         (
             Line(orders=1, passed={"SKIP_SPREAD": 1}),
@@ -94,7 +94,7 @@ def test_several_leaders_and_a_period_are_named() -> None:
     assert verdict(Whom("Holder", period=True), Line()).text == (
         "Copying Holder: no trade in this time that could be copied."
     )
-    assert verdict(Whom(leaders=0), Line()).text == "Copying: no trade yet that could be copied."
+    assert verdict(Whom(leaders=0), Line()).text == "Nothing to judge yet: no trade so far that could be copied."
     worthless = Line(fills=1, turnover=usd(2), ideal=usd(2), actual=usd(2), sold=1)
     assert verdict(Whom("Holder", period=True), worthless).text == (
         f"Copying Holder: +2.00 USDC on 0.00 paid or held at the start. {AT} the same."

@@ -50,7 +50,7 @@ class Whom(NamedTuple):
         """What the sentence begins with."""
         if self.leaders == 1:
             return f"Copying {self.name}"
-        return f"Copying all {count(self.leaders)} leaders" if self.leaders else "Copying"
+        return f"Copying all {count(self.leaders)} leaders" if self.leaders else "Nothing to judge yet"
 
     @property
     def prices(self) -> str:
@@ -77,7 +77,7 @@ def _nothing(whom: Whom, line: Line) -> str:
     if line.orders_copied:
         return f"{count(line.orders_copied)} of {_orders(line)} copied, none filled yet"
     if not line.orders:
-        return "no trade in this time that could be copied" if whom.period else "no trade yet that could be copied"
+        return "no trade in this time that could be copied" if whom.period else "no trade so far that could be copied"
     told = f"nothing copied yet of {_orders(line)}"
     if not line.passed:
         return told

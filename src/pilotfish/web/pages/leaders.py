@@ -31,7 +31,7 @@ EVERY = 0.4
 HELD_SHOWN = 100
 COLUMNS = (
     ("leader", "leader", ""), ("last", "last trade", ""), ("trades", "trades", "num"), ("copied", "copied", "num"),
-    ("skipped", "not copied, mostly for", ""), ("paid", "paid", "num"), ("ideal", "at their prices", "num"),
+    ("passed", "orders not copied", ""), ("paid", "paid", "num"), ("ideal", "at their prices", "num"),
     ("lost", "lost on the way", "num"), ("actual", "we made", "num"), ("return", "return", "num"),
     ("open", "open", "num"), ("", "", ""),
 )  # fmt: skip
@@ -51,11 +51,11 @@ _OWN: dict[str, Callable[[LeaderFigures], tuple[int, str]]] = {
     "last": lambda who: (0, who.last_trade_at or ""),
     "trades": lambda who: (who.trades, ""),
     "copied": lambda who: (who.copied, ""),
-    "skipped": lambda who: (sum(who.skipped.values()), ""),
     "open": lambda who: (who.open_positions, ""),
 }
 """What columns of a leader's own figures sort by."""
 _REPORTED: dict[str, Callable[[Shortfall], int]] = {
+    "passed": lambda row: sum(row.orders_passed_by_reason.values()),
     "paid": lambda row: row.paid_micro,
     "ideal": lambda row: row.ideal_micro,
     "lost": lambda row: -row.difference_micro,
@@ -72,7 +72,6 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
     copied: int
     orders: int
     orders_copied: int
-    skipped: int
     open: int
 
 
@@ -184,8 +183,7 @@ def _sorted(lines: list[Line], by: str, *, up: bool) -> list[Line]:
 def _sums(rows: list[LeaderFigures]) -> Sums:
     return Sums(
         trades=sum(r.trades for r in rows), copied=sum(r.copied for r in rows), orders=sum(r.orders for r in rows),
-        orders_copied=sum(r.orders_copied for r in rows), skipped=sum(sum(r.skipped.values()) for r in rows),
-        open=sum(r.open_positions for r in rows),
+        orders_copied=sum(r.orders_copied for r in rows), open=sum(r.open_positions for r in rows),
     )  # fmt: skip
 
 

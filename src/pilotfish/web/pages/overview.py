@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias, get_args
 
 import msgspec
 from fastapi import APIRouter, Query
+from sqlalchemy import Connection
 from starlette.responses import Response
 
 from pilotfish.core.numerals import duration
@@ -18,14 +19,16 @@ from pilotfish.store.views.order_feed import OrderRow, read_happened
 from pilotfish.store.views.pnl import Period, read_pnl
 from pilotfish.store.views.portfolios import EquityPoint, Portfolio, read_equity
 from pilotfish.store.views.positions import PositionInMarket
+from pilotfish.store.views.report import Shortfall
 from pilotfish.store.worker_state import BooksState, WorkerState
 from pilotfish.web.charts import Options, equity_options, pnl_options
 from pilotfish.web.reader import Snapshot
 from pilotfish.web.render import Page
+from pilotfish.web.site import Site
 from pilotfish.web.view import Looking, View
 
 HELD_SHOWN = 100
-CURVE_SECONDS = 2.0
+CURVE_SECONDS = TOTAL_SECONDS = 2.0
 EVERY = 0.4
 HAPPENED = 60
 """Orders of leaders that are shown."""
@@ -47,7 +50,8 @@ class Light(msgspec.Struct, frozen=True):
 class Overview(Page, frozen=True, kw_only=True):
     """The overview of one portfolio. ``kind``: equity over ``reach`` of time (of ``reaches``), or profit by day, week
     or month; ``worst``: the deepest fall as (fallen, of), in millionths; ``waits``: nobody is followed, so it shows how
-    to begin; ``followed``: how many leaders are."""
+    to begin; ``followed``: how many leaders are; ``total``: what copying all of them came to, ``None`` until it is
+    worked out."""
 
     template: ClassVar[str] = "overview.html"
     title: ClassVar[str] = "overview"
@@ -57,6 +61,7 @@ class Overview(Page, frozen=True, kw_only=True):
     waits: bool
     followed: int
     lights: tuple[Light, ...]
+    total: Shortfall | None
     mine: Portfolio | None
     curve: Options
     kind: Curve
@@ -81,22 +86,30 @@ async def overview(
         view.portfolio = MAIN
     name, shared = view.portfolio, view.site.shared
     happened = await shared.get(("happened", name), EVERY, lambda c: read_happened(c, name, HAPPENED))
+    total = await shared.get(("total", name), TOTAL_SECONDS, lambda c: _total(view.site, c, name))
     if kind == "equity":
         since = int((time.time() - _SECONDS[reach]) * SECOND) if reach in _SECONDS else None
         curve = await shared.get(("equity", name, reach), CURVE_SECONDS, lambda c: read_equity(c, name, since=since))
-        return view.show(_of(view, kind, reach, curve, None, happened))
+        return view.show(_of(view, kind, reach, curve, None, happened, total))
     period, now = Period(kind), time.time_ns() // 1000
     made = await shared.get(("pnl", name, kind), CURVE_SECONDS, lambda c: read_pnl(c, name, period, now))
-    return view.show(_of(view, kind, reach, [], pnl_options(made), happened))
+    return view.show(_of(view, kind, reach, [], pnl_options(made), happened, total))
+
+
+def _total(site: Site, c: Connection, portfolio: str) -> tuple[Shortfall, ...]:
+    """What all leaders came to; nothing until all decisions were gone through once."""
+    return (site.reports.of_portfolio(c, portfolio).total,) if site.reports.ready else ()
 
 
 def _of(
-    view: View, kind: Curve, reach: Range, curve: list[EquityPoint], made: Options | None, happened: list[OrderRow]
-) -> Overview:
+    view: View, kind: Curve, reach: Range, curve: list[EquityPoint], made: Options | None, happened: list[OrderRow],
+    total: tuple[Shortfall, ...],
+) -> Overview:  # fmt: skip
     s, name = view.snapshot, view.portfolio
     mine = s.portfolio(name)
     return Overview(
-        waits=not s.leaders, followed=len(s.leaders), lights=_lights(s), mine=mine, sources=s.latency,
+        waits=not s.leaders, followed=len(s.leaders), lights=_lights(s), total=next(iter(total), None),
+        mine=mine, sources=s.latency,
         curve=made or equity_options(curve, mine.bankroll_micro if mine else 0), worst=_worst(curve), kind=kind,
         reach=reach, reaches=get_args(Range),
         happened=happened, held=[row for row in s.positions if row.portfolio == name], worker=s.worker,

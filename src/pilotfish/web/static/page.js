@@ -282,6 +282,13 @@
     const data = element.dataset;
     const place = element.querySelector && element.querySelector("[data-wrong]");
     if (place) place.hidden = true;
+    const shown = data.clears !== undefined && element.closest("[data-shown]");
+    if (shown) {  // what was looked up is done with; the next one can be typed
+      const field = shown.parentElement.querySelector("form[data-show] input");
+      shown.replaceChildren();
+      field.value = "";
+      field.focus();
+    }
     if (data.done !== undefined) toast(data.done || (told && told.status) || "Done");
     if (data.go === "now") ask();
     else if (data.go === "reload") location.reload();
@@ -384,13 +391,15 @@
     if (sent && form.sent === sent) return;
     form.sent = sent;
     const [method, url] = form.dataset.send.split(" ");
+    const place = form.dataset.show && form.parentElement.querySelector("[data-shown]");
+    if (place) place.replaceChildren();  // what is shown is of the question before
     await work(form, async () => {
       const told = await call(method, url, collect(form));
       if (form.dataset.show) {
         const shown = await fetch(form.dataset.show + encodeURIComponent(told.wallet), { credentials: "same-origin" });
         const text = await shown.text();
         if (!shown.ok) throw new Error(JSON.parse(text).detail || "HTTP " + shown.status);
-        form.parentElement.querySelector("[data-shown]").innerHTML = text;
+        place.innerHTML = text;
         sayTimes();
       }
       if (form.dataset.setting) shown(form, told[0]);
