@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -20,6 +18,8 @@ from pilotfish.cli import app
 from pilotfish.cli.session import clean_environment
 from pilotfish.cli.stand import free_port
 from pilotfish.core.settings import ALL, find
+from tests import processes
+from tests.processes import Program
 
 T = TypeVar("T")
 PATIENCE = 60.0
@@ -32,35 +32,34 @@ def until(what: str, condition: Callable[[], T], seconds: float = PATIENCE) -> T
     """Wait for a condition to hold, and give what it gave; fails with ``what`` was waited for."""
     deadline = time.monotonic() + seconds
     while True:
+        began = time.monotonic()
         value = condition()
         if value:
             return value
-        if time.monotonic() > deadline:
+        looked = time.monotonic()
+        if looked > deadline:
             raise AssertionError(f"not within {seconds:.0f} s: {what}; last seen: {value!r}")
-        time.sleep(0.05)  # between two looks at a condition
+        time.sleep(max(0.05, 3 * (looked - began)))  # between two looks: what is waited for needs the processor more
 
 
 class Stand:
     """``pilotfish sim`` as a process."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
-        self._errors = (folder / "sim.err").open("w")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "pilotfish", "sim", "--port", "0", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            cwd=folder,
-            env=clean_environment(),
-        )
-        assert self.process.stdout is not None
+        told, out = os.pipe()
+        with (folder / "sim.err").open("w") as errors:
+            self.process = processes.start(
+                "sim", "--port", "0", *arguments, cwd=folder, env=clean_environment(), stdout=out, stderr=errors
+            )
+        os.close(out)
         self.urls: dict[str, str] = {}
-        for line in self.process.stdout:
-            name, _, url = line.strip().partition("=")
-            if url and not name.startswith("#"):
-                self.urls[name] = url
-            if line.strip() == "# ready":
-                break
+        with os.fdopen(told) as lines:
+            for line in lines:
+                name, _, url = line.strip().partition("=")
+                if url and not name.startswith("#"):
+                    self.urls[name] = url
+                if line.strip() == "# ready":
+                    break
         assert self.urls, (folder / "sim.err").read_text()
         self.base = self.urls["DATA_API_URL"].removesuffix("/data")
 
@@ -68,9 +67,6 @@ class Stand:
         """End it."""
         self.process.terminate()
         self.process.wait(PATIENCE)
-        if self.process.stdout is not None:
-            self.process.stdout.close()
-        self._errors.close()
 
     def get(self, path: str) -> Any:
         """GET a control."""
@@ -115,8 +111,8 @@ class Pilot:
             **urls,
             **{find(name).env_name: str(value) for name, value in settings.items()},
         }
-        self.process: subprocess.Popen[str] | None = None
-        self.web: subprocess.Popen[bytes] | None = None
+        self.process: Program | None = None
+        self.web: Program | None = None
         self.runs = 0
 
     # -- commands ----------------------------------------------------------------------------------------------
@@ -169,12 +165,8 @@ class Pilot:
         self.runs += 1
         self.log = self.folder / f"run-{self.runs}.log"
         with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "pilotfish", "run", "--no-web"],
-                stderr=log,
-                text=True,
-                cwd=self.folder,
-                env={**clean_environment(), **self.environment},
+            self.process = processes.start(
+                "run", "--no-web", cwd=self.folder, env={**clean_environment(), **self.environment}, stderr=log
             )
         if ready:
             until("the worker is ready", self.ready)
@@ -183,12 +175,8 @@ class Pilot:
         """Start the dashboard's process, on a free port unless one is given; gives its address."""
         port = port or free_port()
         with (self.folder / "web.log").open("w") as log:
-            self.web = subprocess.Popen(
-                [sys.executable, "-m", "pilotfish", "web"],
-                stderr=log,
-                cwd=self.folder,
-                env={**clean_environment(), **self.environment, "WEB_PORT": str(port)},
-            )
+            env = {**clean_environment(), **self.environment, "WEB_PORT": str(port)}
+            self.web = processes.start("web", cwd=self.folder, env=env, stderr=log)
         address = f"http://127.0.0.1:{port}"
         until("the dashboard answers", lambda: self._answers(f"{address}/healthz"))
         return address

@@ -82,7 +82,6 @@ TAKEN_APART = {
     "web/rest.py": "a path that a browser sent",
     "web/docs_page.py": "references of the JSON schema, by its standard",
     "web/login.py": "an address that a browser sent",
-    "web/markup.py": "marks of the columns' own notation, and labels",
     "web/pages/leaders.py": "a sort order that a browser sent",
     "web/pages/positions.py": "a sort order that a browser sent",
     "web/preview.py": "a wallet, name or address as a person wrote it",

@@ -23,6 +23,7 @@ from pilotfish.core import events as ev
 from pilotfish.core.exit_codes import ExitCode, WorkerDiedError
 from pilotfish.core.trade import Source
 from pilotfish.store.database import open_database
+from tests import processes
 from tests.integration.test_alerts import Inbox
 from tests.rig import Pilot, Stand, rig, until
 
@@ -278,9 +279,7 @@ def test_a_dashboard_that_ends_again_and_again_is_given_up_and_said(
 @pytest.mark.parametrize("command", ["run", "web"])
 def test_a_door_that_must_not_open_is_refused_before_anything_starts(tmp_path: Path, command: str, host: str) -> None:
     env = {**clean_environment(), "DATABASE_URL": f"sqlite:///{tmp_path / 'new' / 'x.db'}", "WEB_HOST": host}
-    done = subprocess.run(
-        [sys.executable, "-m", "pilotfish", command], capture_output=True, text=True, env=env, cwd=tmp_path, timeout=30
-    )
+    done = processes.run(command, cwd=tmp_path, env=env, timeout=30)
     assert done.returncode == ExitCode.PROBLEM
     assert done.stderr.startswith("Error: WEB_HOST=")
     assert done.stdout == ""

@@ -15,6 +15,7 @@ import pytest
 
 from pilotfish.cli.session import clean_environment
 from pilotfish.core.units import micro_from_decimal
+from tests import processes
 from tests.payloads.reading import Payloads
 from tests.rig import WALLET, Pilot, Stand, rig, until
 
@@ -168,10 +169,7 @@ def test_commands_before_any_worker_ran_and_wrong_input(tmp_path: Path) -> None:
     pilot.cli("reset", "--yes")
     for arguments in (["leaders", "add", "0x12"], ["settings", "set", "fixed_usdc", "-1"], ["settings", "get", "nope"],
                       ["leaders", "remove", "0x" + "99" * 20], ["settings", "set", "admin_token", "x"]):  # fmt: skip
-        done = subprocess.run(
-            [sys.executable, "-m", "pilotfish", *arguments],
-            capture_output=True, text=True, env={**clean_environment(), **pilot.environment},
-        )  # fmt: skip
+        done = processes.run(*arguments, cwd=tmp_path, env={**clean_environment(), **pilot.environment})
         assert done.returncode == 1, arguments
         assert done.stderr.startswith("Error: "), done.stderr
         assert "Traceback" not in done.stderr

@@ -109,7 +109,7 @@ def test_sqlite_and_postgresql_answer_alike(tmp_path: Path, postgres: str) -> No
         assert set(one) == set(other)
         for name, answer in one.items():
             assert other[name] == answer, name
-        assert len(one["trades, newest page"][0]) == 50
+        assert len(one["trades, newest page"].data) == 50
         assert one["leaders: report"]
         assert one["since"] != one["leaders: report"]
     finally:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pilotfish.cli.stand import free_port
 from tests.rig import WALLET, Pilot, Stand, rig
 
 pytestmark = pytest.mark.slow
@@ -20,7 +21,7 @@ def checks(pilot: Pilot, code: int = 0) -> dict[str, dict[str, str]]:
 
 
 def test_doctor_names_what_is_wrong_and_what_to_do(tmp_path: Path) -> None:
-    with rig(tmp_path) as (stand, pilot):
+    with rig(tmp_path, web_port=free_port()) as (stand, pilot):
         found = checks(pilot)
         green = {n for n, c in found.items() if c["state"] == "ok"}
         assert green >= {"settings", "database", "Data API", "clock", "Gamma", "order books", "market channel",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import resource
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 import pytest
 
 from pilotfish.cli.session import clean_environment
+from tests import processes
 from tests.rig import WALLET, Pilot, rig, until
 
 pytestmark = [pytest.mark.scenario, pytest.mark.slow]
@@ -241,11 +240,7 @@ def test_a_database_that_cannot_be_opened_is_an_error_that_says_what_to_do(
     tmp_path: Path, saw: Saw, url: str, said: str
 ) -> None:
     for arguments in (["run", "--no-web"], ["leaders", "add", WALLET], ["leaders", "list"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "pilotfish", *arguments],
-            capture_output=True, text=True, timeout=30, cwd=tmp_path,
-            env={**clean_environment(), "DATABASE_URL": url},
-        )  # fmt: skip
+        done = processes.run(*arguments, cwd=tmp_path, env={**clean_environment(), "DATABASE_URL": url}, timeout=30)
         nothing_there = url.startswith("sqlite") and arguments[-1] == "list"  # no file: nothing to open, and none made
         assert done.returncode == (0 if nothing_there else 1)
         assert ("Nothing has been recorded yet" if nothing_there else said) in done.stdout + done.stderr

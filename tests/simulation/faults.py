@@ -1,4 +1,4 @@
-"""Ten faults, each planted into the rules for as long as its context lasts."""
+"""Faults, each planted into the rules for as long as its context lasts."""
 
 from __future__ import annotations
 
@@ -7,19 +7,24 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest.mock import patch
 
+from sqlalchemy import Connection
+
 from pilotfish.core import events as ev
 from pilotfish.core import lateness
 from pilotfish.core.book import Level, LiquidityMemory
+from pilotfish.core.copying import Copying
 from pilotfish.core.dedupe import Sighting, TradeIndex
 from pilotfish.core.desk import Desk, DeskKey
 from pilotfish.core.effects import SetTimer
 from pilotfish.core.engine import Engine
 from pilotfish.core.fees import UNKNOWN_FEE, FeeSchedule
 from pilotfish.core.holdings import Holding
+from pilotfish.core.leading import Leading
 from pilotfish.core.paper import Paper
 from pilotfish.core.settlement import Settlement
 from pilotfish.core.timers import ReorgOver
 from pilotfish.core.trade import LeaderFill, Side, Trade, TradeClass, TradeKey
+from pilotfish.store import restore
 
 
 @contextmanager
@@ -140,6 +145,65 @@ def settlement_twice() -> AbstractContextManager[Any]:
     return patch.object(Settlement, "settle", twice)
 
 
+def left_and_taken_up_where_it_was() -> AbstractContextManager[Any]:
+    """Who was left and is followed again is read from where they were left."""
+    taken_up = restore.taken_up
+
+    def resumed(c: Connection, leader: restore.LeaderRow, at: int, **how: Any) -> Any:
+        was = restore.follow_again(c, leader, at)
+        return taken_up(c, leader, at, **how) if was is None else (None, was)
+
+    return patch.object(restore, "taken_up", resumed)
+
+
+def what_waited_goes_on_when_followed_again() -> AbstractContextManager[Any]:
+    """Nobody is told that a leader was left while the worker was stopped."""
+    taken_up = restore.taken_up
+
+    def untold(c: Connection, leader: restore.LeaderRow, at: int, **how: Any) -> Any:
+        return None, taken_up(c, leader, at, **how)[1]
+
+    return patch.object(restore, "taken_up", untold)
+
+
+def former_following_rewritten() -> AbstractContextManager[Any]:
+    """The first snapshot of a following tells of the one before, too."""
+    begin_with = Holding.begin_with
+
+    def all_of_it(self: Holding, shares: int, as_of: int, since: int) -> list[Trade]:
+        return begin_with(self, shares, as_of, 0)
+
+    return patch.object(Holding, "begin_with", all_of_it)
+
+
+def a_move_explains_what_comes_later() -> AbstractContextManager[Any]:
+    """What books and venue agreed on is forgotten: any move of the same kind explains a fall."""
+    snapshot = Leading.snapshot
+
+    def forgetful(self: Leading, e: ev.HoldingsSnapshot) -> None:
+        leader = self.state.leaders.get(e.leader)
+        if leader is not None:
+            leader.agreed.clear()
+            leader.looked_at = 0
+        snapshot(self, e)
+
+    return patch.object(Leading, "snapshot", forgetful)
+
+
+def a_conversion_is_not_known() -> AbstractContextManager[Any]:
+    """A conversion explains nothing."""
+    return patch.object(Leading, "_fits", lambda self, move, token, delta: move.kind != "CONVERSION")
+
+
+def an_exit_without_a_trade_is_not_copied() -> AbstractContextManager[Any]:
+    """Redemptions, merges and conversions are corrections only."""
+
+    def nothing(self: Copying, trade: Trade, adjustment_id: int, at: int) -> None:
+        return None
+
+    return patch.object(Copying, "exit", nothing)
+
+
 def _fields(struct: Any) -> dict[str, Any]:
     return {name: getattr(struct, name) for name in struct.__struct_fields__}
 
@@ -149,5 +213,7 @@ FAULTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     for f in (
         key_without_occurrence, cursor_before_its_trades, sell_from_the_total, timer_lost_at_restart, occurrence_order,
         fee_from_another_market, liquidity_counted_twice, catch_up_as_live, reorg_without_holding, settlement_twice,
+        left_and_taken_up_where_it_was, what_waited_goes_on_when_followed_again, former_following_rewritten,
+        a_move_explains_what_comes_later, a_conversion_is_not_known, an_exit_without_a_trade_is_not_copied,
     )
 }  # fmt: skip

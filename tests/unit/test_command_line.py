@@ -10,8 +10,10 @@ import pytest
 from sqlalchemy import Connection, Engine, event
 from typer.testing import CliRunner
 
-from pilotfish.cli import app
+from pilotfish import cli
+from pilotfish.cli import COMMANDS, app
 from pilotfish.cli.session import clean_environment
+from tests import processes
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -45,7 +47,8 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_a_mistake_is_told_in_a_line_without_a_traceback(
     tmp_path: Path, arguments: tuple[str, ...], code: int, told: str
 ) -> None:
-    done = run(tmp_path, *arguments)
+    env = {**clean_environment(), "DATABASE_URL": f"sqlite:///{tmp_path / 'x.db'}"}
+    done = processes.run(*arguments, cwd=tmp_path, env=env)
     assert done.returncode == code, done.stderr
     assert told in done.stderr
     assert "Traceback" not in done.stderr
@@ -58,10 +61,10 @@ def test_a_mistake_is_told_in_a_line_without_a_traceback(
 def test_output_that_cannot_be_written_is_told_in_a_line_and_a_closed_one_is_none(
     tmp_path: Path, words: tuple[str, ...]
 ) -> None:
-    assert run(tmp_path, "leaders", "add", "0x" + "1" * 40).returncode == 0
-    started = f"{sys.executable} -m pilotfish {' '.join(words)}"
     env = {**clean_environment(), "DATABASE_URL": f"sqlite:///{tmp_path / 'x.db'}"}
-    usual = run(tmp_path, *words).returncode
+    assert processes.run("leaders", "add", "0x" + "1" * 40, cwd=tmp_path, env=env).returncode == 0
+    started = f"{sys.executable} -m pilotfish {' '.join(words)}"
+    usual = processes.run(*words, cwd=tmp_path, env=env).returncode
     for where, code in (("> /dev/full", 1), (">&-", usual), (">&- 2>&-", usual)):
         done = subprocess.run(["sh", "-c", f"{started} {where}"], capture_output=True, text=True, env=env, cwd=tmp_path)
         assert done.returncode == code, (where, done.stderr)
@@ -76,6 +79,40 @@ def test_without_words_it_shows_what_there_is(tmp_path: Path) -> None:
     for command in ("init", "doctor", "run", "demo", "status", "report", "leaders", "settings", "export"):
         assert command in shown
     assert "Traceback" not in shown
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_line_of_the_list_is_the_first_sentence_of_the_commands_own_help(name: str) -> None:
+    line = COMMANDS[name].told
+    told = " ".join(cli.command(name).help.split())
+    assert f"{told} ".startswith(f"{line} ")
+    assert line.endswith(".")
+
+
+LOADED = "import sys; sys.argv = ['pilotfish', *sys.argv[1:]]\nfrom pilotfish.cli import main\ntry: main()\n"
+LOADED += "finally: print(*sys.modules, file=sys.stderr)"
+
+
+@pytest.mark.parametrize(
+    ("words", "needless"),
+    [
+        (["--help"], {"sqlalchemy", "aiohttp", "structlog", "rich"}),
+        (["run", "--help"], {"sqlalchemy", "aiohttp", "pilotfish.cli.bench"}),
+        (["sim", "--help"], {"sqlalchemy", "aiohttp", "pilotfish.cli.bench"}),
+        (["status", "--json"], {"aiohttp", "fastapi", "pilotfish.core.engine", "pilotfish.cli.bench"}),
+    ],
+    ids=["help", "run", "sim", "status"],
+)
+def test_a_command_starts_without_what_other_commands_need(
+    tmp_path: Path, words: list[str], needless: set[str]
+) -> None:
+    env = {**clean_environment(), "DATABASE_URL": f"sqlite:///{tmp_path / 'x.db'}"}
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, *words], capture_output=True, text=True, env=env, cwd=tmp_path, timeout=60
+    )
+    loaded = set(done.stderr.split())
+    assert f"pilotfish.cli.{words[0]}" in loaded or words == ["--help"], done.stderr
+    assert loaded & needless == set()
 
 
 def test_a_command_closes_the_database_that_it_opened(tmp_path: Path) -> None:

@@ -27,9 +27,9 @@ from pilotfish.store.views.trades import DecisionOnTrade, TradeFilter, read_trad
 from pilotfish.store.writer import write
 from pilotfish.web import server
 from pilotfish.web.auth import Doors
-from pilotfish.web.markup import got, verdict
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
+from pilotfish.web.telling import Became, told
 from tests.desk import LEADER, OTHER, START, Desk, chain_fill, tx
 from tests.rig import Pilot
 
@@ -85,6 +85,17 @@ def state_of(database: Engine, n: int) -> DecisionOnTrade:
 def exported(c: Connection, kind: str) -> list[dict[str, Any]]:
     """Rows as other people's tools get them."""
     return [msgspec.to_builtins(row) for row in exports.rows(c, kind)]
+
+
+def verdict(d: Became) -> str:
+    """What a page shows of a decision, with what is on hover."""
+    said = told(d)
+    return f"{said.sign} {said.text} {said.meaning}" + (" orphaned" if said.orphaned else "")
+
+
+def got(d: Became) -> str:
+    """What a page shows beside it."""
+    return told(d).got
 
 
 def test_a_copy_is_filled_out_or_not_filled_and_says_what_of_what_and_why(database: Engine) -> None:

@@ -12,7 +12,7 @@ from pilotfish.core import events as ev
 from pilotfish.core.effects import Insert, Update, Upsert
 from pilotfish.core.gaps import after_reading
 from pilotfish.core.units import SECOND
-from tests.desk import LEADER, TOKEN, Desk, api_fill, usd
+from tests.desk import CONDITION, LEADER, NO_TOKEN, TOKEN, Desk, api_fill, tx, usd
 
 
 def snapshot(desk: Desk, held: dict[str, float], **more: Any) -> None:
@@ -60,6 +60,79 @@ def test_a_holding_that_only_fell_is_a_correction_and_no_exit() -> None:
     snapshot(desk, {TOKEN: 40})
     assert desk.held() == usd(50)
     assert cause(desk) == ["reconciled"]
+
+
+def moved(desk: Desk, kind: str, amount: float, condition: str = CONDITION) -> None:
+    """The API shows a move of now."""
+    second = desk.at // SECOND
+    move = ev.Move(kind=kind, tx_hash=tx(second), condition_id=condition, amount=usd(amount), at=second * SECOND)
+    desk.send(ev.ApiWindowRead(at=desk.at, leader=LEADER, fills=(), cursor_ts=second + 1, moves=(move,)))
+
+
+@pytest.mark.parametrize(("kind", "condition"), [("CONVERSION", "0x" + "d4" * 32), ("MERGE", CONDITION)])
+def test_a_move_from_before_books_and_venue_last_agreed_explains_no_fall(kind: str, condition: str) -> None:
+    desk = copied()
+    moved(desk, kind, 7, condition)
+    desk.advance(60)
+    snapshot(desk, {TOKEN: 100})
+    snapshot(desk, {TOKEN: 40})
+    snapshot(desk, {TOKEN: 40})
+    assert cause(desk) == ["reconciled"]
+    assert desk.held() == usd(50)
+
+
+def test_a_move_since_books_and_venue_agreed_explains_a_fall_however_long_it_takes_to_be_sure() -> None:
+    desk = copied()
+    snapshot(desk, {TOKEN: 100})
+    moved(desk, "CONVERSION", 60, "0x" + "d4" * 32)
+    desk.advance(60)
+    snapshot(desk, {TOKEN: 40})
+    snapshot(desk, {TOKEN: 40})
+    assert cause(desk) == ["CONVERSION"]
+    assert desk.held() == usd(20)
+
+
+def test_of_two_conversions_the_one_of_the_tokens_own_market_explains_its_fall() -> None:
+    desk = copied()
+    for condition in (CONDITION, "0x" + "d4" * 32):
+        moved(desk, "CONVERSION", 60, condition)
+        desk.advance(10)
+    (own, other) = desk.engine.state.leaders[LEADER].moves.values()
+    for _ in range(2):
+        snapshot(desk, {TOKEN: 40})
+    assert [row["tx_hash"] for row in desk.rows("holding_adjustments")] == [own.tx_hash]
+    assert own.at < other.at
+
+
+def test_a_conversion_takes_second_outcomes_and_gives_first_ones() -> None:
+    desk = Desk(holdings={})
+    desk.buy(1, 100)
+    desk.buy(2, 100, token_id=NO_TOKEN)
+    for token, index in ((TOKEN, 0), (NO_TOKEN, 1)):
+        desk.send(ev.MarketSeen(at=desk.at, market=desk.market(token, index=index)))
+    desk.advance(60)
+    moved(desk, "CONVERSION", 60)
+    for _ in range(2):
+        snapshot(desk, {TOKEN: 160, NO_TOKEN: 40})
+    assert cause(desk) == ["CONVERSION", "CONVERSION"]
+    assert (desk.held(), desk.held(NO_TOKEN)) == (usd(50), usd(20)), "only what was taken is an exit"
+    moved(desk, "CONVERSION", 60)
+    for _ in range(2):
+        snapshot(desk, {TOKEN: 150, NO_TOKEN: 50})
+    assert cause(desk)[2:] == ["reconciled", "reconciled"], "the other way round it cannot be one"
+
+
+def test_a_snapshot_as_of_before_the_last_trade_agrees_with_what_was_held_then() -> None:
+    desk = copied()
+    desk.advance(3)
+    before = desk.at
+    desk.advance(2)
+    desk.buy(2, 10)
+    for _ in range(2):
+        held = ((TOKEN, usd(100)),)
+        desk.send(ev.HoldingsSnapshot(at=desk.at, leader=LEADER, as_of=before, holdings=held))
+    assert cause(desk) == []
+    assert desk.leader_holds() == usd(110)
 
 
 @pytest.mark.parametrize("said", [{"unread": (TOKEN,)}, {"whole": False}])

@@ -113,3 +113,48 @@ def test_a_trade_that_the_first_snapshot_contains_and_that_comes_later_finds_wha
     desk.chain(chain_fill(1, "SELL", 110, 0.49, traded_at=START + 5 * SECOND))
     (sale,) = [t for t in desk.rows("trades") if t["side"] == "SELL"]
     assert (sale["leader_pre_sell_shares_micro"], desk.leader_holds()) == (usd(220), usd(110))
+
+
+# -- left and followed again -----------------------------------------------------------------------------------
+
+
+def followed_again(desk: Desk) -> None:
+    """The leader is left; a minute later they are followed again, from then on."""
+    desk.send(ev.LeaderRemoved(at=desk.at, leader=LEADER))
+    desk.advance(60)
+    now = desk.at // SECOND
+    again = ev.LeaderFollowed(at=desk.at, leader=LEADER, follow_from=desk.at, floor_ts=now, cursor_ts=now, is_new=True)
+    desk.send(again)
+
+
+def first_snapshot(desk: Desk, shares: float) -> None:
+    held = ((TOKEN, usd(shares)),)
+    desk.send(ev.HoldingsSnapshot(at=desk.at, leader=LEADER, as_of=desk.at, holdings=held, bootstrap=True))
+
+
+def held_before(desk: Desk) -> list[float]:
+    """What was held before each SELL."""
+    return [t["leader_pre_sell_shares_micro"] for t in desk.rows("trades") if t["side"] == "SELL"]
+
+
+def test_what_was_held_before_a_sell_stays_whatever_the_first_snapshot_of_a_new_following_says() -> None:
+    desk = Desk(holdings={})
+    desk.buy(1, 100)
+    desk.sell(2, 50)
+    followed_again(desk)
+    first_snapshot(desk, 80)
+    assert (held_before(desk), desk.leader_holds()) == ([usd(100)], usd(80))
+    desk.sell(3, 40)
+    assert held_before(desk) == [usd(100), usd(80)]
+
+
+def test_the_first_snapshot_of_a_new_following_tells_what_was_held_when_it_began() -> None:
+    desk = Desk(holdings={TOKEN: 100})
+    desk.sell(1, 50)
+    followed_again(desk)
+    desk.advance(2)
+    desk.sell(2, 40)
+    assert held_before(desk) == [usd(100), usd(50)], "nothing is known yet of what happened in between"
+    desk.advance(5)
+    first_snapshot(desk, 120)
+    assert (held_before(desk), desk.leader_holds()) == ([usd(100), usd(160)], usd(120))

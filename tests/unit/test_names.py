@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from pilotfish.core.settings import SettingError, find
 from pilotfish.store import leaders_store, names, portfolios_store, settings_store
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
+from tests import processes
 from tests.rig import WALLET, WALLET_2, Pilot
 
 
@@ -83,10 +82,8 @@ def test_every_option_of_every_command_refuses_a_name_that_does_not_exist(
     database.dispose()
     pilot = Pilot(tmp_path, {})
     for name in ("nosuchthing", "cautios"):
-        done = subprocess.run(
-            [sys.executable, "-m", "pilotfish", *command.replace("NO", name).split()],
-            capture_output=True, text=True, env={**clean_environment(), **pilot.environment}, cwd=tmp_path,
-        )  # fmt: skip
+        env = {**clean_environment(), **pilot.environment}
+        done = processes.run(*command.replace("NO", name).split(), cwd=tmp_path, env=env)
         assert done.returncode == 1, (command, done.stdout)
         assert "nosuchthing" in done.stderr or "cautios" in done.stderr
         assert "there is no" in done.stderr
@@ -131,9 +128,7 @@ def test_a_value_that_cannot_be_used_and_a_file_that_cannot_be_read_are_named(
 def test_doctor_and_the_start_tell_of_a_misspelt_setting(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("TRIGER_MODE=api\nMY_OWN=1\nDATA_API_URL=http://127.0.0.1:9\nLOCAL_BOOKS=false\n")
     env = {**clean_environment(), "DATABASE_URL": f"sqlite:///{tmp_path / 'x.db'}", "POLL_INTERVAL": "5"}
-    done = subprocess.run(
-        [sys.executable, "-m", "pilotfish", "doctor"], capture_output=True, text=True, env=env, cwd=tmp_path, timeout=90
-    )
+    done = processes.run("doctor", cwd=tmp_path, env=env, timeout=90)
     shown = " ".join(done.stdout.split())
     assert "TRIGER_MODE in .env is not a setting and has no effect; did you mean TRIGGER_MODE?" in shown
     assert "MY_OWN in .env is not a setting" in shown

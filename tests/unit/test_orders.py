@@ -77,6 +77,24 @@ class External(Desk):
             assert row["filled_shares_micro"] == filled.get(row["id"], 0)
 
 
+def test_an_exit_that_is_tried_again_shows_how_often_no_book_came_and_when_it_is_tried_next() -> None:
+    desk = Desk(holdings={})
+    desk.buy(1)
+    desk.answer_books = False
+    desk.sell(2, 100)
+    row = desk.rows("intents")[-1]
+    assert (row["state"], row["attempts"]) == ("pending", 0)
+    desk.send(ev.BookMissing(at=desk.at, token_id=TOKEN))
+    assert (row["state"], row["attempts"], row["due_at"]) == ("pending", 1, desk.at + SECOND)
+    desk.answer_books, desk.bids, desk.asks = True, [(0.10, 100)], [(0.99, 100)]
+    desk.advance(1)
+    assert (row["state"], row["attempts"], row["due_at"]) == ("working", 1, desk.at + SECOND)
+    desk.bids = [(0.49, 1000)]
+    tried = desk.at + SECOND
+    desk.advance(1)
+    assert (row["state"], row["attempts"], row["due_at"], desk.held()) == ("filled", 1, tried, 0)
+
+
 def test_an_order_goes_out_as_an_effect_and_what_comes_back_is_booked() -> None:
     desk = External()
     desk.chain_buy(1)
@@ -178,6 +196,7 @@ def test_what_ended_stays_ended() -> None:
             st.tuples(st.just("sell"), st.integers(1, 100), st.just(0)),
             st.tuples(st.just("fill"), st.integers(0, 5), st.integers(-1, 120)),
             st.tuples(st.just("again"), st.integers(0, 5), st.integers(1, 60)),
+            st.tuples(st.just("tried"), st.integers(0, 5), st.integers(1, 3)),
             st.tuples(st.just("end"), st.integers(0, 5), st.sampled_from(list(How))),
             st.tuples(st.just("settle"), st.just(0), st.just(0)),
         ),
@@ -200,6 +219,9 @@ def test_whatever_an_executor_tells_the_books_stay_right(story: list[tuple[str, 
             number = known.fills if known else 0
             if what == "end":
                 desk.end(order.order_id, b)
+            elif what == "tried":
+                limit = order.limit if b > 1 else None
+                desk.send(ev.OrderTried(at=desk.at, order_id=order.order_id, attempts=b, due_at=desk.at, limit=limit))
             else:
                 desk.fill(order.order_id, number + (what == "fill"), b)
         desk.check()

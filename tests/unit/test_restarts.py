@@ -15,7 +15,7 @@ from pilotfish.core.engine import Engine
 from pilotfish.core.settings import Globals, Value, policy_from
 from pilotfish.core.trade import Source, TradeClass
 from pilotfish.core.units import SECOND
-from pilotfish.store import portfolios_store, restore
+from pilotfish.store import exports, leaders_store, portfolios_store, restore
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
 from pilotfish.store.writer import write
@@ -47,12 +47,14 @@ class Stored(Desk):
         self.begin(Engine(), self.at + round(after * SECOND))
         with self.database.begin() as c:
             first = restore.restored(c, {"main": policy_from(self.settings)}, self.globals, self.at)
-            again = restore.follow_again(c, restore.leaders(c)[0], self.at)
-        assert again is not None
+            leader = restore.leaders(c)[0]
+            left, followed = restore.taken_up(c, leader, self.at, started_at=self.at, left=False)
         self.send(first)
         if healthy:
             self.send(ev.HealthChanged(at=self.at, source=Source.POLYGON, healthy=True))
-        self.send(again)
+        if left is not None:
+            self.send(left)
+        self.send(followed)
 
     def stored(self, table: str) -> list[Any]:
         """A table's rows as they are in the store."""
@@ -87,6 +89,66 @@ def test_a_retracted_trade_that_is_mined_again_after_the_restart_goes_on(tmp_pat
     assert desk.held() == usd(50)
     desk.advance(100)
     assert [i.state for i in desk.stored("intents")] == ["filled"]
+
+
+@pytest.mark.parametrize(
+    ("away", "ask", "held", "end"),
+    [
+        (400, 0.50, 0, ("cancelled", "CANCELLED_TOO_OLD")),
+        (60, 0.51, 0, ("cancelled", "UNFILLED_PRICE")),
+        (60, 0.50, 50, ("filled", None)),
+    ],
+)
+def test_an_order_that_a_reorg_held_over_a_restart_is_judged_as_late_when_it_goes_out_again(
+    tmp_path: Path, away: float, ask: float, held: float, end: tuple[str, str | None]
+) -> None:
+    desk = Stored(tmp_path)
+    fill = chain_fill(1, "BUY", 100, 0.50)
+    desk.chain(fill)
+    desk.chain(fill, removed=True)
+    desk.asks = [(ask, 1000)]
+    desk.restart(after=away)
+    desk.advance(20)
+    desk.chain(chain_fill(1, "BUY", 100, 0.50, block_number=101, block_hash="0x" + "2" * 64))
+    desk.advance(5)
+    assert [(i.state, i.reason) for i in desk.stored("intents")] == [end]
+    assert desk.held() == usd(held)
+
+
+def test_an_order_is_judged_by_how_late_it_is_at_the_venue_when_it_was_open_over_a_restart(tmp_path: Path) -> None:
+    desk = Stored(tmp_path, order_latency_ms=20_000)
+    desk.chain(chain_fill(1, "BUY", 100, 0.50))
+    desk.asks = [(0.51, 1000)]
+    desk.restart()
+    desk.advance(25)
+    assert [(i.state, i.reason) for i in desk.stored("intents")] == [("cancelled", "UNFILLED_PRICE")]
+
+
+def test_books_that_were_missing_before_a_restart_count(tmp_path: Path) -> None:
+    desk = Stored(tmp_path, catch_up_buy_require_better_price=False)
+    desk.chain(chain_fill(1, "BUY", 100, 0.50))
+    desk.answer_books = False
+    for n in (1, 2):
+        desk.advance(1)
+        desk.send(ev.BookMissing(at=desk.at, token_id=TOKEN))
+        assert [(i.state, i.attempts, i.due_at) for i in desk.stored("intents")] == [("pending", n, desk.at + SECOND)]
+    desk.restart()
+    desk.advance(2)
+    desk.send(ev.BookMissing(at=desk.at, token_id=TOKEN))
+    assert [(i.state, i.reason, i.attempts) for i in desk.stored("intents")] == [("failed", "FAILED_NO_BOOK", 3)]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_the_limit_of_an_exit_follows_a_finer_tick_over_a_restart_too(tmp_path: Path, *, restart: bool) -> None:
+    desk = Stored(tmp_path, sell_max_slippage_bps=500, sell_max_slippage_ticks=0)
+    desk.buy(1)
+    desk.chain_sell(2, 100, 0.50)
+    desk.tick, desk.bids = 1_000, [(0.476, 1000)]
+    if restart:
+        desk.restart()
+    desk.advance(5)
+    (exit_,) = [i for i in desk.stored("intents") if i.side == "SELL"]
+    assert (exit_.state, exit_.limit_price_micro) == ("filled", 475_000)
 
 
 def test_a_decision_that_waited_for_a_reorg_is_ended_after_a_restart(tmp_path: Path) -> None:
@@ -226,6 +288,25 @@ def test_an_order_of_a_leader_that_takes_longer_than_trades_are_remembered_is_on
     assert desk.reasons == ["COPY", "SKIP_SAME_ORDER", "SKIP_SAME_ORDER"]
 
 
+def test_what_waited_when_a_leader_was_left_and_followed_again_between_two_runs_is_never_copied(tmp_path: Path) -> None:
+    desk = Stored(tmp_path, trigger_mode="polygon")
+    desk.buy(1)
+    desk.send(ev.HealthChanged(at=desk.at, source=Source.POLYGON, healthy=False))
+    desk.chain_sell(2, 100)
+    assert [d.reason for d in desk.stored("decisions")] == ["COPY", "WAIT_POLYGON_UNHEALTHY"]
+    with desk.database.begin() as c:
+        leaders_store.set_status(c, LEADER, "removed", desk.at + 5 * SECOND, by="test")
+        leaders_store.add(c, LEADER, "", desk.at + 6 * SECOND, by="test")
+    desk.restart(10)
+    assert [d.reason for d in desk.stored("decisions")] == ["COPY", "SKIP_PAUSED"]
+    assert desk.held() == usd(50)
+    desk.chain(chain_fill(3, "BUY", 200, 0.50, traded_at=desk.at - 7 * SECOND))
+    assert len(desk.stored("trades")) == 2, "what they did in between is not even recorded"
+    desk.restart(10)
+    desk.buy(4)
+    assert desk.held() == usd(100), "the next restart goes on where this following is"
+
+
 def test_a_row_that_comes_late_finds_its_place_in_the_holding_after_a_restart(tmp_path: Path) -> None:
     for restart in (False, True):
         folder = tmp_path / str(restart)
@@ -260,6 +341,18 @@ def test_a_trade_that_the_first_snapshot_contains_finds_what_was_held_before_it_
     assert desk.leader_holds() == usd(110)
     (sale,) = [t for t in desk.stored("trades") if t.side == "SELL"]
     assert sale.leader_pre_sell_shares_micro == usd(220)
+
+
+def test_a_snapshot_that_only_says_what_the_trades_say_is_exported_as_no_correction(tmp_path: Path) -> None:
+    desk = Stored(tmp_path, told=False)
+    desk.buy(1)
+    held = ((TOKEN, usd(100)), ("2002", usd(7)))
+    desk.send(ev.HoldingsSnapshot(at=desk.at, leader=LEADER, as_of=desk.at, holdings=held, bootstrap=True))
+    assert [a.delta_micro for a in desk.stored("holding_adjustments")] == [0, usd(7)]
+    with desk.database.connect() as c:
+        rows = [msgspec.to_builtins(row) for row in exports.rows(c, "adjustments")]
+    found = [(a["token_id"], a["before_micro"], a["delta_micro"]) for a in rows]
+    assert found == [("2002", 0, usd(7))]
 
 
 def test_a_decision_waits_for_a_market_that_was_asked_for_and_taken_back_within_bounds() -> None:

@@ -28,7 +28,7 @@ from pilotfish.core.trade import Side
 from pilotfish.core.units import Micros, Price, Shares, Usdc
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
-from pilotfish.store.mapping import Plain, columns_of, read, record_of, row_of, table_of
+from pilotfish.store.mapping import Plain, columns_of, read, read_row, row_of, table_of
 from pilotfish.store.writer import Writer, WriterFailedError, write
 
 
@@ -122,8 +122,8 @@ def test_every_record_has_its_tables_columns_and_comes_back_as_it_was(database: 
     with database.begin() as c:
         wait = decision(1).record
         write(c, [ledger(1), Insert(wait)])
-        assert record_of(EntryRecord, c.execute(read(EntryRecord)).one()) == entry(1)
-        assert record_of(DecisionRecord, c.execute(read(DecisionRecord)).one()) == wait
+        assert read_row(c, EntryRecord, read(EntryRecord)) == entry(1)
+        assert read_row(c, DecisionRecord, read(DecisionRecord)) == wait
 
 
 def test_a_database_that_refuses_for_a_while_loses_nothing(database: Engine) -> None:

@@ -28,8 +28,8 @@ def test_the_overview_answers_its_questions(tmp_path: Path, browser: Browser) ->
         page.get_by_text("Whom would you copy?").wait_for()
         page.get_by_text("Nobody is followed yet").wait_for()
         pilot.follow()
-        page.get_by_role("link", name="Show the overview").click()
         page.get_by_text("Nothing happened yet").wait_for()
+        assert page.get_by_text("Whom would you copy?").count() == 0, "the page turned into the overview by itself"
 
         stand.fill(token, "BUY", 100, 0.50)
         stand.fill(other, "BUY", 100, 0.50)
@@ -53,7 +53,10 @@ def test_the_overview_answers_its_questions(tmp_path: Path, browser: Browser) ->
         page.wait_for_function("document.querySelector('time[data-ago]').textContent.endsWith('ago')")
 
         page.get_by_role("button", name="Switch between dark and light").click()
-        page.wait_for_function("document.body.classList.contains('body--dark')")
+        page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+        dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        page.reload()
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == dark, "it stays so"
 
         narrow = window(browser, address, 360)
         narrow.open("/").locator(".feed tbody tr").first.wait_for()

@@ -175,7 +175,17 @@ def test_settings_explain_take_effect_at_once_and_are_audited(desk: Desk) -> Non
     expect(mode.locator("[data-source]")).to_have_text("dashboard")
     until("the mode has changed", lambda: desk.pilot.logged("trigger mode changed"))
     mode.get_by_role("button", name="Undo").click()
-    expect(page.locator("table.plain", has_text="fixed_usdc").first).to_contain_text("web")
+    audit = page.locator("#audit tbody tr", has_text="fixed_usdc")
+    expect(audit.first).to_contain_text("web")
+    expect(page.locator("#audit tbody tr", has_text="followed").first).to_contain_text("terminal")
+    sent = len(desk.get("/settings/audit"))
+    fixed.get_by_role("textbox").fill("11")
+    fixed.get_by_role("textbox").press("Enter")
+    expect(fixed.locator("[data-source]")).to_have_text("dashboard")
+    fixed.get_by_role("textbox").press("Tab")
+    fixed.get_by_role("button", name="Undo").click()
+    expect(fixed.locator("[data-source]")).to_have_text("default")
+    assert len(desk.get("/settings/audit")) == sent + 2, "Enter, and leaving the field, save the same value once"
     seen.wrong = [w for w in seen.wrong if "400" not in w]
     seen.clean()
     until("both again", lambda: desk.pilot.status()["worker"]["polygon"]["healthy"])
@@ -186,7 +196,9 @@ def test_who_is_not_signed_in_changes_nothing(desk: Desk) -> None:
     page = seen.open("/settings")
     assert page.locator("form[data-setting]").count() == 0
     assert page.get_by_role("button", name="Reset paper state").count() == 0
-    expect(page.locator("#Sizing")).to_contain_text("Spent once per leader order")
+    expect(page.locator("#first")).to_contain_text("Spent once per leader order")
+    expect(page.locator("#first .setting", has_text="Largest BUY").locator(".ctl")).to_have_text("no limit")
+    expect(page.locator("#first .setting", has_text="How a BUY is sized")).to_contain_text("leader_ratio")
     page.get_by_role("link", name="Sign in").first.click()
     page.get_by_label("Token").fill("guess")
     page.get_by_role("button", name="Sign in").click()
@@ -198,7 +210,7 @@ def test_a_portfolio_is_duplicated_and_compared(desk: Desk) -> None:
     page = seen.open("/portfolios")
     page.get_by_label("Its name").fill("careful")
     page.get_by_role("button", name="Duplicate").click()
-    expect(page.locator("table.plain").first.locator("th", has_text="careful")).to_be_visible()
+    expect(page.locator("#table th", has_text="careful")).to_be_visible()
     until("taken up", lambda: desk.pilot.logged("portfolio taken up"))
     page.goto(f"{desk.address}/settings?portfolio=careful")
     fixed = page.locator("form[data-setting=fixed_usdc]")
@@ -208,7 +220,7 @@ def test_a_portfolio_is_duplicated_and_compared(desk: Desk) -> None:
     page.goto(f"{desk.address}/portfolios")
     differ = page.locator(".card", has_text="Settings that differ").locator("tbody tr")
     expect(differ).to_have_count(1)
-    expect(differ).to_contain_text("fixed_usdc")
+    expect(differ).to_contain_text("Fixed amount for each order")
     page.get_by_text("careful copies all leaders").click()
     whom = page.locator("form[data-send$='/careful']")
     whom.get_by_label(HOSTILE).uncheck()
@@ -223,9 +235,12 @@ def test_a_portfolio_is_duplicated_and_compared(desk: Desk) -> None:
     page.goto(f"{desk.address}/?portfolio=careful")
     page.get_by_text("Nothing is held").wait_for()
     page.goto(f"{desk.address}/portfolios")
-    page.get_by_role("button", name="Archive").click()
-    page.get_by_role("button", name="Do it").click()
-    page.get_by_text("careful (archived)").or_(page.get_by_text("(archived)")).first.wait_for()
+    expect(page.locator("#table")).to_contain_text("profit since all run")
+    page.get_by_role("button", name="Archive", exact=True).click()
+    expect(page.locator("dialog")).to_contain_text("0 open positions")
+    page.get_by_role("button", name="Archive careful").click()
+    page.get_by_text("1 archived portfolio").click()
+    expect(page.locator("#archived th", has_text="careful")).to_be_visible()
     seen.clean()
 
 
@@ -278,11 +293,12 @@ def _close_and_reset(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/leaders", f"/leaders/{WALLET}", "/trades", "/positions", "/latency",
-                                  "/portfolios", "/settings", f"/leaders/{WALLET}?portfolio=main"])  # fmt: skip
+                                  "/portfolios", "/settings", "/orders",
+                                  f"/leaders/{WALLET}?portfolio=main"])  # fmt: skip
 def test_every_page_fits_a_phone_can_be_reached_by_keyboard_and_names_its_parts(desk: Desk, path: str) -> None:
     seen = desk.seen(360)
     page = seen.open(path)
-    page.wait_for_load_state("networkidle")
+    page.wait_for_load_state("load")
     seen.clean()
     assert _nameless(page) == []
     page.keyboard.press("Tab")
@@ -307,11 +323,11 @@ def test_every_page_is_readable_for_everybody(desk: Desk, theme: Any) -> None:
     """axe-core: contrast AA, names, roles, order of headings, for who looks, listens or uses keys only."""
     seen = window(desk.browser, desk.address, token=TOKEN, theme=theme)
     paths = ("/", "/leaders", f"/leaders/{WALLET}", "/trades", "/positions", "/positions?status=closed", "/latency",
-             "/portfolios", "/settings", "/login", "/api/docs")  # fmt: skip
+             "/portfolios", "/settings", "/orders", "/login", "/api/docs", "/nowhere")  # fmt: skip
     rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"]}
     for path in paths:
         seen.page.goto(desk.address + path)
-        seen.page.wait_for_load_state("networkidle")
+        seen.page.wait_for_load_state("load")
         if path == "/trades":
             seen.page.locator("[data-drawer]").first.click()
             seen.page.locator("dialog .trace").first.wait_for()
@@ -323,17 +339,17 @@ def test_a_setting_is_found_by_a_word_and_what_is_changed_is_shown_alone(desk: D
     seen = desk.seen()
     page = seen.open("/settings")
     page.get_by_label("Find a setting").fill("stale")
-    expect(page.locator(".setting:visible b")).to_have_text(
-        ["api_health_stale_ms", "polygon_health_stale_ms", "local_book_stale_ms"]
-    )
+    shown = page.locator(".setting:visible div > b")
+    expect(shown).to_have_text(["API is down after", "Polygon is down after", "Kept books are stale after"])
     page.get_by_label("Find a setting").fill("no such thing")
-    page.get_by_text("No setting is called so.").wait_for()
+    page.get_by_text("No setting has these words.").wait_for()
     page.get_by_label("Find a setting").fill("spread")
     page.get_by_label("changed only").check()
-    expect(page.locator(".setting:visible b")).to_have_text(["max_spread_bps"])
+    expect(shown).to_have_text(["Widest spread"])
     page.get_by_label("Find a setting").fill("")
     page.get_by_label("changed only").uncheck()
-    page.get_by_role("button", name="Send a test").click()
+    page.locator("#alerts summary").click()
+    page.get_by_role("button", name="Send a test alert").click()
     expect(page.locator(".toast")).to_contain_text("alert_urls is empty")
     seen.wrong = [w for w in seen.wrong if "400" not in w]
     seen.clean()
@@ -401,7 +417,7 @@ def test_a_lost_connection_shows_and_recovers(desk: Desk) -> None:
     assert desk.pilot.web is not None
     desk.pilot.web.terminate()
     desk.pilot.web.wait(PATIENCE)
-    page.get_by_text("Connection lost").wait_for(timeout=20_000)
+    page.get_by_text("The dashboard does not answer.").wait_for(timeout=20_000)
     desk.pilot.start_web(int(desk.address.rsplit(":", 1)[1]))
-    page.get_by_text("Connection lost").wait_for(state="hidden", timeout=30_000)
+    page.get_by_text("The dashboard does not answer.").wait_for(state="hidden", timeout=30_000)
     page.locator(".lights").wait_for(timeout=20_000)

@@ -148,7 +148,7 @@ class Changed:
         """A recorded event as it happens to this side."""
         change = self.change
         match event:
-            case ev.TimerFired() | ev.OrderFilled() | ev.OrderEnded():
+            case ev.TimerFired() | ev.OrderFilled() | ev.OrderTried() | ev.OrderEnded():
                 return []
             case ev.Restored():
                 return self._restored(event)

@@ -1,62 +1,175 @@
-"""The terminal: one module a command group. ``--json`` on every reading command; exit codes that scripts can use."""
+"""The terminal: one module a command group. ``--json`` on every reading command; exit codes that scripts can use.
+
+A command's module is imported when the command is called: what one needs is not paid for by the start of all others.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+from functools import cache
+from importlib import import_module
+from typing import Any, NamedTuple
 
 import typer
-from sqlalchemy.exc import SQLAlchemyError
+from typer.core import TyperCommand, TyperGroup
 
 from pilotfish import __version__
-from pilotfish.app.logs import redact
-from pilotfish.cli import (
-    bench,
-    demo,
-    export,
-    leaders,
-    portfolio,
-    replay,
-    report,
-    run,
-    session,
-    settings,
-    setup,
-    sim,
-    simtest,
-    status,
-)
 from pilotfish.core.exit_codes import ExitCode, WorkerDiedError
 from pilotfish.core.problem import Problem
 
+
+class Command(NamedTuple):
+    """Where a command is, and its line in the list of commands: the first sentence of its own help."""
+
+    module: str
+    attribute: str
+    told: str
+
+
+TASKS: dict[str, dict[str, Command]] = {
+    "Begin": {
+        "demo": Command(
+            "demo", "demo",
+            "Watch leaders trade on a stand-in venue: no account, no key, nothing leaves this "
+            "machine.",
+        ),
+        "init": Command(
+            "setup", "init",
+            "Write .env from a few answers, and follow the first leaders.",
+        ),
+        "doctor": Command(
+            "setup", "doctor",
+            "Check every service and setting; a fix for whatever is wrong.",
+        ),
+        "run": Command(
+            "run", "run",
+            "Run the worker and the dashboard until Ctrl-C.",
+        ),
+        "web": Command(
+            "run", "web",
+            "Run the dashboard alone, on the same database as a worker; makes the database where "
+            "there is none yet.",
+        ),
+    },
+    "Look": {
+        "status": Command(
+            "status", "status",
+            "Is it working, how are we doing.",
+        ),
+        "report": Command(
+            "report", "report",
+            "Would copying have paid: the leaders' prices at our size against what we got, and where "
+            "the difference went.",
+        ),
+        "trades": Command(
+            "report", "trades",
+            "Leaders' trades with what became of each: filled, order out, not filled, skipped or "
+            "waiting, and why; --why ID shows every check of one.",
+        ),
+        "positions": Command(
+            "report", "positions_app",
+            "What the portfolios hold.",
+        ),
+        "latency": Command(
+            "status", "latency",
+            "Chain against API: who sees trades first, and how late the other is.",
+        ),
+        "verify": Command(
+            "status", "verify",
+            "Recompute the books from what only grows, and name every difference.",
+        ),
+        "export": Command(
+            "export", "export",
+            "Write all rows of a kind to standard output.",
+        ),
+    },
+    "Change": {
+        "leaders": Command(
+            "leaders", "app",
+            "Follow, list, pause and leave wallets.",
+        ),
+        "portfolio": Command(
+            "portfolio", "app",
+            "Try policies side by side on the same leaders.",
+        ),
+        "settings": Command(
+            "settings", "app",
+            "Look at settings and change them; a running worker takes changes up at once.",
+        ),
+        "reset": Command(
+            "reset", "reset",
+            "Wipe the paper state: positions, intents, fills, ledger, equity.",
+        ),
+    },
+    "Try out": {
+        "replay": Command(
+            "replay", "replay",
+            "Run what entered the engine through a fresh one: identical, or the first difference by "
+            "name.",
+        ),
+        "simtest": Command(
+            "simtest", "simtest",
+            "Run the real engine and store through simulated worlds whose truth is known; a seed that"
+            " fails prints the shortest story that still fails, and is the same again with --seeds 1 "
+            "--seed N.",
+        ),
+        "bench": Command(
+            "bench", "bench",
+            "Measure the hot paths against the alternatives, side by side in one run.",
+        ),
+        "sim": Command(
+            "sim", "sim",
+            "Run the stand-in venue until Ctrl-C; prints the URLs to put into the environment.",
+        ),
+    },
+}  # fmt: skip
+"""What one wants to do, and the commands for it."""
+COMMANDS = {name: one for commands in TASKS.values() for name, one in commands.items()}
+
+
+class _ByTask(TyperGroup):
+    """Lists its commands by what one wants to do."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        for task, commands in TASKS.items():
+            with formatter.section(task):
+                formatter.write_dl([(name, one.told) for name, one in commands.items()])
+
+
 app = typer.Typer(
     name="pilotfish",
+    cls=_ByTask,
     help="Follow Polymarket wallets and copy their trades into honest paper portfolios.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-_START, _LOOK, _CHANGE, _TOOLS = "Start", "Look", "Change", "Tools"
-app.command("init", rich_help_panel=_START)(setup.init)
-app.command("doctor", rich_help_panel=_START)(setup.doctor)
-app.command("run", rich_help_panel=_START)(run.run)
-app.command("web", rich_help_panel=_START)(run.web)
-app.command("demo", rich_help_panel=_START)(demo.demo)
-app.command("status", rich_help_panel=_LOOK)(status.status)
-app.command("latency", rich_help_panel=_LOOK)(status.latency)
-app.command("verify", rich_help_panel=_LOOK)(status.verify)
-app.command("report", rich_help_panel=_LOOK)(report.report)
-app.command("trades", rich_help_panel=_LOOK)(report.trades)
-app.add_typer(report.positions_app, name="positions", rich_help_panel=_LOOK)
-app.command("export", rich_help_panel=_LOOK)(export.export)
-app.command("replay", rich_help_panel=_LOOK)(replay.replay)
-app.add_typer(leaders.app, name="leaders", rich_help_panel=_CHANGE)
-app.add_typer(settings.app, name="settings", rich_help_panel=_CHANGE)
-app.add_typer(portfolio.app, name="portfolio", rich_help_panel=_CHANGE)
-app.command("reset", rich_help_panel=_CHANGE)(status.reset)
-app.command("sim", rich_help_panel=_TOOLS)(sim.sim)
-app.command("simtest", rich_help_panel=_TOOLS)(simtest.simtest)
-app.command("bench", rich_help_panel=_TOOLS)(bench.bench)
+
+
+@cache
+def command(name: str) -> Any:
+    """The command itself, or group of commands; imports its module."""
+    where = COMMANDS[name]
+    found = getattr(import_module(f"pilotfish.cli.{where.module}"), where.attribute)
+    alone = typer.Typer(rich_markup_mode=None, add_completion=False)
+    if isinstance(found, typer.Typer):
+        alone.add_typer(found, name=name)
+        return typer.main.get_group(alone).commands[name]
+    alone.command(name)(found)
+    return typer.main.get_command(alone)
+
+
+class _Later(TyperCommand):
+    """A command of which no more is known than its line in the list, until it is called."""
+
+    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **more: Any) -> Any:
+        assert self.name is not None
+        return command(self.name).make_context(info_name, args, *rest, **more)
+
+
+for _name, _one in COMMANDS.items():
+    app.command(_name, cls=_Later, help=_one.told)(lambda: None)
 
 
 def _version(shown: bool) -> None:
@@ -71,6 +184,8 @@ def _root(
     version: bool = typer.Option(False, "--version", help="Show the version.", callback=_version, is_eager=True),
 ) -> None:
     """Root of all commands."""
+    from pilotfish.cli import session
+
     context.call_on_close(session.close)
 
 
@@ -81,12 +196,12 @@ def main() -> None:
             app()
         finally:
             sys.stdout.flush()
+    except SystemExit:
+        raise
     except WorkerDiedError as problem:
         _refuse(str(problem), problem.code)
     except Problem as problem:
         _refuse(str(problem), ExitCode.PROBLEM)
-    except SQLAlchemyError as problem:
-        _refuse(f"the database: {str(problem).splitlines()[0]}", ExitCode.PROBLEM)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
     except BrokenPipeError:
@@ -95,6 +210,15 @@ def main() -> None:
     except OSError as problem:
         _write_nowhere()
         _refuse(f"{problem.strerror or problem}{f': {problem.filename}' if problem.filename else ''}", ExitCode.PROBLEM)
+    except _database_error() as problem:
+        _refuse(f"the database: {str(problem).splitlines()[0]}", ExitCode.PROBLEM)
+
+
+def _database_error() -> type[Exception]:
+    """What the database's library raises; it is slow to import, and asked for only when something was raised."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return SQLAlchemyError
 
 
 def _write_nowhere() -> None:
@@ -103,5 +227,7 @@ def _write_nowhere() -> None:
 
 
 def _refuse(told: str, code: ExitCode) -> None:
+    from pilotfish.app.logs import redact
+
     print(f"Error: {redact(told)}", file=sys.stderr)
     sys.exit(code)

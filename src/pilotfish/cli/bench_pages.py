@@ -255,7 +255,7 @@ def questions(
         "positions, sold, by return": held(Sort.RETURN, state=TripState.CLOSED),
         "positions, sold, by market": held(Sort.TITLE, state=TripState.CLOSED),
         "positions, sold, of a leader": held(Sort.CLOSED, state=TripState.CLOSED, leader=_wallet(5)),
-        "positions, sold, of a market": held(Sort.CLOSED, state=TripState.CLOSED, token_id=_token(5)),
+        "positions, sold, of a market": held(Sort.CLOSED, state=TripState.CLOSED, market=_token(5)),
         "positions, resolved": held(Sort.CLOSED, state=TripState.RESOLVED),
         "positions, all": held(Sort.CLOSED, state=None),
         "positions: what is being sold": lambda c: read_sales(c, "main", _AT + MANY * SECOND),

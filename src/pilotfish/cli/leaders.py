@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pilotfish.cli import session
+from pilotfish.cli.their_record import ask, record_told
 from pilotfish.core.numerals import count, money, percent, price, shares
 from pilotfish.core.units import plain_name
 from pilotfish.store import leaders_store, names, portfolios_store
@@ -23,16 +24,21 @@ app = typer.Typer(help="Follow, list, pause and leave wallets.", no_args_is_help
 def add(
     wallet: str = typer.Argument(help="The leader's wallet (0x and 40 hex digits)."),
     label: str = typer.Option("", "--label", help="A name for them."),
+    record: bool = typer.Option(True, help="Ask the venue for their own record first."),
 ) -> None:
-    """Follow a wallet from now on, also one that was left. Works while a worker runs and before."""
+    """Follow a wallet from now on, also one that was left. What the venue says of their own trading is printed first.
+    Works while a worker runs and before."""
     env, wallet = session.begin(), leaders_store.wallet_of(wallet)
+    if record:
+        for line in record_told(ask(env, wallet)):
+            print(line)
     with session.database(env).begin() as c:
         result = leaders_store.add(c, wallet, label, session.now(), by="terminal")
     told = {
         "added": "is followed from now on",
         "again": "is followed again, from now on; what happened in between is never copied",
     }
-    print(f"{wallet.strip().lower()} {told.get(result, 'is followed already')}")
+    print(f"{wallet} {told.get(result, 'is followed already')}")
 
 
 @app.command("list")
@@ -95,7 +101,7 @@ def show(
         lost = msgspec.structs.asdict(line.parts)
         parts = ", ".join(f"{plain_name(k)[0]} {money(-v)}" for k, v in lost.items() if v)
         console.print(
-            f"at his prices {money(line.ideal_micro)}, ours {money(line.actual_micro)} ({parts or 'no difference'})"
+            f"at their prices {money(line.ideal_micro)}, ours {money(line.actual_micro)} ({parts or 'no difference'})"
         )
     table = Table("market", "outcome", "they hold", "we hold", "our cost", "bid")
     for h in found.holdings[:20]:

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pilotfish.cli import session
-from pilotfish.cli.status import reset_paper
+from pilotfish.cli.reset import reset_paper
 from pilotfish.core import settings as s
 from pilotfish.core.numerals import money
 from pilotfish.store import portfolios_store, settings_store

@@ -5,23 +5,19 @@ from __future__ import annotations
 import os
 import sys
 import time
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import msgspec
 import typer
-from sqlalchemy import Engine
 
 from pilotfish.app import logs
 from pilotfish.app.config import environment, process_value
 from pilotfish.core.problem import Problem
 from pilotfish.core.settings import ALL, Kind, Value
-from pilotfish.store.database import (
-    OlderDatabaseError,
-    empty_database,
-    nothing_recorded,
-    open_database,
-    open_to_read,
-)
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 
 class NothingRecordedError(Problem):
@@ -55,6 +51,8 @@ def clean_environment() -> dict[str, str]:
 
 def database(env: dict[str, Value]) -> Engine:
     """The configured database to write to, made if need be, its tables up to date."""
+    from pilotfish.store.database import open_database  # slow to import, here and below; not every command needs it
+
     return _until_the_end(open_database(process_value(env, "database_url")))
 
 
@@ -71,6 +69,8 @@ def close() -> None:
 
 def existing(env: dict[str, Value]) -> Engine:
     """The configured database to change what is in it; raises :class:`NothingRecordedError` where there is none."""
+    from pilotfish.store.database import OlderDatabaseError, nothing_recorded, open_database, open_to_read
+
     configured = process_value(env, "database_url")
     try:
         found = open_to_read(configured)
@@ -85,6 +85,8 @@ def existing(env: dict[str, Value]) -> Engine:
 def reading(env: dict[str, Value], *, as_json: bool, code: int = 0) -> Engine:
     """The configured database to read, of which nothing is changed. Where there is none yet, people are told so and the
     command ends with ``code``; what reads JSON gets an empty answer of the same shape."""
+    from pilotfish.store.database import empty_database, nothing_recorded, open_to_read
+
     configured = process_value(env, "database_url")
     found = open_to_read(configured)
     if found is not None:

@@ -1,4 +1,4 @@
-"""``status``, ``verify``, ``latency`` and ``reset``."""
+"""``status``, ``verify`` and ``latency``."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 from sqlalchemy import Engine
 
-from pilotfish.app.lease import LeaseError
-from pilotfish.app.reset import reset_now
 from pilotfish.cli import session
 from pilotfish.core.numerals import duration, money
-from pilotfish.store import commands_store, portfolios_store, worker_state
+from pilotfish.store import worker_state
 from pilotfish.store.copies import WORDS
 from pilotfish.store.database import snapshot
 from pilotfish.store.verify import verify as recompute
@@ -34,7 +32,6 @@ from pilotfish.store.worker_state import (
     WorkerState,
 )
 
-RESET_SECONDS = 15.0
 WATCH_SECONDS = 2.0
 
 
@@ -183,38 +180,6 @@ def verify(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) ->
         print("\n".join(found) or "ok: identities, decisions, positions, cash and holdings agree")
         print("\n".join(f"note: {gap.told}" for gap in gaps), end="\n" if gaps else "")
     raise typer.Exit(1 if found else 0)
-
-
-def reset(
-    yes: bool = typer.Option(False, "--yes", help="Do it without asking."),
-    portfolio: str = typer.Option("", "--portfolio", help="Only this portfolio."),
-) -> None:
-    """Wipe the paper state: positions, intents, fills, ledger, equity. Trades, leaders and settings stay."""
-    reset_paper(portfolio, yes=yes)
-
-
-def reset_paper(portfolio: str, *, yes: bool) -> None:
-    """Reset one portfolio, or all (empty): by the worker if one runs, else here."""
-    database = session.existing(session.begin())
-    name = portfolio or None
-    if name is not None:
-        with snapshot(database) as c:
-            portfolios_store.find(c, name)
-    if not yes:
-        typer.confirm(f"Wipe positions, fills and ledger of {portfolio or 'all portfolios'}?", abort=True)
-    try:
-        reset_now(database, name, by="terminal")
-    except LeaseError:
-        _ask_worker(database, name)
-    print(f"paper state of {portfolio or 'all portfolios'} is reset")
-
-
-def _ask_worker(database: Engine, portfolio: str | None) -> None:
-    """A worker runs: it does the reset, between two events."""
-    with database.begin() as c:
-        number = commands_store.ask(c, "reset", {"portfolio": portfolio}, at=session.now(), by="terminal")
-    if commands_store.wait(database, number, RESET_SECONDS) is None:
-        raise LeaseError(f"the worker did not do the reset within {RESET_SECONDS:.0f} s; it stays asked for")
 
 
 def latency(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:

@@ -9,9 +9,8 @@ from collections.abc import Callable
 from pilotfish.core import fills, lateness, ledger
 from pilotfish.core.desk import Desk
 from pilotfish.core.effects import Insert, Refused, Update
-from pilotfish.core.events import OrderEnded, OrderFilled
+from pilotfish.core.events import OrderEnded, OrderFilled, OrderTried
 from pilotfish.core.orders import CancelOrder, How, Order, OrderState, PlaceOrder
-from pilotfish.core.policy import UNKNOWN_TICK
 from pilotfish.core.reasons import Outcome
 from pilotfish.core.recording import intent_change, intent_record
 from pilotfish.core.records import FillRecord
@@ -57,22 +56,31 @@ class Bookkeeping:
     def resume(self, desk: Desk, order: Order, trade: Trade | None, at: int) -> None:
         """An order that was open when the run before ended is decided anew: never filled blindly, never lost."""
         desk.intents[order.id] = order
-        policy = desk.policy.of(order.leader)
+        order.resumed = True
         if trade is not None:
             order.leader_usdc, order.leader_shares = trade.usdc, trade.shares
             order.held = not trade.active
         if order.side is Side.SELL:
-            order.give_up_at = max(order.give_up_at, at + policy.sell_retry_sec * SECOND)
-        elif lateness.classify(order.traded_at, at, policy.max_live_lag_sec) is TradeClass.CATCH_UP:
-            if lateness.too_old(order.traded_at, at, policy) and not order.held:
-                self._finish(desk, order, OrderState.CANCELLED, Outcome.CANCELLED_TOO_OLD)
-                return
-            usdc, shares = order.leader_usdc, order.leader_shares
-            if not shares:
-                usdc, shares = order.leader_price, MICRO
-            order.limit_price = min(order.limit_price, lateness.catch_up_limit(usdc, shares, policy, FINEST))
-        if not order.held:
+            patience = desk.policy.of(order.leader).sell_retry_sec * SECOND
+            order.give_up_at = max(order.give_up_at, at + patience)
+        if not order.held and self._in_time(desk, order, at):
             self._place(desk, order, at)
+
+    def _in_time(self, desk: Desk, order: Order, at: int) -> bool:
+        """Judge an order of the run before by how late it will be at the venue. False for a BUY that is too old: it
+        ends; a late one pays no more than a missed BUY may."""
+        policy, due = desk.policy.of(order.leader), max(at, order.due_at)
+        late = lateness.classify(order.traded_at, due, policy.max_live_lag_sec) is TradeClass.CATCH_UP
+        if order.side is Side.SELL or not late:
+            return True
+        if lateness.too_old(order.traded_at, due, policy):
+            self._finish(desk, order, OrderState.CANCELLED, Outcome.CANCELLED_TOO_OLD)
+            return False
+        usdc, shares = order.leader_usdc, order.leader_shares
+        if not shares:
+            usdc, shares = order.leader_price, MICRO
+        order.limit_price = min(order.limit_price, lateness.catch_up_limit(usdc, shares, policy, FINEST))
+        return True
 
     def _place(self, desk: Desk, order: Order, at: int) -> None:
         buy = order.side is Side.BUY
@@ -91,6 +99,7 @@ class Bookkeeping:
             give_up_at=order.give_up_at,
             retry_us=desk.policy.retry_interval_ms * 1000,
             attempts=desk.policy.book_attempts,
+            missing=order.attempts,
             fills=order.fills,
         )
         self._say(placed, at)
@@ -104,7 +113,7 @@ class Bookkeeping:
             shares=order.leader_shares,
             bps=policy.sell_max_slippage_bps,
             ticks=policy.sell_max_slippage_ticks,
-            tick=market.tick if market is not None else UNKNOWN_TICK,
+            tick=market.tick if market is not None else MICRO,
         )
 
     def _say(self, what: PlaceOrder | CancelOrder, at: int) -> None:
@@ -140,7 +149,8 @@ class Bookkeeping:
         """The leader's trade stands again: the order goes out again."""
         if order.held:
             order.held = False
-            self._place(desk, order, at)
+            if not order.resumed or self._in_time(desk, order, at):
+                self._place(desk, order, at)
 
     def forget(self, desk: Desk, at: int) -> None:
         """A portfolio's paper state is wiped: take its orders back without writing what became of them."""
@@ -176,6 +186,17 @@ class Bookkeeping:
         self.booked(desk, order, fill_id, e.at)
         if order.side is Side.SELL and position.shares and ledger.is_dust(position.shares, x.takes[-1].price):
             self.write_off(desk, position, order, e.at)
+
+    def tried(self, e: OrderTried) -> None:
+        """An order goes on being tried; whoever looks sees how often there was no book, and when it is tried next."""
+        desk, order = self._find(e.order_id)
+        if desk is None or order is None or order.held:
+            return
+        order.attempts, order.due_at = e.attempts, e.due_at
+        if e.limit is not None:
+            order.limit_price = e.limit
+            order.move(OrderState.WORKING)
+        self.state.out.append(Update(intent_change(order)))
 
     def ended(self, e: OrderEnded) -> None:
         """An order is over."""

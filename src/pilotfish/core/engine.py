@@ -108,6 +108,7 @@ class Engine:
             ev.BookSeen: self._book,
             ev.BookMissing: self._no_book,
             ev.OrderFilled: self.bookkeeping.filled,
+            ev.OrderTried: self.bookkeeping.tried,
             ev.OrderEnded: self.bookkeeping.ended,
             ev.HealthChanged: self._health,
             ev.TimerFired: self._timer,
@@ -134,7 +135,7 @@ class Engine:
             else:
                 self.paper.cancel(what, at)
 
-    def _told(self, event: ev.OrderFilled | ev.OrderEnded) -> None:
+    def _told(self, event: ev.OrderFilled | ev.OrderTried | ev.OrderEnded) -> None:
         self._handlers[type(event)](event)
 
     # -- life cycle --------------------------------------------------------------------------------------------
@@ -237,6 +238,7 @@ class Engine:
             value=e.value,
             gaps=set(e.gaps),
             gone=dict(e.gone),
+            agreed={token_id: as_of for token_id, _, as_of, _ in sorted(e.sets, key=lambda told: told[2])},
         )
         told: dict[str, list[tuple[int, int, bool]]] = {}
         for token_id, said, as_of, first in e.sets:

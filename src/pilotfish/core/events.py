@@ -274,6 +274,16 @@ class OrderFilled(_Event, frozen=True, kw_only=True, tag=True):
     execution: Execution
 
 
+class OrderTried(_Event, frozen=True, kw_only=True, tag=True):
+    """An order was tried and is still out. ``attempts`` and ``due_at``: how many books were missing so far, and when it
+    is tried next; ``limit``: within which it was tried at a book (``None`` = there was none)."""
+
+    order_id: int
+    attempts: int
+    due_at: int
+    limit: int | None = None
+
+
 class OrderEnded(_Event, frozen=True, kw_only=True, tag=True):
     """An order is over. ``attempts`` and ``due_at``: how many books were missing, and when it was last to be tried."""
 
@@ -321,6 +331,7 @@ Event: TypeAlias = (
     | BookSeen
     | BookMissing
     | OrderFilled
+    | OrderTried
     | OrderEnded
     | HealthChanged
     | TimerFired

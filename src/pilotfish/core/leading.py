@@ -93,6 +93,7 @@ class Leading:
         tokens = sorted(said_of - set(e.unread))
         if e.bootstrap and not leader.bootstrapped:
             leader.bootstrapped = True
+            leader.looked_at = e.as_of if e.whole else 0
             for token in tokens:
                 self._correct(e, token, told.get(token, 0), BOOTSTRAP)
             self.write_cursor(leader, e.at)
@@ -100,7 +101,8 @@ class Leading:
         suspects: dict[str, int] = {}
         for token in tokens:
             said, holding = told.get(token, 0), self.holding(e.leader, token)
-            if said == holding.shares:
+            if said in (holding.shares, holding.held_at(e.as_of)):
+                leader.agreed[token] = e.as_of
                 continue
             move, exact = self._explanation(leader, token, said - holding.shares, said)
             if leader.suspects.get(token) == said or (exact and not holding.traded_since(e.as_of - SNAPSHOT_DOUBT)):
@@ -108,7 +110,10 @@ class Leading:
                 self._correct(e, token, said, move.kind if move else GONE if gone else "reconciled", move)
             else:
                 suspects[token] = said
+                leader.agreed.setdefault(token, max(leader.looked_at, leader.follow_from))
         leader.suspects = suspects
+        if e.whole:
+            leader.looked_at = e.as_of
         if suspects:
             self.recheck_later(leader, e.at)
 
@@ -126,8 +131,11 @@ class Leading:
                 self.state.out.append(NeedHoldings(wallet, bootstrap=False))
 
     def _explanation(self, leader: Leader, token: str, delta: int, left: int) -> tuple[ev.Move | None, bool]:
-        """The move that explains a difference, if any, and whether it does so to the millionth."""
+        """The move that explains a difference, if any, and whether it does so to the millionth. One that does not is
+        likely only where it came after our books and a snapshot last agreed; of several, the last of the token's own
+        market."""
         condition = self.state.conditions.get(token)
+        since = leader.agreed.get(token, max(leader.looked_at, leader.follow_from)) - SNAPSHOT_DOUBT
         likely = None
         for move in reversed(leader.moves.values()):
             if move.condition_id != condition and move.kind != "CONVERSION":
@@ -135,15 +143,26 @@ class Leading:
             exact = {"SPLIT": delta == move.amount, "MERGE": delta == -move.amount, "REDEEM": delta < 0 and left == 0}
             if exact.get(move.kind, False) and move.condition_id == condition:
                 return move, True
-            if likely is None and (delta < 0) == move.is_exit:
+            nearer = likely is None or (move.condition_id == condition and likely.condition_id != condition)
+            if nearer and move.at >= since and self._fits(move, token, delta):
                 likely = move
         return likely, False
+
+    def _fits(self, move: ev.Move, token: str, delta: int) -> bool:
+        """Whether a move can have changed a token's holding in this direction. A CONVERSION makes second outcomes into
+        first ones; where it is not known which one the token is, it may have been taken."""
+        if move.kind != "CONVERSION":
+            return (delta < 0) == move.is_exit
+        market = self.state.markets.get(token)
+        first = market.index == 0 if market is not None else False
+        return first == (delta > 0)
 
     def _correct(self, e: ev.HoldingsSnapshot, token: str, said: int, cause: str, move: ev.Move | None = None) -> None:
         """Set a holding to what a snapshot said. One that an exit explains is copied as such, and so is one that has
         gone for a reason nobody saw."""
         holding = self.holding(e.leader, token)
         before = holding.shares
+        self.state.leaders[e.leader].agreed[token] = e.as_of
         if cause == BOOTSTRAP:
             changed = holding.begin_with(said, e.as_of, self.state.leaders[e.leader].floor_ts * SECOND)
         else:

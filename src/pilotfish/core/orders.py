@@ -1,7 +1,8 @@
 """An order of ours: what it is, the states that it goes through, and what is said to and by whoever executes it.
 
 The bookkeeping places and cancels (:class:`PlaceOrder`, :class:`CancelOrder`, effects); whoever executes answers with
-:class:`OrderFilled` and :class:`OrderEnded` (events). ``core/paper.py`` is one such; another needs nothing more.
+:class:`OrderFilled`, :class:`OrderTried` and :class:`OrderEnded` (events). ``core/paper.py`` is one such; another needs
+nothing more.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ class OrderState(StrEnum):
     """Where an order stands."""
 
     PENDING = "pending"
-    """Out, and nothing of it was filled yet."""
+    """Out, and not tried yet, or nobody had a book."""
     WORKING = "working"
-    """Out, and a part was filled."""
+    """Out, and tried at a book: a part was filled, or nothing was within its limit yet."""
     FILLED = "filled"
     PARTIAL = "partial"
     """Ended with a part filled."""
@@ -82,6 +83,8 @@ class Order(msgspec.Struct, kw_only=True):
     """What the fills of a BUY cost, without fees."""
     held: bool = False
     """It is not out: a reorg took the leader's trade back, until that stands again."""
+    resumed: bool = False
+    """It was open when a run before ended: whenever it goes out it is judged as a late trade would be."""
     ending: Outcome | None = None
     """Why it was cancelled; the end itself is still to come."""
 
@@ -118,6 +121,8 @@ class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     retry_us: int
     attempts: int
     """How many books may be missing before a BUY is given up."""
+    missing: int
+    """How many books were missing already."""
     fills: int
     """How many fills the order has had already: the next one is told of under the next number."""
 

@@ -13,7 +13,7 @@ import msgspec
 from pilotfish.core import fills
 from pilotfish.core.book import CENT, Book, LevelKey, LiquidityMemory, share_step, walk_buy
 from pilotfish.core.effects import Delete, Effect, NeedBook, SetTimer, Upsert
-from pilotfish.core.events import Market, OrderEnded, OrderFilled
+from pilotfish.core.events import Market, OrderEnded, OrderFilled, OrderTried
 from pilotfish.core.fees import UNKNOWN_FEE, FeeSchedule
 from pilotfish.core.orders import CancelOrder, Execution, How, PlaceOrder
 from pilotfish.core.records import LevelRecordKey, LevelTaken
@@ -40,7 +40,7 @@ class Paper:
         memory: LiquidityMemory,
         markets: Mapping[str, Market],
         say: Callable[[Effect], None],
-        tell: Callable[[OrderFilled | OrderEnded], None],
+        tell: Callable[[OrderFilled | OrderTried | OrderEnded], None],
     ) -> None:
         self.memory = memory
         self._markets = markets
@@ -54,8 +54,9 @@ class Paper:
 
     def place(self, order: PlaceOrder, at: int) -> None:
         """Take an order; it reaches the book at its ``due_at``."""
-        self._orders[order.order_id] = Working(order=order, due_at=max(at, order.due_at), fills=order.fills)
-        self._say(SetTimer(OrderDue(order.order_id), max(at, order.due_at)))
+        due = max(at, order.due_at)
+        self._orders[order.order_id] = Working(order=order, due_at=due, fills=order.fills, attempts=order.missing)
+        self._say(SetTimer(OrderDue(order.order_id), due))
 
     def cancel(self, cancel: CancelOrder, at: int) -> None:
         """Take an order back; one that has ended already has been told of."""
@@ -104,7 +105,7 @@ class Paper:
             if over:
                 self._end(working, How.NO_BOOK, at)
             else:
-                self._later(working, at)
+                self._later(working, at, None)
 
     def _those_waiting(self, token_id: str) -> list[int]:
         """The orders that wait for a book of a token, an account after the other, each in the order of its orders."""
@@ -153,7 +154,7 @@ class Paper:
             return None
         if at >= order.give_up_at:
             return self._end(working, How.LIMIT, at)
-        return self._later(working, at)
+        return self._later(working, at, limit)
 
     def _filled(self, working: Working, fill: fills.PaperFill, schedule: FeeSchedule, limit: int, at: int) -> None:
         order = working.order
@@ -181,9 +182,12 @@ class Paper:
         )
         self._tell(OrderFilled(at=at, order_id=order.order_id, number=working.fills, execution=execution))
 
-    def _later(self, working: Working, at: int) -> None:
+    def _later(self, working: Working, at: int, limit: int | None) -> None:
+        number = working.order.order_id
         working.due_at = at + working.order.retry_us
-        self._say(SetTimer(OrderDue(working.order.order_id), working.due_at))
+        self._say(SetTimer(OrderDue(number), working.due_at))
+        tried = OrderTried(at=at, order_id=number, attempts=working.attempts, due_at=working.due_at, limit=limit)
+        self._tell(tried)
 
     def _end(self, working: Working, how: How, at: int) -> None:
         if self._orders.pop(working.order.order_id, None) is not None:

@@ -108,7 +108,7 @@ def is_priced(leader_usdc: int, leader_shares: int, tick: int) -> bool:
 
 class Slack(msgspec.Struct, frozen=True, kw_only=True):
     """How far below a leader's fill of ``usdc`` for ``shares`` an exit may go: the larger of basis points and ticks.
-    ``tick`` is the finest that was known when the limit was worked out."""
+    ``tick`` is the market's where it is known when the order goes out; else any tick of a book is finer."""
 
     usdc: int
     shares: int

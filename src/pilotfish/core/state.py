@@ -34,6 +34,10 @@ class Leader:
     """What all his positions are worth, as the venue last said."""
     suspects: dict[str, int] = field(default_factory=dict)
     """Tokens on which the last snapshot disagreed, and what it said."""
+    agreed: dict[str, int] = field(default_factory=dict)
+    """Token -> as of when a snapshot last said what is held of it, and our books followed or said so too (µs)."""
+    looked_at: int = 0
+    """As of when a snapshot last told of all tokens (µs): of one that was in neither, both said that none is held."""
     recheck_at: int | None = None
     """When holdings are compared once more (µs), if they are."""
     moves: dict[tuple[str, str, str], Move] = field(default_factory=dict)

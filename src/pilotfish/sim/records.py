@@ -22,7 +22,7 @@ class Book:
     last_at: int = 0
 
     def move(self, delta: int, usdc: int, at: int) -> None:
-        """Shares that came for ``usdc``, or went for it."""
+        """Shares that came for ``usdc``, or went for it; of what went without being there nothing was made."""
         self.last_at = at
         if delta >= 0:
             self.shares += delta
@@ -33,7 +33,7 @@ class Book:
         cost = self.cost * gone // self.shares if self.shares else 0
         self.shares -= gone
         self.cost -= cost
-        self.realized += usdc - cost
+        self.realized += usdc * gone // -delta - cost
 
     @property
     def average(self) -> int:

@@ -136,12 +136,16 @@ class Venue:
         """The trades that stand in the end, in chain order."""
         return sorted((t for t in self.trades if t.reorg != "never"), key=lambda t: (t.at, t.number))
 
+    def deeds(self, leader: int) -> list[st.Trade | st.Move]:
+        """What a leader truly did, in order."""
+        every: list[st.Trade | st.Move] = [*self.standing(), *self.moves]
+        return sorted((step for step in every if step.leader == leader), key=lambda step: step.at)
+
     def holdings(self, leader: int, before: int) -> dict[str, int]:
         """What a leader truly holds of each token, by everything of before ``before`` (µs)."""
         held: dict[str, int] = {}
-        every: list[st.Trade | st.Move] = [*self.standing(), *self.moves]
-        for step in sorted(every, key=lambda s: s.at):
-            if step.leader == leader and st.START + step.at < before:
+        for step in self.deeds(leader):
+            if st.START + step.at < before:
                 apply(held, step)
         return held
 

@@ -21,6 +21,8 @@ UNKNOWN_RATE = 70_000
 """Charged where a market's schedule is not known."""
 ALONE = 300 * SECOND
 """Exits further apart than this cannot overlap."""
+SEEN_WITHIN = 700 * SECOND
+"""What moved a holding without a trade is seen so soon: two looks at it, and the time in between."""
 EXITS = ("MERGE", "REDEEM", "CONVERSION", "gone")
 """Causes of what is copied as an exit."""
 Key: TypeAlias = tuple[str, str, str]
@@ -40,6 +42,7 @@ def judge(run: Run) -> None:
             ("a late trade is late", world.classes),
             ("what a leader did before or between is not copied", world.followings),
             ("a move without a trade has its cause", world.causes),
+            ("what was taken without a trade is seen", world.falls),
             ("an exit without a trade is decided", world.moves),
             ("exits in proportion", world.exits),
             ("shares add up", world.shares),
@@ -152,14 +155,55 @@ class _World:
                 yield f"decision {d.id} copies transaction {int(trade.tx_hash, 16)} of who was left"
 
     def causes(self) -> Iterator[str]:
+        """Not over a restart: what our books and the venue agreed on before it is not stored."""
         moves = {tx(m.number): m for m in self.venue.moves}
+        touched = Counter((st.LEADERS[m.leader], token) for m in self.venue.moves for token in st.moved_by(m, {}))
         for a in self.rows["holding_adjustments"]:
-            if a.tx_hash is None:
+            move = moves.get(a.tx_hash)
+            if move is None or not a.delta_micro or any(st.START + move.at < b <= a.at for b in self.run.starts):
                 continue
-            move = moves[a.tx_hash]
             by = st.moved_by(move, {a.token_id: 1}).get(a.token_id, 0)
-            if (st.LEADERS[move.leader], move.kind) != (a.leader, a.cause) or by * a.delta_micro <= 0:
+            right = by * a.delta_micro > 0 or (by and touched[(a.leader, a.token_id)] > 1)
+            if (st.LEADERS[move.leader], move.kind) != (a.leader, a.cause) or not right:
                 yield f"adjustment {a.id} of token {a.token_id} by {a.delta_micro} is called move {move.number}"
+
+    def falls(self) -> Iterator[str]:
+        """Where nothing stood in the way: the leader is followed, sources and process were there, and nothing else was
+        seen of the token meanwhile."""
+        seen = {(a.leader, a.token_id, a.cause, a.delta_micro) for a in self.rows["holding_adjustments"]}
+        for n in self.followed.values():
+            held: dict[str, int] = {}
+            for step in self.venue.deeds(n):
+                if isinstance(step, st.Move) and step.kind in st.TAKING:
+                    cause = "gone" if step.kind == "SEND" else step.kind
+                    for token, delta in st.moved_by(step, held).items():
+                        fell = max(delta, -held.get(token, 0))
+                        known = fell >= 0 or (st.LEADERS[n], token, cause, fell) in seen
+                        if not known and self._undisturbed(step, token):
+                            yield f"move {step.number} took {-fell} of token {token}, and no {cause} by that is known"
+                apply(held, step)
+
+    def _undisturbed(self, move: st.Move, token: str) -> bool:
+        begin, end = move.at - 60 * SECOND, move.at + SEEN_WITHIN
+        span = self.venue.span(move.leader, st.START + begin)
+        if span is None or span.until is not None or (st.LEADERS[move.leader], token) in self.doubtful:
+            return False
+        for step in self.run.story:
+            last = step.at
+            match step:
+                case st.Trade() if step.leader == move.leader and token == st.token(step.market, step.outcome):
+                    last += max(step.api_us, step.chain_us or 0) + (step.again_us or 0) + step.reorg_us
+                case st.Move() if step is not move and step.leader == move.leader and token in st.moved_by(step, {}):
+                    last += SEEN_WITHIN
+                case st.Down(source="api"):
+                    last += step.lasts_us
+                case st.Kill():
+                    last += step.away_us
+                case _:
+                    continue
+            if step.at < end and last > begin:
+                return False
+        return True
 
     def moves(self) -> Iterator[str]:
         decided = {(d.adjustment_id, d.portfolio) for d in self.rows["decisions"]}

@@ -78,7 +78,9 @@ class Run:
         self._batch: list[RowEffect] = []
         self._taken_back: set[str] = set()
         """Transactions taken back by a reorg in what is not committed yet: nobody would tell of them again."""
-        self._life, self._started = 0, st.START
+        self._life = 0
+        self.starts: list[int] = []
+        """When the process started (µs)."""
         self._covered: dict[str, list[tuple[int, TradeKey, int]]] = {}
         """Leader -> rows that were read since their cursor was at (second, key, occurrence), until they are stored."""
         self._stored: Counter[TradeKey] = Counter()
@@ -147,7 +149,7 @@ class Run:
             taken = {row.wallet: restore.taken_up(c, row, at, started_at=at, left=False) for row in rows}
         self.drive.push(ev.HealthChanged(at=at, source=Source.API, healthy=self._up("api")))
         self.drive.push(ev.HealthChanged(at=at, source=Source.POLYGON, healthy=self._up("chain")))
-        self._started = at
+        self.starts.append(at)
         for row in rows:
             if row.status == "removed":
                 self.drive.push(ev.LeaderRemoved(at=at, leader=row.wallet))
@@ -314,7 +316,7 @@ class Run:
                     self.statuses[step.leader] = "active"
                     row = next(r for r in restore.leaders(c) if r.wallet == st.LEADERS[step.leader])
                     if self.alive:
-                        self._follow(row, restore.taken_up(c, row, at, started_at=self._started, left=True))
+                        self._follow(row, restore.taken_up(c, row, at, started_at=self.starts[-1], left=True))
                 case st.Leave() if self.statuses.get(step.leader, "removed") != "removed":
                     leaders_store.set_status(c, st.LEADERS[step.leader], "removed", at, by="story")
                     self.statuses[step.leader] = "removed"

@@ -15,6 +15,8 @@ START = 1_800_000_000 * SECOND
 LEADERS = tuple(f"0x{n:02x}" + f"{n:02x}" * 19 for n in (0xA1, 0xB2, 0xC3))
 MARKETS = 3
 """Markets of two outcomes each."""
+TAKING = ("MERGE", "REDEEM", "CONVERSION", "SEND")
+"""Kinds of moves that take shares away."""
 MAIN = "main"
 
 

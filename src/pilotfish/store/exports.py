@@ -66,6 +66,13 @@ def _holdings(c: Connection, portfolio: str | None, leader: str | None) -> Itera
     return map(holding, read_rows(c, HoldingRecord, _of(held, h, portfolio, leader, "leader", "token_id")))
 
 
+def _adjustments(c: Connection, portfolio: str | None, leader: str | None) -> Iterator[View]:
+    """What a snapshot said and trades explain is kept for restarts, and corrects nothing."""
+    a = t.holding_adjustments
+    moved = read(AdjustmentRecord).where(a.c.delta_micro != 0)
+    return map(adjustment, read_rows(c, AdjustmentRecord, _of(moved, a, portfolio, leader, "id")))
+
+
 def _latency(c: Connection, portfolio: str | None, leader: str | None) -> Iterator[View]:
     heard = listened(c, "polygon")
     rows = read_rows(c, SeenRow, _of(select(t.trades), t.trades, portfolio, leader, "id"))
@@ -89,7 +96,7 @@ _READINGS: dict[str, Reading] = {
     "positions": _each(PositionRecord, position, "portfolio", "leader", "token_id"),
     "holdings": _holdings,
     "ledger": _each(EntryRecord, ledger_entry, "id"),
-    "adjustments": _each(AdjustmentRecord, adjustment, "id"),
+    "adjustments": _adjustments,
     "latency": _latency,
     "report": _report,
     "equity": _equity,

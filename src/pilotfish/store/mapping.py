@@ -11,8 +11,8 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 from sqlalchemy import BigInteger, ColumnElement, Connection, Executable, Select, Table, cast, func, select
-from sqlalchemy import Row as SqlRow
 
+from pilotfish.core.problem import Problem
 from pilotfish.core.records import Record
 from pilotfish.store import tables
 
@@ -21,6 +21,10 @@ Values: TypeAlias = dict[str, object]
 R = TypeVar("R", bound=Record)
 S = TypeVar("S", bound=msgspec.Struct)
 S2 = TypeVar("S2", bound=msgspec.Struct)
+
+
+class UnreadableRowError(Problem):
+    """A row holds what this version does not know, such as a reason that came later."""
 
 
 class Plain(NamedTuple):
@@ -34,11 +38,6 @@ def row_of(record: Record) -> Values:
     """A record as a row."""
     row: Values = msgspec.to_builtins(record)
     return row
-
-
-def record_of(kind: type[R], row: SqlRow[tuple[object, ...]]) -> R:
-    """A row that has a record's columns, as that record."""
-    return msgspec.convert({str(name): value for name, value in row._mapping.items()}, kind, strict=False)
 
 
 @cache
@@ -60,11 +59,11 @@ def read(kind: type[R]) -> Select[tuple[object, ...]]:
 
 def read_rows(c: Connection, kind: type[S], statement: Executable) -> Iterator[S]:
     """What a statement finds, typed: a record, or any struct whose fields are among the statement's columns. Columns
-    that the struct does not have are left out."""
+    that the struct does not have are left out. Raises :class:`UnreadableRowError`."""
     found = c.execute(statement)
     names = tuple(str(name) for name in found.keys())  # noqa: SIM118 - a result is no dictionary
     for row in found:
-        yield msgspec.convert(dict(zip(names, row, strict=True)), kind)
+        yield _typed(dict(zip(names, row, strict=True)), kind)
 
 
 def read_pairs(c: Connection, kind: type[S], beside: type[S2], statement: Executable) -> Iterator[tuple[S, S2]]:
@@ -74,13 +73,22 @@ def read_pairs(c: Connection, kind: type[S], beside: type[S2], statement: Execut
     names = tuple(str(name) for name in found.keys())  # noqa: SIM118 - a result is no dictionary
     for row in found:
         values = dict(zip(names, row, strict=True))
-        yield msgspec.convert(values, kind), msgspec.convert(values, beside)
+        yield _typed(values, kind), _typed(values, beside)
 
 
 def read_row(c: Connection, kind: type[S], statement: Executable) -> S | None:
     """The first that a statement finds, typed as with :func:`read_rows`; ``None`` = nothing."""
     row = c.execute(statement).first()
-    return None if row is None else msgspec.convert({str(name): value for name, value in row._mapping.items()}, kind)
+    return None if row is None else _typed({str(name): value for name, value in row._mapping.items()}, kind)
+
+
+def _typed(values: Values, kind: type[S]) -> S:
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as problem:
+        raise UnreadableRowError(
+            f"a row cannot be read ({problem}): another version wrote it; use the newer of the two everywhere"
+        ) from None
 
 
 def newest(kind: type[Record], limit: int, before: int | None, **equal: object) -> Select[tuple[object, ...]]:

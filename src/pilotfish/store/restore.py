@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+import msgspec
 from sqlalchemy import ColumnElement, Connection, ScalarSelect, Table, and_, func, or_, select
 
 from pilotfish.core.events import (
@@ -18,14 +18,25 @@ from pilotfish.core.events import (
 from pilotfish.core.leader_orders import ORDER_LIFE, ORDERS_KEPT, LeaderOrder, begun_by
 from pilotfish.core.leading import BOOTSTRAP, GONE
 from pilotfish.core.orders import Order
+from pilotfish.core.reasons import Action
 from pilotfish.core.recording import order_of, position_of, trade_of
-from pilotfish.core.records import IntentRecord, PositionRecord, TradeRecord
+from pilotfish.core.records import (
+    AdjustmentRecord,
+    CursorRecord,
+    GapRecord,
+    HoldingRecord,
+    IntentRecord,
+    LevelTaken,
+    PositionRecord,
+    SavingRecord,
+    TradeRecord,
+)
 from pilotfish.core.settings import Globals, Policy
 from pilotfish.core.trade import Side, Trade, TradeKey, exit_without_trade
-from pilotfish.core.units import SECOND
+from pilotfish.core.units import SECOND, Micros, Price, Shares
 from pilotfish.store import portfolios_store
 from pilotfish.store import tables as t
-from pilotfish.store.mapping import read_rows
+from pilotfish.store.mapping import read, read_row, read_rows
 
 DAY = 86_400 * SECOND
 KEEP_IDENTITIES = 8 * DAY
@@ -126,10 +137,7 @@ def portfolio(
         spent_today=spent,
         buys=tuple((r[0], r[1]) for r in counted),
         follows=_follows(c, name),
-        saved=tuple(
-            (r.leader, r.token_id, r.usdc_micro)
-            for r in c.execute(select(t.savings).where(t.savings.c.portfolio == name, t.savings.c.usdc_micro > 0))
-        ),
+        saved=_saved(c, name),
         day_equity=_day_equity(c, name, day * DAY),
         missed=_missed(c, name),
         taken=_taken(c, name),
@@ -137,10 +145,25 @@ def portfolio(
     )
 
 
+def _saved(c: Connection, name: str) -> tuple[tuple[str, str, int], ...]:
+    s = t.savings.c
+    rows = read_rows(c, SavingRecord, read(SavingRecord).where(s.portfolio == name, s.usdc_micro > 0))
+    return tuple((r.leader, r.token_id, r.usdc_micro) for r in rows)
+
+
 def _taken(c: Connection, name: str) -> tuple[tuple[str, Side, int, int], ...]:
     q = t.liquidity_taken.c
-    rows = c.execute(select(t.liquidity_taken).where(q.portfolio == name).order_by(q.token_id, q.side, q.price_micro))
-    return tuple((r.token_id, Side(r.side), r.price_micro, r.taken_micro) for r in rows)
+    levels = read(LevelTaken).where(q.portfolio == name).order_by(q.token_id, q.side, q.price_micro)
+    return tuple((r.token_id, r.side, r.price_micro, r.taken_micro) for r in read_rows(c, LevelTaken, levels))
+
+
+class _OfOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision on a fill of a leader's order."""
+
+    id: int
+    order_decision_id: int | None
+    action: Action
+    trade_id: int
 
 
 def _orders(c: Connection, name: str, at: int, trades: Mapping[int, Trade]) -> tuple[LeaderOrder, ...]:
@@ -151,7 +174,7 @@ def _orders(c: Connection, name: str, at: int, trades: Mapping[int, Trade]) -> t
     alive = select(func.coalesce(d.order_decision_id, d.id)).join(t.trades, tr.id == d.trade_id).where(*mine, lately)
     theirs = (*mine, or_(d.id.in_(alive), d.order_decision_id.in_(alive)))
     fills = select(d.id, d.order_decision_id, d.action, d.trade_id).join(t.trades, tr.id == d.trade_id).where(*theirs)
-    rows = c.execute(fills.order_by(d.id)).all()
+    rows = list(read_rows(c, _OfOrder, fills.order_by(d.id)))
     if any(r.trade_id not in trades for r in rows):
         trades = _trades(c, tr.id.in_(select(d.trade_id).where(*theirs)))
     found: dict[int, LeaderOrder] = {}
@@ -161,7 +184,7 @@ def _orders(c: Connection, name: str, at: int, trades: Mapping[int, Trade]) -> t
         if order is None:
             order = found[number] = begun_by(trade, number)
         order.see(trade)
-        order.spent = order.spent or r.action == "copy"
+        order.spent = order.spent or r.action is Action.COPY
     kept: Counter[tuple[str, str]] = Counter()
     newest = []
     for order in sorted(found.values(), key=lambda o: -o.decision_id):
@@ -175,14 +198,14 @@ def _missed(c: Connection, name: str) -> tuple[tuple[str, str], ...]:
     d, m = t.decisions, t.markets
     query = select(d.c.leader, d.c.token_id).distinct().outerjoin(m, m.c.token_id == d.c.token_id)
     mine = (d.c.portfolio == name, d.c.sized_by_order.is_not(None), d.c.decided_at > func.coalesce(_reset_at(name), 0))
-    return tuple((r.leader, r.token_id) for r in c.execute(query.where(*mine, m.c.payout_micro.is_(None))))
+    return tuple((leader, token) for leader, token in c.execute(query.where(*mine, m.c.payout_micro.is_(None))))
 
 
 def _extremes(c: Connection, name: str) -> dict[str, int]:
     e = t.equity_snapshots
     last = select(e.c.peak_micro, e.c.drawdown_micro).where(e.c.portfolio == name).order_by(e.c.id.desc()).limit(1)
-    row = c.execute(last).first()
-    return {"peak": (row.peak_micro or 0) if row else 0, "drawdown": (row.drawdown_micro or 0) if row else 0}
+    peak, drawdown = c.execute(last).first() or (0, 0)
+    return {"peak": peak or 0, "drawdown": drawdown or 0}
 
 
 def _follows(c: Connection, name: str) -> tuple[str, ...] | None:
@@ -200,42 +223,53 @@ def _day_equity(c: Connection, name: str, begin: int) -> int | None:
 
 def _recent(c: Connection, name: str, since: int) -> tuple[tuple[Order, tuple[int, ...]], ...]:
     fills: dict[int, list[int]] = {}
-    for r in c.execute(
-        select(t.fills.c.id, t.fills.c.intent_id)
-        .where(t.fills.c.portfolio == name, t.fills.c.filled_at >= since)
-        .order_by(t.fills.c.id)
-    ):
-        fills.setdefault(r.intent_id, []).append(r.id)
+    f = t.fills.c
+    filled = select(f.id, f.intent_id).where(f.portfolio == name, f.filled_at >= since).order_by(f.id)
+    for number, intent in c.execute(filled):
+        fills.setdefault(intent, []).append(number)
     i = t.intents.c
     lately = _ASKED.where(i.portfolio == name, i.created_at >= since - DAY, i.trade_id != 0).order_by(i.id)
     return tuple((_order(r), tuple(fills[r.id])) for r in read_rows(c, _Asked, lately) if r.id in fills)
 
 
+class _Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision that waits."""
+
+    id: int
+    trade_id: int | None
+    adjustment_id: int | None
+    order_decision_id: int | None
+    exit_price_micro: Price | None
+
+
 def _pending(c: Connection, name: str) -> tuple[PendingDecision, ...]:
-    d, a = t.decisions, t.holding_adjustments
-    query = select(d.c.id, d.c.trade_id, d.c.adjustment_id, a.c.leader, a.c.token_id, a.c.before_micro, a.c.delta_micro,
-                   a.c.at, a.c.cause, d.c.order_decision_id, d.c.exit_price_micro)  # fmt: skip
-    query = query.outerjoin(a, a.c.id == d.c.adjustment_id).where(d.c.portfolio == name, d.c.action == "wait")
+    d, a = t.decisions.c, t.holding_adjustments.c
+    waiting = select(t.decisions).where(d.portfolio == name, d.action == "wait").order_by(d.id)
+    exits = read(AdjustmentRecord).join(t.decisions, d.adjustment_id == a.id)
+    moved = {r.id: r for r in read_rows(c, AdjustmentRecord, exits.where(d.portfolio == name, d.action == "wait"))}
     return tuple(
         PendingDecision(
             id=r.id,
             portfolio=name,
             trade_id=r.trade_id,
             adjustment_id=r.adjustment_id,
-            exit=exit_without_trade(
-                r.leader,
-                r.token_id,
-                -r.delta_micro,
-                r.before_micro,
-                r.exit_price_micro or 0,
-                r.at,
-                unexplained=r.cause == GONE,
-            )
-            if r.adjustment_id is not None
-            else None,
+            exit=_exit(moved[r.adjustment_id], r.exit_price_micro or 0) if r.adjustment_id is not None else None,
             order_decision_id=r.order_decision_id,
         )
-        for r in c.execute(query.order_by(d.c.id))
+        for r in read_rows(c, _Waiting, waiting)
+    )
+
+
+def _exit(moved: AdjustmentRecord, price: int) -> Trade:
+    """What took a leader's shares away without a trade, as the SELL that it amounts to."""
+    return exit_without_trade(
+        moved.leader,
+        moved.token_id,
+        -moved.delta_micro,
+        moved.before_micro,
+        price,
+        moved.at,
+        unexplained=moved.cause == GONE,
     )
 
 
@@ -247,22 +281,27 @@ def _order(r: _Asked) -> Order:
     return order_of(r, r.rule if r.rule or r.trade_id or r.decided_trade is None else "reorg")
 
 
-@dataclass(frozen=True, slots=True)
-class LeaderRow:
+class LeaderRow(msgspec.Struct, frozen=True, kw_only=True):
     """A leader as people entered him."""
 
     wallet: str
     label: str
     status: str
-    added_at: int
+    added_at: Micros
 
 
 def leaders(c: Connection) -> list[LeaderRow]:
     """All leaders ever entered, removed ones included."""
-    return [
-        LeaderRow(r.wallet, r.label, r.status, r.added_at)
-        for r in c.execute(select(t.leaders).order_by(t.leaders.c.added_at, t.leaders.c.wallet))
-    ]
+    return list(read_rows(c, LeaderRow, select(t.leaders).order_by(t.leaders.c.added_at, t.leaders.c.wallet)))
+
+
+class _Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What a snapshot said of a holding."""
+
+    token_id: str
+    said_micro: Shares
+    as_of: Micros
+    cause: str
 
 
 def taken_up(
@@ -296,19 +335,13 @@ def taken_up(
 
 def follow_again(c: Connection, leader: LeaderRow, at: int) -> LeaderFollowed | None:
     """The event that takes a known leader up where he was left, or ``None`` if he was never followed."""
-    cursor = c.execute(select(t.cursors).where(t.cursors.c.leader == leader.wallet)).first()
+    cursor = read_row(c, CursorRecord, read(CursorRecord).where(t.cursors.c.leader == leader.wallet))
     if cursor is None:
         return None
-    held = c.execute(
-        select(t.leader_holdings.c.token_id, t.leader_holdings.c.shares_micro)
-        .where(t.leader_holdings.c.leader == leader.wallet)
-        .order_by(t.leader_holdings.c.token_id)
-    )
-    moved = t.holding_adjustments.c
-    told = c.execute(
-        select(moved.token_id, moved.said_micro, moved.as_of, moved.cause)
-        .where(moved.leader == leader.wallet, moved.as_of.is_not(None), moved.at >= at - KEEP_IDENTITIES)
-        .order_by(moved.id)
+    h, moved = t.leader_holdings.c, t.holding_adjustments.c
+    held = read(HoldingRecord).where(h.leader == leader.wallet).order_by(h.token_id)
+    told = select(t.holding_adjustments).where(
+        moved.leader == leader.wallet, moved.as_of.is_not(None), moved.at >= at - KEEP_IDENTITIES
     )
     return LeaderFollowed(
         at=at,
@@ -319,8 +352,11 @@ def follow_again(c: Connection, leader: LeaderRow, at: int) -> LeaderFollowed | 
         is_new=False,
         paused=leader.status == "paused",
         bootstrapped=cursor.bootstrapped,
-        holdings=tuple((r.token_id, r.shares_micro) for r in held),
-        sets=tuple((r.token_id, r.said_micro, r.as_of, r.cause == BOOTSTRAP) for r in told),
+        holdings=tuple((r.token_id, r.shares_micro) for r in read_rows(c, HoldingRecord, held)),
+        sets=tuple(
+            (r.token_id, r.said_micro, r.as_of, r.cause == BOOTSTRAP)
+            for r in read_rows(c, _Told, told.order_by(moved.id))
+        ),
         value=cursor.positions_value_micro,
         gaps=gaps(c, leader.wallet),
         gone=_gone(c, leader.wallet, at - KEEP_IDENTITIES),
@@ -330,11 +366,11 @@ def follow_again(c: Connection, leader: LeaderRow, at: int) -> LeaderFollowed | 
 def gaps(c: Connection, wallet: str) -> tuple[tuple[int, int], ...]:
     """What is missing of a leader's history: seconds (from, to)."""
     g = t.history_gaps.c
-    found = c.execute(select(g.from_ts, g.to_ts).where(g.leader == wallet, g.is_open).order_by(g.from_ts))
-    return tuple((r.from_ts, r.to_ts) for r in found)
+    missing = read(GapRecord).where(g.leader == wallet, g.is_open).order_by(g.from_ts)
+    return tuple((r.from_ts, r.to_ts) for r in read_rows(c, GapRecord, missing))
 
 
 def _gone(c: Connection, wallet: str, since: int) -> tuple[tuple[str, int], ...]:
     a = t.holding_adjustments.c
-    query = select(a.token_id, func.max(a.at).label("at")).where(a.leader == wallet, a.cause == GONE, a.at >= since)
-    return tuple((r.token_id, r.at) for r in c.execute(query.group_by(a.token_id).order_by(a.token_id)))
+    query = select(a.token_id, func.max(a.at)).where(a.leader == wallet, a.cause == GONE, a.at >= since)
+    return tuple((token, at) for token, at in c.execute(query.group_by(a.token_id).order_by(a.token_id)))

@@ -36,6 +36,7 @@ ENDED_MEANING = {
     "dust": "What was left was too little to sell, and was written off.",
     "reorg": "A reorg took the leader's trade back, and what was copied from it was sold.",
 }
+"""The same in a sentence."""
 
 
 def cause_of_sale(rule: str | None, trade_id: int, decided: int | None) -> str:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, insert, select
 from pilotfish.core import settings as s
 from pilotfish.core.settings import Effective, Globals, Kind, Policy, Scope, Setting, SettingError, Value
 from pilotfish.store import tables as t
+from pilotfish.store.mapping import read_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +23,21 @@ class Stored:
     leaders: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
 
 
+class _Set(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored value, for everything or for one portfolio or leader."""
+
+    name: str
+    portfolio: str
+    leader: str
+    value: str
+
+
 def load(c: Connection) -> Stored:
     """All stored settings. A stored value that is no longer acceptable is left out (its default or env counts)."""
     dashboard: dict[str, Value] = {}
     portfolios: dict[str, dict[str, Value]] = {}
     leaders: dict[str, dict[str, Value]] = {}
-    for row in c.execute(select(t.settings)):
+    for row in read_rows(c, _Set, select(t.settings)):
         setting = s.BY_NAME.get(row.name)
         if setting is None:
             continue

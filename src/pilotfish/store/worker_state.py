@@ -212,11 +212,10 @@ def of(data: object) -> WorkerState | None:
 
 def read(c: Connection) -> tuple[WorkerState | None, float | None]:
     """What the worker last said of itself, and how many seconds ago."""
-    row = c.execute(select(t.worker_status).where(t.worker_status.c.name == NAME)).first()
-    state = of(row.data) if row is not None else None
-    if row is None or state is None:
-        return None, None
-    return state, max(0.0, time.time() - row.at / 1e6)
+    told = t.worker_status.c
+    data, at = c.execute(select(told.data, told.at).where(told.name == NAME)).first() or (None, 0)
+    state = of(data) if data is not None else None
+    return (state, max(0.0, time.time() - at / 1e6)) if state is not None else (None, None)
 
 
 def alive(worker: WorkerState | None, age: float | None) -> bool:

@@ -21,10 +21,8 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": (
-        "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; script-src-attr 'none';"
-        " style-src 'self' 'unsafe-inline';"
-        " img-src 'self' data:; font-src 'self' data:; connect-src 'self'; frame-ancestors 'none';"
-        " base-uri 'none'; form-action 'self'; object-src 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self';"
+        " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",

@@ -11,6 +11,7 @@ from pilotfish.core.units import MICRO
 from pilotfish.store.views.latency import Bucket, LagPoint
 from pilotfish.store.views.pnl import PeriodPnl
 from pilotfish.store.views.portfolios import EquityPoint
+from pilotfish.store.views.results import CurvePoint
 
 Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | float | bool | None"
 """What JSON can hold."""
@@ -108,6 +109,30 @@ def pnl_options(rows: Sequence[PeriodPnl]) -> Options:
                     for r in rows
                 ],
             }
+        ],
+    }
+
+
+def results_options(rows: Sequence[CurvePoint]) -> Options:
+    """What the leader's prices would have made, and what we made, at the end of each day; one point alone is shown."""
+    times = [_when(r.at) for r in rows]
+
+    def line(name: str, amounts: Sequence[int], colour: str, kind: str) -> Options:
+        style: Options = {"lineStyle": {"width": 2, "color": colour, "type": kind}, "itemStyle": {"color": colour}}
+        data = [[at, rounded(micro)] for at, micro in zip(times, amounts, strict=True)]
+        return {"name": name, "type": "line", "showSymbol": len(rows) < 3, "data": data, **style}
+
+    return {
+        "animation": False,
+        "grid": {"left": 68, "right": 16, "top": 34, "bottom": 28},
+        "legend": {"top": 4, "left": 60},
+        "tooltip": _TOLD,
+        "dataZoom": [_ZOOM],
+        "xAxis": {"type": "time", "splitNumber": 4, "minInterval": 86_400_000, **_AXIS, **_APART},
+        "yAxis": {"type": "value", "splitNumber": 4, **_AXIS, **_LINES},
+        "series": [
+            line("at the leader's prices", [r.ideal_micro for r in rows], COLOURS[1], "dashed"),
+            line("ours", [r.actual_micro for r in rows], COLOURS[0], "solid"),
         ],
     }
 

@@ -1,9 +1,12 @@
-"""Who somebody is before he is followed: his wallet from what a person pasted, his last trades, what he holds."""
+"""Who somebody is before they are followed: their wallet from what a person pasted, their last trades, their record."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
+from collections.abc import Awaitable
+from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
@@ -16,11 +19,14 @@ from pilotfish.core.trade import LeaderFill, Side
 from pilotfish.core.units import SECOND, Shares, Usdc, price_of
 from pilotfish.polymarket.contracts import is_wallet
 from pilotfish.polymarket.data_api import DataApi
-from pilotfish.polymarket.gamma import Gamma
+from pilotfish.polymarket.gamma import Gamma, Profile
 from pilotfish.polymarket.http import Service, VenueError, make_session
+from pilotfish.polymarket.record import read_record
 from pilotfish.store.leaders_store import wallet_of
 from pilotfish.store.views.base import View, decimal, iso
+from pilotfish.web.records import TheirRecord, their_record
 
+T = TypeVar("T")
 LOOK_BACK_DAYS = 7
 SHOWN = 10
 FRESH_SECONDS = 30.0
@@ -45,8 +51,8 @@ class LastTrade(View, frozen=True, kw_only=True):
 
 
 class Person(View, frozen=True, kw_only=True):
-    """Who somebody is, their trades of so many days (``more``: there are more than could be read), and what they
-    hold."""
+    """Who somebody is, their trades of so many days (``more``: there are more than could be read), what they hold (0
+    also where the venue does not tell: then the record says so), and their record."""
 
     wallet: str
     name: str
@@ -59,6 +65,7 @@ class Person(View, frozen=True, kw_only=True):
     open_positions: int
     positions_value_usdc: float
     positions_value_micro: Usdc
+    record: TheirRecord
 
 
 class Preview:
@@ -114,11 +121,11 @@ class Preview:
         if len(exact) == 1:
             return wallet_of(exact[0].wallet)
         near = ", ".join(f"{p.name} {p.wallet}" for p in (exact or found)[:3])
-        hint = f"; did you mean {near}?" if near else "; paste the wallet from his profile"
+        hint = f"; did you mean {near}?" if near else "; paste the wallet from their profile"
         raise PreviewError(f"nobody is called exactly {name!r}{hint}" if not exact else f"several are{hint}")
 
     async def look(self, wallet: str) -> Person:
-        """Who that is, his last trades, and what he holds. Raises :class:`PreviewError`."""
+        """Who that is, their last trades and their record. Raises :class:`PreviewError`."""
         seen = self._seen.get(wallet)
         if seen is not None and time.monotonic() - seen[0] < FRESH_SECONDS:
             return seen[1]
@@ -127,32 +134,45 @@ class Preview:
         self._seen[wallet] = (time.monotonic(), found)
         return found
 
+    async def record(self, wallet: str) -> TheirRecord:
+        """Their record alone."""
+        data, _ = self._services()
+        return their_record(await read_record(data.service, wallet))
+
     async def _read(self, wallet: str) -> Person:
         data, gamma = self._services()
-        try:
-            window = await data.activity(wallet, int(time.time()) - LOOK_BACK_DAYS * 86_400)
-            held = await data.positions(wallet)
-        except VenueError as problem:
-            raise PreviewError(f"the venue does not answer: {problem}") from None
-        try:
-            profile = await gamma.profile(wallet)
-        except VenueError:
-            profile = None
+        window, profile, record = await asyncio.gather(
+            _answer(data.activity(wallet, int(time.time()) - LOOK_BACK_DAYS * 86_400)),
+            _answer(gamma.profile(wallet)),
+            read_record(data.service, wallet),
+        )
+        if isinstance(window, VenueError):
+            raise PreviewError(f"the venue does not answer: {window}")
         fills = window.fills
         turnover = Usdc(sum(f.usdc for f in fills))
+        value = record.value or Usdc(0)
         return Person(
             wallet=wallet,
-            name=profile.name if profile else "",
+            name=profile.name if isinstance(profile, Profile) else "",
             trades_in_days=LOOK_BACK_DAYS,
             trades=len(fills),
             more=not window.complete or bool(window.gaps),
             turnover_usdc=rounded(turnover),
             turnover_micro=turnover,
             last_trades=[_last_trade(f) for f in fills[::-1][:SHOWN]],
-            open_positions=len(held.shares),
-            positions_value_usdc=rounded(held.value),
-            positions_value_micro=Usdc(held.value),
+            open_positions=record.open or 0,
+            positions_value_usdc=rounded(value),
+            positions_value_micro=value,
+            record=their_record(record),
         )
+
+
+async def _answer(question: Awaitable[T]) -> T | VenueError:
+    """What the venue says, or what is wrong with it."""
+    try:
+        return await question
+    except VenueError as problem:
+        return problem
 
 
 def _last_trade(f: LeaderFill) -> LastTrade:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish.store import worker_state
 from pilotfish.store.database import snapshot
+from pilotfish.store.mapping import UnreadableRowError
 from pilotfish.store.round_trips import TripCounts
 from pilotfish.store.views.feed import FeedRow, read_feed
 from pilotfish.store.views.latency import Latency, read_latency
@@ -98,7 +99,7 @@ class Reader:
                 await self._wanted.wait()
             try:
                 self.snapshot = await asyncio.to_thread(self._read)
-            except SQLAlchemyError as problem:
+            except (SQLAlchemyError, UnreadableRowError) as problem:
                 error = str(problem).splitlines()[0][:200]
                 if not self.snapshot.error:
                     log.error("the database cannot be read", error=error)

@@ -21,6 +21,7 @@ from starlette.types import Scope
 
 from pilotfish.app.logs import redact
 from pilotfish.core.names import UnknownNameError, chosen
+from pilotfish.store.mapping import UnreadableRowError
 from pilotfish.web.auth import problem
 from pilotfish.web.render import Page
 from pilotfish.web.view import view_of
@@ -73,7 +74,7 @@ class Refusal(NamedTuple):
     headers: Mapping[str, str] | None = None
 
 
-TOLD = (HTTPException, RequestValidationError, UnknownNameError, SQLAlchemyError, Exception)
+TOLD = (HTTPException, RequestValidationError, UnknownNameError, SQLAlchemyError, UnreadableRowError, Exception)
 """What :func:`refusal` has an answer for."""
 
 
@@ -86,7 +87,7 @@ def refusal(why: Exception) -> Refusal:
             return Refusal(422, "; ".join(_told(error) for error in why.errors()))
         case UnknownNameError():
             return Refusal(422, str(why))
-        case SQLAlchemyError():
+        case SQLAlchemyError() | UnreadableRowError():
             return Refusal(503, "the database: " + redact(str(why).splitlines()[0])[:200])
         case _:
             return Refusal(500, "an unforeseen error; the dashboard's log says more")

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 
 import uvicorn
 from fastapi import FastAPI
-from nicegui import ui
 from sqlalchemy import Engine
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
@@ -30,18 +29,17 @@ from pilotfish.web.pages import (
     portfolios,
     position_parts,
     positions,
+    preview_part,
     settings,
     trades,
 )
-from pilotfish.web.preview import Preview
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
 from pilotfish.web.view import Views
 
 SWITCH_SECONDS = 0.0005
 """How long a thread that reads may keep the loop that serves waiting; Python's own 5 ms add up over a page."""
-PAGES = (overview, trades, orders, positions, position_parts, latency, portfolios, settings)
-OLD = (leaders,)
+PAGES = (overview, leaders, preview_part, trades, orders, positions, position_parts, latency, portfolios, settings)
 GZIP_FROM = 1_000
 """Bytes from which an answer is worth packing."""
 
@@ -59,7 +57,6 @@ class Assets(StaticFiles):
 
 def application(site: Site, reader: Reader) -> FastAPI:
     """REST, probes and fragments, without doors and pages."""
-    preview = Preview(site.environment)
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
@@ -71,8 +68,7 @@ def application(site: Site, reader: Reader) -> FastAPI:
         yield
         for task in tasks:
             task.cancel()
-        await preview.close()
-        await site.books.close()
+        await site.close()
 
     app = Application(
         title="pilotfish", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
@@ -86,8 +82,8 @@ def application(site: Site, reader: Reader) -> FastAPI:
     for page in PAGES:
         app.include_router(page.pages)
     for router in (
-        api.router(site), stream.router(site, reader), api_writes.router(site, preview), probes.router(site),
-        login.router(site.sessions), parts.router(preview), docs_page.router(app),
+        api.router(site), stream.router(site, reader), api_writes.router(site, site.preview), probes.router(site),
+        login.router(site.sessions), parts.router(), docs_page.router(app),
     ):  # fmt: skip
         app.include_router(router)
     rest.refuse_the_rest(app)
@@ -95,15 +91,9 @@ def application(site: Site, reader: Reader) -> FastAPI:
 
 
 def build(database: Engine, environment: dict[str, Value]) -> Doors:
-    """The whole dashboard behind its doors. Once a process: the pages' framework has one application."""
+    """The whole dashboard behind its doors."""
     site, reader = Site(database, environment), Reader(database)
     app = application(site, reader)
-    for page in OLD:
-        page.register(site, reader)
-    ui.run_with(
-        app, title="pilotfish", dark=None, tailwind=False, show_welcome_message=False, language="en-US",
-        favicon=addresses.STATIC / "icon.svg",
-    )  # fmt: skip
     return Doors(app, site.sessions, site.allowed_hosts)
 
 

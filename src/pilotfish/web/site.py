@@ -15,10 +15,13 @@ from pilotfish.app import listening
 from pilotfish.app.config import process_value
 from pilotfish.core.setting_values import Value, words_of
 from pilotfish.store.database import snapshot
+from pilotfish.store.mapping import UnreadableRowError
 from pilotfish.store.report import Reports
 from pilotfish.store.rollup import CopyCounts, DecisionCounts, TradeCounts
 from pilotfish.store.round_trips import TripCounts
 from pilotfish.web.estimates import VenueBooks
+from pilotfish.web.preview import Preview
+from pilotfish.web.records import Records
 from pilotfish.web.sessions import Sessions
 from pilotfish.web.shared import Shared
 
@@ -37,6 +40,8 @@ class Site:
     sessions: Sessions = field(init=False)
     shared: Shared = field(init=False)
     books: VenueBooks = field(init=False)
+    preview: Preview = field(init=False)
+    records: Records = field(init=False)
     counts: DecisionCounts = field(default_factory=DecisionCounts)
     trade_counts: TradeCounts = field(default_factory=TradeCounts)
     copy_counts: CopyCounts = field(default_factory=CopyCounts)
@@ -48,6 +53,14 @@ class Site:
         self.sessions = Sessions(*tokens)
         self.shared = Shared(self.database)
         self.books = VenueBooks(self.environment)
+        self.preview = Preview(self.environment)
+        self.records = Records(self.preview.record)
+
+    async def close(self) -> None:
+        """End what is being asked of the venue."""
+        await self.records.close()
+        await self.preview.close()
+        await self.books.close()
 
     def count_up(self) -> None:
         """Count what there is once, so that no page has to."""
@@ -57,7 +70,7 @@ class Site:
                 self.trade_counts.read(c)
                 self.copy_counts.read(c)
                 self.trips.read(c)
-        except SQLAlchemyError as problem:
+        except (SQLAlchemyError, UnreadableRowError) as problem:
             log.warning("the database cannot be read yet", error=str(problem).splitlines()[0][:200])
 
     async def warm_up(self) -> None:
@@ -65,7 +78,7 @@ class Site:
         pages are served meanwhile."""
         try:
             await asyncio.to_thread(self._warm_up)
-        except SQLAlchemyError as problem:
+        except (SQLAlchemyError, UnreadableRowError) as problem:
             log.warning("the report is worked out when it is asked for", error=str(problem).splitlines()[0][:200])
 
     def _warm_up(self) -> None:

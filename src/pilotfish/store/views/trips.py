@@ -37,11 +37,10 @@ from pilotfish.store import tables as t
 from pilotfish.store.mapping import read_row, read_rows, total
 from pilotfish.store.round_trips import TripCounts, TripSum
 from pilotfish.store.views.base import View, decimal, iso
+from pilotfish.store.views.markets import tokens_beside, tokens_by_words
 
 Condition: TypeAlias = ColumnElement[bool] | TextClause
 Key: TypeAlias = ColumnElement[int] | ColumnElement[str] | ColumnElement[float | Decimal]
-TITLES = 300
-"""Tokens that a search for words of a market's title takes in."""
 
 
 class TripState(StrEnum):
@@ -68,13 +67,14 @@ class Sort(StrEnum):
 
 
 class TripFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which positions; ``None`` = any. ``words`` are of the market's title; ``besides``: numbers of round trips that
-    are listed with what is held, and not added up."""
+    """Which positions; ``None`` = any. ``words`` are of the market's title; ``market`` is any token of the market whose
+    outcomes are all asked for; ``besides``: numbers of round trips that are listed with what is held, and not added
+    up."""
 
     portfolio: str
     leader: str | None = None
     words: str | None = None
-    token_id: str | None = None
+    market: str | None = None
     state: TripState | None = TripState.OPEN
     besides: tuple[int, ...] = ()
 
@@ -256,13 +256,11 @@ def sold_since(c: Connection, portfolio: str, at: int) -> list[Trip]:
 
 def _tokens(c: Connection, f: TripFilter) -> list[str] | None:
     """The tokens that a filter asks for; ``None`` = any."""
-    if f.token_id:
-        return [f.token_id]
+    beside = tokens_beside(c, f.market) if f.market else None
     if not f.words:
-        return None
-    like = "%" + "".join(f"\\{x}" if x in "%_\\" else x for x in f.words.lower()) + "%"
-    found = select(_M.token_id).where(func.lower(_M.title).like(like, escape="\\"))
-    return list(c.execute(found.limit(TITLES)).scalars())
+        return beside
+    named = tokens_by_words(c, f.words)
+    return named if beside is None else sorted({*named} & {*beside})
 
 
 def _statement(

@@ -1,332 +1,210 @@
-"""Leaders: worth copying? His trades, what was copied, our profit on him, and where his prices and ours part."""
+"""Leaders: who is followed or was, and what copying them came to; and one of them: would copying have paid, where did
+the difference go, what do they hold, what is their own record."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from urllib.parse import quote
+from collections.abc import Callable, Mapping
+from typing import ClassVar
 
-from fastapi import Request
-from nicegui import ui
+import msgspec
+from fastapi import APIRouter
 from sqlalchemy import Connection
+from starlette.responses import Response
 
-from pilotfish.core.numerals import count, money, price
+from pilotfish.core import settings as s
+from pilotfish.core.setting_titles import TITLES
 from pilotfish.core.settings import Value
 from pilotfish.polymarket.contracts import is_wallet
 from pilotfish.store import settings_store
-from pilotfish.store.copies import WORDS
-from pilotfish.store.portfolios_store import MAIN
-from pilotfish.store.views.leaders import LeaderFigures, became, read_figures
+from pilotfish.store.views.leaders import LeaderFigures, read_figures
 from pilotfish.store.views.positions import HoldingBesideOurs, read_holdings
-from pilotfish.store.views.report import Shortfall
-from pilotfish.web.auth import is_admin
-from pilotfish.web.frame import frame, live, portfolio_picker, put
-from pilotfish.web.markup import (
-    Html,
-    ago,
-    copied_share,
-    esc,
-    figure,
-    grid,
-    heads,
-    out,
-    shares,
-    short,
-    signed,
-    sortable,
-    words,
-)
-from pilotfish.web.pages.shortfall import parts_html
-from pilotfish.web.reader import Reader
-from pilotfish.web.site import Site
+from pilotfish.store.views.report import Reported, Shortfall
+from pilotfish.store.views.results import LeaderResults, read_results
+from pilotfish.web.charts import Options, results_options
+from pilotfish.web.records import TheirRecord
+from pilotfish.web.render import Page
+from pilotfish.web.site import Site, now
+from pilotfish.web.view import Looking, Name
+from pilotfish.web.waterfall import Waterfall, waterfall
 
 EVERY = 0.4
+HELD_SHOWN = 100
+COLUMNS = (
+    ("leader", "leader", ""), ("last", "last trade", ""), ("trades", "trades", "num"), ("copied", "copied", "num"),
+    ("skipped", "not copied, mostly for", ""), ("paid", "paid", "num"), ("ideal", "at their prices", "num"),
+    ("lost", "lost on the way", "num"), ("actual", "we made", "num"), ("return", "return", "num"),
+    ("open", "open", "num"), ("", "", ""),
+)  # fmt: skip
+"""What the list shows: what a column sorts by, its head, its class."""
+pages = APIRouter(include_in_schema=False)
 
 
-def register(site: Site, reader: Reader) -> None:
-    """Put the pages at ``/leaders`` and ``/leaders/{wallet}``."""
+class Line(msgspec.Struct, frozen=True):
+    """A leader with their row of the report, where there is one."""
 
-    @ui.page("/leaders", title="pilotfish – leaders")
-    async def page(request: Request, portfolio: str = MAIN, sort: str = "") -> None:
-        first = await reader.first_look()
-        admin = is_admin(request)
-
-        async def draw() -> dict[str, Html]:
-            rows, costs = await site.shared.get(("leaders", portfolio), EVERY, lambda c: _read(site, c, portfolio))
-            followed, former = [r for r in rows if not r.left_at], [r for r in rows if r.left_at]
-            return {
-                "table": _table(followed, costs, portfolio, sort, admin=admin),
-                "former": _former(former, costs, portfolio, sort, admin=admin),
-            }
-
-        with frame(site, reader, request, "/leaders"):
-            picker = portfolio_picker(first, portfolio, "/leaders")
-            put(
-                f'<div class="title"><h1>Leaders</h1><p>Who is followed or was, and what copying them came to.</p>'
-                f'<span class="space"></span>{picker}</div>'
-            )
-            if admin:
-                put(f'<section class="card pad" style="margin-bottom:12px">{add_form()}</section>')
-            await live(EVERY, draw, row={"table": "card followed", "former": "card former"})
-
-    @ui.page("/leaders/{wallet:path}", title="pilotfish – leader")
-    async def one(request: Request, wallet: str, portfolio: str = MAIN) -> None:
-        first = await reader.first_look()
-        wallet = wallet.lower()
-        admin = is_admin(request)
-        label = next((row.label for row in first.everybody if row.wallet == wallet), None)
-        if label is None and not first.error:
-            ui.context.client.status_code = 404
-            with frame(site, reader, request, "/leaders"):
-                put(_nobody(wallet), "card")
-            return
-
-        async def draw() -> dict[str, Html]:
-            rows, costs = await site.shared.get(("leaders", portfolio), EVERY, lambda c: _read(site, c, portfolio))
-            row = next((r for r in rows if r.wallet == wallet), None)
-            if row is None:
-                return {"who": _nobody(wallet), "figures": "", "cost": "", "skips": "", "held": "", "own": ""}
-            held = await site.shared.get(
-                ("held", wallet, portfolio), EVERY, lambda c: read_holdings(c, wallet, portfolio)
-            )
-            own = await site.shared.get(
-                ("own", wallet), EVERY, lambda c: settings_store.load(c).leaders.get(wallet, {})
-            )
-            return {
-                "who": _who(row, admin=admin),
-                "figures": _figures(row),
-                "cost": _cost(costs.get(wallet), ready=site.reports.ready),
-                "skips": _skips(row, portfolio),
-                "held": _held(held),
-                "own": _own(wallet, own),
-            }
-
-        with frame(site, reader, request, "/leaders"):
-            picker = portfolio_picker(first, portfolio, f"/leaders/{wallet}")
-            if picker:
-                put(f'<div class="title">{picker}</div>')
-            grid = {"cost": "card", "skips": "card", "held": "card", "own": "card pad"}
-            with ui.element("div").classes("stack"):
-                await live(EVERY, draw, row=grid)
-                if admin and label is not None:
-                    put(_rename(wallet, label), "card pad")
+    who: LeaderFigures
+    report: Shortfall | None
 
 
-def _rename(wallet: str, label: str) -> Html:
-    return (
-        f'<form class="addform" data-send="PATCH /api/v1/leaders/{esc(wallet)}" data-done="is called so now">'
-        f'<label class="field">Their name here<input name="label" maxlength="200" value="{esc(label)}"></label>'
-        '<button>Rename</button><p class="wrong" data-wrong hidden role="alert"></p></form>'
+_OWN: dict[str, Callable[[LeaderFigures], tuple[int, str]]] = {
+    "leader": lambda who: (0, (who.label or who.wallet).lower()),
+    "last": lambda who: (0, who.last_trade_at or ""),
+    "trades": lambda who: (who.trades, ""),
+    "copied": lambda who: (who.copied, ""),
+    "skipped": lambda who: (sum(who.skipped.values()), ""),
+    "open": lambda who: (who.open_positions, ""),
+}
+"""What columns of a leader's own figures sort by."""
+_REPORTED: dict[str, Callable[[Shortfall], int]] = {
+    "paid": lambda row: row.paid_micro,
+    "ideal": lambda row: row.ideal_micro,
+    "lost": lambda row: -row.difference_micro,
+    "actual": lambda row: row.actual_micro,
+    "return": lambda row: row.actual_micro * 10**9 // row.paid_micro if row.paid_micro else 0,
+}
+"""What columns of the report sort by."""
+
+
+class Sums(msgspec.Struct, frozen=True, kw_only=True):
+    """The lines' own numbers added up."""
+
+    trades: int
+    copied: int
+    orders: int
+    orders_copied: int
+    skipped: int
+    open: int
+
+
+class Leaders(Page, frozen=True, kw_only=True):
+    """The list in one portfolio, by ``sort``, ``up`` or down. ``total`` is what all lines of the report add up to;
+    ``None`` until the report is worked out."""
+
+    template: ClassVar[str] = "leaders.html"
+    title: ClassVar[str] = "leaders"
+    path: ClassVar[str] = "/leaders"
+    seconds: ClassVar[float] = EVERY
+
+    followed: tuple[Line, ...]
+    former: tuple[Line, ...]
+    sums: Sums
+    total: Shortfall | None
+    sort: str
+    up: bool
+    columns: tuple[tuple[str, str, str], ...]
+
+
+class Own(msgspec.Struct, frozen=True):
+    """A setting that counts for one leader's trades."""
+
+    title: str
+    value: str
+
+
+class OneLeader(Page, frozen=True, kw_only=True):
+    """One leader in one portfolio. ``results`` is ``None`` until the report is worked out, ``fall`` where nothing was
+    decided; ``record`` while the venue is being asked for the first time; ``own``: settings of their own."""
+
+    template: ClassVar[str] = "leader.html"
+    title: ClassVar[str] = "leader"
+    path: ClassVar[str] = "/leaders"
+    seconds: ClassVar[float] = EVERY
+
+    who: LeaderFigures
+    results: LeaderResults | None
+    fall: Waterfall | None
+    curve: Options
+    held: list[HoldingBesideOurs]
+    record: TheirRecord | None
+    own: tuple[Own, ...]
+
+
+class Nobody(Page, frozen=True, kw_only=True):
+    """An address that is no leader's. ``wallet`` is empty for what is no wallet: that is anybody's text."""
+
+    template: ClassVar[str] = "nobody.html"
+    title: ClassVar[str] = "nobody"
+    path: ClassVar[str] = "/leaders"
+    seconds: ClassVar[float] = 0
+
+    wallet: str
+
+
+@pages.get("/leaders")
+async def leaders(view: Looking, sort: Name = "") -> Response:
+    """The list."""
+    rows, reported = await view.site.shared.get(
+        ("leaders", view.portfolio), EVERY, lambda c: _read(view.site, c, view.portfolio)
     )
-
-
-def add_form() -> Html:
-    """The form that finds somebody and shows who that is, before he is followed."""
-    return (
-        '<div><form class="addform" data-send="POST /api/v1/leaders/preview" data-show="/parts/preview?wallet=">'
-        '<label class="field">Wallet, profile URL or user name'
-        '<input name="wallet" required maxlength="300" autocomplete="off" spellcheck="false"'
-        ' placeholder="0x…, polymarket.com/profile/…, @name"></label>'
-        '<button class="primary">Look him up</button><p class="wrong" data-wrong hidden role="alert"></p></form>'
-        "<div data-shown></div></div>"
-    )
-
-
-def _read(site: Site, c: Connection, portfolio: str) -> tuple[list[LeaderFigures], dict[str, Shortfall]]:
-    """Leaders with their figures, and his line of the report by wallet; of one instant, so that they agree."""
-    rows = read_figures(c, portfolio, site.counts, site.copy_counts)
-    costs = site.reports.report(c, portfolio=portfolio) if site.reports.ready else []
-    return rows, {row.leader: row for row in costs}
-
-
-# -- the list --------------------------------------------------------------------------------------------------
-
-
-COLUMNS = (("leader", "leader", ""), ("trades", "trades", "num"), ("copied", "copied", "num"),
-           ("", "most skipped for", ""), ("ideal", "at his prices", "num"), ("actual", "we made", "num"),
-           ("lost", "lost on the way", "num"), ("open", "open", "num"), ("", "", ""))  # fmt: skip
-
-
-def _former(rows: list[LeaderFigures], costs: dict[str, Shortfall], portfolio: str, sort: str, *, admin: bool) -> Html:
-    """Those who were followed once: what was copied from them counts in the total, so it stays in sight."""
-    if not rows:
-        return ""
-    head = '<div class="head"><h2>Formerly followed</h2><span class="note">their results stay in the total</span></div>'
-    return head + _table(rows, costs, portfolio, sort, admin=admin)
-
-
-def _order(row: LeaderFigures, cost: Shortfall | None, by: str) -> tuple[int, str]:
-    """What a column sorts by: a number, or the name."""
-    figures = {
-        "trades": row.trades, "copied": row.copied, "open": row.open_positions,
-        "ideal": cost.ideal_micro if cost else 0, "actual": cost.actual_micro if cost else 0,
-        "lost": cost.difference_micro if cost else 0,
-    }  # fmt: skip
-    return figures.get(by, 0), "" if by in figures else (row.label or row.wallet).lower()
-
-
-def _table(rows: list[LeaderFigures], costs: dict[str, Shortfall], portfolio: str, sort: str, *, admin: bool) -> Html:
-    if not rows:
-        return (
-            '<div class="empty"><b>Nobody is followed yet</b>Add somebody by wallet, profile URL or user name:'
-            " <code>pilotfish leaders add WALLET --label NAME</code></div>"
-        )
     by, up = sort.removeprefix("-"), not sort.startswith("-")
-    if by in {name for name, *_ in COLUMNS if name}:
-        rows = sorted(rows, key=lambda r: _order(r, costs.get(r.wallet), by), reverse=not up)
-    body = "".join(_line(r, costs.get(r.wallet), portfolio, admin=admin) for r in rows)
-    return grid("rows", _heads(by, portfolio, up=up, former=bool(rows[0].left_at)), body, tall=True)
-
-
-def _heads(by: str, portfolio: str, *, up: bool, former: bool) -> Html:
-    """The heads of the first table sort both."""
-    columns = [("" if former else name, text, kind) for name, text, kind in COLUMNS]
-    return sortable(columns, "/leaders", {"portfolio": portfolio}, by, up=up)
-
-
-def _line(r: LeaderFigures, cost: Shortfall | None, portfolio: str, *, admin: bool) -> Html:
-    url = f"/leaders/{esc(r.wallet)}" + (f"?portfolio={quote(portfolio)}" if portfolio != MAIN else "")
-    skips = list(r.skipped.items())[:2]
-    told = ", ".join(f"{words(reason)} {count(n)}" for reason, n in skips) or "–"
-    trades, copied = r.trades, r.copied
-    share, left_out = copied_share(r)
-    ideal = signed(cost.ideal_micro) if cost else "–"
-    actual = signed(cost.actual_micro) if cost else "–"
-    lost = signed(-cost.difference_micro) if cost else "–"
-    name = esc(r.label or short(r.wallet))
-    paused = ' <span class="chip wait">paused</span>' if r.status == "paused" else ""
-    paused = paused or (f' <span class="chip">left {ago(r.left_at)}</span>' if r.left_at else "")
-    return (
-        f'<tr data-href="{url}"><td class="wide"><a href="{url}"><b>{name}</b></a>{paused}'
-        f'<small class="mini"> {esc(short(r.wallet))} · last trade {ago(r.last_trade_at)}</small></td>'
-        f'<td class="num" data-l="trades">{count(trades)}</td>'
-        f'<td class="num" data-l="copied" title="{esc(left_out)}">{count(copied)}<small>{esc(share)}</small>'
-        f"<small>{_became(r)}</small></td>"
-        f'<td class="wide mini">{told}</td>'
-        f'<td class="num" data-l="at his prices">{ideal}</td><td class="num" data-l="we made">{actual}</td>'
-        f'<td class="num" data-l="lost">{lost}</td>'
-        f'<td class="num" data-l="open">{count(r.open_positions)}</td>'
-        f'<td class="go">{_buttons(r) if admin else ""}</td></tr>'
-    )
-
-
-def _became(r: LeaderFigures) -> Html:
-    """What became of the orders of copies; those from before a reset are not there any more."""
-    counts = [(n, WORDS[state]) for state, n in became(r).items()]
-    return ", ".join(f"{count(n)} {esc(word)}" for n, word in counts if n) or "no orders"
-
-
-def _buttons(r: LeaderFigures) -> Html:
-    url = f"/api/v1/leaders/{esc(r.wallet)}"
-    name = esc(r.label or short(r.wallet))
-    if r.left_at:
-        again = esc(json.dumps({"wallet": r.wallet}))
-        return (
-            f'<button type="button" data-post="/api/v1/leaders" data-body="{again}"'
-            f' data-done="{name} is followed again, from now on"'
-            f' data-confirm="Follow {name} again, from now on? What happened in between is never copied.">'
-            "Follow again</button>"
+    reports = {row.leader: row for row in reported.rows} if reported else {}
+    lines = _sorted([Line(who, reports.get(who.wallet)) for who in rows], by, up=up)
+    return view.show(
+        Leaders(
+            followed=tuple(line for line in lines if not line.who.left_at),
+            former=tuple(line for line in lines if line.who.left_at), sums=_sums(rows),
+            total=reported.total if reported else None, sort=by if by in (*_OWN, *_REPORTED) else "", up=up,
+            columns=COLUMNS,
         )
-    paused = r.status == "paused"
-    body = esc('{"status":"active"}' if paused else '{"status":"paused"}')
-    return (
-        f'<button type="button" data-post="{url}" data-method="PATCH" data-body="{body}" data-done="{name} is'
-        f' {"copied again" if paused else "paused"}">{"Resume" if paused else "Pause"}</button> '
-        f'<button type="button" data-post="{url}" data-method="DELETE" data-done="{name} is followed no longer"'
-        f' data-confirm="Follow {name} no longer? What was copied from them stays, and so does their page.">'
-        "Leave</button>"
+    )  # fmt: skip
+
+
+@pages.get("/leaders/{wallet:path}")
+async def leader(view: Looking, wallet: str) -> Response:
+    """One leader."""
+    wallet = wallet.lower()
+    if not is_wallet(wallet):
+        return view.show(Nobody(wallet=""), 404)
+    found = await view.site.shared.get(
+        ("leader", wallet, view.portfolio), EVERY, lambda c: _read_one(view.site, c, wallet, view.portfolio)
     )
+    if not found:
+        return view.show(Nobody(wallet=wallet), 404)
+    return view.show(msgspec.structs.replace(found[0], record=view.site.records.get(wallet)))
 
 
-# -- one leader ------------------------------------------------------------------------------------------------
+def _read(site: Site, c: Connection, portfolio: str) -> tuple[list[LeaderFigures], Reported | None]:
+    """Leaders with their figures, and the report; of one instant, so that they agree."""
+    rows = read_figures(c, portfolio, site.counts, site.copy_counts)
+    return rows, site.reports.of_portfolio(c, portfolio) if site.reports.ready else None
 
 
-def _nobody(wallet: str) -> Html:
-    """Nothing of an address that is no wallet is shown: it is anybody's text."""
-    told = f"{esc(short(wallet))} is not followed" if is_wallet(wallet) else "This is no leader's address"
-    return (
-        f'<div class="empty"><h1>{told}</h1><p>A leader\'s page is at /leaders/ and their wallet: 0x and 40 hex digits.'
-        '</p><a class="button" href="/leaders">All leaders</a></div>'
-    )
+def _sorted(lines: list[Line], by: str, *, up: bool) -> list[Line]:
+    """By a column, as they were added where none is named; who has no row of the report comes last."""
+    own, reported = _OWN.get(by), _REPORTED.get(by)
+    if own is not None:
+        return sorted(lines, key=lambda line: own(line.who), reverse=not up)
+    if reported is None:
+        return lines
+    there = [(reported(line.report), line) for line in lines if line.report is not None]
+    there.sort(key=lambda pair: pair[0], reverse=not up)
+    return [line for _, line in there] + [line for line in lines if line.report is None]
 
 
-def _who(r: LeaderFigures, *, admin: bool) -> Html:
-    wallet = r.wallet
-    return (
-        f'<div class="title"><h1>{esc(r.label or short(wallet))}</h1>'
-        f"<p>{esc(wallet)} · {out('https://polymarket.com/profile/' + wallet, 'profile')} ·"
-        f" {'formerly followed, from' if r.left_at else 'followed since'} {ago(r.followed_from or r.added_at)}"
-        f"{' until ' + ago(r.left_at) if r.left_at else ''}"
-        f'{" · <b>paused</b>" if r.status == "paused" else ""}</p><span class="space"></span>'
-        f'<a class="button" href="/trades?leader={esc(wallet)}">Their trades</a>'
-        f'<a class="button" href="/positions?leader={esc(wallet)}">Their positions</a>'
-        f"{_buttons(r) if admin else ''}</div>"
-    )
+def _sums(rows: list[LeaderFigures]) -> Sums:
+    return Sums(
+        trades=sum(r.trades for r in rows), copied=sum(r.copied for r in rows), orders=sum(r.orders for r in rows),
+        orders_copied=sum(r.orders_copied for r in rows), skipped=sum(sum(r.skipped.values()) for r in rows),
+        open=sum(r.open_positions for r in rows),
+    )  # fmt: skip
 
 
-def _figures(r: LeaderFigures) -> Html:
-    trades, copied = r.trades, r.copied
-    share, left_out = copied_share(r)
-    return '<div class="figures" style="grid-template-columns:repeat(auto-fit,minmax(150px,1fr))">' + "".join(
-        (
-            figure("Trades seen", count(trades), f"last {ago(r.last_trade_at)}"),
-            figure(
-                "Copied", count(copied),
-                f"{esc(share)} of what could be; {_became(r)}" if trades else "none yet", title=left_out,
-            ),
-            figure("Realised PnL", signed(r.realized_pnl_micro), "on what was copied from him"),
-            figure(
-                "Unrealised PnL", signed(r.unrealized_pnl_micro), f"{count(r.open_positions)} open"
-            ),
-            figure("Exposure", money(r.cost_micro), "at cost"),
-            figure("Fees", money(r.fees_micro), "paid"),
+def _read_one(site: Site, c: Connection, wallet: str, portfolio: str) -> list[OneLeader]:
+    """Their page, of one instant; empty for who never was a leader."""
+    who = next((r for r in read_figures(c, portfolio, site.counts, site.copy_counts) if r.wallet == wallet), None)
+    if who is None:
+        return []
+    results = read_results(c, portfolio, wallet, now(), site.reports) if site.reports.ready else None
+    decided = results is not None and results.report.trades + results.report.fills > 0
+    return [
+        OneLeader(
+            who=who, results=results, fall=waterfall(results.report) if results is not None and decided else None,
+            curve=results_options(results.curve if results is not None else []),
+            held=read_holdings(c, wallet, portfolio, limit=HELD_SHOWN), record=None,
+            own=_own(settings_store.load(c).leaders.get(wallet, {})),
         )
-    ) + "</div>"  # fmt: skip
+    ]  # fmt: skip
 
 
-def _cost(row: Shortfall | None, *, ready: bool) -> Html:
-    head = '<div class="head"><h2>His prices → ours: where the difference went</h2></div>'
-    if not ready:
-        return head + '<div class="empty"><b>Being added up</b>All decisions are gone through once.</div>'
-    if row is None:
-        return head + '<div class="empty"><b>Nothing decided yet</b>It begins with his next trade.</div>'
-    return f'{head}<div class="pad">{parts_html(row)}</div>'
-
-
-def _skips(r: LeaderFigures, portfolio: str) -> Html:
-    head = '<div class="head"><h2>Why trades were not copied</h2></div>'
-    skipped = r.skipped
-    if not skipped:
-        return head + '<div class="empty">No trade was skipped.</div>'
-    most = max(skipped.values())
-    lines = "".join(
-        f'<div class="part"><a href="/trades?leader={esc(r.wallet)}&amp;reason={esc(reason)}&amp;portfolio='
-        f'{quote(portfolio)}">{words(reason)}</a><span class="track"><i style="left:0;width:{100 * n / most:.1f}%;'
-        f'background:var(--accent)"></i></span><span class="num">{count(n)}</span></div>'
-        for reason, n in skipped.items()
-    )
-    return f'{head}<div class="pad parts">{lines}</div>'
-
-
-def _held(rows: list[HoldingBesideOurs]) -> Html:
-    head = f'<div class="head"><h2>What he holds, and we</h2><span class="note">{len(rows)} shown</span></div>'
-    if not rows:
-        return head + '<div class="empty">He holds nothing that we know of.</div>'
-    body = "".join(
-        f'<tr><td class="wide">{esc(r.title or "market " + r.token_id[:12] + "…")}'
-        f'<small class="mini"> {esc(r.outcome or "")}</small></td>'
-        f'<td class="num" data-l="he">{shares(r.shares_micro)}</td>'
-        f'<td class="num" data-l="we">{shares(r.our_shares_micro) if r.our_shares_micro else "–"}</td>'
-        f'<td class="num" data-l="our cost">{money(r.our_cost_micro) if r.our_shares_micro else "–"}</td>'
-        f'<td class="num" data-l="bid">{price(r.bid)}</td></tr>'
-        for r in rows
-    )
-    return head + grid("rows", heads(("market", "#he", "#we", "#our cost", "#bid")), body)
-
-
-def _own(wallet: str, own: Mapping[str, Value]) -> Html:
-    link = f'<a href="/settings?leader={esc(wallet)}">Settings for his trades</a>'
-    if not own:
-        return f'<p class="mini">His trades are copied by the portfolio\'s settings. {link}</p>'
-    told = ", ".join(f"{esc(name)} = {esc(value)}" for name, value in sorted(own.items()))
-    return f'<p class="mini">Settings of his own: {told}. {link}</p>'
+def _own(values: Mapping[str, Value]) -> tuple[Own, ...]:
+    return tuple(Own(TITLES[name], str(s.show(s.find(name), value))) for name, value in sorted(values.items()))

@@ -1,5 +1,5 @@
 """Parts that pages open in a drawer or show in place: why a trade was copied or not, the fills of an order, what could
-not be used, who somebody is."""
+not be used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from pilotfish.core.reasons import OUTCOMES
-from pilotfish.store import leaders_store, names
+from pilotfish.store import names
 from pilotfish.store.database import snapshot
 from pilotfish.store.views.decisions import TradeTraced, read_decision, read_trade
 from pilotfish.store.views.explained import Explained, explained
@@ -22,9 +22,8 @@ from pilotfish.store.views.our_orders import OurOrderTraced, read_our_order
 from pilotfish.store.views.sources import BadInput, read_bad_inputs
 from pilotfish.store.views.trades import TradeDecided
 from pilotfish.web.api import Id
-from pilotfish.web.preview import Person, Preview, PreviewError
 from pilotfish.web.render import Page
-from pilotfish.web.view import Looking, Name
+from pilotfish.web.view import Looking
 
 _UNKNOWN = MarketNamed(title="", outcome="", slug=None)
 
@@ -91,16 +90,7 @@ class BadInputs(Page, frozen=True, kw_only=True):
     inputs: list[BadInput]
 
 
-class PreviewPart(Page, frozen=True, kw_only=True):
-    """Who somebody is, before they are followed."""
-
-    template: ClassVar[str] = "preview.html"
-    title: ClassVar[str] = "who that is"
-
-    person: Person
-
-
-def router(preview: Preview) -> APIRouter:
+def router() -> APIRouter:
     """``/parts/…``."""
     parts = APIRouter(prefix="/parts", include_in_schema=False)
 
@@ -140,15 +130,6 @@ def router(preview: Preview) -> APIRouter:
     def bad_inputs(view: Looking) -> Response:
         with snapshot(view.site.database) as c:
             return view.piece(BadInputs(inputs=read_bad_inputs(c)))
-
-    @parts.get("/preview")
-    async def look(view: Looking, wallet: Name = "") -> Response:
-        if not view.admin:
-            raise HTTPException(401, "sign in with the admin token")
-        try:
-            return view.piece(PreviewPart(person=await preview.look(leaders_store.wallet_of(wallet))))
-        except (PreviewError, leaders_store.LeaderError) as problem:
-            raise HTTPException(400, str(problem)) from None
 
     return parts
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, ClassVar
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Annotated, ClassVar, TypeAlias
 
 import msgspec
 from fastapi import APIRouter, Depends
 from sqlalchemy import Connection
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
-from pilotfish.core.units import SECOND
-from pilotfish.store import exports
+from pilotfish.core.units import SECOND, format_micro
 from pilotfish.store.copies import State
-from pilotfish.store.database import snapshot
-from pilotfish.store.round_trips import ENDED_WORDS
-from pilotfish.store.views.base import View as Row
-from pilotfish.store.views.base import decimal
-from pilotfish.store.views.leaders import Leader
+from pilotfish.store.portfolios_store import MAIN
+from pilotfish.store.views.base import View
+from pilotfish.store.views.markets import MarketNamed
 from pilotfish.store.views.sales import ByHand, Sale, Sales, read_sales
 from pilotfish.store.views.trips import (
     Sort,
@@ -29,9 +27,12 @@ from pilotfish.store.views.trips import (
     read_trips,
     sold_since,
 )
+from pilotfish.web import csv_files
+from pilotfish.web.filters import Choices, leader_choices, market_asked
 from pilotfish.web.render import Page
 from pilotfish.web.site import Site, now
-from pilotfish.web.view import Looking, Name, View
+from pilotfish.web.telling import ended
+from pilotfish.web.view import Looking, Name
 
 EVERY = 0.4
 PAGE = 100
@@ -82,7 +83,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         f = self.f
         return {
             "portfolio": f.portfolio, "status": "" if f.state is TripState.OPEN else f.state or ALL,
-            "leader": f.leader or "", "q": f.words or "", "token": f.token_id or "", "sort": self.sorted_by,
+            "leader": f.leader or "", "q": f.words or "", "token": f.market or "", "sort": self.sorted_by,
         }  # fmt: skip
 
     @property
@@ -94,7 +95,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def sifted(self) -> bool:
         """Some are left out by leader or market."""
-        return bool(self.f.leader or self.f.words or self.f.token_id)
+        return bool(self.f.leader or self.f.words or self.f.market)
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +110,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Positions(Page, frozen=True, kw_only=True):
-    """A page of them. ``of_pages``: how many there are; ``query``: the address's, without the page."""
+    """A page of them. ``of_pages``: how many there are; ``query``: the address's, without the page; ``only``: the
+    market that is asked for."""
 
     template: ClassVar[str] = "positions.html"
     title: ClassVar[str] = "positions"
@@ -126,7 +128,8 @@ class Positions(Page, frozen=True, kw_only=True):
     sifted: bool
     words: str
     leader: str
-    leaders: list[Leader]
+    leaders: Choices
+    only: MarketNamed | None
     lines: list[Line]
     total: TripTotal
     number: int
@@ -144,22 +147,25 @@ def _asked(
     number = int(page) if page.isdecimal() and len(page) < 7 else 1
     return Asked(
         f=TripFilter(
-            portfolio=portfolio or "main", leader=leader.strip().lower() or None, words=q.strip() or None,
-            token_id=token or None, state=state,
+            portfolio=portfolio or MAIN, leader=leader.strip().lower() or None, words=q.strip() or None,
+            market=token or None, state=state,
         ),
         sort=Sort(name) if known else _FIRST[state], up=known and not sort.startswith("-"),
         number=max(1, min(number, MOST_PAGES)),
     )  # fmt: skip
 
 
-Wanted = Annotated[Asked, Depends(_asked)]
+Wanted: TypeAlias = Annotated[Asked, Depends(_asked)]
 
 
 @pages.get("/positions")
 async def positions(view: Looking, asked: Wanted) -> Response:
     """The page."""
     read = await view.site.shared.get(("positions", asked), EVERY, lambda c: _read(view.site, c, asked))
-    return view.show(msgspec.structs.replace(read, leaders=view.snapshot.everybody))
+    leaders = leader_choices(view.snapshot.everybody, asked.f.leader or "")
+    return view.show(
+        msgspec.structs.replace(read, leaders=leaders, only=await market_asked(view, asked.f.market or ""))
+    )
 
 
 def _read(site: Site, c: Connection, asked: Asked) -> Positions:
@@ -176,7 +182,7 @@ def _read(site: Site, c: Connection, asked: Asked) -> Positions:
     return Positions(
         state=f.state, states=STATES, status=f.state or ALL, columns=COLUMNS[f.state], sort=asked.sort, up=asked.up,
         query=asked.query, sifted=asked.sifted, words=f.words or "", leader=f.leader or "",
-        leaders=[], lines=[_line(r, sales, held, by_state=f.state) for r in found.rows], total=found.total,
+        leaders=(), only=None, lines=[_line(r, sales, held, by_state=f.state) for r in found.rows], total=found.total,
         number=asked.number, of_pages=-(-found.total.trips // PAGE),
     )  # fmt: skip
 
@@ -203,18 +209,9 @@ def _line(r: Trip, sales: Sales, held: set[tuple[str, str]], *, by_state: TripSt
     )
 
 
-class CsvLine(
-    Row, frozen=True, kw_only=True,
-    rename={
-        "market": "Market", "outcome": "Outcome", "leader": "Leader", "wallet": "Wallet", "portfolio": "Portfolio",
-        "state": "State", "opened": "Opened (UTC)", "closed": "Closed (UTC)", "ends": "Market ends (UTC)",
-        "hours": "Held (hours)", "ended": "How it ended", "shares": "Shares", "entry": "Entry (USDC a share)",
-        "exit": "Worth, or exit (USDC a share)", "cost": "Cost (USDC)", "worth": "Worth, or proceeds (USDC)",
-        "fees": "Fees within (USDC)", "unrealized": "Unrealised (USDC)", "realized": "Realised (USDC)",
-        "return_percent": "Return (%)", "nobody_bids": "Nobody bids since (UTC)", "token_id": "Token",
-    },
-):  # fmt: skip
-    """A row for a spreadsheet."""
+class CsvLine(View, frozen=True, kw_only=True):
+    """A row as a line of a file. Times are UTC; ``shares`` are held, or all that was bought; ``cost_usdc`` and
+    ``worth_usdc`` are of them, the worth being the proceeds of what is over."""
 
     market: str
     outcome: str
@@ -222,52 +219,52 @@ class CsvLine(
     wallet: str
     portfolio: str
     state: str
-    opened: str
-    closed: str
-    ends: str
-    hours: float | None
-    ended: str
-    shares: float
-    entry: float
-    exit: float
-    cost: float
-    worth: float
-    fees: float
-    unrealized: float
-    realized: float
+    opened_at: str
+    closed_at: str
+    market_ends_at: str
+    held_hours: float | None
+    how_it_ended: str
+    shares: Decimal
+    entry_price: Decimal
+    exit_price: Decimal
+    cost_usdc: Decimal
+    worth_usdc: Decimal
+    fees_within_usdc: Decimal
+    unrealised_usdc: Decimal
+    realised_usdc: Decimal
     return_percent: float | None
-    nobody_bids: str
-    token_id: str
+    nobody_bids_since: str
+    token: str
 
 
 @pages.get("/positions.csv")
-def positions_csv(view: Looking, asked: Wanted) -> StreamingResponse:
-    """All that match, in the page's order, for a spreadsheet."""
-    name = f'attachment; filename="pilotfish-positions-{asked.f.state or ALL}.csv"'
-    return StreamingResponse(
-        _csv(view, asked), headers={"Content-Disposition": name}, media_type="text/csv; charset=utf-8"
-    )
+def as_csv(view: Looking, asked: Wanted) -> Response:
+    """All that match, in the page's order, as a file."""
 
+    def rows(c: Connection) -> Iterable[CsvLine]:
+        return map(_csv_line, all_trips(c, asked.f, sort=asked.sort, descending=not asked.up))
 
-def _csv(view: View, asked: Asked) -> Iterator[str]:
-    with snapshot(view.site.database) as c:
-        yield from exports.csv_lines(
-            _csv_line(r) for r in all_trips(c, asked.f, sort=asked.sort, descending=not asked.up)
-        )
+    return csv_files.file(view.site.database, f"pilotfish-positions-{asked.f.state or ALL}.csv", CsvLine, rows)
 
 
 def _csv_line(r: Trip) -> CsvLine:
     return CsvLine(
         market=r.title or "", outcome=r.outcome, leader=r.label, wallet=r.leader, portfolio=r.portfolio,
-        state=r.state.value, opened=_instant(r.opened_at), closed=_instant(r.closed_at), ends=_instant(r.market_end),
-        hours=None if r.lasted_ms is None else round(r.lasted_ms / 3_600_000, 3),
-        ended=ENDED_WORDS.get(r.ended, r.ended) if r.ended else "", shares=decimal(r.shares_micro),
-        entry=decimal(r.entry_micro), exit=decimal(r.exit_micro), cost=decimal(r.cost_micro),
-        worth=decimal(r.worth_micro), fees=decimal(r.fees_micro), unrealized=decimal(r.unrealized_pnl_micro),
-        realized=decimal(r.realized_pnl_micro),
+        state=r.state.value, opened_at=_instant(r.opened_at), closed_at=_instant(r.closed_at),
+        market_ends_at=_instant(r.market_end),
+        held_hours=None if r.lasted_ms is None else round(r.lasted_ms / 3_600_000, 3),
+        how_it_ended=ended(r.ended) if r.ended else "", shares=_exact(r.shares_micro),
+        entry_price=_exact(r.entry_micro), exit_price=_exact(r.exit_micro), cost_usdc=_exact(r.cost_micro),
+        worth_usdc=_exact(r.worth_micro), fees_within_usdc=_exact(r.fees_micro),
+        unrealised_usdc=_exact(r.unrealized_pnl_micro), realised_usdc=_exact(r.realized_pnl_micro),
         return_percent=round(100 * r.gain_micro / r.paid_micro, 2) if r.paid_micro else None,
-        nobody_bids=_instant(r.unmarked_since), token_id=r.token_id,
+        nobody_bids_since=_instant(r.unmarked_since), token=r.token_id,
     )  # fmt: skip
+
+
+def _exact(micro: int) -> Decimal:
+    """An amount to its last digit, as a number: below zero it is no formula."""
+    return Decimal(format_micro(micro))
 
 
 def _instant(iso: str | None) -> str:

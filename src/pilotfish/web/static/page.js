@@ -442,7 +442,7 @@
     content.querySelector("[data-keys]").checked = keysOn();
     dialog(content, "Keyboard shortcuts", "ask");
   };
-  let going = 0;
+  let going = false;
   document.addEventListener("keydown", (e) => {
     if (!keysOn() || e.ctrlKey || e.metaKey || e.altKey || e.target.closest("input,select,textarea,dialog")) return;
     if (!document.getElementById("shortcuts")) return;
@@ -450,11 +450,12 @@
     else if (e.key === "/") {
       const field = document.querySelector("main input[type=search]");
       if (field) { e.preventDefault(); field.focus(); }
-    } else if (e.key === "g") going = Date.now();
-    else if (Date.now() - going < 1500) {
+    } else if (e.key === "g" && !going) { going = true; return; }
+    else if (going) {
       const link = document.getElementById("shortcuts").content.querySelector(`[data-key="${CSS.escape(e.key)}"]`);
       if (link) location.href = link.getAttribute("href");
     }
+    going = false;
   });
   document.addEventListener("change", (e) => {
     if (e.target.matches("[data-keys]")) localStorage.setItem("pilotfish-keys", e.target.checked ? "on" : "off");
