@@ -122,6 +122,7 @@ class MissingTrade(View, frozen=True, kw_only=True):
     id: int
     leader: str
     tx_hash: str
+    token_id: str
     title: str | None
     traded_at: str
     missing: Source
@@ -139,6 +140,10 @@ class SeenRow(msgspec.Struct, frozen=True, kw_only=True):
     first_seen_by_api_at: Micros | None
     first_seen_by_polygon_at: Micros | None
     api_lagged: bool
+
+
+class _SeenInMarket(SeenRow, frozen=True, kw_only=True):
+    token_id: str
 
 
 def trade_latency(r: SeenRow, heard: Listened) -> TradeLatency:
@@ -320,9 +325,10 @@ def read_missing(c: Connection, limit: int = 50) -> list[MissingTrade]:
             id=r.id,
             leader=r.leader,
             tx_hash=r.tx_hash,
+            token_id=r.token_id,
             title=r.title,
             traded_at=iso(r.traded_at),
             missing=Source.API if r.first_seen_by_api_at is None else Source.POLYGON,
         )
-        for r in read_rows(c, SeenRow, query.limit(limit))
+        for r in read_rows(c, _SeenInMarket, query.limit(limit))
     ]
