@@ -247,7 +247,13 @@ def test_no_text_of_the_database_runs_a_script(browser: Browser, hostile: Hostil
         of = urllib.parse.urlencode({"portfolio": name})
         for path in ("/", "/leaders", f"/leaders/{WALLET}", "/trades", "/positions", "/portfolios", "/settings"):
             visit(seen, f"{path}?{of}")
-    for path in ("/latency", f"/settings?leader={WALLET}", "/positions?status=closed", "/positions?status=", "/login"):
+    for path in (
+        "/latency",
+        f"/settings?leader={WALLET}",
+        "/positions?status=closed",
+        "/positions?status=all",
+        "/login",
+    ):
         visit(seen, path)
     visit(seen, "/trades", after="a[data-drawer]")
     visit(seen, "/", after=".feed a[data-drawer]")
