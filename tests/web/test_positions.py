@@ -276,6 +276,21 @@ def test_who_is_not_signed_in_is_told_nothing_of_closing(desk: Desk) -> None:
     assert page.request.get(f"{desk.address}/parts/position?leader={WALLET}&token_id=5").status == 404
 
 
+def test_an_archived_portfolio_sells_nothing_by_hand(tmp_path: Path, browser: Browser) -> None:
+    with desk_of(tmp_path, browser) as desk:
+        desk.pilot.cli("portfolio", "clone", "main", "second")
+        until("taken up", lambda: desk.pilot.logged("portfolio taken up"))
+        desk.stand.fill(desk.tokens[TIDE], "BUY", 100)
+        desk.pilot.fills(2)
+        seen = desk.seen()
+        page = seen.open("/positions?portfolio=second")
+        expect(page.get_by_role("button", name="Close")).to_have_count(2)
+        desk.pilot.cli("portfolio", "archive", "second")
+        expect(page.get_by_role("button", name="Close")).to_have_count(0)
+        expect(rows(page)).to_have_count(1)
+        seen.clean()
+
+
 def test_before_a_position_is_closed_it_is_said_what_that_would_bring(desk: Desk) -> None:
     """30 shares at 0.40 and 20 at 0.30, less the venue's fee."""
     seen = desk.seen()
