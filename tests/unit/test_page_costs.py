@@ -30,6 +30,7 @@ GROWS = {
     "positions, held, by worth": "sorts the open positions",
     "positions, all": "sorts the open positions",
     "positions, sold, by return": "works it out for all round trips of the portfolio",
+    "positions, sold, by exit price": "works it out for all round trips of the portfolio",
     "positions, sold, by market": "sorts all round trips of the portfolio",
     "positions, sold, of a market": "sorts the round trips of the market",
     "position: its history": "goes through all that happened to the position, and to its leader in the token",

@@ -47,6 +47,12 @@ KEYS: dict[Sort, Callable[[Trip], float | str | None]] = {
     Sort.OPENED: lambda r: r.opened_at,
     Sort.CLOSED: lambda r: r.closed_at,
     Sort.END: lambda r: r.market_end if r.state is TripState.OPEN else r.closed_at,
+    Sort.ENTRY: lambda r: r.cost_micro / r.shares_micro,
+    Sort.EXIT: lambda r: (
+        r.worth_micro / r.shares_micro if r.number else None if r.mark_price is None else r.mark_price * MICRO
+    ),
+    Sort.FEES: lambda r: r.fees_micro,
+    Sort.LASTED: lambda r: r.lasted_ms,
 }
 
 
@@ -69,7 +75,7 @@ def _trip(dice: random.Random) -> Values:
     opened = START + dice.randrange(10**9)
     return {
         "portfolio": dice.choice(["main", "main", "other"]), "leader": dice.choice(LEADERS),
-        "token_id": dice.choice(TOKENS), "opened_at": opened, "closed_at": opened + dice.randrange(10**9),
+        "token_id": dice.choice(TOKENS), "opened_at": opened, "closed_at": opened + 1000 * dice.randrange(10**6),
         "bought_micro": dice.randrange(1, 10**9), "paid_micro": paid, "got_micro": got, "fees_micro": 5,
         "pnl_micro": got - paid, "ended": dice.choice(list(ENDED_WORDS)),
     }  # fmt: skip

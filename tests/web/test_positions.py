@@ -185,9 +185,14 @@ def test_what_was_sold_twice_is_two_round_trips_with_prices_fees_and_how_they_en
         assert (told["shares"], told["entry"], told["exit"]) == ("50.00", "0.50", "0.49")
         assert (told["cost"], told["proceeds"], told["fees"]) == ("25.00", "24.50", "0.00")
         assert (told["PnL"], told["return"], told["how it ended"]) == ("▼ −0.50", "−2.0 %", "the leader sold")
-        expect(one.locator("td[data-l=closed] small")).to_contain_text("after ")
+        assert number(told["held for"]) > 0
     total = cells(page.locator("#total"))
     assert (total["cost"], total["proceeds"], total["PnL"], total["return"]) == ("50.00", "49.00", "▼ −1.00", "−2.0 %")
+    for name in ("market", "opened", "closed", "held for", "shares", "entry", "exit", "cost", "proceeds", "fees",
+                 "PnL", "return"):  # fmt: skip
+        page.locator("thead").get_by_role("link", name=re.compile(f"^{name}( ▼)?$")).click()
+        expect(page.locator("th[aria-sort]")).to_contain_text(name)
+        expect(rows(page)).to_have_count(2)
     page.get_by_role("link", name="Resolved").click()
     expect(rows(page)).to_have_count(1)
     told = cells(row(page, RAIN))
@@ -269,6 +274,21 @@ def test_who_is_not_signed_in_is_told_nothing_of_closing(desk: Desk) -> None:
     answer = page.request.get(f"{desk.address}/parts/close?token_id={desk.tokens[TIDE]}&leader={WALLET}")
     assert answer.status == 401
     assert page.request.get(f"{desk.address}/parts/position?leader={WALLET}&token_id=5").status == 404
+
+
+def test_an_archived_portfolio_sells_nothing_by_hand(tmp_path: Path, browser: Browser) -> None:
+    with desk_of(tmp_path, browser) as desk:
+        desk.pilot.cli("portfolio", "clone", "main", "second")
+        until("taken up", lambda: desk.pilot.logged("portfolio taken up"))
+        desk.stand.fill(desk.tokens[TIDE], "BUY", 100)
+        desk.pilot.fills(2)
+        seen = desk.seen()
+        page = seen.open("/positions?portfolio=second")
+        expect(page.get_by_role("button", name="Close")).to_have_count(2)
+        desk.pilot.cli("portfolio", "archive", "second")
+        expect(page.get_by_role("button", name="Close")).to_have_count(0)
+        expect(rows(page)).to_have_count(1)
+        seen.clean()
 
 
 def test_before_a_position_is_closed_it_is_said_what_that_would_bring(desk: Desk) -> None:

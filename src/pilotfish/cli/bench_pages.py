@@ -253,6 +253,7 @@ def questions(
         "positions, sold, by profit": held(Sort.REALIZED, state=TripState.CLOSED),
         "positions, sold, by cost": held(Sort.COST, state=TripState.CLOSED),
         "positions, sold, by return": held(Sort.RETURN, state=TripState.CLOSED),
+        "positions, sold, by exit price": held(Sort.EXIT, state=TripState.CLOSED),
         "positions, sold, by market": held(Sort.TITLE, state=TripState.CLOSED),
         "positions, sold, of a leader": held(Sort.CLOSED, state=TripState.CLOSED, leader=_wallet(5)),
         "positions, sold, of a market": held(Sort.CLOSED, state=TripState.CLOSED, market=_token(5)),

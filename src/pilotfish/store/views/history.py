@@ -137,9 +137,9 @@ class _Order(msgspec.Struct, frozen=True, kw_only=True):
 def read_history(c: Connection, portfolio: str, leader: str, token_id: str, number: int) -> History | None:
     """A round trip's history; number 0 is the one under way. ``None`` = there is none such."""
     trip = read_trip(c, portfolio, leader, token_id, number)
-    parts, under_way = _parted(_entries(c, portfolio, leader, token_id))
     if trip is None:
         return None
+    parts, under_way = _parted(_entries(c, portfolio, leader, token_id))
     if number == 0:
         mine = under_way
     else:

@@ -52,7 +52,8 @@ class TripState(StrEnum):
 
 
 class Sort(StrEnum):
-    """What rows are sorted by. ``END`` is when the market ends, and of what is over when that was."""
+    """What rows are sorted by. ``END`` is when the market ends, and of what is over when that was; ``EXIT`` what a
+    share is worth, and of what is over what it brought; ``LASTED`` how long it was held."""
 
     TITLE = "title"
     SHARES = "shares"
@@ -64,6 +65,14 @@ class Sort(StrEnum):
     OPENED = "opened"
     CLOSED = "closed"
     END = "end"
+    ENTRY = "entry"
+    EXIT = "exit"
+    FEES = "fees"
+    LASTED = "lasted"
+
+
+INDEXED = frozenset({Sort.SHARES, Sort.COST, Sort.WORTH, Sort.REALIZED, Sort.OPENED, Sort.CLOSED, Sort.END})
+"""What is over is sorted by these along an index; it has them all."""
 
 
 class TripFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,6 +202,10 @@ _UNDER_WAY: dict[Sort, Key] = {
     Sort.OPENED: _P.opened_at,
     Sort.CLOSED: cast(null(), BigInteger),
     Sort.END: _M.end_at,
+    Sort.ENTRY: _P.cost_micro * 1.0 / _P.shares_micro,
+    Sort.EXIT: _P.mark_price_micro,
+    Sort.FEES: _P.trip_fees_micro,
+    Sort.LASTED: cast(null(), BigInteger),
 }
 _OVER: dict[Sort, Key] = {
     Sort.TITLE: _M.title,
@@ -205,6 +218,10 @@ _OVER: dict[Sort, Key] = {
     Sort.OPENED: _R.opened_at,
     Sort.CLOSED: _R.closed_at,
     Sort.END: _R.closed_at,
+    Sort.ENTRY: _R.paid_micro * 1.0 / func.nullif(_R.bought_micro, 0),
+    Sort.EXIT: _R.got_micro * 1.0 / func.nullif(_R.bought_micro, 0),
+    Sort.FEES: _R.fees_micro,
+    Sort.LASTED: _R.closed_at - _R.opened_at,
 }
 _ENDS = {TripState.CLOSED: t.TRIP_SOLD, TripState.RESOLVED: t.TRIP_RESOLVED}
 
@@ -281,8 +298,7 @@ def _statement(
         else:
             part = _over(sort, [_R.portfolio == f.portfolio, _ENDS[state], *_chosen(_R, f, tokens)])
             first = _directed(_OVER[sort], descending=descending)
-            known = sort not in (Sort.TITLE, Sort.RETURN)  # an index is not walked for what comes last in it
-            order = (first if known else first.nulls_last(), _directed(_R.id, descending=descending))
+            order = (first if sort in INDEXED else first.nulls_last(), _directed(_R.id, descending=descending))
             parts.append(_limited(part, order, most))
     found = union_all(*parts).subquery("found")
     first = _directed(found.c.sorted_by, descending=descending).nulls_last()

@@ -46,9 +46,10 @@ _FIRST: dict[TripState | None, Sort] = {
 }  # fmt: skip
 """What rows are sorted by where nothing else is asked for."""
 _OVER = (
-    ("title", "market", ""), ("opened", "opened", ""), ("closed", "closed", ""), ("shares", "shares", "num"),
-    ("", "entry", "num"), ("", "exit", "num"), ("cost", "cost", "num"), ("worth", "proceeds", "num"),
-    ("", "fees", "num"), ("realized", "PnL", "num"), ("return", "return", "num"), ("", "how it ended", ""),
+    ("title", "market", ""), ("opened", "opened", ""), ("closed", "closed", ""), ("lasted", "held for", "num"),
+    ("shares", "shares", "num"), ("entry", "entry", "num"), ("exit", "exit", "num"), ("cost", "cost", "num"),
+    ("worth", "proceeds", "num"), ("fees", "fees", "num"), ("realized", "PnL", "num"), ("return", "return", "num"),
+    ("", "how it ended", ""),
 )  # fmt: skip
 COLUMNS: dict[TripState | None, tuple[tuple[str, str, str], ...]] = {
     TripState.OPEN: (
