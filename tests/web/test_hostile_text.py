@@ -252,7 +252,13 @@ def test_no_text_of_the_database_runs_a_script(browser: Browser, hostile: Hostil
         for path in ("/", "/leaders", f"/leaders/{WALLET}", "/trades", "/trades?by=fills", "/orders", "/positions",
                      "/portfolios", "/settings"):  # fmt: skip
             visit(seen, f"{path}{'&' if '?' in path else '?'}{of}")
-    for path in ("/latency", f"/settings?leader={WALLET}", "/positions?status=closed", "/positions?status=all", "/login"):
+    for path in (
+        "/latency",
+        f"/settings?leader={WALLET}",
+        "/positions?status=closed",
+        "/positions?status=all",
+        "/login",
+    ):
         visit(seen, path)
     visit(seen, "/trades", after="a[data-drawer]")
     visit(seen, "/", after=".feed a[data-drawer]")

@@ -14,7 +14,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.rig import PATIENCE, WALLET, WALLET_2, Pilot, Stand, rig, until
+from tests.rig import PATIENCE, WALLET, Pilot, Stand, rig, until
 from tests.web.chromium import Watched, window
 
 pytestmark = pytest.mark.slow
@@ -63,49 +63,6 @@ def traded(folder: Path, browser: Browser) -> Iterator[Desk]:
 def desk(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     with traded(tmp_path_factory.mktemp("pages"), browser) as made:
         yield made
-
-
-def test_leaders_shows_what_copying_came_to_and_adds_by_name_after_a_look(desk: Desk) -> None:
-    seen = desk.seen()
-    page = seen.open("/leaders")
-    row = page.locator(".followed table.rows tbody tr")
-    expect(row).to_have_count(1)
-    expect(row).to_contain_text(HOSTILE)
-    expect(row).to_contain_text("spread 1")
-    page.get_by_label("Wallet, profile URL or user name").fill("nobody at all")
-    page.get_by_role("button", name="Look him up").click()
-    expect(page.locator("[data-wrong]")).to_contain_text("expected a wallet")
-    name = desk.stand.get("")["leaders"][0]
-    page.get_by_label("Wallet, profile URL or user name").fill(f"https://polymarket.com/@{name['label']}")
-    page.get_by_role("button", name="Look him up").click()
-    page.get_by_role("heading", name=name["label"]).wait_for()
-    page.get_by_role("button", name="Follow him from now on").click()
-    expect(page.locator(".followed table.rows tbody tr")).to_have_count(2)
-    second = page.locator(".followed table.rows tbody tr", has_text=name["label"])
-    second.get_by_role("button", name="Pause").click()
-    expect(second).to_contain_text("paused")
-    second.get_by_role("button", name="Resume").click()
-    expect(second.get_by_role("button", name="Pause")).to_be_visible()
-    second.get_by_role("button", name="Leave").click()
-    page.get_by_role("button", name="Do it").click()
-    expect(page.locator(".followed table.rows tbody tr")).to_have_count(1)
-    assert page.evaluate("window.hacked") is None
-    seen.wrong = [w for w in seen.wrong if "400" not in w]
-    seen.clean()
-
-
-def test_a_leaders_page_splits_his_prices_from_ours(desk: Desk) -> None:
-    seen = desk.seen(admin=False)
-    page = seen.open(f"/leaders/{WALLET}")
-    page.get_by_text("His prices → ours").wait_for()
-    told = page.locator(".parts").first
-    for part in ("At his prices", "Delay", "Spread and impact", "Fees", "Not copied", "We made"):
-        expect(told).to_contain_text(part)
-    (line,) = desk.get("/report")
-    expect(told.locator(".part.sum .num").last).to_contain_text(f"{abs(line['actual_micro']) / MICRO:.2f}")
-    expect(page.locator(".card", has_text="What he holds, and we").last).to_contain_text("market")
-    assert page.get_by_role("button", name="Pause").count() == 0
-    seen.clean()
 
 
 def test_settings_explain_take_effect_at_once_and_are_audited(desk: Desk) -> None:
@@ -312,24 +269,6 @@ def test_a_setting_is_found_by_a_word_and_what_is_changed_is_shown_alone(desk: D
     page.get_by_role("button", name="Send a test alert").click()
     expect(page.locator(".toast")).to_contain_text("alert_urls is empty")
     seen.wrong = [w for w in seen.wrong if "400" not in w]
-    seen.clean()
-
-
-def test_leaders_are_sorted_by_any_figure(desk: Desk) -> None:
-    seen = desk.seen(admin=False)
-    desk.pilot.cli("leaders", "add", WALLET_2, "--label", "zz quiet")
-    page = seen.open("/leaders")
-    rows = page.locator(".followed table.rows tbody tr")
-    expect(rows).to_have_count(2)
-    page.get_by_role("link", name="trades", exact=True).click()
-    page.wait_for_url("**sort=-trades**")
-    expect(rows.first).to_contain_text(HOSTILE)
-    expect(page.locator("th[aria-sort=descending]")).to_contain_text("trades")
-    page.get_by_role("link", name="trades ▼").click()
-    page.wait_for_url("**sort=trades**")
-    expect(rows.first).to_contain_text("zz quiet")
-    desk.pilot.cli("leaders", "remove", WALLET_2)
-    expect(rows).to_have_count(1)
     seen.clean()
 
 
