@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -40,6 +42,16 @@ def until(what: str, condition: Callable[[], T], seconds: float = PATIENCE) -> T
         if looked > deadline:
             raise AssertionError(f"not within {seconds:.0f} s: {what}; last seen: {value!r}")
         time.sleep(max(0.05, 3 * (looked - began)))  # between two looks: what is waited for needs the processor more
+
+
+def _alone(work: Callable[[], T]) -> T:
+    """Do it where no event loop runs: a command may run one of its own, and the browser's driver keeps one here."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return work()
+    with ThreadPoolExecutor(1) as other:
+        return other.submit(work).result()
 
 
 class Stand:
@@ -123,7 +135,7 @@ class Pilot:
         try:
             for name in before:
                 os.environ.pop(name, None)
-            result = CliRunner().invoke(app, list(arguments), env=self.environment)
+            result = _alone(lambda: CliRunner().invoke(app, list(arguments), env=self.environment))
         finally:
             for name, value in before.items():
                 if value is not None:
