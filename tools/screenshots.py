@@ -20,8 +20,8 @@ from pilotfish.cli.stand import free_port
 
 Theme: TypeAlias = Literal["light", "dark"]
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-PAGES = ("/", "/leaders", "/leaders/{leader}", "/trades", "/positions", "/positions?status=closed", "/latency",
-         "/portfolios", "/settings", "/login", "/api/docs")  # fmt: skip
+PAGES = ("/", "/leaders", "/leaders/{leader}", "/trades", "/positions", "/positions?status=closed", "/orders",
+         "/latency", "/portfolios", "/settings", "/login", "/api/docs")  # fmt: skip
 README: tuple[tuple[str, str, Theme, str], ...] = (
     ("overview", "/", "light", ""),
     ("leader", "/leaders/{leader}", "light", ""),
@@ -93,7 +93,7 @@ def _window(browser: Browser, base: str, token: str, theme: Theme, width: int) -
 
 def _settle(page: Page, url: str) -> None:
     page.goto(url)
-    page.wait_for_load_state("networkidle")
+    page.wait_for_load_state("load")
     page.wait_for_timeout(1500)
 
 
