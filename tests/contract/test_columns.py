@@ -30,7 +30,8 @@ COLUMNS = {
     "latency": "id,leader,tx_hash,traded_at,first_source,first_seen_by_api_at,first_seen_by_polygon_at,"
     "api_behind_polygon_ms,api_lagged,polygon_on",
     "report": "portfolio,leader,label,since,ideal_micro,actual_micro,difference_micro,parts,skipped_by_reason,"
-    "clipped_by_cause,own_exits_by_cause,trades,copied,orders,orders_copied,fills,turnover_micro,open_positions",
+    "clipped_by_cause,own_exits_by_cause,trades,copied,orders,orders_copied,fills,turnover_micro,open_positions,"
+    "paid_micro,ideal_paid_micro,orders_passed_by_reason,sold_positions,verdict,tone",
     "equity": "portfolio,equity_micro,cash_micro,positions_value_micro,cost_micro,realized_pnl_micro,"
     "unrealized_pnl_micro,fees_micro,open_positions,peak_micro,drawdown_micro,unmarked_value_micro,at",
 }

@@ -243,9 +243,9 @@ def test_each_mode_while_a_source_is_down(
         stand.fill(held, "BUY", 100)
         pilot.fills(1)
         if ill == "polygon":
-            stand.post("/rpc", action="refuse", seconds=7)
+            stand.post("/rpc", action="refuse", seconds=NEVER)
         else:
-            stand.post("/faults", service="data", mode="status", status=503, seconds=7)
+            stand.post("/faults", service="data", mode="status", status=503)
         down(pilot, ill)
         stand.fill(fresh, "BUY", 100)
         stand.fill(held, "SELL", 50, 0.49)
@@ -253,6 +253,10 @@ def test_each_mode_while_a_source_is_down(
         until("decided", lambda: pilot.reasons()[1] == buy and pilot.reasons()[2] in (sell, "COPY"), 5)
         while_down = pilot.reasons()[1:]
         assert while_down == [buy, sell]
+        if ill == "polygon":
+            stand.post("/rpc", action="refuse", seconds=0)
+        else:
+            stand.post("/faults", service="data", mode="off")
         up(pilot, ill)
         pilot.decided("COPY", buy, "COPY")
         until("half is sold", lambda: pilot.held()[held] == usd(25))

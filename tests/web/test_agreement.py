@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from pilotfish.core.numerals import percent
+from pilotfish.core.numerals import gain, percent
 from tests.rig import Pilot, Stand, rig, until
 from tests.web.chromium import window
 
@@ -194,12 +194,13 @@ def test_pages_rest_commands_and_exports_show_the_same_numbers(tmp_path: Path, b
             )
         page = seen.open("/leaders")
         for line in [r for r in report if r["portfolio"] == "main"]:
-            cells = page.locator("table.rows tbody tr", has_text=line["label"]).locator("td")
+            cells = page.locator(f"#l{line['leader']} td")
             cells.first.wait_for()
             row = cells.all_inner_texts()
-            assert money(line["ideal_micro"]) in row[4]
-            assert money(line["actual_micro"]) in row[5]
-            assert money(line["difference_micro"]) in row[6]
+            assert row[5] == money(line["paid_micro"])
+            assert row[6].endswith(gain(line["ideal_micro"]))
+            assert row[7].endswith(gain(-line["difference_micro"]))
+            assert row[8].endswith(gain(line["actual_micro"]))
             share = percent(line["orders_copied"], line["orders"])
             copies = Counter(
                 d["state"]
@@ -208,7 +209,7 @@ def test_pages_rest_commands_and_exports_show_the_same_numbers(tmp_path: Path, b
             )
             states = (("filled", "filled"), ("out", "order out"), ("not_filled", "not filled"))
             ended = ", ".join(f"{copies[s]} {word}" for s, word in states if copies[s])
-            assert " ".join(row[2].split()) == f"{line['copied']} {share} {ended}"
+            assert " ".join(row[3].split()) == f"{line['copied']} {share}; {ended}"
         for leader in leaders:
             figure = get(f"/leaders/{leader['wallet']}")
             assert json.loads(pilot.cli("leaders", "show", leader["wallet"], "--json")) == figure
@@ -224,11 +225,11 @@ def test_pages_rest_commands_and_exports_show_the_same_numbers(tmp_path: Path, b
             assert money(figure["realized_pnl_micro"]) in shown["Realised PnL"]
             assert shown["Fees"] == money(figure["fees_micro"])
         page = seen.open("/portfolios")
-        page.get_by_text("at his prices").wait_for()
+        page.get_by_text("at the leaders' prices").wait_for()
         table = page.locator("table.plain").first.locator("tbody tr").all_inner_texts()
         equity_row = next(line for line in table if line.startswith("equity"))
         assert [money(p["equity_micro"]) for p in portfolios.values()] == equity_row.split("\t")[1:]
-        page = seen.open("/trades")
+        page = seen.open("/trades?by=fills")
         page.locator("tbody tr").first.wait_for()
         fills_of = {f["intent_id"]: f for f in rows["fills"]}
         decided = {d["id"]: d for d in rows["decisions"] if d["portfolio"] == "main"}

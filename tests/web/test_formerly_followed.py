@@ -30,11 +30,10 @@ def test_a_formerly_followed_leader_stays_reachable_everywhere(tmp_path: Path, b
             return seen.page.request.get(f"{address}/api/v1{path}").json()
 
         page = seen.open("/leaders")
-        page.get_by_role("button", name="Leave").click()
-        page.get_by_role("button", name="Do it").click()
+        page.get_by_role("button", name="Leave The tide").click()
+        page.get_by_role("dialog").get_by_role("button", name="Leave", exact=True).click()
         page.get_by_text("Nobody is followed yet").wait_for()
-        former = page.locator(".former")
-        expect(former.locator("tbody tr")).to_contain_text("The tide")
+        expect(page.locator("tbody.former")).to_contain_text("The tide")
 
         # REST and commands
         assert get("/leaders") == []
@@ -58,7 +57,7 @@ def test_a_formerly_followed_leader_stays_reachable_everywhere(tmp_path: Path, b
             assert "The tide (formerly followed)" in page.locator("select[name=leader]").inner_text()
         page = seen.open(f"/leaders/{WALLET}")
         page.get_by_text("formerly followed, from").wait_for()
-        page.get_by_text("His prices → ours").wait_for()
+        page.get_by_text("Their prices → ours").wait_for()
         assert page.get_by_role("button", name="Pause").count() == 0
         page.get_by_label("Their name here").fill("The ebb")
         page.get_by_role("button", name="Rename").click()
@@ -77,8 +76,8 @@ def test_a_formerly_followed_leader_stays_reachable_everywhere(tmp_path: Path, b
 
         # and they can be followed again
         page = seen.open(f"/leaders/{WALLET}")
-        page.get_by_role("button", name="Follow again").click()
-        page.get_by_role("button", name="Do it").click()
+        page.get_by_role("button", name="again").click()
+        page.get_by_role("dialog").get_by_role("button", name="Follow again").click()
         page.get_by_role("button", name="Pause").wait_for()
         until("followed again", pilot.ready)
         stand.fill(token, "BUY", 60)

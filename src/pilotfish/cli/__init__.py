@@ -59,8 +59,8 @@ TASKS: dict[str, dict[str, Command]] = {
         ),
         "report": Command(
             "report", "report",
-            "Would copying have paid: the leaders' prices at our size against what we got, and where "
-            "the difference went.",
+            "Would copying have paid: an answer in a sentence, then the leaders' prices at our size against what"
+            " we got, where the difference went, and the total over all leaders.",
         ),
         "trades": Command(
             "report", "trades",

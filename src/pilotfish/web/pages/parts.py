@@ -137,7 +137,7 @@ def router() -> APIRouter:
 def _trade(c: Connection, r: TradeTraced, portfolio: str) -> TradePart:
     seen = sorted(
         (
-            Seen("chain", r.first_seen_by_polygon_at, "not yet" if r.polygon_on else "the chain was off"),
+            Seen("chain", r.first_seen_by_polygon_at, "not yet" if r.polygon_on else "chain off"),
             Seen("API", r.first_seen_by_api_at, "not yet"),
         ),
         key=lambda one: (one.at is None, one.at),

@@ -14,6 +14,7 @@ from pilotfish.core import settings as s
 from pilotfish.core.numerals import count
 from pilotfish.core.setting_titles import FIRST, TITLES, ZERO
 from pilotfish.core.settings import Effective, Kind, Scope
+from pilotfish.core.units import MICRO, format_micro
 from pilotfish.store import settings_store
 from pilotfish.store.views import audit
 from pilotfish.store.views.audit import Deed
@@ -192,5 +193,5 @@ def _facts(setting: s.Setting) -> str:
 
 def _plain(value: object) -> str:
     if isinstance(value, float):
-        return f"{value:.6f}".rstrip("0").rstrip(".")
+        return format_micro(round(value * MICRO))
     return count(value) if isinstance(value, int) else str(value)
