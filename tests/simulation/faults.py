@@ -176,20 +176,6 @@ def former_following_rewritten() -> AbstractContextManager[Any]:
     return patch.object(Holding, "begin_with", all_of_it)
 
 
-def a_move_explains_what_comes_later() -> AbstractContextManager[Any]:
-    """What books and venue agreed on is forgotten: any move of the same kind explains a fall."""
-    snapshot = Leading.snapshot
-
-    def forgetful(self: Leading, e: ev.HoldingsSnapshot) -> None:
-        leader = self.state.leaders.get(e.leader)
-        if leader is not None:
-            leader.agreed.clear()
-            leader.looked_at = 0
-        snapshot(self, e)
-
-    return patch.object(Leading, "snapshot", forgetful)
-
-
 def a_conversion_is_not_known() -> AbstractContextManager[Any]:
     """A conversion explains nothing."""
     return patch.object(Leading, "_fits", lambda self, move, token, delta: move.kind != "CONVERSION")
@@ -214,6 +200,6 @@ FAULTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
         key_without_occurrence, cursor_before_its_trades, sell_from_the_total, timer_lost_at_restart, occurrence_order,
         fee_from_another_market, liquidity_counted_twice, catch_up_as_live, reorg_without_holding, settlement_twice,
         left_and_taken_up_where_it_was, what_waited_goes_on_when_followed_again, former_following_rewritten,
-        a_move_explains_what_comes_later, a_conversion_is_not_known, an_exit_without_a_trade_is_not_copied,
+        a_conversion_is_not_known, an_exit_without_a_trade_is_not_copied,
     )
 }  # fmt: skip

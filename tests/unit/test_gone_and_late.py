@@ -92,6 +92,19 @@ def test_a_move_since_books_and_venue_agreed_explains_a_fall_however_long_it_tak
     assert desk.held() == usd(20)
 
 
+def test_two_moves_that_two_snapshots_of_one_second_show_are_both_seen() -> None:
+    desk = copied()
+    desk.advance(30)
+    moved(desk, "SPLIT", 40)
+    split = ((TOKEN, usd(140)),)
+    desk.send(ev.HoldingsSnapshot(at=desk.at, leader=LEADER, as_of=desk.at, holdings=split))
+    move = ev.Move(kind="MERGE", tx_hash=tx(99), condition_id=CONDITION, amount=usd(40), at=desk.at)
+    desk.send(ev.ApiWindowRead(at=desk.at, leader=LEADER, fills=(), cursor_ts=desk.at // SECOND + 1, moves=(move,)))
+    snapshot(desk, {TOKEN: 100})
+    assert cause(desk) == ["SPLIT", "MERGE"]
+    assert desk.leader_holds() == usd(100)
+
+
 def test_of_two_conversions_the_one_of_the_tokens_own_market_explains_its_fall() -> None:
     desk = copied()
     for condition in (CONDITION, "0x" + "d4" * 32):

@@ -6,7 +6,7 @@ again from there.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_right, insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -83,8 +83,9 @@ class Holding:
         return [e.trade for e in self._entries if e.trade is not None]
 
     def held_at(self, as_of: int) -> int:
-        """Shares before that second, as of which a snapshot says what is held."""
-        later = bisect_left(self._entries, _Entry((_second(as_of), -1, 0), 0))
+        """Shares before that second, as of which a snapshot says what is held, as earlier snapshots of it corrected
+        them."""
+        later = bisect_right(self._entries, _Entry((_second(as_of), -1, 0), 0))
         return _after(self._entries[later - 1]) if later else self._base
 
     def traded_since(self, at: int) -> bool:

@@ -32,6 +32,7 @@ class Reconcile:
         self.api = api
         self.poller = poller
         self._followed_at: dict[str, int] = {}
+        self._as_of: dict[str, int] = {}
         self._worthless: dict[str, frozenset[str]] = {}
         self._reported: dict[str, str] = {}
 
@@ -42,6 +43,7 @@ class Reconcile:
     def unfollow(self, leader: str) -> None:
         """Compare a leader no longer."""
         self._followed_at.pop(leader, None)
+        self._as_of.pop(leader, None)
         self._worthless.pop(leader, None)
 
     def is_worthless(self, leader: str, token_id: str) -> bool:
@@ -76,7 +78,9 @@ class Reconcile:
             self._report_bad(leader, holdings)
             self._worthless[leader] = frozenset(holdings.worthless)
             lag = self.poller.serving_lag if self.poller.serving_lag is not None else ASSUMED_LAG
-            as_of = max(self._followed_at.get(leader, 0), requested_at - lag * SECOND)
+            # what is read later is not of an earlier instant, though the lag is taken for a longer one now
+            as_of = max(self._followed_at.get(leader, 0), self._as_of.get(leader, 0), requested_at - lag * SECOND)
+            self._as_of[leader] = as_of
             await self.hub.emit(
                 HoldingsSnapshot(
                     at=self.hub.now(),
