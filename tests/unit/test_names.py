@@ -63,6 +63,17 @@ def test_archived_portfolios_and_formerly_followed_leaders_exist_and_others_are_
             names.leader(c, "the wale")
 
 
+def test_a_leader_is_named_by_wallet_or_label_and_a_label_that_two_have_by_neither(database: Engine) -> None:
+    with database.begin() as c:
+        assert names.leader(c, " the WHALE ") == WALLET
+        leaders_store.rename(c, WALLET_2, "The whale", 3, by="test")
+        with pytest.raises(UnknownNameError, match=r"2 leaders are called 'The Whale'.*say the wallet"):
+            names.leader(c, "The Whale")
+        assert names.leader(c, WALLET) == WALLET
+        with pytest.raises(UnknownNameError):
+            names.leader(c, "")
+
+
 @pytest.mark.parametrize(
     "command",
     [

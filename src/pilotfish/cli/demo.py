@@ -20,7 +20,7 @@ from sqlalchemy import Engine, func, select
 from pilotfish.app.listening import check_port
 from pilotfish.cli import session, stand
 from pilotfish.core.numerals import money
-from pilotfish.store import leaders_store, worker_state
+from pilotfish.store import leaders_store, report, worker_state
 from pilotfish.store import tables as t
 from pilotfish.store.copies import WORDS
 from pilotfish.store.database import open_database, snapshot
@@ -56,21 +56,22 @@ def demo(
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What a demonstration came to. ``equity_micro`` is of all portfolios together; ``verify`` is ``ok``, or every
-    difference in the books."""
+    """What a demonstration came to. ``equity_micro`` is of all portfolios together; ``verdicts`` says of
+    each what copying came to; ``verify`` is ``ok``, or every difference in the books."""
 
     seed: int
     seconds: float
     venue_trades: int
     counts: Counts
     equity_micro: int
+    verdicts: dict[str, str]
     verify: str | list[str]
 
     def as_json(self) -> dict[str, object]:
         """For machines: the counts stand beside the rest."""
         told: dict[str, object] = {"seed": self.seed, "seconds": self.seconds, "venue_trades": self.venue_trades}
         told |= msgspec.to_builtins(self.counts)
-        return {**told, "equity_micro": self.equity_micro, "verify": self.verify}
+        return {**told, "equity_micro": self.equity_micro, "verdicts": self.verdicts, "verify": self.verify}
 
 
 class _Leader(msgspec.Struct):
@@ -230,6 +231,7 @@ class _Demo:
                 venue_trades=truth.trades,
                 counts=read_counts(c),
                 equity_micro=sum(p.equity_micro for p in read_portfolios(c)),
+                verdicts={one.portfolio: one.total.verdict for one in report.totals(c)},
                 verify=verify(c) or "ok",
             )
         database.dispose()
@@ -257,4 +259,6 @@ def _print(result: Result) -> None:
     told = ", ".join(f"{n} {WORDS[s]}" for s, n in became(decisions).items())
     print(f"{decisions.copied} copied ({told}), {sum(decisions.skipped.values())} skipped ({skipped or 'none'})")
     print(f"{counts.fills} fills, {counts.open_positions} open positions, equity {money(result.equity_micro)} USDC")
+    for portfolio, verdict in result.verdicts.items():
+        print(f"{portfolio}: {verdict}")
     print("books: " + ("ok" if result.verify == "ok" else msgspec.json.encode(result.verify).decode()))

@@ -7,11 +7,13 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from sqlalchemy import Connection
 
 from pilotfish.cli import session
 from pilotfish.cli.their_record import ask, record_told
 from pilotfish.core.numerals import count, money, percent, price, shares
 from pilotfish.core.units import plain_name
+from pilotfish.polymarket.contracts import is_wallet
 from pilotfish.store import leaders_store, names, portfolios_store
 from pilotfish.store.copies import WORDS
 from pilotfish.store.database import snapshot
@@ -70,7 +72,7 @@ def _status(row: Leader) -> str:
 
 @app.command("show")
 def show(
-    wallet: str = typer.Argument(help="The leader's wallet."),
+    wallet: str = typer.Argument(help="The leader's wallet, or label."),
     portfolio: str = typer.Option(portfolios_store.MAIN, "--portfolio", help="In this portfolio."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
@@ -113,33 +115,39 @@ def show(
 
 
 @app.command("remove")
-def remove(wallet: str = typer.Argument(help="The leader's wallet.")) -> None:
+def remove(wallet: str = typer.Argument(help="The leader's wallet, or label.")) -> None:
     """Follow a wallet no longer. What was copied stays, and their results: `leaders list --all`, `leaders show`."""
     _set(wallet, "removed", "is no longer followed; what was copied stays")
 
 
 @app.command("rename")
-def rename(wallet: str = typer.Argument(help="The leader's wallet."), label: str = typer.Argument()) -> None:
+def rename(wallet: str = typer.Argument(help="The leader's wallet, or label."), label: str = typer.Argument()) -> None:
     """Give a leader another name; also one who was followed once."""
     with session.database(session.begin()).begin() as c:
+        wallet = _wallet(c, wallet)
         leaders_store.rename(c, wallet, label, session.now(), by="terminal")
-    print(f"{wallet.strip().lower()} is called {label}")
+    print(f"{wallet} is called {label}")
 
 
 @app.command("pause")
-def pause(wallet: str = typer.Argument(help="The leader's wallet.")) -> None:
+def pause(wallet: str = typer.Argument(help="The leader's wallet, or label.")) -> None:
     """Record a leader's trades, but copy none."""
     _set(wallet, "paused", "is paused")
 
 
 @app.command("resume")
-def resume(wallet: str = typer.Argument(help="The leader's wallet.")) -> None:
+def resume(wallet: str = typer.Argument(help="The leader's wallet, or label.")) -> None:
     """Copy a paused leader again."""
     _set(wallet, "active", "is copied again")
 
 
 def _set(wallet: str, status: str, told: str) -> None:
-    env, wallet = session.begin(), leaders_store.wallet_of(wallet)
-    with session.existing(env).begin() as c:
+    with session.existing(session.begin()).begin() as c:
+        wallet = _wallet(c, wallet)
         leaders_store.set_status(c, wallet, status, session.now(), by="terminal")
-    print(f"{wallet.strip().lower()} {told}")
+    print(f"{wallet} {told}")
+
+
+def _wallet(c: Connection, given: str) -> str:
+    """A wallet as it was given, or that of whom a label calls."""
+    return leaders_store.wallet_of(given) if is_wallet(given.strip()) else names.leader(c, given)

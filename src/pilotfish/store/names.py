@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
-from pilotfish.core.names import nearest, unknown
+from pilotfish.core.names import UnknownNameError, nearest, unknown
 from pilotfish.store import tables as t
 from pilotfish.store.portfolios_store import MAIN
 
@@ -21,12 +21,17 @@ def portfolio(c: Connection, name: str) -> str:
 
 
 def leader(c: Connection, wallet: str) -> str:
-    """The wallet, in lower case, of somebody who is or was followed. Raises
-    :class:`~pilotfish.core.names.UnknownNameError`: a label leads to its wallet."""
+    """The wallet, in lower case, of somebody who is or was followed, by that or by their label. Raises
+    :class:`~pilotfish.core.names.UnknownNameError`, also for a label that several have."""
     given = wallet.strip().lower()
     known = labels(c)
     if given in known:
         return given
+    called = [w for w, label in known.items() if label.casefold() == wallet.strip().casefold() != ""]
+    if len(called) == 1:
+        return called[0]
+    if called:
+        raise UnknownNameError(f"{len(called)} leaders are called {wallet[:60]!r}: {', '.join(called)}; say the wallet")
     named = {label: wallet for wallet, label in known.items() if label}
     near = nearest(wallet, named)
     if near is not None:
