@@ -94,6 +94,7 @@ def test_pages_open_by_the_keyboard_and_writing_opens_none(
     page.keyboard.press("?")
     expect(page.get_by_role("heading", name="Keyboard shortcuts")).to_be_visible()
     page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
     page.keyboard.press("g")
     page.keyboard.press("s")
     page.wait_for_url("**/settings")
