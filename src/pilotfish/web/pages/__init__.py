@@ -1,1 +1,1 @@
-"""One module a page."""
+"""One module a page: its route, and the struct of what its template shows."""
