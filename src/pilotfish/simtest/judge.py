@@ -155,17 +155,36 @@ class _World:
                 yield f"decision {d.id} copies transaction {int(trade.tx_hash, 16)} of who was left"
 
     def causes(self) -> Iterator[str]:
-        """Not over a restart: what our books and the venue agreed on before it is not stored."""
+        """Not over a restart: what our books and the venue agreed on before it is not stored; and not while a trade of
+        the token was made and not seen yet, which nobody can tell from a move. Nor of conversions: which of their
+        markets' tokens they took is a guess."""
         moves = {tx(m.number): m for m in self.venue.moves}
         touched = Counter((st.LEADERS[m.leader], token) for m in self.venue.moves for token in st.moved_by(m, {}))
         for a in self.rows["holding_adjustments"]:
             move = moves.get(a.tx_hash)
-            if move is None or not a.delta_micro or any(st.START + move.at < b <= a.at for b in self.run.starts):
+            if (
+                move is None
+                or move.kind == "CONVERSION"
+                or not a.delta_micro
+                or any(st.START + move.at < b <= a.at for b in self.run.starts)
+            ):
+                continue
+            if self._unseen(a.leader, a.token_id, a.at):
                 continue
             by = st.moved_by(move, {a.token_id: 1}).get(a.token_id, 0)
             right = by * a.delta_micro > 0 or (by and touched[(a.leader, a.token_id)] > 1)
             if (st.LEADERS[move.leader], move.kind) != (a.leader, a.cause) or not right:
                 yield f"adjustment {a.id} of token {a.token_id} by {a.delta_micro} is called move {move.number}"
+
+    def _unseen(self, leader: str, token: str, at: int) -> bool:
+        """True if the leader had made a trade of a token that no source had shown, or that was not settled yet."""
+        for step in self.run.story:
+            if not isinstance(step, st.Trade) or st.LEADERS[step.leader] != leader:
+                continue
+            last = max(step.api_us, step.chain_us or 0) + (step.again_us or 0) + step.reorg_us
+            if token == st.token(step.market, step.outcome) and st.START + step.at <= at <= st.START + step.at + last:
+                return True
+        return False
 
     def falls(self) -> Iterator[str]:
         """Where nothing stood in the way: the leader is followed, sources and process were there, and nothing else was
