@@ -216,8 +216,8 @@ class _World:
                     last += SEEN_WITHIN
                 case st.Down(source="api"):
                     last += step.lasts_us
-                case st.Kill():
-                    last += step.away_us
+                case st.Kill():  # what books and venue agreed on is not stored: from a restart on a cause is a guess
+                    last = end
                 case _:
                     continue
             if step.at < end and last > begin:
