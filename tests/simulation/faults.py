@@ -19,7 +19,6 @@ from pilotfish.core.effects import SetTimer
 from pilotfish.core.engine import Engine
 from pilotfish.core.fees import UNKNOWN_FEE, FeeSchedule
 from pilotfish.core.holdings import Holding
-from pilotfish.core.leading import Leading
 from pilotfish.core.paper import Paper
 from pilotfish.core.settlement import Settlement
 from pilotfish.core.timers import ReorgOver
@@ -166,11 +165,6 @@ def former_following_rewritten() -> AbstractContextManager[Any]:
     return patch.object(Holding, "begin_with", all_of_it)
 
 
-def a_conversion_is_not_known() -> AbstractContextManager[Any]:
-    """A conversion explains nothing."""
-    return patch.object(Leading, "_fits", lambda self, move, token, delta: move.kind != "CONVERSION")
-
-
 def an_exit_without_a_trade_is_not_copied() -> AbstractContextManager[Any]:
     """Redemptions, merges and conversions are corrections only."""
 
@@ -190,6 +184,6 @@ FAULTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
         key_without_occurrence, cursor_before_its_trades, sell_from_the_total, timer_lost_at_restart, occurrence_order,
         fee_from_another_market, liquidity_counted_twice, catch_up_as_live, reorg_without_holding, settlement_twice,
         left_and_taken_up_where_it_was, former_following_rewritten,
-        a_conversion_is_not_known, an_exit_without_a_trade_is_not_copied,
+        an_exit_without_a_trade_is_not_copied,
     )
 }  # fmt: skip
