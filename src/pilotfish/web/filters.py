@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, TypeAlias
 
+import msgspec
 from fastapi import Query
 
 from pilotfish.store.views.leaders import Leader
@@ -17,6 +18,26 @@ Choices: TypeAlias = tuple[tuple[str, str], ...]
 ANY = ("", "any")
 _MARKET_SECONDS = 30.0
 _UNKNOWN = MarketNamed(title="", outcome="", slug=None)
+
+
+class Filters(msgspec.Struct, frozen=True, kw_only=True):
+    """What an address asks for; empty = any. ``token`` is any token of a market, ``q`` words of its title."""
+
+    leader: str = ""
+    side: str = ""
+    state: str = ""
+    token: str = ""
+    q: str = ""
+
+    @property
+    def given(self) -> dict[str, str]:
+        """What is asked for by the names that addresses have."""
+        return {name: value for name, value in msgspec.structs.asdict(self).items() if value}
+
+    @property
+    def folded(self) -> int:
+        """How many filters are set that a phone shows only when they are unfolded."""
+        return sum(1 for name in self.given if name != "q")
 
 
 def leader_choices(leaders: Iterable[Leader], asked: str) -> Choices:

@@ -17,7 +17,7 @@ from pilotfish.store.round_trips import TripCounts
 from pilotfish.store.views.feed import FeedRow, read_feed
 from pilotfish.store.views.latency import Latency, read_latency
 from pilotfish.store.views.leaders import Leader, read_leaders
-from pilotfish.store.views.portfolios import EquityPoint, Portfolio, read_equity, read_portfolios
+from pilotfish.store.views.portfolios import Portfolio, read_portfolios
 from pilotfish.store.views.positions import PositionInMarket, read_positions
 from pilotfish.store.views.sources import Gap, read_gaps
 from pilotfish.store.worker_state import WorkerState
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 EVERY = 0.3
 LOOKED_AT_FOR = 5.0
 """Seconds after the last look until reading stops."""
-CURVE_EVERY = 2.0
+LATENCY_EVERY = 2.0
 FEED_ROWS, MOST_FEED_ROWS = 60, 600
 POSITION_ROWS = 500
 
@@ -44,7 +44,6 @@ class Snapshot:
     feed: list[FeedRow] = field(default_factory=list)
     leaders: list[Leader] = field(default_factory=list)
     former: list[Leader] = field(default_factory=list)
-    equity: dict[str, list[EquityPoint]] = field(default_factory=dict)
     latency: Latency | None = None
     incomplete: list[Gap] = field(default_factory=list)
     error: str = ""
@@ -108,14 +107,13 @@ class Reader:
             await asyncio.sleep(self._every)
 
     def _read(self) -> Snapshot:
-        slow = time.monotonic() - self._slow_at > CURVE_EVERY
+        slow = time.monotonic() - self._slow_at > LATENCY_EVERY
         before = self.snapshot
         with snapshot(self._database) as c:
             worker, age = worker_state.read(c)
             portfolios = [p for p in read_portfolios(c, self._trips) if p.status == "active"]
-            equity, latency = before.equity, before.latency
+            latency = before.latency
             if slow:
-                equity = {p.name: read_equity(c, p.name) for p in portfolios}
                 latency = read_latency(c)
                 self._slow_at = time.monotonic()
             feed = min(MOST_FEED_ROWS, FEED_ROWS * max(1, len(portfolios)))
@@ -128,7 +126,6 @@ class Reader:
                 feed=read_feed(c, feed),
                 leaders=read_leaders(c),
                 former=read_leaders(c, "former"),
-                equity=equity,
                 latency=latency,
                 incomplete=read_gaps(c),
             )

@@ -103,15 +103,13 @@ class _Kept:
     """One record, when it was read, and the task that reads it anew."""
 
     record: TheirRecord | None = None
-    read_at: float = 0.0
+    read_at: float = float("-inf")
     task: asyncio.Task[None] | None = None
 
     @property
     def stale(self) -> bool:
-        if self.record is None:
-            return True
-        good_for = AGAIN_SECONDS if self.record.not_told else FRESH_SECONDS
-        return time.monotonic() - self.read_at > good_for
+        whole = self.record is not None and not self.record.not_told
+        return time.monotonic() - self.read_at > (FRESH_SECONDS if whole else AGAIN_SECONDS)
 
 
 class Records:
@@ -134,11 +132,10 @@ class Records:
     async def _refresh(self, wallet: str, kept: _Kept) -> None:
         try:
             kept.record = await self._read(wallet)
-            kept.read_at = time.monotonic()
         except Exception:
             log.exception("a leader's record could not be read", wallet=wallet)
         finally:
-            kept.task = None
+            kept.read_at, kept.task = time.monotonic(), None
 
     async def close(self) -> None:
         """End what is being asked."""

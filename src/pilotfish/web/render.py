@@ -79,7 +79,7 @@ def environment() -> Environment:
         loader=PackageLoader("pilotfish.web"), autoescape=True, undefined=StrictUndefined, finalize=_shown,
         trim_blocks=True, lstrip_blocks=True, auto_reload=False,
     )  # fmt: skip
-    for name in ("money", "gain", "shares", "price", "price_micro", "exact", "count", "percent", "bps", "duration",
+    for name in ("money", "gain", "shares", "price", "price_micro", "count", "percent", "duration",
                  "precise"):  # fmt: skip
         env.filters[name] = getattr(numerals, name)
     env.filters |= {

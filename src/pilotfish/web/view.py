@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, TypeAlias
+from typing import Annotated, NamedTuple, TypeAlias
 
 import msgspec
 from fastapi import Depends, Query, Request
@@ -18,6 +18,8 @@ from pilotfish.web.site import Site
 
 HAVE = "x-live"
 """The header by which an open page says which parts it has."""
+FRESH = {"Cache-Control": "no-store"}
+"""What a page shows changes, and may be for those only who may look."""
 GAPS_SHOWN = 3
 Name: TypeAlias = Annotated[str, Query(max_length=100)]
 """A parameter of a page."""
@@ -70,15 +72,15 @@ class View:
         content = render(page, self._frame(page), live)
         asked = self.request.headers.get(HAVE)
         if asked is None:
-            return HTMLResponse(content, status)
+            return HTMLResponse(content, status, FRESH)
         changes = live.changes(_have(asked))
         if changes is None:
-            return Response(status_code=204)
-        return Response(changes, media_type="application/json")
+            return Response(status_code=204, headers=FRESH)
+        return Response(changes, headers=FRESH, media_type="application/json")
 
     def piece(self, page: Page) -> Response:
         """A piece of a page: what a drawer shows."""
-        return HTMLResponse(render(page, self._frame(page), Live()))
+        return HTMLResponse(render(page, self._frame(page), Live()), headers=FRESH)
 
     def _frame(self, page: Page) -> Frame:
         s, site = self.snapshot, self.site
@@ -116,28 +118,23 @@ def _halt(s: Snapshot) -> tuple[Halt, str]:
     return Halt.NONE, ""
 
 
-class Views:
-    """Makes a :class:`View` for each request; what routes of pages depend on."""
+class Views(NamedTuple):
+    """What a :class:`View` is made of, as the application keeps it."""
 
-    def __init__(self, site: Site, reader: Reader) -> None:
-        self.site, self.reader = site, reader
-
-    async def __call__(self, request: Request, portfolio: Name = "") -> View:
-        """A dependency: the portfolio is a parameter of every page."""
-        return View(request, self.site, self.reader, await self.reader.first_look(), portfolio)
+    site: Site
+    reader: Reader
 
 
 def view_of(request: Request) -> View:
     """For pages outside of the routes, such as errors: nothing is read anew."""
-    views: Views = request.app.state.views
-    return View(
-        request, views.site, views.reader, views.reader.snapshot, request.query_params.get("portfolio", "")[:100]
-    )
+    site, reader = request.app.state.views
+    return View(request, site, reader, reader.snapshot, request.query_params.get("portfolio", "")[:100])
 
 
 async def _view(request: Request, portfolio: Name = "") -> View:
-    views: Views = request.app.state.views
-    return await views(request, portfolio)
+    """The portfolio is a parameter of every page."""
+    site, reader = request.app.state.views
+    return View(request, site, reader, await reader.first_look(), portfolio)
 
 
 Looking: TypeAlias = Annotated[View, Depends(_view)]

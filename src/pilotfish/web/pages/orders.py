@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, ClassVar, TypeAlias
 
-import msgspec
 from fastapi import APIRouter, Depends
 from sqlalchemy import Connection
 from starlette.responses import Response
@@ -17,7 +16,7 @@ from pilotfish.store.views.markets import MarketNamed
 from pilotfish.store.views.our_orders import MOST, OrderFilter, OurOrder, OurTotals, read_our_orders, read_our_totals
 from pilotfish.web import csv_files
 from pilotfish.web.csv_files import amount, price_text
-from pilotfish.web.filters import ANY, Before, Choices, leader_choices, market_asked
+from pilotfish.web.filters import ANY, Before, Choices, Filters, leader_choices, market_asked
 from pilotfish.web.pages.trades_csv import Came, came
 from pilotfish.web.render import Page
 from pilotfish.web.view import Looking, Name
@@ -28,24 +27,8 @@ PAGE = 50
 pages = APIRouter(include_in_schema=False)
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What the address asks for; empty = any. ``token`` is any token of a market."""
-
-    leader: str = ""
-    state: str = ""
-    side: str = ""
-    token: str = ""
-    q: str = ""
-
-    @property
-    def given(self) -> dict[str, str]:
-        """What is asked for by the names that addresses have."""
-        return {name: value for name, value in msgspec.structs.asdict(self).items() if value}
-
-    @property
-    def folded(self) -> int:
-        """How many filters are set that a phone shows only when they are unfolded."""
-        return sum(1 for name in self.given if name != "q")
+class Asked(Filters, frozen=True, kw_only=True):
+    """Which of them."""
 
     def filter(self, portfolio: str) -> OrderFilter:
         """The same for the store."""

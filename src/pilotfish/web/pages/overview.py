@@ -15,7 +15,8 @@ from pilotfish.core.units import SECOND
 from pilotfish.store import worker_state
 from pilotfish.store.portfolios_store import MAIN
 from pilotfish.store.views.latency import Latency
-from pilotfish.store.views.order_feed import OrderRow, read_happened
+from pilotfish.store.views.order_feed import read_happened
+from pilotfish.store.views.order_rows import OrderRow
 from pilotfish.store.views.pnl import Period, read_pnl
 from pilotfish.store.views.portfolios import EquityPoint, Portfolio, read_equity
 from pilotfish.store.views.positions import PositionInMarket

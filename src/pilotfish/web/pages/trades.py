@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
-import msgspec
 from fastapi import APIRouter, Depends, Query
 from sqlalchemy import Connection
 from starlette.responses import Response
@@ -15,10 +14,11 @@ from pilotfish.core.reasons import MEANING
 from pilotfish.store.copies import WORDS, State
 from pilotfish.store.views.base import Page as Rows
 from pilotfish.store.views.markets import MarketNamed
-from pilotfish.store.views.order_feed import OrderRow, read_leader_orders
+from pilotfish.store.views.order_feed import read_leader_orders
+from pilotfish.store.views.order_rows import OrderRow
 from pilotfish.store.views.trades import TradeDecided, TradeFilter, read_trades
 from pilotfish.web import csv_files
-from pilotfish.web.filters import ANY, Before, Choices, leader_choices, market_asked
+from pilotfish.web.filters import ANY, Before, Choices, Filters, leader_choices, market_asked
 from pilotfish.web.pages import trades_csv
 from pilotfish.web.render import Page
 from pilotfish.web.view import Looking, Name
@@ -31,29 +31,14 @@ STATES = (State.FILLED, State.OUT, State.NOT_FILLED, State.SKIPPED, State.WAITIN
 pages = APIRouter(include_in_schema=False)
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What the address asks for; empty = any. ``token`` is any token of a market."""
+class Asked(Filters, frozen=True, kw_only=True):
+    """Which of them."""
 
-    leader: str = ""
-    q: str = ""
-    side: str = ""
     source: str = ""
     class_: str = ""
     action: str = ""
     reason: str = ""
     status: str = ""
-    token: str = ""
-    state: str = ""
-
-    @property
-    def given(self) -> dict[str, str]:
-        """What is asked for by the names that addresses have."""
-        return {name: value for name, value in msgspec.structs.asdict(self).items() if value}
-
-    @property
-    def folded(self) -> int:
-        """How many filters are set that a phone shows only when they are unfolded."""
-        return sum(1 for name in self.given if name != "q")
 
     def filter(self, portfolio: str) -> TradeFilter:
         """The same for the store."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pilotfish.core.units import price_of
 from pilotfish.store.views.base import View
-from pilotfish.store.views.order_feed import OrderDecided, OrderRow
+from pilotfish.store.views.order_rows import OrderDecided, OrderRow
 from pilotfish.store.views.our_orders import OurOrder
 from pilotfish.store.views.trades import DecisionOnTrade, TradeDecided
 from pilotfish.web.csv_files import amount

@@ -121,12 +121,12 @@
   const live = document.getElementById("live");
   const every = Number(document.body.dataset.every) * 1000;
   let asking = false, lostSince = 0;
-  const lost = (yes) => {
+  const lost = (yes, why) => {
     let banner = document.getElementById("lost");
     if (!yes) { lostSince = 0; if (banner) banner.remove(); return; }
     lostSince ||= Date.now();
     if (banner || Date.now() - lostSince < 3000) return;
-    banner = Object.assign(document.createElement("div"), { id: "lost", className: "banner bad", textContent: "The dashboard does not answer. What follows is its last state; it goes on by itself." });
+    banner = Object.assign(document.createElement("div"), { id: "lost", className: "banner bad", textContent: (why ? "This page cannot be made anew: " + why + "." : "The dashboard does not answer.") + " What follows is its last state; it goes on by itself." });
     banner.setAttribute("role", "alert");
     const told = document.getElementById("told");
     if (told) told.before(banner);
@@ -137,7 +137,8 @@
     try {
       const answer = await fetch(location.href, { credentials: "same-origin", headers: { "X-Live": live.dataset.have }, redirect: "error" });
       if (answer.status === 401 || answer.status === 421) return location.reload();
-      lost(answer.status >= 500);
+      const ill = answer.status >= 500;
+      lost(ill, ill && (await answer.json().catch(() => ({}))).detail);
       if (answer.status !== 200) return;
       const told = await answer.json();
       const at = document.activeElement, row = at && at.closest("tr[id]");
