@@ -142,7 +142,12 @@ def test_with_every_service_down_at_the_start_it_waits_and_then_works(tmp_path: 
         pilot.start(ready=False)
         until(
             "both are down",
-            lambda: (w := pilot.status()["worker"]) and not w["api"]["healthy"] and not w["polygon"]["healthy"],
+            lambda: (
+                (w := pilot.status()["worker"])
+                and "no answer for" in w["api"]["detail"]
+                and not w["api"]["healthy"]
+                and not w["polygon"]["healthy"]
+            ),
             15,
         )
         code = pilot.cli("status", code=1)

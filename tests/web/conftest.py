@@ -6,9 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.web.chromium import launched
+
+expect.set_options(timeout=15_000)
+"""Milliseconds: other tests need the processor, too."""
 
 
 @pytest.fixture(scope="module")

@@ -215,7 +215,8 @@ class Poller:
         age = self.hub.clock.wall() - since
         if not self.cursors and self.last_ok_at is not None and age > max(patience, 3 * STATUS_SECONDS):
             return False, f"no answer for {age:.0f} s: {self.api.service.health.last_error or 'no status'}"
-        said = f"{self.api.version}, answered {age:.0f} s ago"
+        said = f"answered {age:.0f} s ago" if self.last_ok_at is not None else "no answer yet"
+        said = f"{self.api.version}, {said}"
         stretched = patience > self.hub.number("api_health_stale_ms") / 1000
         return True, said + (f"; polls may take {patience:.0f} s, two rounds" if stretched and self.cursors else "")
 
