@@ -41,6 +41,23 @@ def test_what_waited_when_a_leader_was_left_is_never_copied_later() -> None:
     assert again.rows("intents") == []
 
 
+def test_a_trade_that_a_reorg_took_back_before_its_leader_was_left_is_not_copied_when_it_is_mined_again() -> None:
+    desk = Desk(holdings={}, answer_books=False)
+    fill = chain_fill(1, "BUY", 100, 0.50, traded_at=desk.at)
+    desk.chain(fill)
+    desk.chain(fill, removed=True)
+    desk.send(desk.book_event(TOKEN))
+    assert desk.reasons == ["WAIT_REORG"]
+    desk.send(ev.LeaderRemoved(at=desk.at, leader=LEADER))
+    desk.at += SECOND
+    desk.follow_leader(LEADER)
+    desk.answer_books = True
+    desk.chain(fill)
+    desk.advance(60)
+    assert desk.reasons == ["SKIP_PAUSED"]
+    assert desk.rows("intents") == []
+
+
 def test_following_again_goes_on_from_what_the_books_say_was_held() -> None:
     desk = Desk(follow=False)
     second = desk.at // SECOND

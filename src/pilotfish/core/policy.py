@@ -146,10 +146,10 @@ def _common(f: Facts, t: _Trace) -> TradeClass:
     age = max(0, f.at - trade.traded_at)
     t.require(kind is not TradeClass.BACKFILL, Reason.SKIP_BACKFILL, "class", kind.value, None)
     t.note("age_ms", age // 1000, policy.max_live_lag_sec * 1000)
-    t.require(trade.active, Reason.WAIT_REORG, "on_chain", trade.active, True)
     t.require(
         not (f.leader_paused or policy.paused), Reason.SKIP_PAUSED, "paused", f.leader_paused or policy.paused, False
     )
+    t.require(trade.active, Reason.WAIT_REORG, "on_chain", trade.active, True)
     copied = policy.copy_side in ("both", trade.side.value.lower())
     t.require(copied, Reason.SKIP_SIDE, "side", trade.side.value, policy.copy_side)
     t.require(not trade.is_combo, Reason.SKIP_UNSUPPORTED, "combo", trade.is_combo, False)

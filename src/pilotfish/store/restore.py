@@ -314,7 +314,7 @@ def taken_up(
     of a new following are what the books say was held when they were left: its first snapshot corrects them.
     """
     was = follow_again(c, leader, at)
-    if was is not None and not left and was.follow_from >= leader.added_at - SECOND:
+    if was is not None and not left and was.follow_from >= leader.added_at:
         return None, was
     follow_from = leader.added_at if leader.added_at >= started_at else at
     floor = follow_from // SECOND - warm_sec
