@@ -155,6 +155,16 @@ def left_and_taken_up_where_it_was() -> AbstractContextManager[Any]:
     return patch.object(restore, "taken_up", resumed)
 
 
+def what_waited_goes_on_when_followed_again() -> AbstractContextManager[Any]:
+    """Nobody is told that a leader was left while the worker was stopped."""
+    taken_up = restore.taken_up
+
+    def untold(c: Connection, leader: restore.LeaderRow, at: int, **how: Any) -> Any:
+        return None, taken_up(c, leader, at, **how)[1]
+
+    return patch.object(restore, "taken_up", untold)
+
+
 def former_following_rewritten() -> AbstractContextManager[Any]:
     """The first snapshot of a following tells of the one before, too."""
     begin_with = Holding.begin_with
@@ -183,7 +193,7 @@ FAULTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     for f in (
         key_without_occurrence, cursor_before_its_trades, sell_from_the_total, timer_lost_at_restart, occurrence_order,
         fee_from_another_market, liquidity_counted_twice, catch_up_as_live, reorg_without_holding, settlement_twice,
-        left_and_taken_up_where_it_was, former_following_rewritten,
+        left_and_taken_up_where_it_was, what_waited_goes_on_when_followed_again, former_following_rewritten,
         an_exit_without_a_trade_is_not_copied,
     )
 }  # fmt: skip

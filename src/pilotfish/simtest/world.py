@@ -293,12 +293,16 @@ class _World:
             self.steps.append(Kill(at=self.some(), away_us=self.lag((0, 2), (2, 60), (60, 400))))
 
     def kills_in_the_middle(self) -> None:
-        """The process dies while an order, a decision or a reorg is under way."""
+        """The process dies while an order, a decision or a reorg is under way; now and then the leader is left and
+        followed again before it starts."""
         r = self.r
         seen = [s for s in self.steps if isinstance(s, Trade) and s.chain_us is not None]
         chosen = r.sample(seen, min(len(seen), r.choice((0, 0, 1, 2))))
         chosen += [s for s in seen if s.reorg and r.random() < 0.5]
         for trade in chosen:
             log = trade.at + (trade.chain_us or 0) + (trade.reorg_us if trade.reorg else 0)
-            moment = log + int(r.choice((0.0, 0.05, 0.35, 2.0)) * SECOND)
-            self.steps.append(Kill(at=moment, away_us=self.lag((0, 2), (2, 60))))
+            moment, away = log + int(r.choice((0.0, 0.05, 0.35, 2.0)) * SECOND), self.lag((0, 2), (2, 60))
+            self.steps.append(Kill(at=moment, away_us=away))
+            if r.random() < 0.2:
+                self.steps.append(Leave(at=moment + away // 3, leader=trade.leader))
+                self.steps.append(Follow(at=moment + away // 2, leader=trade.leader))
