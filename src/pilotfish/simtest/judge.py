@@ -110,8 +110,8 @@ class _World:
                 whole = all((tx(trade.number), k + 1) in rows for k in range(trade.count))
                 here = (span.since if span is not None else 0, token)
                 sure = (n, token) not in moved and (st.LEADERS[n], token) not in self.doubtful and here not in unseen
-                if not whole:
-                    unseen.add(here)
+                if not whole or (row is not None and row.traded_at_estimated):
+                    unseen.add(here)  # and a place that is only estimated, for good where no row comes any more
                 elif row is not None and sure and trade.side == "SELL":
                     said, truly = row.leader_pre_sell_shares_micro, held.get(token, 0)
                     if said != truly:
