@@ -99,6 +99,7 @@ class _World:
                     yield f"leader {n} token {token}: {have.get((wallet, token), 0)}, truly {truth.get(token, 0)}"
 
     def before_sells(self) -> Iterator[str]:
+        """Not in a following's own first second: what a snapshot of that second contains cannot be known."""
         rows = {(r.tx_hash, r.occurrence): r for r in self.rows["trades"] if not r.retracted_at}
         moved = {(m.leader, token) for m in self.venue.moves for token in st.moved_by(m, {})}
         for n in self.venue.followed:
@@ -109,7 +110,9 @@ class _World:
                 row = rows.get((tx(trade.number), 1))
                 whole = all((tx(trade.number), k + 1) in rows for k in range(trade.count))
                 here = (span.since if span is not None else 0, token)
-                sure = (n, token) not in moved and (st.LEADERS[n], token) not in self.doubtful and here not in unseen
+                within = span is not None and st.START + trade.at >= span.since + SECOND
+                known = within and (n, token) not in moved and (st.LEADERS[n], token) not in self.doubtful
+                sure = known and here not in unseen
                 if not whole or (row is not None and row.traded_at_estimated):
                     unseen.add(here)  # and a place that is only estimated, for good where no row comes any more
                 elif row is not None and sure and trade.side == "SELL":
