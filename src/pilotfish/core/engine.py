@@ -551,15 +551,17 @@ class Engine:
             self.state.index.forget_before(min([e.at - FORGET_AFTER, *cursors]))
 
 
-_ONCE = (NeedBook, NeedMarket, NeedHoldings, SetTimer)
+_ONCE = frozenset((NeedBook, NeedMarket, NeedHoldings, SetTimer))
 
 
 def _once(effects: list[Effect]) -> list[Effect]:
     """What is asked for, and each timer, once an event, however many wait for it."""
+    if len(effects) < 2:
+        return effects
     seen: set[Effect] = set()
     kept = []
     for effect in effects:
-        if isinstance(effect, _ONCE):
+        if type(effect) in _ONCE:
             if effect in seen:
                 continue
             seen.add(effect)

@@ -40,7 +40,7 @@ class Exits:
         policy, key = desk.policy.of(position.leader), (position.leader, position.token_id)
         if position.shares < ledger.DUST_SHARES and not desk.open_intents(key):
             return self._sweep(desk, position, at)
-        rule = self._rule(desk, position, policy)
+        rule = self._rule(desk, position, policy) if policy.take_profit_bps or policy.stop_loss_bps else None
         if rule is None:
             desk.armed.pop(key, None)
             return None
