@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 
 from pilotfish.history.balances import balances
 from pilotfish.history.folder import History
 from pilotfish.history.plan import Plan, plan_of, prices_span, tape_spans
 from pilotfish.history.pull import BEGINNING
-from pilotfish.history.records import Deed, Missing, Past, PastMarket
-from pilotfish.history.windows import KNOWN, State
+from pilotfish.history.records import Missing, Past, PastMarket
+from pilotfish.history.windows import KNOWN, NOT_ASKED, State
 
 
 def read_past(history: History, wallet: str, from_at: int, to_at: int, name: str = "") -> Past:
@@ -20,37 +20,56 @@ def read_past(history: History, wallet: str, from_at: int, to_at: int, name: str
     """
     deeds = list(history.deeds(wallet, from_at, to_at))
     plan = plan_of(deeds, to_at)
-    missing = history.missing("activity", wallet, from_at, to_at)
-    markets = _markets(history, plan, from_at, to_at, missing)
-    past = Past(wallet=wallet, name=name, from_at=from_at, to_at=to_at, deeds=deeds, markets=markets, missing=missing)
+    markets = markets_of(history, plan)
+    past = Past(
+        wallet=wallet,
+        name=name,
+        from_at=from_at,
+        to_at=to_at,
+        deeds=deeds,
+        markets=markets,
+        missing=lacking(history, wallet, plan, markets, from_at, to_at),
+    )
     for condition, spans in tape_spans(plan).items():
-        known = [part for low, high in spans for part in history.known("tape", condition, max(1, low), high)]
-        past.tape_known[condition] = known
+        past.tape_known[condition] = [p for low, high in spans for p in history.known("tape", condition, low, high)]
         past.tape[condition] = [row for low, high in spans for row in history.tape(condition, low, high)]
-        missing += [gap for low, high in spans for gap in history.missing("tape", condition, max(1, low), high)]
-    begin = max(from_at, plan.first_at or from_at)
-    for token, span in sorted(plan.tokens.items()):
-        low, high = prices_span(span, markets.get(span.condition_id), begin, to_at)
+    for token, (low, high) in _price_spans(plan, markets, from_at, to_at).items():
         past.prices[token] = list(history.prices(token, low, high))
-        missing += history.missing("prices", token, low, high)
-    past.held = _held(history, wallet, from_at, deeds, missing)
+    past.held = _held(history, wallet, from_at, past.missing)
     return past
 
 
-def _markets(history: History, plan: Plan, from_at: int, to_at: int, missing: list[Missing]) -> dict[str, PastMarket]:
-    found: dict[str, PastMarket] = {}
+def markets_of(history: History, plan: Plan) -> dict[str, PastMarket]:
+    """The markets that a plan names, as they were known last."""
+    found = ((condition, history.market(condition)) for condition in sorted(plan.conditions))
+    return {condition: market for condition, market in found if market is not None}
+
+
+def lacking(
+    history: History, wallet: str, plan: Plan, markets: Mapping[str, PastMarket], from_at: int, to_at: int
+) -> list[Missing]:
+    """What is not known of a wallet's past and of what belongs to it, by kind."""
+    missing = history.missing("activity", wallet, from_at, to_at)
     for condition in sorted(plan.conditions):
-        newest, market = history.newest("markets", condition), history.market(condition)
-        if market is not None:
-            found[condition] = market
+        newest = history.newest("markets", condition)
         if newest is None or newest.state not in KNOWN:
-            why = "not asked" if newest is None else str(newest.state)
+            why = NOT_ASKED if newest is None else str(newest.state)
             missing.append(Missing(kind="markets", key=condition, from_at=from_at, to_at=to_at, why=why))
-    missing += [
-        Missing(kind="markets", key=token, from_at=from_at, to_at=to_at, why="not asked")
-        for token in sorted(plan.unplaced)
-    ]
-    return found
+    for token in sorted(plan.unplaced):
+        missing.append(Missing(kind="markets", key=token, from_at=from_at, to_at=to_at, why=NOT_ASKED))
+    for condition, spans in tape_spans(plan).items():
+        missing += [gap for low, high in spans for gap in history.missing("tape", condition, low, high)]
+    for token, (low, high) in _price_spans(plan, markets, from_at, to_at).items():
+        missing += history.missing("prices", token, low, high)
+    return missing
+
+
+def _price_spans(plan: Plan, markets: Mapping[str, PastMarket], from_at: int, to_at: int) -> dict[str, tuple[int, int]]:
+    begin = max(from_at, plan.first_at or from_at)
+    return {
+        token: prices_span(span, markets.get(span.condition_id), begin, to_at)
+        for token, span in sorted(plan.tokens.items())
+    }
 
 
 def market_reader(history: History) -> Callable[[str], PastMarket | None]:
@@ -58,7 +77,7 @@ def market_reader(history: History) -> Callable[[str], PastMarket | None]:
     return cache(history.market)
 
 
-def _held(history: History, wallet: str, from_at: int, deeds: list[Deed], missing: list[Missing]) -> dict[str, int]:
+def _held(history: History, wallet: str, from_at: int, missing: list[Missing]) -> dict[str, int]:
     """Shares by token at ``from_at``: by the activity before it, where all of that is known; else what the venue showed
     at the last look, less what happened since."""
     market_of = market_reader(history)
@@ -67,7 +86,7 @@ def _held(history: History, wallet: str, from_at: int, deeds: list[Deed], missin
         return {token: shares for token, shares in sorted(before.shares.items()) if shares > 0}
     shown = history.positions(wallet)
     if shown is None or shown[0].state is State.FAILED:
-        why = "not asked" if shown is None else str(State.FAILED)
+        why = NOT_ASKED if shown is None else str(State.FAILED)
         missing.append(Missing(kind="positions", key=wallet, from_at=from_at, to_at=from_at, why=why))
         return {}
     window, rows = shown
@@ -81,8 +100,7 @@ def _back(
     history: History, wallet: str, from_at: int, shown_at: int, shown: dict[str, int],
     market_of: Callable[[str], PastMarket | None],
 ) -> dict[str, int]:  # fmt: skip
-    """What must have been held at ``from_at`` for the deeds since to end in what was ``shown``. A redemption takes all
-    of a market: what it took is what was there."""
+    """What must have been held at ``from_at`` for the deeds since to end in what was ``shown``."""
     moved = balances(history.deeds(wallet, from_at, shown_at), market_of)
     held = {token: shown.get(token, 0) - moved.shares.get(token, 0) for token in {*shown, *moved.shares}}
     return {token: shares for token, shares in sorted(held.items()) if shares > 0}

@@ -59,7 +59,7 @@ def plan_of(deeds: Iterable[Deed], until: int) -> Plan:
         if not deed.condition_id:
             plan.unplaced.add(deed.token_id)
             continue
-        _add(plan.tape.setdefault(deed.condition_id, []), deed.at - BEFORE, min(deed.at + AFTER, until))
+        _add(plan.tape.setdefault(deed.condition_id, []), max(1, deed.at - BEFORE), min(deed.at + AFTER, until))
         bought = deed.side is Side.BUY
         span = plan.tokens.setdefault(
             deed.token_id, TokenSpan(deed.condition_id, deed.at, deed.at, held_before=not bought)

@@ -145,7 +145,7 @@ class _Pull:
         market = found.market
         if market is not None and market.event == condition and event:
             market = msgspec.structs.replace(market, event=event)
-        if found.why and found.state is State.CAPPED:
+        if found.why:
             self._failures.append(f"markets {condition}: {found.why}")
         window = Window(self._now, self._now, found.state)
         await self._write("markets", condition, window, [market] if market is not None else [], found.why)

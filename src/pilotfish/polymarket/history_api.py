@@ -11,6 +11,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import aiohttp
+
 from pilotfish.core.units import micro_from_decimal, shown
 from pilotfish.polymarket import wire
 from pilotfish.polymarket.activity import Answer, BoundsError, Fetch, Reading, Walk
@@ -34,6 +36,9 @@ TOKENS_AT_ONCE, CONDITIONS_AT_ONCE = 50, 20
 PRICES_SPAN = 15 * 86_400
 """Seconds of the longest window of prices that one request may ask for."""
 MINUTE = 60
+
+DATA_PER_SECOND, TRADES_PER_SECOND, GAMMA_PER_SECOND = 60, 18, 25
+"""Requests; the documented limits are 100, 20 and 30 (PROTOCOL.md section 4)."""
 
 
 class HistoryApi:
@@ -169,6 +174,15 @@ class HistoryApi:
         except VenueError:
             return ""
         return found.name if found is not None else ""
+
+
+def history_api(session: aiohttp.ClientSession, data_url: str, gamma_url: str) -> HistoryApi:
+    """The services at these addresses, within their limits."""
+    return HistoryApi(
+        Service(session, "data", data_url, per_second=DATA_PER_SECOND),
+        Service(session, "data", data_url, per_second=TRADES_PER_SECOND),
+        Service(session, "gamma", gamma_url, per_second=GAMMA_PER_SECOND),
+    )
 
 
 class _Windows:
