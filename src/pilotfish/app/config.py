@@ -89,6 +89,19 @@ def process_value(values: Mapping[str, Value], name: str) -> str:
     return str(values.get(name, s.BY_NAME[name].default))
 
 
+def history_place(values: Mapping[str, Value]) -> str:
+    """Where pulled history is kept: ``history_url``, else beside a SQLite database; empty = the platform's data folder
+    (a server's database). Raises :class:`~pilotfish.store.database.DatabaseError`."""
+    from pilotfish.store.database import database_url  # slow to import, and not needed by who names a place
+
+    configured = process_value(values, "history_url")
+    if configured:
+        return configured
+    url = database_url(process_value(values, "database_url"))
+    beside = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+    return str(Path(url.database or "").absolute().parent / "history") if beside else ""
+
+
 def env_example() -> str:
     """The text of ``.env.example``: every setting, commented out, with its help and default."""
     lines = ["# Settings of pilotfish. What the dashboard sets wins over what is set here.", ""]

@@ -84,6 +84,12 @@ TASKS: dict[str, dict[str, Command]] = {
             "Write all rows of a kind to standard output.",
         ),
     },
+    "Before following": {
+        "history": Command(
+            "history", "app",
+            "Read the past of wallets before they are followed.",
+        ),
+    },
     "Change": {
         "leaders": Command(
             "leaders", "app",

@@ -37,8 +37,8 @@ def begin() -> dict[str, Value]:
 
 
 def _secret_part(name: str, value: str) -> str:
-    """Of a database's URL only the password is secret; people need to see which database is meant."""
-    if name != "database_url":
+    """Of the URLs of what is kept only the password is secret; people need to see what is meant."""
+    if name not in ("database_url", "history_url"):
         return value
     return urlsplit(value).password or ""
 

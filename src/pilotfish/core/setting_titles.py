@@ -93,6 +93,7 @@ TITLES: dict[str, str] = {
     "journal_max_mb": "Size of the journal",
     "journal_max_days": "Age of the journal",
     "database_url": "Database",
+    "history_url": "History",
     "data_api_url": "Data API",
     "gamma_api_url": "Gamma API",
     "clob_http_url": "CLOB API",

@@ -244,6 +244,8 @@ ALL: tuple[Setting, ...] = (
     # Process (environment only)
     _S("database_url", _K.SECRET, "", "Where the books are kept; empty = SQLite in the platform's data folder.",
        "Process", Scope.PROCESS),
+    _S("history_url", _K.SECRET, "", "Where pulled history is kept: a folder, or a URL such as s3://bucket/folder;"
+       " empty = history in the platform's data folder, or beside a SQLite database.", "Process", Scope.PROCESS),
     _S("data_api_url", _K.TEXT, "https://data-api.polymarket.com", "Data API.", "Process", Scope.PROCESS),
     _S("gamma_api_url", _K.TEXT, "https://gamma-api.polymarket.com", "Gamma API.", "Process", Scope.PROCESS),
     _S("clob_http_url", _K.TEXT, "https://clob.polymarket.com", "CLOB API.", "Process", Scope.PROCESS),

@@ -76,6 +76,14 @@ class PastMarket(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     is_combo: bool = False
 
 
+class HeldToken(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a wallet held of a token when it was asked: shares in millionths."""
+
+    token_id: str
+    condition_id: str
+    shares: int
+
+
 class Missing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is not known: of ``kind`` (activity, tape, prices, markets, …) and ``key`` (wallet, condition, token) the
     seconds ``from_at`` to ``to_at``, and why: capped, failed or not asked."""

@@ -50,6 +50,8 @@ class Reading:
     rows: list[tuple[int, Any]] = field(default_factory=list)
     through: int | None = None
     gaps: list[int] = field(default_factory=list)
+    behind: tuple[int, int] | None = None
+    requests: int = 0
 
 
 class BoundsError(Exception):
@@ -61,12 +63,21 @@ class _EnoughError(Exception):
 
 
 class Walk:
-    """One reading. Pages within a second go by offset up to ``max_offset``, or by cursor (``None``)."""
+    """One reading of at most ``most`` answers. Pages within a second go by offset up to ``max_offset``, or by cursor
+    (``None``)."""
 
-    def __init__(self, fetch: Fetch, *, max_offset: int | None, heard: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        fetch: Fetch,
+        *,
+        max_offset: int | None,
+        heard: Callable[[], None] = lambda: None,
+        most: int | None = None,
+    ) -> None:
         self._fetch = fetch
         self._max_offset = max_offset
         self._heard = heard
+        self._most = MAX_REQUESTS if most is None else most
         self._requests = 0
         self._found = Reading()
 
@@ -80,10 +91,11 @@ class Walk:
             except _EnoughError:
                 self._found.through = low
                 break
+        self._found.requests = self._requests
         return self._found
 
     async def _ask(self, start: int, end: int | None, cursor: str | None = None, skip: int = 0) -> Answer:
-        if self._requests >= MAX_REQUESTS:
+        if self._requests >= self._most:
             raise _EnoughError
         self._requests += 1
         answer = await self._fetch(start, end, cursor, skip)
@@ -93,7 +105,7 @@ class Walk:
     async def _window(self, low: int, high: int | None, now: int) -> list[tuple[int, int | None]]:
         """Read a window as far as one page goes; returns the windows that are left of it, the newest first."""
         page = await self._ask(low, high)
-        stamped = [(_stamp(row), row) for row in page.rows]
+        stamped = [(stamp_of(row), row) for row in page.rows]
         stamps = [s for s, _ in stamped if s]
         inside = [(s, row) for s, row in stamped if not s or (s >= low and (high is None or s <= high))]
         rising = all(a <= b for a, b in itertools.pairwise(stamps))
@@ -172,7 +184,8 @@ class Walk:
         return rows, True, False
 
 
-def _stamp(row: Any) -> int:
+def stamp_of(row: Any) -> int:
+    """A row's second; 0 where it cannot be read."""
     try:
         return parse_timestamp(as_row(row).get("timestamp"))
     except RowError:
@@ -180,7 +193,7 @@ def _stamp(row: Any) -> int:
 
 
 def _of(second: int, rows: Sequence[Any]) -> list[Any]:
-    return [row for row in rows if _stamp(row) in (0, second)]
+    return [row for row in rows if stamp_of(row) in (0, second)]
 
 
 def _keys(rows: Sequence[Any]) -> list[str]:

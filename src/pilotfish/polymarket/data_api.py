@@ -71,7 +71,7 @@ class DataApi:
         """The version in use: ``v2``, or ``v1`` while v2 is not there."""
         return "v1" if time.monotonic() < self._v1_until else "v2"
 
-    async def _v2(self, path: str, params: dict[str, str | int]) -> Any | None:
+    async def v2(self, path: str, params: dict[str, str | int]) -> Any | None:
         """An answer of a v2 route, or ``None`` where only v1 is to be had."""
         if self.version == "v1":
             return None
@@ -105,7 +105,7 @@ class DataApi:
     ) -> Reading | None:
         try:
             return await Walk(fetch, max_offset=max_offset, heard=heard).read(start, end, int(time.time()))
-        except _NoV2Error:
+        except NoV2Error:
             return None
         except BoundsError as problem:
             raise VenueError(f"data activity cannot be read page by page: {problem}", 200) from None
@@ -124,10 +124,10 @@ class DataApi:
                 params["end"] = end
             if cursor is not None:
                 params["cursor"] = cursor
-            answer = await self._v2("/v2/activity", params)
+            answer = await self.v2("/v2/activity", params)
             if answer is None:
-                raise _NoV2Error
-            rows, following = _page(answer, "/v2/activity")
+                raise NoV2Error
+            rows, following = page_of(answer, "/v2/activity")
             return Answer(rows, PAGE, following is not None, following)
 
         return fetch
@@ -146,8 +146,8 @@ class DataApi:
             }
             if end is not None:
                 params["end"] = end
-            rows = _list(await self.service.get("/activity", params), "/activity")
-            return Answer(rows, PAGE, _may_be_cut(len(rows)))
+            rows = list_of(await self.service.get("/activity", params), "/activity")
+            return Answer(rows, PAGE, may_be_cut(len(rows)))
 
         return fetch
 
@@ -163,10 +163,10 @@ class DataApi:
             "limit": PAGE,
         }
         for _ in range(MAX_PAGES):
-            answer = await self._v2("/v2/positions", {**params, "_": time.time_ns()})
+            answer = await self.v2("/v2/positions", {**params, "_": time.time_ns()})
             if answer is None:
                 return await self._positions_v1(user)
-            rows, cursor = _page(answer, "/v2/positions")
+            rows, cursor = page_of(answer, "/v2/positions")
             fresh = _add_positions(held, rows)
             if cursor is None:
                 return held
@@ -189,12 +189,12 @@ class DataApi:
                 "offset": skip - edge,
                 "_": time.time_ns(),
             }
-            rows = _list(await self.service.get("/positions", params), "/positions")
+            rows = list_of(await self.service.get("/positions", params), "/positions")
             known = len(held.listed)
             fresh = _add_positions(held, rows)
             if edge and fresh and len(held.listed) - known > len(rows) - edge:
                 held.whole = False
-            if not _may_be_cut(len(rows)):
+            if not may_be_cut(len(rows)):
                 held.whole = held.whole and (bool(rows) or not edge)
                 return held
             skip += len(rows) - edge
@@ -226,11 +226,11 @@ class DataApi:
         """
         asked = ",".join(conditions)
         try:
-            answer = await self._v2("/v2/resolutions", {"condition_id": asked, "_": time.time_ns()})
+            answer = await self.v2("/v2/resolutions", {"condition_id": asked, "_": time.time_ns()})
         except VenueError as problem:
             if problem.status != 400:
                 raise
-            answer = await self._v2("/v2/resolutions", {"condition": asked, "_": time.time_ns()})
+            answer = await self.v2("/v2/resolutions", {"condition": asked, "_": time.time_ns()})
         rows = answer.get("data") if isinstance(answer, Mapping) else None
         found: dict[str, Payouts] = {}
         bad: list[tuple[str, str]] = []
@@ -246,7 +246,7 @@ class DataApi:
 
     async def serving_lag_seconds(self) -> int | None:
         """How far the service says that it is behind, or ``None`` where it does not say."""
-        answer = await self._v2("/v2/status", {})
+        answer = await self.v2("/v2/status", {})
         data = answer.get("data") if isinstance(answer, Mapping) else None
         serving = data.get("serving") if isinstance(data, Mapping) else None
         try:
@@ -256,7 +256,7 @@ class DataApi:
         return lag if 0 <= lag < 10**9 else None
 
 
-class _NoV2Error(Exception):
+class NoV2Error(Exception):
     """v2 is not there."""
 
 
@@ -299,19 +299,20 @@ def _ranges(seconds: Sequence[int]) -> tuple[tuple[int, int], ...]:
     return tuple(found)
 
 
-def _may_be_cut(rows: int) -> bool:
+def may_be_cut(rows: int) -> bool:
     """True where an answer without a word about it may hold a part only: it is full, or as round as a limit that the
     service has set itself."""
     return rows >= PAGE or (rows >= 50 and rows % 50 == 0)
 
 
-def _list(answer: Any, route: str) -> list[Any]:
+def list_of(answer: Any, route: str) -> list[Any]:
+    """The rows of a v1 answer."""
     if not isinstance(answer, list):
         raise VenueError(f"data {route}: expected a list, got {type(answer).__name__}", 200)
     return answer
 
 
-def _page(answer: Any, route: str) -> tuple[list[Any], str | None]:
+def page_of(answer: Any, route: str) -> tuple[list[Any], str | None]:
     """The rows of one v2 page and the cursor of the next, or ``None`` at the end."""
     if not isinstance(answer, Mapping) or not isinstance(answer.get("data"), list):
         raise VenueError(f"data {route}: expected {{data: […], pagination: …}}, got {shown(answer, 120)}", 200)

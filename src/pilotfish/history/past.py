@@ -1,0 +1,106 @@
+"""From history to what a backtest of one wallet reads, and to what of it is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+
+from pilotfish.history.balances import balances
+from pilotfish.history.folder import History
+from pilotfish.history.plan import Plan, plan_of, prices_span, tape_spans
+from pilotfish.history.pull import BEGINNING
+from pilotfish.history.records import Missing, Past, PastMarket
+from pilotfish.history.windows import KNOWN, NOT_ASKED, State
+
+
+def read_past(history: History, wallet: str, from_at: int, to_at: int, name: str = "") -> Past:
+    """All that is known of ``wallet`` (lower case) from ``from_at`` to ``to_at`` (epoch seconds, both inclusive).
+
+    What is not known is in ``missing``: nothing of it is guessed. Raises :class:`~.folder.HistoryError`.
+    """
+    deeds = list(history.deeds(wallet, from_at, to_at))
+    plan = plan_of(deeds, to_at)
+    markets = markets_of(history, plan)
+    past = Past(
+        wallet=wallet,
+        name=name,
+        from_at=from_at,
+        to_at=to_at,
+        deeds=deeds,
+        markets=markets,
+        missing=lacking(history, wallet, plan, markets, from_at, to_at),
+    )
+    for condition, spans in tape_spans(plan).items():
+        past.tape_known[condition] = [p for low, high in spans for p in history.known("tape", condition, low, high)]
+        past.tape[condition] = [row for low, high in spans for row in history.tape(condition, low, high)]
+    for token, (low, high) in _price_spans(plan, markets, from_at, to_at).items():
+        past.prices[token] = list(history.prices(token, low, high))
+    past.held = _held(history, wallet, from_at, past.missing)
+    return past
+
+
+def markets_of(history: History, plan: Plan) -> dict[str, PastMarket]:
+    """The markets that a plan names, as they were known last."""
+    found = ((condition, history.market(condition)) for condition in sorted(plan.conditions))
+    return {condition: market for condition, market in found if market is not None}
+
+
+def lacking(
+    history: History, wallet: str, plan: Plan, markets: Mapping[str, PastMarket], from_at: int, to_at: int
+) -> list[Missing]:
+    """What is not known of a wallet's past and of what belongs to it, by kind."""
+    missing = history.missing("activity", wallet, from_at, to_at)
+    for condition in sorted(plan.conditions):
+        newest = history.newest("markets", condition)
+        if newest is None or newest.state not in KNOWN:
+            why = NOT_ASKED if newest is None else str(newest.state)
+            missing.append(Missing(kind="markets", key=condition, from_at=from_at, to_at=to_at, why=why))
+    for token in sorted(plan.unplaced):
+        missing.append(Missing(kind="markets", key=token, from_at=from_at, to_at=to_at, why=NOT_ASKED))
+    for condition, spans in tape_spans(plan).items():
+        missing += [gap for low, high in spans for gap in history.missing("tape", condition, low, high)]
+    for token, (low, high) in _price_spans(plan, markets, from_at, to_at).items():
+        missing += history.missing("prices", token, low, high)
+    return missing
+
+
+def _price_spans(plan: Plan, markets: Mapping[str, PastMarket], from_at: int, to_at: int) -> dict[str, tuple[int, int]]:
+    begin = max(from_at, plan.first_at or from_at)
+    return {
+        token: prices_span(span, markets.get(span.condition_id), begin, to_at)
+        for token, span in sorted(plan.tokens.items())
+    }
+
+
+def market_reader(history: History) -> Callable[[str], PastMarket | None]:
+    """Markets by condition, each read once."""
+    return cache(history.market)
+
+
+def _held(history: History, wallet: str, from_at: int, missing: list[Missing]) -> dict[str, int]:
+    """Shares by token at ``from_at``: by the activity before it, where all of that is known; else what the venue showed
+    at the last look, less what happened since."""
+    market_of = market_reader(history)
+    if not history.missing("activity", wallet, BEGINNING, from_at - 1):
+        before = balances(history.deeds(wallet, BEGINNING, from_at - 1), market_of)
+        return {token: shares for token, shares in sorted(before.shares.items()) if shares > 0}
+    shown = history.positions(wallet)
+    if shown is None or shown[0].state is State.FAILED:
+        why = NOT_ASKED if shown is None else str(State.FAILED)
+        missing.append(Missing(kind="positions", key=wallet, from_at=from_at, to_at=from_at, why=why))
+        return {}
+    window, rows = shown
+    if window.state is State.CAPPED:
+        missing.append(Missing(kind="positions", key=wallet, from_at=from_at, to_at=from_at, why=str(window.state)))
+    missing += [m for m in history.missing("activity", wallet, from_at, window.from_at) if m not in missing]
+    return _back(history, wallet, from_at, window.from_at, {row.token_id: row.shares for row in rows}, market_of)
+
+
+def _back(
+    history: History, wallet: str, from_at: int, shown_at: int, shown: dict[str, int],
+    market_of: Callable[[str], PastMarket | None],
+) -> dict[str, int]:  # fmt: skip
+    """What must have been held at ``from_at`` for the deeds since to end in what was ``shown``."""
+    moved = balances(history.deeds(wallet, from_at, shown_at), market_of)
+    held = {token: shown.get(token, 0) - moved.shares.get(token, 0) for token in {*shown, *moved.shares}}
+    return {token: shares for token, shares in sorted(held.items()) if shares > 0}

@@ -1,0 +1,59 @@
+"""Rows of a window from a service that keeps to no window: its newest rows, read back page by page to older ones.
+
+Such a service gives a whole feed, newest first. Pages go on by cursor or by offset and must bring something new: one
+that does not is a wall, and what lies behind it is not known.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from typing import Any
+
+from pilotfish.polymarket import wire
+from pilotfish.polymarket.activity import EDGE, Answer, Fetch, Reading, stamp_of
+
+
+async def read_back(fetch: Fetch, max_offset: int | None, start: int, end: int, most: int) -> Reading:
+    """Rows from ``start`` to ``end`` (epoch seconds, inclusive), oldest first, of at most ``most`` answers; the seconds
+    that could not be reached lie ``behind``. Oldest first is not read: then all of it does."""
+    rows: list[Any] = []
+    page = await fetch(start, end, None, 0)
+    known_from = end + 1
+    cursors: set[str | None] = {None}
+    asked = 0
+    for asked in range(1, most + 1):
+        fresh = _new(rows, page, max_offset is not None)
+        if fresh is None:
+            break
+        rows += fresh
+        stamps = [s for s in map(stamp_of, rows) if s]
+        if any(a < b for a, b in itertools.pairwise(stamps)):
+            known_from = end + 1
+            break
+        known_from = min(known_from, stamps[-1] + 1) if stamps else known_from
+        if not page.more or (stamps and stamps[-1] < start):
+            known_from = start
+            break
+        by_cursor = max_offset is None
+        if asked == most or (by_cursor and page.cursor in cursors) or (not by_cursor and len(rows) > (max_offset or 0)):
+            break
+        cursors.add(page.cursor)
+        page = await fetch(start, end, page.cursor, max(0, len(rows) - EDGE))
+    kept = [(s, row) for row in reversed(rows) if not (s := stamp_of(row)) or max(start, known_from) <= s <= end]
+    behind = (start, min(known_from - 1, end)) if known_from > start else None
+    return Reading(rows=kept, behind=behind, requests=asked)
+
+
+def _new(rows: list[Any], page: Answer, edged: bool) -> list[Any] | None:
+    """What a page adds; ``None`` where it does not go on where the one before ended."""
+    if not rows:
+        return page.rows
+    new = page.rows
+    if edged:
+        edge = min(EDGE, len(rows))
+        if list(map(wire.encode, new[:edge])) != list(map(wire.encode, rows[-edge:])):
+            return None
+        new = new[edge:]
+        return new or None
+    return new if Counter(map(wire.encode, new)) - Counter(map(wire.encode, rows)) else None
