@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import TypeAlias
 
 import msgspec
 
@@ -21,6 +22,8 @@ from pilotfish.core.trade import Side
 from pilotfish.core.units import MICRO, SECOND
 from pilotfish.history.records import PastMarket, PricePoint
 
+Levels: TypeAlias = list[tuple[int, int]]
+"""(price, shares) in millionths."""
 PLENTY = 10**12
 """Shares (millionths) of a quoted level that a decision looks at; an order never meets it."""
 
@@ -139,14 +142,12 @@ class Quotes:
         ask = min(MICRO - tick, -(-ask // tick) * tick)
         return (bid, ask) if bid < ask else None
 
-    def _printed(
-        self, market: PastMarket, index: int, at: int, waiting: Sequence[PlaceOrder]
-    ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    def _printed(self, market: PastMarket, index: int, at: int, waiting: Sequence[PlaceOrder]) -> tuple[Levels, Levels]:
         """What printed after an instant that these orders can have: in the order of time, until they are full, so that
         no later print at a better price fills them."""
         tape = self._tapes.get(market.condition_id)
-        bids: list[tuple[int, int]] = []
-        asks: list[tuple[int, int]] = []
+        bids: Levels = []
+        asks: Levels = []
         buys = [o for o in waiting if o.side is Side.BUY]
         sells = [o for o in waiting if o.side is Side.SELL]
         to_spend, highest = sum(o.budget for o in buys), max((o.limit for o in buys), default=0)
@@ -171,8 +172,8 @@ class Quotes:
 def _around(
     market: PastMarket,
     token: str,
-    bids: list[tuple[int, int]],
-    asks: list[tuple[int, int]],
+    bids: Levels,
+    asks: Levels,
     bid: int,
     ask: int,
     at: int,
@@ -194,5 +195,5 @@ def _around(
     return _book(market, token, bids, asks, at)
 
 
-def _book(market: PastMarket, token: str, bids: list[tuple[int, int]], asks: list[tuple[int, int]], at: int) -> Book:
+def _book(market: PastMarket, token: str, bids: Levels, asks: Levels, at: int) -> Book:
     return make_book(token, bids, asks, requested_at=at, received_at=at, tick=market.tick)

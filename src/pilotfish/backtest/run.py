@@ -43,8 +43,8 @@ class Played(msgspec.Struct, kw_only=True):
 
     ``wanted`` is what the BUYs would have cost at the leader's prices, each order once; ``spent`` what BUYs cost with
     fees. ``at_their_prices``: what the same shares would have made at the leader's own prices without fees. ``tiers``
-    are the USDC that fills of each tier moved; ``skipped`` counts decisions by reason; ``equity`` (µs, amount). ``open``
-    are the tokens still held at the end, with what they are marked at.
+    are the USDC that fills of each tier moved; ``skipped`` counts decisions by reason; ``equity`` are (µs, amount).
+    ``open`` are the tokens still held at the end, with what they are marked at.
     """
 
     bets: list[Bet] = []

@@ -75,7 +75,7 @@ def resolutions(past: Past) -> Iterator[tuple[int, str]]:
 
 
 def paid_from(market: PastMarket, end: int) -> int | None:
-    """From which second a market's payouts were known; where nobody says when, from when it had closed, else the end."""
+    """From which second a market's payouts were known; where nobody says when, since it closed, else the end."""
     if market.payouts is None:
         return None
     for known in (market.resolved_at, market.closed_at, market.end_at):

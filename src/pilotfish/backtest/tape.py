@@ -1,10 +1,10 @@
 """A market's tape: who took, in which direction, how much at which price, and how much of that a copy could have had.
 
 The venue's rows name both sides of each match and not who took. In a transaction the one order on one side that meets
-several on the other is the taker's; of one against one the tick test decides: a trade above the last one was bought, one
-below it sold, one at the same price goes the way of the last (C. Lee and M. Ready, "Inferring Trade Direction from
-Intraday Data", Journal of Finance 46, 1991). Buying one outcome at p is selling the other at 1 − p, so a market has one
-tape: everything is said of its first token.
+several on the other is the taker's; of one against one the tick test decides: a trade above the last one was bought,
+one below it sold, one at the same price goes the way of the last (C. Lee and M. Ready, "Inferring Trade Direction from
+Intraday Data", Journal of Finance 46, 1991). Buying one outcome at p is selling the other at 1 − p, so a market has
+one tape: everything is said of its first token.
 """
 
 from __future__ import annotations
