@@ -25,6 +25,8 @@ from pilotfish.core.units import SECOND
 from pilotfish.history.records import Past, PastMarket
 
 DAY = 86_400
+LOOKED_BACK = 600
+"""Seconds: of what moved no longer ago a look at the wallet's holdings tells; the rest is as it was."""
 QUIET = 120 * SECOND
 """How long after the last second orders may still be out."""
 Sink = Callable[[ev.Event, list[Effect]], None]
@@ -91,6 +93,7 @@ class _Run:
         self.engine = Engine()
         self.quotes = Quotes(past.markets, whole.tapes, past.tape_known, past.prices, whole.books, assumed)
         self.balances = Balances(past)
+        self._needs_worth = policy.sizing_mode == "bankroll_ratio"
         self.told = _Told(past)
         self._further = sink
         self._tier: dict[str, Tier] = {}
@@ -151,10 +154,11 @@ class _Run:
             case NeedHoldings(leader, bootstrap):
                 second = max(self.past.from_at, at // SECOND)
                 held = self.balances.before(second)
+                said = tuple(sorted(held.items())) if bootstrap else self.balances.moved_since(second - LOOKED_BACK)
                 return [
                     ev.HoldingsSnapshot(
-                        at=at, leader=leader, as_of=second * SECOND, holdings=held, bootstrap=bootstrap,
-                        value=self._worth(held, at),
+                        at=at, leader=leader, as_of=second * SECOND, holdings=said, bootstrap=bootstrap,
+                        whole=bootstrap, value=self._worth(held, at) if self._needs_worth else None,
                     )
                 ]  # fmt: skip
             case CheckChain():
@@ -171,10 +175,12 @@ class _Run:
             answers.append(ev.BookSeen(at=at, book=quote.after))
         return answers
 
-    def _worth(self, held: Sequence[tuple[str, int]], at: int) -> int:
+    def _worth(self, held: Mapping[str, int], at: int) -> int:
         """What the wallet's shares are worth at what is known of prices."""
         worth = 0
-        for token, shares in held:
+        for token, shares in held.items():
+            if not shares:
+                continue
             quote = self.quotes.at(token, at, ())
             bid = quote.book.best_bid if quote is not None else None
             worth += shares * (bid or 0) // 1_000_000

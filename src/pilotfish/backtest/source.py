@@ -7,7 +7,7 @@ a market is as it was known at the instant, its payout from when it was resolved
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import groupby, takewhile
 
 from pilotfish.core import events as ev
 from pilotfish.core.settings import Globals, Policy
@@ -119,23 +119,33 @@ class Balances:
         self._deeds = [d for d in past.deeds if d.at >= past.from_at]
         self._next = 0
         self._tokens = {m.condition_id: m.tokens for m in past.markets.values()}
+        self._moved: dict[str, int] = {}
+        """Token -> second of its last move, the latest last."""
 
-    def before(self, second: int) -> tuple[tuple[str, int], ...]:
-        """(token, shares) by everything of before a second."""
+    def before(self, second: int) -> dict[str, int]:
+        """Shares by token, by everything of before a second."""
         while self._next < len(self._deeds) and self._deeds[self._next].at < second:
             self._apply(self._deeds[self._next])
             self._next += 1
-        return tuple(sorted((token, n) for token, n in self._held.items() if n > 0))
+        return self._held
+
+    def moved_since(self, second: int) -> tuple[tuple[str, int], ...]:
+        """(token, shares) of what has moved since a second, nothing left of it included."""
+        late = takewhile(lambda token: self._moved[token] >= second, reversed(self._moved))
+        return tuple(sorted((token, self._held[token]) for token in late))
 
     def _apply(self, deed: Deed) -> None:
-        held = self._held
         if deed.kind == "TRADE":
-            sign = 1 if deed.side == "BUY" else -1
-            held[deed.token_id] = max(0, held.get(deed.token_id, 0) + sign * deed.shares)
+            self._set(deed.token_id, deed.shares if deed.side == "BUY" else -deed.shares, deed.at)
             return
         sign = {"SPLIT": 1, "MERGE": -1}.get(deed.kind, 0)
         for token in self._tokens.get(deed.condition_id, ()):
             if deed.kind == "REDEEM":
-                held[token] = 0
+                self._set(token, -self._held.get(token, 0), deed.at)
             elif sign:
-                held[token] = max(0, held.get(token, 0) + sign * deed.shares)
+                self._set(token, sign * deed.shares, deed.at)
+
+    def _set(self, token: str, change: int, at: int) -> None:
+        self._held[token] = max(0, self._held.get(token, 0) + change)
+        self._moved.pop(token, None)
+        self._moved[token] = at
