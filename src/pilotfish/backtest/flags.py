@@ -171,7 +171,8 @@ def _of_moves(past: Past) -> Iterator[Flag]:
             kind=Kind.MOVES,
             text=(
                 f"Splits and merges as a strategy: {numerals.count(found.moves)} of them moved "
-                f"{numerals.money(found.moved)} USDC, BUYs cost {numerals.money(found.bought)}. A copy does not make them."
+                f"{numerals.money(found.moved)} USDC, BUYs cost {numerals.money(found.bought)}. "
+                "A copy makes none."
             ),
             figures={"moves": found.moves, "moved_micro": found.moved, "bought_micro": found.bought},
         )
