@@ -153,7 +153,10 @@ def _of_washes(past: Past) -> Iterator[Flag]:
         figures |= {"trades": found.trades, "mirrored": found.mirrored}
     if found.seen_trades >= MIN_TRADES and found.largest * 100 >= found.matched * ONE_COUNTERPARTY_PERCENT:
         share = numerals.percent(found.largest, found.matched)
-        said.append(f"one of {numerals.count(found.counterparties)} counterparties had {share} of the shares")
+        whom = (
+            f"{numerals.count(found.counterparties)} counterparties" if found.counterparties > 1 else "1 counterparty"
+        )
+        said.append(f"of {whom} on the tape, the largest had {share} of the shares")
         figures |= {
             "seen_trades": found.seen_trades,
             "counterparties": found.counterparties,

@@ -72,13 +72,13 @@ def resampled(clusters: Clusters, resamples: int = RESAMPLES) -> Spread | None:
 
 def _spread(edge: float, error: float, scores: Floats, clusters: int) -> Spread:
     freedom = clusters - 1
-    least, near, far, most = np.quantile(scores, [TAIL, 1 - TAIL, 1 - FAR_TAIL, 1.0])
+    least, near, far = np.quantile(scores, [TAIL, 1 - TAIL, 1 - FAR_TAIL])
     student, student_far = special.stdtrit(freedom, 1 - TAIL), special.stdtrit(freedom, 1 - FAR_TAIL)
     if clusters < FEW_CLUSTERS:
         least, near = min(least, -student), max(near, student)
     # Beyond what resamples can count, Student's tail, stretched to meet them at 5 % and at 0.5 %.
-    stretch = max(near / student, far / student_far, 0.0)
-    p_value = float(special.stdtr(freedom, -edge / error / stretch)) if stretch > 0 else float(edge / error <= most)
+    stretch = max(near / student, far / student_far, LEAST_ERROR)
+    p_value = float(special.stdtr(freedom, -edge / error / stretch))
     return Spread(error, edge - error * float(near), edge - error * float(least), p_value)
 
 

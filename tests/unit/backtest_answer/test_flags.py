@@ -143,7 +143,7 @@ def test_one_counterparty_on_the_tape_looks_like_washing() -> None:
         ]  # fmt: skip
 
     flag = found(past(deeds, tape(1)))[Kind.WASH_LIKE]
-    assert flag.text == "Looks like wash trading: one of 1 counterparties had 100 % of the shares."
+    assert flag.text == "Looks like wash trading: of 1 counterparty on the tape, the largest had 100 % of the shares."
     assert flag.figures["largest_micro"] == flag.figures["matched_micro"] == 300 * USDC
     assert Kind.WASH_LIKE not in found(past(deeds, tape(3)))
 

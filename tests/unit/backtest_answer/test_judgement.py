@@ -96,7 +96,7 @@ def test_without_an_ended_position_nothing_is_said() -> None:
     assert judge([], [], [], terms=TERMS, tried=nothing).why == "Cannot tell: no copied position has ended."
     waiting = [bet(1, price=0.5, paid=USDC, made=0.0, settled=False)]
     answer = judge(waiting, waiting, waiting, terms=TERMS, tried=nothing)
-    assert answer.why == "Cannot tell: no copied position has ended; 1 are still open."
+    assert answer.why == "Cannot tell: no copied position has ended; 1 is still open."
 
 
 def test_money_on_a_few_of_many_events_is_no_verdict() -> None:
