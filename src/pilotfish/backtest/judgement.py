@@ -164,8 +164,8 @@ def _verdict(figures: Statistics, pessimistic: float | None, terms: Terms, tried
 def _too_little(figures: Statistics) -> str:
     """Why there is too little for any verdict; empty where there is enough."""
     if not figures.bets:
-        still = f"; {numerals.count(figures.open_bets)} are still open" if figures.open_bets else ""
-        return f": no copied position has ended{still}."
+        still = "1 is" if figures.open_bets == 1 else f"{numerals.count(figures.open_bets)} are"
+        return f": no copied position has ended{f'; {still} still open' if figures.open_bets else ''}."
     if figures.events < MIN_EVENTS:
         events = "1 independent event" if figures.events == 1 else f"{figures.events} independent events"
         return f": {events}, at least {MIN_EVENTS} are needed."
@@ -190,8 +190,10 @@ def _doubt(figures: Statistics, pessimistic: float | None) -> str:
     if pessimistic < 0:
         return f"where fills were worse than expected, as {came_back(pessimistic)}."
     if figures.with_open is not None and figures.with_open <= 0:
-        open_bets = numerals.count(figures.open_bets)
-        return f"with what is still open ({open_bets} positions at their marks), as {came_back(figures.with_open)}."
+        left = "1 position at its mark"
+        if figures.open_bets > 1:
+            left = f"{numerals.count(figures.open_bets)} positions at their marks"
+        return f"with what is still open ({left}), as {came_back(figures.with_open)}."
     return ""
 
 

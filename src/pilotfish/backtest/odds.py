@@ -27,6 +27,9 @@ less than a dollar a share and still have been held to the end."""
 NOTHING_LEFT = 0.01
 """Who got back at most this share of what they paid held a loser to its end."""
 
+CERTAIN = 1e6
+"""Standard errors of what nothing can change."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Chances:
@@ -44,11 +47,21 @@ class _Chances:
         chance = np.clip(self.price * (1 + edge), 1e-9, 1 - 1e-9)
         left = self.sold_result - edge * self.sold_paid
         spread = chance * (1 - chance)
-        square = float((self.shares**2 * spread).sum() + (left**2).sum())
+        of_held, of_sold = float((self.shares**2 * spread).sum()), float((left**2).sum())
+        square = of_held + of_sold
         if square <= 0.0:
-            return 0.0
+            return math.copysign(CERTAIN, self.edge - edge)
         cube = float((self.shares**3 * spread * (1 - 2 * chance)).sum() + (left**3).sum())
-        return _normal((self.edge - edge) / square**0.5, cube / square**1.5)
+        score = _normal((self.edge - edge) / math.sqrt(square), cube / square**1.5)
+        return self._no_rarer_than_all(score, chance[self.shares > 0]) if of_held > of_sold else score
+
+    def _no_rarer_than_all(self, score: float, chance: Floats) -> float:
+        """No result is rarer than that everything held was won, nor than that everything was lost; where others were
+        sold, those did as well or as badly one time in two."""
+        half = 0.5 if len(self.sold_paid) else 1.0
+        all_won = half * math.exp(float(np.log(chance).sum()))
+        all_lost = half * math.exp(float(np.log1p(-chance).sum()))
+        return float(np.clip(score, special.ndtri(all_lost), -special.ndtri(all_won)))
 
 
 def from_prices(bets: Sequence[Bet]) -> Spread:
@@ -87,21 +100,24 @@ def held_to_the_end(bet: Bet) -> bool:
 
 def _chances(bets: Sequence[Bet]) -> _Chances:
     total = sum(bet.paid for bet in bets)
-    markets: dict[tuple[str, str], dict[str, tuple[int, int]]] = {}
+    tokens: dict[tuple[str, str, str], tuple[int, int]] = {}
     sold = []
     for bet in bets:
         if not held_to_the_end(bet):
             sold.append(bet)
             continue
-        tokens = markets.setdefault((bet.event, bet.condition_id), {})
-        paid, shares = tokens.get(bet.token_id, (0, 0))
-        tokens[bet.token_id] = paid + bet.paid, shares + bet.paid * MICRO * MICRO // bet.price
+        key = (bet.event, bet.condition_id, bet.token_id)
+        paid, shares = tokens.get(key, (0, 0))
+        tokens[key] = paid + bet.paid, shares + bet.paid * MICRO * MICRO // bet.price
+    markets: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for (event, condition, _), (paid, shares) in sorted(tokens.items()):
+        markets.setdefault((event, condition), []).append((shares, paid))
     price, net = [], []
-    for key in sorted(markets):
-        sides = sorted(markets[key].values(), key=lambda side: (-side[1], side[0]))
-        paid, shares = sides[0]
+    for sides in markets.values():
+        sides.sort(reverse=True)
+        shares, paid = sides[0]
         price.append(paid * MICRO / shares)
-        net.append((shares - (sides[1][1] if len(sides) > 1 else 0)) / (total * MICRO))
+        net.append((shares - (sides[1][0] if len(sides) > 1 else 0)) / (total * MICRO))
     events = by_event(sold)
     return _Chances(
         edge=sum(bet.result for bet in bets) / total,

@@ -123,8 +123,8 @@ def past_rank(judged: Mapping[str, Judgement]) -> PastRank:
             wallets=len(pairs),
             words=(
                 "Whether past rank says anything about the future here cannot be told: "
-                f"{numerals.count(len(pairs))} wallets have a past of two halves, at least {MIN_RANKED} that differ are "
-                "needed."
+                f"{numerals.count(len(pairs))} wallets have a past of two halves, at least {MIN_RANKED} that differ "
+                "are needed."
             ),
         )
     found = stats.spearmanr(first, second)

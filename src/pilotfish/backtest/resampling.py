@@ -27,6 +27,8 @@ FEW_CLUSTERS = 10
 LEAST_ERROR = 0.5
 """A resample's own error counts as at least this share of the error of all: a draw without the one big loss would
 else seem to know its edge exactly."""
+AT_A_TIME = 100
+"""Resamples that are counted together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def resampled(clusters: Clusters, resamples: int = RESAMPLES) -> Spread | None:
     error = float(_errors(edge, np.ones((1, len(paid))) @ _moments(paid, result), len(paid))[0])
     if error == 0.0:
         return Spread(0.0, edge, edge, 1.0 if edge <= 0 else 0.0)
-    draws = _draws(random, len(paid), resamples) @ _moments(paid, result)
+    draws = _drawn(random, _moments(paid, result), resamples)
     edges = draws[:, 1] / draws[:, 0]
     scores = (edges - edge) / np.maximum(_errors(edges, draws, len(paid)), LEAST_ERROR * error)
     return _spread(edge, error, scores, len(paid))
@@ -70,13 +72,13 @@ def resampled(clusters: Clusters, resamples: int = RESAMPLES) -> Spread | None:
 
 def _spread(edge: float, error: float, scores: Floats, clusters: int) -> Spread:
     freedom = clusters - 1
-    least, near, far, most = np.quantile(scores, [TAIL, 1 - TAIL, 1 - FAR_TAIL, 1.0])
+    least, near, far = np.quantile(scores, [TAIL, 1 - TAIL, 1 - FAR_TAIL])
     student, student_far = special.stdtrit(freedom, 1 - TAIL), special.stdtrit(freedom, 1 - FAR_TAIL)
     if clusters < FEW_CLUSTERS:
         least, near = min(least, -student), max(near, student)
     # Beyond what resamples can count, Student's tail, stretched to meet them at 5 % and at 0.5 %.
-    stretch = max(near / student, far / student_far, 0.0)
-    p_value = float(special.stdtr(freedom, -edge / error / stretch)) if stretch > 0 else float(edge / error <= most)
+    stretch = max(near / student, far / student_far, LEAST_ERROR)
+    p_value = float(special.stdtr(freedom, -edge / error / stretch))
     return Spread(error, edge - error * float(near), edge - error * float(least), p_value)
 
 
@@ -91,12 +93,17 @@ def _errors(edges: Floats | float, sums: Floats, clusters: int) -> Floats:
     return found
 
 
-def _draws(random: np.random.Generator, clusters: int, resamples: int) -> Floats:
-    """How often each cluster is drawn, a row a resample."""
-    drawn = random.integers(0, clusters, size=(resamples, clusters), dtype=np.int32)
-    drawn += (np.arange(resamples, dtype=np.int32) * clusters)[:, None]
-    counts = np.bincount(drawn.ravel(), minlength=resamples * clusters)
-    return counts.reshape(resamples, clusters).astype(np.float64)
+def _drawn(random: np.random.Generator, moments: Floats, resamples: int) -> Floats:
+    """The sums of each resample, a row each; a hundred at a time, so that they stay in the processor's cache."""
+    clusters = len(moments)
+    rows = np.arange(AT_A_TIME)[:, None] * clusters
+    sums = []
+    for start in range(0, resamples, AT_A_TIME):
+        size = min(AT_A_TIME, resamples - start)
+        drawn = random.integers(0, clusters, size=(size, clusters), dtype=np.int16) + rows[:size]
+        counts = np.bincount(drawn.ravel(), minlength=size * clusters).reshape(size, clusters)
+        sums.append(counts @ moments)
+    return np.concatenate(sums)
 
 
 def _seed(clusters: Clusters) -> int:
