@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from pilotfish.app.config import ConfigError, misnamed
 from pilotfish.cli import session
+from pilotfish.cli.printed import say
 from pilotfish.core import settings as s
 from pilotfish.core.problem import Problem
 from pilotfish.store import leaders_store
@@ -22,7 +21,7 @@ from pilotfish.store import leaders_store
 if TYPE_CHECKING:
     from pilotfish.app.doctor import Finding
 
-SIGNS = {"ok": "[green]● ok  [/]", "warn": "[yellow]▲ note[/]", "fail": "[red]✗ fail[/]"}
+SIGNS = {"ok": ("● ok  ", "green"), "warn": ("▲ note", "yellow"), "fail": ("✗ fail", "red")}
 
 
 class InitError(Problem):
@@ -31,7 +30,6 @@ class InitError(Problem):
 
 def doctor(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
     """Check every service and setting; a fix for whatever is wrong. Exit code 0 = copying can go on."""
-    console = Console(highlight=False)
     try:
         env = session.begin()
     except ConfigError as problem:
@@ -39,16 +37,16 @@ def doctor(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) ->
 
         found = [Finding("settings", "fail", str(problem), "correct it")]
         if not as_json:
-            _line(console, found[0])
+            _line(found[0])
     else:
-        found = asyncio.run(_examine(env, None if as_json else console))
+        found = asyncio.run(_examine(env, aloud=not as_json))
     good = all(f.state != "fail" for f in found)
     if as_json:
         session.print_json({"ok": good, "checks": found})
     raise typer.Exit(0 if good else 1)
 
 
-async def _examine(env: dict[str, s.Value], console: Console | None) -> list[Finding]:
+async def _examine(env: dict[str, s.Value], *, aloud: bool) -> list[Finding]:
     from pilotfish.app.doctor import Finding, examine
 
     strangers = misnamed()
@@ -59,20 +57,19 @@ async def _examine(env: dict[str, s.Value], console: Console | None) -> list[Fin
         if strangers
         else Finding("settings", "ok", readable)
     ]
-    if console:
-        _line(console, found[0])
+    if aloud:
+        _line(found[0])
     async for finding in examine(env):
         found.append(finding)
-        if console:
-            _line(console, finding)
+        if aloud:
+            _line(finding)
     return found
 
 
-def _line(console: Console, f: Finding) -> None:
-    took = f" [dim]({f.ms} ms)[/]" if f.ms is not None else ""
-    console.print(f"{SIGNS[f.state]}  {f.name:<18} {escape(f.detail)}{took}")
+def _line(f: Finding) -> None:
+    say(SIGNS[f.state], f"  {f.name:<18} {f.detail}", (f" ({f.ms} ms)" if f.ms is not None else "", "dim"))
     if f.fix:
-        console.print(f"        {'':<18} [dim]→ {escape(f.fix)}[/]")
+        say(f"        {'':<18} ", (f"→ {f.fix}", "dim"))
 
 
 def init(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from pilotfish.app.config import process_value
+from pilotfish.cli.printed import plain
 from pilotfish.core.numerals import count, gain, money, percent, price_micro, shares
 from pilotfish.core.settings import Value
 from pilotfish.polymarket.http import Service, make_session
@@ -38,18 +39,13 @@ def record_told(record: Record | None) -> list[str]:
     if not lines:
         return [f"Their own record is not known: {record.missing[0].why}."] if record.missing else []
     lines += [
-        f"  {_plain(p.outcome)} of {_plain(p.title) or 'an unknown market'}: {shares(p.shares)}"
+        f"  {plain(p.outcome)} of {plain(p.title) or 'an unknown market'}: {shares(p.shares)}"
         + (f" at {price_micro(p.average)}" if p.average is not None else "")
         + f", worth {money(p.value)}"
         for p in record.held[:LARGEST]
     ]
     untold = [f"{one.what} ({one.why})" for one in record.missing]
     return [*lines, *([f"Not told by the venue: {'; '.join(untold)}."] if untold else [])]
-
-
-def _plain(text: str) -> str:
-    """Other people's text without anything that a terminal would obey."""
-    return "".join(character for character in text if character.isprintable())
 
 
 def _made(r: Record) -> str:
