@@ -260,9 +260,8 @@ def _print(result: Result) -> None:
     skipped = ", ".join(f"{count(n)} {words(reason)}" for reason, n in decisions.skipped.items())
     told = ", ".join(f"{n} {WORDS[s]}" for s, n in became(decisions).items())
     say(f"{decisions.copied} copied ({told}), {sum(decisions.skipped.values())} skipped ({skipped or 'none'})")
-    say(
-        f"{plural(counts.fills, 'fill')}, {plural(counts.open_positions, 'open position')}, equity {money(result.equity_micro)} USDC"
-    )
+    held = plural(counts.open_positions, "open position")
+    say(f"{plural(counts.fills, 'fill')}, {held}, equity {money(result.equity_micro)} USDC")
     for portfolio, verdict in result.verdicts.items():
         say(f"{portfolio}: {verdict}")
     say("books: " + ("ok" if result.verify == "ok" else msgspec.json.encode(result.verify).decode()))

@@ -137,9 +137,8 @@ def _difference(row: Shortfall) -> Iterator[tuple[str, str]]:
     for meaning, lost, causes in _parts(row):
         if rounded(lost):
             yield meaning, gain(-lost)
-            yield from (
-                (f"of that: {words(cause)}", gain(-amount)) for cause, amount in causes.items() if rounded(amount)
-            )
+            told = {words(cause): amount for cause, amount in causes.items() if rounded(amount)}
+            yield from ((f"of that: {cause}", gain(-amount)) for cause, amount in told.items())
     yield f"copied, fees paid; {row.copied_of}", gain(row.actual_micro)
 
 
