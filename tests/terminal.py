@@ -7,29 +7,29 @@ import os
 import pty
 import select
 import struct
-import subprocess
 import termios
 import time
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 PATIENCE = 60.0
 """Seconds after which a program counts as never to end."""
 
 
-def at_terminal(
-    *command: str,
-    env: Mapping[str, str],
-    cwd: Path | None = None,
-    columns: int = 80,
-    typed: Mapping[str, str] | None = None,
-) -> str:
-    """Run a command at a terminal to its end; gives all that was shown. ``typed``: what is typed once a prompt is
-    shown, by the prompt. Raises ``TimeoutError``, naming what was shown."""
+class Started(Protocol):
+    """A program that runs."""
+
+    def wait(self, timeout: float) -> int: ...
+
+    def kill(self) -> None: ...
+
+
+def at_terminal(start: Callable[[int], Started], *, columns: int = 80, typed: Mapping[str, str] | None = None) -> str:
+    """Start a program at a terminal, given as a file's number, and wait for its end; gives all that was shown.
+    ``typed``: what is typed once a prompt is shown, by the prompt. Raises ``TimeoutError``, naming what was shown."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-    known = {k: v for k, v in env.items() if k not in ("COLUMNS", "LINES")}
-    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=cwd, env=known)
+    process = start(theirs)
     os.close(theirs)
     shown, waiting = b"", dict(typed or {})
     until = time.monotonic() + PATIENCE

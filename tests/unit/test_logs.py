@@ -95,10 +95,13 @@ def test_a_log_line_of_json_is_an_object_with_every_field() -> None:
 
 
 def test_log_lines_have_colours_at_a_terminal_only() -> None:
-    shown = at_terminal(sys.executable, "-c", LOGGED, "people", env={**os.environ, "TERM": "xterm"})
-    assert "\x1b[33mWARNING\x1b[0m" in shown
-    plain = at_terminal(sys.executable, "-c", LOGGED, "people", env={**os.environ, "TERM": "xterm", "NO_COLOR": "1"})
-    assert "\x1b" not in plain
+    def shown(**more: str) -> str:
+        env = {**os.environ, "TERM": "xterm", **more}
+        program = [sys.executable, "-c", LOGGED, "people"]
+        return at_terminal(lambda tty: subprocess.Popen(program, env=env, stderr=tty))
+
+    assert "\x1b[33mWARNING\x1b[0m" in shown()
+    assert "\x1b" not in shown(NO_COLOR="1")
 
 
 def test_what_a_form_was_called_once_still_counts() -> None:

@@ -206,10 +206,10 @@ TRADES: Table[_Line] = Table(
 )
 """``became``, ``why`` and ``ours`` are of the portfolio that is looked at."""
 CHECKS: Table[Line] = Table(
-    Column("check", lambda line: line.name, 1),
-    Column("value", lambda line: line.value, 2),
-    Column("limit", lambda line: line.limit, 3),
-    Column("passed", lambda line: ("✓", "green") if line.passed else ("✗", "red"), 4),
+    Column("ok", lambda line: ("✓", "green") if line.passed else ("✗", "red"), 1),
+    Column("check", lambda line: line.name, 2, least=20),
+    Column("value", lambda line: line.value, 3),
+    Column("limit", lambda line: line.limit, 4),
 )
 
 
@@ -244,7 +244,7 @@ def trades(
     if as_json:
         session.print_json(found)
     else:
-        _print_why(found, decided)
+        _print_why(found, decided, wide=wide)
 
 
 def _print_trades(rows: list[TradeWithDecisions], portfolio: str, view: printed.View[_Line]) -> None:
@@ -273,7 +273,7 @@ def _became(d: DecisionOfPortfolio | Decision) -> str:
     return told + (f": {d.why}" if d.why else "") + (", orphaned by a reorg" if d.orphaned else "")
 
 
-def _print_why(found: TradeTraced, decided: list[Explained]) -> None:
+def _print_why(found: TradeTraced, decided: list[Explained], *, wide: bool) -> None:
     say(
         f"{found.side} {shares(found.shares_micro)} {found.outcome or NOTHING} at {price(found.price)}"
         f" by {found.leader} in {found.title or 'an unknown market'}, {found.traded_at}"
@@ -284,7 +284,7 @@ def _print_why(found: TradeTraced, decided: list[Explained]) -> None:
         say("")
         say(f"{d.portfolio}: {_became(d)}")
         say(f"{one.why}{see} ({d.reason})")
-        CHECKS.view().print(one.lines)
+        CHECKS.view(wide=wide).print(one.lines)
         for intent in d.intents:
             for fill in intent.fills:
                 say(
