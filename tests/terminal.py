@@ -9,7 +9,7 @@ import select
 import struct
 import termios
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 PATIENCE = 60.0
@@ -24,14 +24,15 @@ class Started(Protocol):
     def kill(self) -> None: ...
 
 
-def at_terminal(start: Callable[[int], Started], *, columns: int = 80, typed: Mapping[str, str] | None = None) -> str:
+def at_terminal(start: Callable[[int], Started], *, columns: int = 80, typed: Sequence[tuple[str, str]] = ()) -> str:
     """Start a program at a terminal, given as a file's number, and wait for its end; gives all that was shown.
-    ``typed``: what is typed once a prompt is shown, by the prompt. Raises ``TimeoutError``, naming what was shown."""
+    ``typed``: what is typed, each as soon as its prompt is shown after the one before. Raises ``TimeoutError``, naming
+    what was shown."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     process = start(theirs)
     os.close(theirs)
-    shown, waiting = b"", dict(typed or {})
+    shown, waiting, told = b"", list(typed), 0
     until = time.monotonic() + PATIENCE
     try:
         while True:
@@ -45,8 +46,9 @@ def at_terminal(start: Callable[[int], Started], *, columns: int = 80, typed: Ma
             if not more:
                 break
             shown += more
-            for prompt in [p for p in waiting if p.encode() in shown]:
-                os.write(ours, waiting.pop(prompt).encode() + b"\n")
+            while waiting and (at := shown.find(waiting[0][0].encode(), told)) >= 0:
+                told = at + 1
+                os.write(ours, waiting.pop(0)[1].encode() + b"\n")
         process.wait(PATIENCE)
     finally:
         process.kill()

@@ -10,8 +10,9 @@ from sqlalchemy import Connection
 
 from pilotfish.cli import printed, session
 from pilotfish.cli.printed import Column, Table, minute, say
-from pilotfish.cli.their_record import ask, record_told
+from pilotfish.cli.their_record import Person, label_of, look_up, meant, record_told
 from pilotfish.core.numerals import count, money, percent, plural, price, shares
+from pilotfish.core.problem import Problem
 from pilotfish.core.reasons import words
 from pilotfish.core.units import plain_name
 from pilotfish.polymarket.contracts import is_wallet
@@ -50,17 +51,26 @@ MOST_HELD = 20
 
 @app.command("add")
 def add(
-    wallet: str = typer.Argument(help="The leader's wallet (0x and 40 hex digits)."),
+    wallet: str = typer.Argument(
+        metavar="WHO", help="Their wallet (0x and 40 hex digits), the URL of their profile, or their user name."
+    ),
     label: str = typer.Option("", "--label", help="A name for them."),
     record: bool = typer.Option(True, help="Ask the venue for their own record first."),
 ) -> None:
-    """Follow a wallet from now on, also one that was left. What the venue says of their own trading is printed first.
-    Works while a worker runs and before."""
-    env, wallet = session.begin(), leaders_store.wallet_of(wallet)
+    """Follow a wallet from now on, also one that was left. Who that is and what the venue says of their own trading is
+    printed first. Works while a worker runs and before."""
+    env = session.begin()
+    who = Person(meant(env, wallet), "", "", None)
     if record:
-        for line in record_told(ask(env, wallet)):
+        (found,) = look_up(env, [who.wallet])
+        if isinstance(found, Problem):
+            raise found
+        who = found
+        for line in [*([f"{who.wallet} is {who.name}."] if who.name else []), *record_told(who.record)]:
             say(line)
+    wallet = who.wallet
     with session.database(env).begin() as c:
+        label = label or label_of(c, who)
         result = leaders_store.add(c, wallet, label, session.now(), by="terminal")
     told = {
         "added": "is followed from now on",
