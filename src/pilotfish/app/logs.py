@@ -81,13 +81,13 @@ class ForPeople:
 
     def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
         level = str(event.get("level", "info"))
-        told = {k: _plain(str(v)) for k, v in event.items() if k not in _OF_EVERY_LINE and v not in (None, "")}
+        told = {k: plain(str(v)) for k, v in event.items() if k not in _OF_EVERY_LINE and v not in (None, "")}
         causes = [_cause(told.pop(name)) for name in _CAUSES if name in told]
         rest = [f"{k.replace('_', ' ')} {_short(v)}" for k, v in told.items() if k not in _FOR_MACHINES]
         parts = [
             self._in(_DIM, str(event["timestamp"])[11:19]),
             self._in(_COLOURS.get(level, _DIM), level.upper()) if level != "info" else "",
-            self._in(_BOLD, ": ".join([_plain(str(event.get("event", ""))), *causes])),
+            self._in(_BOLD, ": ".join([plain(str(event.get("event", ""))), *causes])),
             self._in(_DIM, f"({', '.join(rest)})") if rest else "",
         ]
         line = " ".join(part for part in parts if part)
@@ -97,13 +97,18 @@ class ForPeople:
         return f"{colour}{text}{_OFF}" if self._colours else text
 
 
-def _plain(text: str) -> str:
-    """Text on one line, without anything that a terminal would obey."""
-    return " ".join("".join(ch if ch.isprintable() else " " for ch in text).split())
+def printable(text: str) -> str:
+    """A line of text without anything that a terminal would obey."""
+    return "".join(ch if ch.isprintable() else " " for ch in text)
+
+
+def plain(text: str) -> str:
+    """Other people's text on one line, without anything that a terminal would obey."""
+    return " ".join(printable(text).split())
 
 
 def _lines(traceback: object) -> list[str]:
-    return ["".join(ch if ch.isprintable() else " " for ch in line) for line in str(traceback or "").splitlines()]
+    return [printable(line) for line in str(traceback or "").splitlines()]
 
 
 def _cause(text: str) -> str:

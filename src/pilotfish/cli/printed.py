@@ -18,6 +18,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
+from pilotfish.app.logs import plain, printable
 from pilotfish.cli.choice import one_of
 from pilotfish.core.numerals import NOTHING
 
@@ -27,11 +28,6 @@ Part: TypeAlias = str | tuple[str, str]
 GAP = 2
 """Cells between two columns; within a column no two spaces follow each other."""
 WIDE: Any = typer.Option(False, "--wide", help="Show every column of the table whole, however wide the terminal is.")
-
-
-def plain(text: str) -> str:
-    """Text without anything that a terminal would obey, on one line."""
-    return " ".join("".join(ch if ch.isprintable() else " " for ch in text).split())
 
 
 def minute(at: str | None) -> str:
@@ -168,13 +164,26 @@ def sentence(*parts: Part) -> Text:
     line = Text()
     for part in parts:
         text, style = (part, "") if isinstance(part, str) else part
-        line.append("".join(ch if ch.isprintable() else " " for ch in text), style)
+        line.append(printable(text), style)
     return line
 
 
 def say(*parts: Part) -> None:
     """Print a :func:`sentence`."""
     print_lines([sentence(*parts)])
+
+
+def say_beside(lead: Sequence[Part], *parts: Part) -> None:
+    """Print a sentence beside what leads it: a terminal breaks it below its own beginning."""
+    console, begin, rest = Console(highlight=False), sentence(*lead), sentence(*parts)
+    room = console.width - begin.cell_len
+    if not sys.stdout.isatty() or room < begin.cell_len:
+        print_lines([begin + rest])
+        return
+    for line in rest.wrap(console, room):
+        line.rstrip()
+        console.print(begin + line, soft_wrap=True)
+        begin = Text(" " * begin.cell_len)
 
 
 def print_lines(lines: Iterable[Text]) -> None:

@@ -14,7 +14,7 @@ import typer
 from pilotfish.app.config import ConfigError, environment, misnamed
 from pilotfish.app.who import UnansweredError
 from pilotfish.cli import session
-from pilotfish.cli.printed import say
+from pilotfish.cli.printed import say, say_beside
 from pilotfish.cli.their_record import Person, in_a_line, label_of, look_up
 from pilotfish.core import settings as s
 from pilotfish.core.numerals import plural
@@ -70,9 +70,10 @@ async def _examine(env: dict[str, s.Value], *, aloud: bool) -> list[Finding]:
 
 
 def _line(f: Finding) -> None:
-    say(SIGNS[f.state], f"  {f.name:<18} {f.detail}", (f" ({f.ms} ms)" if f.ms is not None else "", "dim"))
+    took = f" ({f.ms} ms)" if f.ms is not None else ""
+    say_beside([SIGNS[f.state], f"  {f.name:<18} "], f.detail, (took, "dim"))
     if f.fix:
-        say(f"        {'':<18} ", (f"→ {f.fix}", "dim"))
+        say_beside([f"{'':<27}", ("→ ", "dim")], (f.fix, "dim"))
 
 
 def init(

@@ -10,8 +10,8 @@ import aiohttp
 from sqlalchemy import Connection
 
 from pilotfish.app.config import process_value
+from pilotfish.app.logs import plain
 from pilotfish.app.who import UnansweredError, WhoError, wallet_meant
-from pilotfish.cli.printed import plain
 from pilotfish.core.numerals import count, gain, money, percent, price_micro, shares
 from pilotfish.core.settings import Value
 from pilotfish.polymarket.gamma import Gamma
