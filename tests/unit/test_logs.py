@@ -42,7 +42,7 @@ from pilotfish.app import logs
 logs.set_up("DEBUG", sys.argv[1])
 logs.hide(["a-very-secret-token"])
 log = structlog.get_logger()
-log.info("following", leader="0x" + "a1" * 20, label="Wh\x1b[31m\x9b[ale", since=12, mode=None)
+log.info("following", leader="0x" + "a1" * 20, label="Wh\x1b[31m\x9b[ale", since=12, isNew=True, mode=None)
 log.warning("poll failed; the cursor stays", error="wss://x.example/v2/abcDEF123456789xyz0\nsaid a-very-secret-token")
 log.info("decision", id=4, trade=5, action="skip", reason="SKIP_SAME_ORDER", all=["a-very-secret-token"])
 try:
@@ -66,7 +66,7 @@ def test_a_log_line_for_people_is_a_time_of_day_a_sentence_its_cause_and_what_ma
     lines = logged("people")
     assert all(re.fullmatch(r"\d\d:\d\d:\d\d", line[:8]) for line in lines[:4])
     assert [line[9:] for line in lines[:4]] == [
-        "following (leader 0xa1a1…a1a1, label Wh [31m [ale)",
+        "following (leader 0xa1a1…a1a1, label Wh [31m [ale, is new yes)",
         "WARNING poll failed; the cursor stays: wss://x.example/v2/… said [secret]",
         "decision: same order (trade 5, action skip, all ['[secret]'])",
         "ERROR an unforeseen error (part books)",
@@ -79,7 +79,7 @@ def test_a_log_line_of_key_and_value_is_one_line_with_every_field() -> None:
     lines = logged("keyvalue")
     assert len(lines) == 4
     fields = [dict(part.partition("=")[::2] for part in shlex.split(line)) for line in lines]
-    assert list(fields[0]) == ["timestamp", "level", "event", "leader", "label", "since", "mode"]
+    assert list(fields[0]) == ["timestamp", "level", "event", "leader", "label", "since", "isNew", "mode"]
     assert fields[0]["leader"] == "0x" + "a1" * 20
     assert (fields[1]["level"], fields[1]["event"]) == ("warning", "poll failed; the cursor stays")
     assert (fields[2]["id"], fields[2]["reason"]) == ("4", "SKIP_SAME_ORDER")
@@ -90,7 +90,7 @@ def test_a_log_line_of_json_is_an_object_with_every_field() -> None:
     lines = [json.loads(line) for line in logged("json")]
     assert lines[0] | {"timestamp": ""} == {
         "timestamp": "", "level": "info", "event": "following", "leader": "0x" + "a1" * 20,
-        "label": "Wh\x1b[31m\x9b[ale", "since": 12, "mode": None,
+        "label": "Wh\x1b[31m\x9b[ale", "since": 12, "isNew": True, "mode": None,
     }  # fmt: skip
 
 

@@ -70,6 +70,7 @@ _CAUSES = ("error", "reason", "why", "detail")
 """Fields that say why: they follow the sentence after a colon, without their names."""
 _FOR_MACHINES = ("id", "token_id", "condition", "since")
 """Fields that people are not shown; every other form has them."""
+_BETWEEN_WORDS = re.compile(r"_|(?<=[a-z])(?=[A-Z])")
 _WALLET = re.compile(r"0x[0-9a-fA-F]{40}")
 
 
@@ -81,9 +82,9 @@ class ForPeople:
 
     def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
         level = str(event.get("level", "info"))
-        told = {k: plain(str(v)) for k, v in event.items() if k not in _OF_EVERY_LINE and v not in (None, "")}
+        told = {k: _told(v) for k, v in event.items() if k not in _OF_EVERY_LINE and v not in (None, "")}
         causes = [_cause(told.pop(name)) for name in _CAUSES if name in told]
-        rest = [f"{k.replace('_', ' ')} {_short(v)}" for k, v in told.items() if k not in _FOR_MACHINES]
+        rest = [f"{_BETWEEN_WORDS.sub(' ', k).lower()} {_short(v)}" for k, v in told.items() if k not in _FOR_MACHINES]
         parts = [
             self._in(_DIM, str(event["timestamp"])[11:19]),
             self._in(_COLOURS.get(level, _DIM), level.upper()) if level != "info" else "",
@@ -109,6 +110,10 @@ def plain(text: str) -> str:
 
 def _lines(traceback: object) -> list[str]:
     return [printable(line) for line in str(traceback or "").splitlines()]
+
+
+def _told(value: object) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else plain(str(value))
 
 
 def _cause(text: str) -> str:
