@@ -19,7 +19,9 @@ from sqlalchemy import Engine, func, select
 
 from pilotfish.app.listening import check_port
 from pilotfish.cli import session, stand
-from pilotfish.core.numerals import money
+from pilotfish.cli.printed import say
+from pilotfish.core.numerals import count, money, plural
+from pilotfish.core.reasons import words
 from pilotfish.store import leaders_store, report, worker_state
 from pilotfish.store import tables as t
 from pilotfish.store.copies import WORDS
@@ -251,14 +253,15 @@ def _worked_off(database: Engine, trades: int) -> bool:
 def _print(result: Result) -> None:
     counts, decisions = result.counts, result.counts.decisions
     first = counts.trades_by_first_source
-    print(
+    say(
         f"{counts.trades} trades of {result.venue_trades} that the venue made ({first.polygon} first on chain,"
         f" {first.api} first from the API, {counts.seen_by_both} seen by both)"
     )
-    skipped = ", ".join(f"{n} {reason}" for reason, n in decisions.skipped.items())
+    skipped = ", ".join(f"{count(n)} {words(reason)}" for reason, n in decisions.skipped.items())
     told = ", ".join(f"{n} {WORDS[s]}" for s, n in became(decisions).items())
-    print(f"{decisions.copied} copied ({told}), {sum(decisions.skipped.values())} skipped ({skipped or 'none'})")
-    print(f"{counts.fills} fills, {counts.open_positions} open positions, equity {money(result.equity_micro)} USDC")
+    say(f"{decisions.copied} copied ({told}), {sum(decisions.skipped.values())} skipped ({skipped or 'none'})")
+    held = plural(counts.open_positions, "open position")
+    say(f"{plural(counts.fills, 'fill')}, {held}, equity {money(result.equity_micro)} USDC")
     for portfolio, verdict in result.verdicts.items():
-        print(f"{portfolio}: {verdict}")
-    print("books: " + ("ok" if result.verify == "ok" else msgspec.json.encode(result.verify).decode()))
+        say(f"{portfolio}: {verdict}")
+    say("books: " + ("ok" if result.verify == "ok" else msgspec.json.encode(result.verify).decode()))
