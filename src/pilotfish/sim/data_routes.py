@@ -13,7 +13,8 @@ from aiohttp import web
 from pilotfish.core.units import MICRO
 from pilotfish.sim.asked import Refusal, integer
 from pilotfish.sim.chain import FIRST_BLOCK, Row
-from pilotfish.sim.market import SimMarket
+from pilotfish.sim.line_routes import LineRoutes
+from pilotfish.sim.market import SimMarket, digest
 from pilotfish.sim.record_routes import RecordRoutes
 from pilotfish.sim.records import closed_positions, open_positions
 from pilotfish.sim.venue import Venue
@@ -40,6 +41,7 @@ SORTS = {
     "TIMESTAMP": "last_event_at",
 }
 """What positions can be sorted by, and the field that holds it."""
+MOST_CONDITIONS = 20
 FOLLOWING = 3600
 """An activity request that starts at most this many seconds ago is taken for following."""
 
@@ -64,6 +66,7 @@ class DataRoutes:
     def __init__(self, venue: Venue) -> None:
         self.venue = venue
         self._records = RecordRoutes(venue)
+        self._lines = LineRoutes(venue)
 
     def routes(self) -> list[web.RouteDef]:
         """All routes."""
@@ -76,7 +79,9 @@ class DataRoutes:
             "/v2/status": self.status,
             "/v2/user-stats": self._records.stats,
             "/v2/leaderboard": self._records.standing,
+            "/v2/user-pnl": self._records.pnl,
             "/v2/value": self._records.value,
+            "/v2/prices-history": self._lines.prices,
         }
         v1 = {
             "/activity": self.activity_v1,
@@ -115,13 +120,16 @@ class DataRoutes:
         if self.venue.replay is not None and start >= now - FOLLOWING:
             self.venue.replay.followed(user)
         kinds = {k.strip().upper() for k in query.get("type", "").split(",") if k.strip()}
-        rows = [r for r in self.venue.chain.visible(user, now) if start <= r.timestamp <= end]
+        condition = query.get("condition_id") or query.get("condition") or query.get("market")
+        archive = self.venue.archive
+        rows = archive.rows(user, now, start) if user or not condition else archive.tape(condition, now)
+        rows = [r for r in rows if start <= r.timestamp <= end]
         if kinds:
             rows = [r for r in rows if r.data["type"] in kinds]
         if query.get("side"):
             rows = [r for r in rows if r.data["side"] == query["side"].upper()]
-        if query.get("condition_id"):
-            rows = [r for r in rows if r.data["condition_id"] == query["condition_id"]]
+        if condition:
+            rows = [r for r in rows if r.data["condition_id"] == condition]
         return rows
 
     def _walk(self, request: web.Request, rows: list[Row], ascending: bool) -> web.Response:
@@ -158,10 +166,14 @@ class DataRoutes:
         return self._walk(request, self._select(request), ascending)
 
     async def trades(self, request: web.Request) -> web.Response:
-        """``/v2/trades``: newest first."""
+        """``/v2/trades`` of a wallet or of a market (its tape): takers' fills of a cent and more, unless asked
+        otherwise; newest first."""
         _no_offset(request)
-        rows = [r for r in self._select(request) if r.data["type"] == "TRADE"]
-        answer = self._walk(request, rows, ascending=False)
+        query = request.query
+        if not any(query.get(name) for name in ("user", "condition_id", "condition")):
+            raise Refusal("user", "user or condition_id is required")
+        rows = [r for r in self._select(request) if r.data["type"] == "TRADE" and _wanted(r.data, query)]
+        answer = self._walk(request, rows, query.get("sort_direction", "DESC").upper() == "ASC")
         body = json.loads(answer.text or "{}")
         for row in body["data"]:
             row.pop("type", None)
@@ -177,9 +189,9 @@ class DataRoutes:
         if status == "CLOSED" and query.get("include_archived"):
             raise Refusal("include_archived", "include_archived is invalid with CLOSED")
         if status == "CLOSED":
-            rows = closed_positions(self.venue.chain, user)
+            rows = closed_positions(self.venue.archive, user)
         else:
-            held = open_positions(self.venue.chain, user)
+            held = open_positions(self.venue.archive, user)
             rows = [r for r in held if r["current_size"] >= least and status in ("OPEN", r["status"])]
         if query.get("sort_by"):
             if query["sort_by"] not in SORTS:
@@ -199,20 +211,19 @@ class DataRoutes:
             raise Refusal("token_id", "token_id or condition is required")
         if len(wanted) > 50:
             raise Refusal("token_id", "at most 50")
-        markets = self.venue.chain.markets
-        if condition:
-            wanted += [t for t, m in markets.items() if m.condition_id == condition]
-        rows = [_token(markets[t], t) for t in wanted if t in markets]
-        return web.json_response({"data": rows})
+        named_markets = [self.venue.archive.of_condition(c) for c in condition.split(",")] if condition else []
+        wanted += [token for market in named_markets if market is not None for token in market.tokens]
+        found = [(self.venue.archive.market(token), token) for token in wanted]
+        return web.json_response({"data": [_token(market, token) for market, token in found if market is not None]})
 
     async def resolutions(self, request: web.Request) -> web.Response:
         """``/v2/resolutions``."""
-        wanted = set((request.query.get("condition_id") or request.query.get("condition") or "").split(","))
-        seen: dict[str, SimMarket] = {}
-        for market in self.venue.chain.markets.values():
-            if market.condition_id in wanted and not market.unlisted:
-                seen[market.condition_id] = market
-        return web.json_response(_envelope([_resolution(m) for m in seen.values()], 100, None))
+        wanted = (request.query.get("condition_id") or request.query.get("condition") or "").split(",")
+        if len(wanted) > MOST_CONDITIONS:
+            raise Refusal("condition_id", f"at most {MOST_CONDITIONS}")
+        found = [self.venue.archive.of_condition(condition) for condition in dict.fromkeys(wanted)]
+        rows = [_resolution(market) for market in found if market is not None and not market.unlisted]
+        return web.json_response(_envelope(rows, 100, None))
 
     async def status(self, request: web.Request) -> web.Response:
         """``/v2/status``."""
@@ -281,7 +292,7 @@ class DataRoutes:
                 "outcome": r["outcome"],
                 "outcomeIndex": r["outcome_index"],
             }
-            for r in open_positions(self.venue.chain, query.get("user", "").lower())
+            for r in open_positions(self.venue.archive, query.get("user", "").lower())
             if r["current_size"] >= least
         ]
         return web.json_response(rows[offset : offset + limit])
@@ -292,6 +303,15 @@ class DataRoutes:
 
 def _public(row: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in row.items() if not k.startswith("_")}
+
+
+def _wanted(row: dict[str, Any], query: Any) -> bool:
+    """Whether a trade passes ``taker_only`` (true by default) and the floor ``filter_amount`` (0.01 by default)."""
+    if query.get("taker_only", "true").lower() != "false" and not row.get("_taker", True):
+        return False
+    size = float(row["size"])
+    amount = size if query.get("filter_type") == "TOKENS" else size * float(row["price"])
+    return amount >= float(query.get("filter_amount", "0.01"))
 
 
 def _limit(query: Any) -> int:
@@ -342,13 +362,14 @@ def _token(market: SimMarket, token: str) -> dict[str, Any]:
         "neg_risk": market.neg_risk,
         "neg_risk_market_id": None,
         "question_index": None,
-        "event_id": 1,
-        "event_slug": market.slug,
+        "event_id": int(digest(market.event)[:7], 16) if market.event else 1,
+        "event_slug": market.event or market.slug,
     }
 
 
 def _resolution(market: SimMarket) -> dict[str, Any]:
     payouts = market.paid("resolutions")
+    known = {"resolved_at": market.resolved_at} if market.resolved_at is not None else {}
     return {
         "condition_id": market.condition_id,
         "question_id": market.condition_id,
@@ -358,5 +379,6 @@ def _resolution(market: SimMarket) -> dict[str, Any]:
         "was_disputed": market.disputed,
         "extended_review": False,
         "new_version_q": False,
-        "last_update_timestamp": int(time.time()),
+        "last_update_timestamp": market.resolved_at or int(time.time()),
+        **known,
     }
