@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 from datetime import UTC, datetime
@@ -10,11 +9,19 @@ from typing import Any
 
 from aiohttp import web
 
-from pilotfish.core.units import MICRO
 from pilotfish.sim.asked import Refusal, integer
 from pilotfish.sim.chain import FIRST_BLOCK, Row
+from pilotfish.sim.data_shapes import (
+    anchor_of,
+    cursor_of,
+    is_wanted,
+    limit_of,
+    page_of,
+    public,
+    resolution_row,
+    token_row,
+)
 from pilotfish.sim.line_routes import LineRoutes
-from pilotfish.sim.market import SimMarket, digest
 from pilotfish.sim.record_routes import RecordRoutes
 from pilotfish.sim.records import closed_positions, open_positions
 from pilotfish.sim.venue import Venue
@@ -134,21 +141,21 @@ class DataRoutes:
 
     def _walk(self, request: web.Request, rows: list[Row], ascending: bool) -> web.Response:
         query = request.query
-        limit, habits = _limit(query), self.venue.habits
+        limit, habits = limit_of(query), self.venue.habits
         ascending = ascending and not habits.newest_first
         if not ascending:
             rows = rows[::-1]
         if query.get("cursor") and not habits.repeats:
-            anchor = _uncursor(query["cursor"])
+            anchor = anchor_of(query["cursor"])
             place = next((i + 1 for i, r in enumerate(rows) if (r.timestamp, r.seq) == anchor), None)
             if place is None:
                 rows = [r for r in rows if ((r.timestamp, r.seq) > anchor) == ascending]
             else:
                 rows = rows[max(0, place - habits.overlap) :]
         page, more = rows[:limit], len(rows) > limit or habits.more_for_ever or (habits.repeats and len(rows) > 0)
-        cursor = _cursor(page[-1].timestamp, page[-1].seq) if more and page else query.get("cursor") if more else None
+        cursor = cursor_of(page[-1].timestamp, page[-1].seq) if more and page else query.get("cursor") if more else None
         self._answered(page, limit)
-        return web.json_response(_envelope([_public(r.data) for r in page], limit, cursor))
+        return web.json_response(page_of([public(r.data) for r in page], limit, cursor))
 
     def _answered(self, page: list[Row], limit: int) -> None:
         """A full page went out: rows that appear between two pages are there from now on."""
@@ -172,7 +179,7 @@ class DataRoutes:
         query = request.query
         if not any(query.get(name) for name in ("user", "condition_id", "condition")):
             raise Refusal("user", "user or condition_id is required")
-        rows = [r for r in self._select(request) if r.data["type"] == "TRADE" and _wanted(r.data, query)]
+        rows = [r for r in self._select(request) if r.data["type"] == "TRADE" and is_wanted(r.data, query)]
         answer = self._walk(request, rows, query.get("sort_direction", "DESC").upper() == "ASC")
         body = json.loads(answer.text or "{}")
         for row in body["data"]:
@@ -184,7 +191,7 @@ class DataRoutes:
         """``/v2/positions``."""
         _no_offset(request)
         query = request.query
-        user, limit = query.get("user", "").lower(), _limit(query)
+        user, limit = query.get("user", "").lower(), limit_of(query)
         least, status = float(query.get("filter_amount", "0.1")), query.get("status", "OPEN")
         if status == "CLOSED" and query.get("include_archived"):
             raise Refusal("include_archived", "include_archived is invalid with CLOSED")
@@ -198,9 +205,9 @@ class DataRoutes:
                 raise Refusal("sort_by", f"one of {', '.join(SORTS)}")
             name = SORTS[query["sort_by"]]
             rows.sort(key=lambda r: r[name] or 0, reverse=query.get("sort_direction", "DESC") == "DESC")
-        skip = _uncursor(query["cursor"])[1] if query.get("cursor") else 0
+        skip = anchor_of(query["cursor"])[1] if query.get("cursor") else 0
         page, more = rows[skip : skip + limit], len(rows) > skip + limit
-        return web.json_response(_envelope(page, limit, _cursor(0, skip + limit) if more else None))
+        return web.json_response(page_of(page, limit, cursor_of(0, skip + limit) if more else None))
 
     async def tokens(self, request: web.Request) -> web.Response:
         """``/v2/tokens``."""
@@ -214,7 +221,7 @@ class DataRoutes:
         named_markets = [self.venue.archive.of_condition(c) for c in condition.split(",")] if condition else []
         wanted += [token for market in named_markets if market is not None for token in market.tokens]
         found = [(self.venue.archive.market(token), token) for token in wanted]
-        return web.json_response({"data": [_token(market, token) for market, token in found if market is not None]})
+        return web.json_response({"data": [token_row(market, token) for market, token in found if market is not None]})
 
     async def resolutions(self, request: web.Request) -> web.Response:
         """``/v2/resolutions``."""
@@ -222,8 +229,8 @@ class DataRoutes:
         if len(wanted) > MOST_CONDITIONS:
             raise Refusal("condition_id", f"at most {MOST_CONDITIONS}")
         found = [self.venue.archive.of_condition(condition) for condition in dict.fromkeys(wanted)]
-        rows = [_resolution(market) for market in found if market is not None and not market.unlisted]
-        return web.json_response(_envelope(rows, 100, None))
+        rows = [resolution_row(market) for market in found if market is not None and not market.unlisted]
+        return web.json_response(page_of(rows, 100, None))
 
     async def status(self, request: web.Request) -> web.Response:
         """``/v2/status``."""
@@ -269,7 +276,7 @@ class DataRoutes:
             offset = max(0, habits.wall - limit)
         found = rows[offset : offset + limit]
         self._answered(found, limit)
-        return web.json_response([{V1_NAMES.get(k, k): v for k, v in _public(r.data).items()} for r in found])
+        return web.json_response([{V1_NAMES.get(k, k): v for k, v in public(r.data).items()} for r in found])
 
     async def positions_v1(self, request: web.Request) -> web.Response:
         """``/positions``."""
@@ -298,87 +305,6 @@ class DataRoutes:
         return web.json_response(rows[offset : offset + limit])
 
 
-# -- shapes ----------------------------------------------------------------------------------------------------
-
-
-def _public(row: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in row.items() if not k.startswith("_")}
-
-
-def _wanted(row: dict[str, Any], query: Any) -> bool:
-    """Whether a trade passes ``taker_only`` (true by default) and the floor ``filter_amount`` (0.01 by default)."""
-    if query.get("taker_only", "true").lower() != "false" and not row.get("_taker", True):
-        return False
-    size = float(row["size"])
-    amount = size if query.get("filter_type") == "TOKENS" else size * float(row["price"])
-    return amount >= float(query.get("filter_amount", "0.01"))
-
-
-def _limit(query: Any) -> int:
-    limit = integer(query, "limit", 100)
-    if not 1 <= limit <= 1000:
-        raise Refusal("limit", "limit must be between 1 and 1000")
-    return limit
-
-
 def _no_offset(request: web.Request) -> None:
     if "offset" in request.query:
         raise Refusal("offset", "offset is not supported; use cursor")
-
-
-def _cursor(timestamp: int, seq: int) -> str:
-    return base64.urlsafe_b64encode(f"{timestamp}.{seq}".encode()).decode()
-
-
-def _uncursor(text: str) -> tuple[int, int]:
-    try:
-        timestamp, seq = base64.urlsafe_b64decode(text.encode()).decode().split(".")
-        return int(timestamp), int(seq)
-    except (ValueError, UnicodeDecodeError):
-        raise Refusal("cursor", "cursor is invalid") from None
-
-
-def _envelope(rows: list[dict[str, Any]], limit: int, cursor: str | None) -> dict[str, Any]:
-    page = {"limit": limit, "offset": 0, "has_more": cursor is not None, "next_cursor": cursor}
-    return {"data": rows, "pagination": page}
-
-
-def _token(market: SimMarket, token: str) -> dict[str, Any]:
-    index, paid = market.index(token), market.paid("resolutions")
-    return {
-        "token_id": token,
-        "condition_id": market.condition_id,
-        "structural_condition_id": None,
-        "module": "neg_risk" if market.neg_risk else "binary" if market.version == "v2" else "v1_ctf",
-        "outcome_index": index,
-        "clob_index": index,
-        "outcome": market.outcomes[index],
-        "opposite_token_id": market.tokens[1 - index],
-        "resolved": paid is not None,
-        "final_price": paid[index] / MICRO if paid else None,
-        "title": market.question,
-        "market_slug": market.slug,
-        "closed": market.closed,
-        "neg_risk": market.neg_risk,
-        "neg_risk_market_id": None,
-        "question_index": None,
-        "event_id": int(digest(market.event)[:7], 16) if market.event else 1,
-        "event_slug": market.event or market.slug,
-    }
-
-
-def _resolution(market: SimMarket) -> dict[str, Any]:
-    payouts = market.paid("resolutions")
-    known = {"resolved_at": market.resolved_at} if market.resolved_at is not None else {}
-    return {
-        "condition_id": market.condition_id,
-        "question_id": market.condition_id,
-        "status": "resolved" if payouts else "disputed" if market.disputed else "initialized",
-        "payouts": list(payouts) if payouts else None,
-        "price": "69",
-        "was_disputed": market.disputed,
-        "extended_review": False,
-        "new_version_q": False,
-        "last_update_timestamp": market.resolved_at or int(time.time()),
-        **known,
-    }

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from pilotfish.core.units import MICRO
 from pilotfish.sim.asked import Refusal, integer
+from pilotfish.sim.data_shapes import page_of
 from pilotfish.sim.past_markets import OldMarket
 from pilotfish.sim.venue import Venue
 
@@ -50,8 +51,7 @@ class LineRoutes:
             rows = rows[-1:]
         page, more = rows[:limit], len(rows) > limit
         cursor = str(page[-1]["timestamp"]) if more else None
-        pagination = {"limit": limit, "offset": 0, "has_more": more, "next_cursor": cursor}
-        return web.json_response({"data": page, "pagination": pagination})
+        return web.json_response(page_of(page, limit, cursor))
 
     def _live(self, token: str, start: int, end: int, least: int) -> list[dict[str, Any]]:
         """The last price of each minute in which a token was traded."""

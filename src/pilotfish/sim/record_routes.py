@@ -10,6 +10,7 @@ from aiohttp import web
 
 from pilotfish.core.units import MICRO
 from pilotfish.sim import asked
+from pilotfish.sim.data_shapes import limit_of, page_of
 from pilotfish.sim.records import WalletRecord, begun_record, closed_positions, open_positions, rank, read_record
 from pilotfish.sim.venue import Venue
 
@@ -127,9 +128,7 @@ class RecordRoutes:
         for name, value, known in (("time_period", period, PERIODS), ("sort_by", by, ("PNL", "VOLUME"))):
             if value not in known:
                 raise asked.Refusal(name, f"one of {', '.join(known)}")
-        limit, skip = asked.integer(query, "limit", 100), asked.integer(query, "cursor", 0)
-        if not 1 <= limit <= 1000:
-            raise asked.Refusal("limit", "limit must be between 1 and 1000")
+        limit, skip = limit_of(query), asked.integer(query, "cursor", 0)
         now = time.time()
         lines: list[_Line] = []
         for wallet in self.venue.archive.wallets():
@@ -159,8 +158,7 @@ class RecordRoutes:
         ]
         page, more = ranked[skip : skip + limit], len(ranked) > skip + limit
         cursor = str(skip + limit) if more else None
-        pagination = {"limit": limit, "offset": 0, "has_more": more, "next_cursor": cursor}
-        return web.json_response({"data": page, "pagination": pagination})
+        return web.json_response(page_of(page, limit, cursor))
 
     async def value(self, request: web.Request) -> web.Response:
         """``/v2/value``."""
