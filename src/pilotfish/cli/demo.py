@@ -33,6 +33,8 @@ from pilotfish.store.views.portfolios import Counts, read_counts, read_portfolio
 if TYPE_CHECKING:
     import aiohttp
 
+PAST_DAYS = 90
+"""So long have the leaders of a demonstration been trading."""
 DRAIN_SECONDS = 40.0
 SETTINGS = {"POLL_INTERVAL_MS": "2000", "MARK_INTERVAL_MS": "2000", "LEADER_STAGGER_MS": "200"}
 """A demonstration is looked at for a minute, so it polls more often than the real thing."""
@@ -158,7 +160,9 @@ class _Demo:
         return process
 
     async def _venue(self, http: aiohttp.ClientSession) -> dict[str, str]:
-        sim = await self._spawn(self._environment({}), "sim", "--port", "0", "--seed", str(self.seed), "--paused")
+        sim = await self._spawn(
+            self._environment({}), "sim", "--port", "0", "--seed", str(self.seed), "--past", str(PAST_DAYS), "--paused"
+        )
         urls = await stand.venue_urls(sim)
         self.controls = stand.controls_of(urls)
         async with http.get(self.controls) as answer:

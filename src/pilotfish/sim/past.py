@@ -19,7 +19,7 @@ from pilotfish.core.units import MICRO, PPM, shares_for
 from pilotfish.history.records import Deed, Past, PastMarket, PricePoint, Print
 from pilotfish.sim.past_acts import NAMES, person_of
 from pilotfish.sim.past_lives import SHORTEST, Life, live_through
-from pilotfish.sim.past_markets import OldMarket
+from pilotfish.sim.past_markets import DELAYS_MS, OldMarket
 from pilotfish.sim.past_people import Person
 from pilotfish.sim.past_tape import Fill
 
@@ -217,6 +217,7 @@ def known_market(market: OldMarket, by: int) -> PastMarket:
         tags=(market.category,),
         fee=market.fee,
         tick=market.tick,
+        delay_ms=DELAYS_MS.get(market.category, 0),
         end_at=market.closes_at,
         closed_at=market.closes_at if closed else None,
         resolved_at=market.resolved_at if resolved else None,

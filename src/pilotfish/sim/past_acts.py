@@ -174,7 +174,7 @@ def _buy(stage: Stage, happening: _Happening, place: int, big: bool) -> Act:
         times.append(first + rng.randrange(600, 2_400))
     if kind is Kind.FIRST_SECOND:
         market = _mistaken(market, outcome, -rng.randrange(12_000, 28_000), first - 120, first, first + 1)
-    elif stage.person.edge:
+    elif stage.person.edge is not None:
         by = _too_cheap(market, market.fair(outcome, first), stage.person.edge)
         good = times[-1] + HOUR // 2
         market = _mistaken(market, outcome, by, market.opens_at, good, good + 8 * HOUR)

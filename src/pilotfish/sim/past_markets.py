@@ -30,6 +30,9 @@ FEES = {
 }
 """Fee rates by category in parts per million (PROTOCOL.md section 5)."""
 
+DELAYS_MS = {"sports": 1_000, "crypto": 150}
+"""How long a taker waits by category (PROTOCOL.md section 5)."""
+
 
 class Path(msgspec.Struct, frozen=True, gc=False):
     """Values that hold from a second to the next one: of the first outcome, ``at`` ascending."""

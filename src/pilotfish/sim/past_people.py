@@ -36,7 +36,7 @@ class Manner(msgspec.Struct, frozen=True, kw_only=True):
     categories: tuple[str, ...]
     chance: tuple[int, int]
     events: int
-    edge_ppm: int = 0
+    edge_ppm: int | None = None
     sold_ppm: int = 0
     exact: int | None = 5
 
@@ -82,8 +82,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
         return self.events if self.events is not None else self.manner.events
 
     @property
-    def edge(self) -> int:
-        """What a copy earns a dollar, in parts per million, where the quote is off for hours."""
+    def edge(self) -> int | None:
+        """What a copy earns a dollar, in parts per million; ``None`` where the quote is not off for hours."""
         return self.edge_ppm if self.edge_ppm is not None else self.manner.edge_ppm
 
 
