@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,6 +65,8 @@ def pull(
     from_at = BEGINNING if everything else now - days * DAY
     answers: list[dict[str, object]] = []
     failed = False
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C cancels what runs, which then ends in order
     for wallet in _wallets(env, who):
         with _bar() as told:
             try:
