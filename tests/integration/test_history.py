@@ -96,6 +96,20 @@ async def test_a_second_pull_asks_only_for_what_is_fresh_and_changes_nothing(tmp
     assert venue.requests["/v2/prices-history"] == 3, "what is held of two, and of the trade a minute ago"
 
 
+async def test_windows_of_a_quiet_tape_are_read_with_few_requests_and_those_of_a_busy_one_apart(tmp_path: Path) -> None:
+    asked = []
+    for busy in (False, True):
+        venue = lively(40, 1)
+        if busy:
+            venue.tape += [trade(50_000 + n, NOW - DAY - 200 * n, wallet=OTHER) for n in range(8_000)]
+        history = History(str(tmp_path / f"h-{busy}"))
+        await pulled(venue, history)
+        assert read_past(history, WALLET, START, NOW).missing == []
+        asked.append(venue.requests["/v2/trades"])
+    assert asked[0] <= 5
+    assert 10 <= asked[1] <= 60, "no more than a request a window and a half"
+
+
 async def test_a_row_that_came_late_is_found_by_the_next_pull_and_no_row_counts_twice(tmp_path: Path) -> None:
     venue, history = lively(), History(str(tmp_path / "h"))
     await pulled(venue, history)
