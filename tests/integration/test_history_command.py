@@ -102,7 +102,7 @@ def test_a_venue_that_is_away_is_told_of_and_a_later_pull_goes_on(pilot: Pilot, 
         (("pull", WALLET, "--days", "0"), 2, "--days"),
     ],
 )  # fmt: skip
-def test_mistakes_are_told_in_a_line(
+def test_mistakes_of_history_are_told_in_a_line(
     pilot: Pilot, tmp_path: Path, words: tuple[str, ...], code: int, told: str
 ) -> None:
     done = processes.run("history", *words, cwd=tmp_path, env=pilot.environment)
