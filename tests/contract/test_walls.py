@@ -81,6 +81,7 @@ TAKEN_APART = {
     "store/database.py": "a database URL as a person wrote it",
     "store/leaders_store.py": "a label as a person wrote it",
     "store/portfolios_store.py": "a name as a person wrote it",
+    "history/folder.py": "names of files, and a URL as a person wrote it",
     "web/addresses.py": "names of parameters as templates write them",
     "web/rest.py": "a path that a browser sent",
     "web/docs_page.py": "references of the JSON schema, by its standard",

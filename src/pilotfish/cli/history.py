@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,6 +65,8 @@ def pull(
     from_at = BEGINNING if everything else now - days * DAY
     answers: list[dict[str, object]] = []
     failed = False
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C cancels what runs, which then ends in order
     for wallet in wallets_of(env, who):
         with progress_bar() as told:
             try:
@@ -85,6 +89,7 @@ async def pulled_of(
     env: dict[str, Value], history: History, wallet: str, from_at: int, now: int, budget: int | None, again: bool,
     told: Callable[[Told], None],
 ) -> Pulled:  # fmt: skip
+    """Read what is not there yet of a wallet; ``told`` hears how far it is."""
     async with make_session() as http:
         api = history_api(http, process_value(env, "data_api_url"), process_value(env, "gamma_api_url"))
         return await pull_history(history, api, wallet, from_at=from_at, now=now, budget=budget, again=again, told=told)
