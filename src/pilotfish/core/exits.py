@@ -110,7 +110,7 @@ class Exits:
         named = [f"{shares(n)} of {self._name(order.token_id)}" for order, n in orders[:EXITS_NAMED]]
         more = f" and {len(orders) - EXITS_NAMED} more" if len(orders) > EXITS_NAMED else ""
         what = ", ".join(named) + more if orders else "nothing of that is held, or it is being sold already"
-        return f"{len(orders)} exits begun: {what}"
+        return f"{len(orders)} {'exit' if len(orders) == 1 else 'exits'} begun: {what}"
 
     def _name(self, token_id: str) -> str:
         market = self.state.markets.get(token_id)
