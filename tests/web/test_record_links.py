@@ -1,4 +1,4 @@
-"""Markets of somebody's own record are linked as markets are everywhere, into the real venue only where it is followed."""
+"""Markets of somebody's own record are linked as markets are everywhere; into the real venue only from the real one."""
 
 from __future__ import annotations
 
