@@ -62,8 +62,10 @@ class Firefox:
                 return result
 
     async def open(self, url: str) -> None:
-        """Go to a page."""
+        """Go to a page, and look at it: keys go to the window that has the focus."""
         await self.call("browsingContext.navigate", context=self.context, url=url, wait="complete")
+        await self.call("browsingContext.activate", context=self.context)
+        await self.until("document.hasFocus()")
 
     async def press(self, *keys: str) -> None:
         """Some keys, one after the other; ``Shift+Tab`` is both at once."""
@@ -131,7 +133,6 @@ async def launched(path: str, folder: Path) -> AsyncIterator[Firefox]:
             firefox.context = (await firefox.call("browsingContext.create", type="window"))["context"]
             size = {"width": 1440, "height": 900}
             await firefox.call("browsingContext.setViewport", context=firefox.context, viewport=size)
-            await firefox.call("browsingContext.activate", context=firefox.context)
             yield firefox
     finally:
         if process.returncode is None:

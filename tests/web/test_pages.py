@@ -218,6 +218,7 @@ def test_every_page_fits_a_phone_can_be_reached_by_keyboard_and_names_its_parts(
     page.wait_for_load_state("load")
     seen.clean()
     assert _nameless(page) == []
+    assert _small(page) == []
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
     for _ in range(3):
@@ -231,6 +232,18 @@ def _nameless(page: Page) -> list[str]:
         """[...document.querySelectorAll('a[href], button, input:not([type=hidden]), select')].filter(e =>
            !(e.getAttribute('aria-label') || e.textContent.trim() || (e.labels && e.labels.length)
              || e.title || e.placeholder)).map(e => e.outerHTML.slice(0, 120))"""
+    )
+    return found
+
+
+def _small(page: Page) -> list[str]:
+    """Things to press that a finger misses: smaller than 24 px, and no words within a sentence."""
+    found: list[str] = page.evaluate(
+        """[...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, summary')].filter(e => {
+             const of = (e.type === 'checkbox' && e.closest('label')) || e;
+             const {width, height} = of.getBoundingClientRect();
+             return e.checkVisibility() && !e.matches('.skip') && (width < 24 || height < 24);
+           }).map(e => e.outerHTML.slice(0, 120) + ' ' + JSON.stringify(e.getBoundingClientRect()))"""
     )
     return found
 
