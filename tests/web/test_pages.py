@@ -12,8 +12,12 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from fastapi.testclient import TestClient
 from playwright.sync_api import Browser, Page, expect
 
+from pilotfish.store import leaders_store
+from pilotfish.store.database import open_database
+from pilotfish.web import server
 from tests.rig import PATIENCE, WALLET, Pilot, Stand, rig, until
 from tests.web.chromium import Watched, window
 
@@ -121,6 +125,45 @@ def test_who_is_not_signed_in_changes_nothing(desk: Desk) -> None:
     page.get_by_label("Token").fill("guess")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_contain_text("That token is not right")
+
+
+CHANGES = (
+    ("/leaders", "follow somebody here, or to pause, resume or leave them"),
+    (f"/leaders/{WALLET}", "pause, resume or leave them, to name them otherwise"),
+    ("/positions?sort=title", "close a position by hand, or all of them"),
+    ("/portfolios", "duplicate a portfolio, to choose whom it copies, or to archive it"),
+    ("/settings", "change a setting, to send a test alert, or to reset the paper state"),
+)
+"""Pages on which something can be done, and what."""
+
+
+@pytest.mark.parametrize(("path", "what"), CHANGES)
+def test_who_is_not_signed_in_is_told_what_could_be_done_and_comes_back_able_to(
+    desk: Desk, path: str, what: str
+) -> None:
+    seen = desk.seen(admin=False)
+    page = seen.open(path)
+    told = page.locator("#main p.could")
+    expect(told).to_contain_text(f"Sign in to {what}")
+    told.get_by_role("link", name="Sign in").click()
+    page.get_by_label("Token").fill(TOKEN)
+    page.get_by_label("Token").press("Enter")
+    page.wait_for_url(desk.address + path)
+    page.get_by_role("button", name="Sign out").wait_for()
+    expect(told).to_have_count(0)
+    seen.clean()
+
+
+def test_without_an_admin_token_each_page_says_that_one_has_to_be_set(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path / 'x.db'}")
+    with database.begin() as c:
+        leaders_store.add(c, WALLET, "The tide", 1, by="test")
+    nowhere = dict.fromkeys(("data_api_url", "gamma_api_url"), "http://127.0.0.1:9")
+    with TestClient(server.build(database, nowhere), base_url="http://127.0.0.1:8080") as client:
+        for path, what in CHANGES:
+            assert f"To {what}" in client.get(path).text, path
+        assert "ADMIN_TOKEN" in client.get("/settings").text
+    database.dispose()
 
 
 def test_a_portfolio_is_duplicated_and_compared(desk: Desk) -> None:
