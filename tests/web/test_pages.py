@@ -15,6 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from fastapi.testclient import TestClient
 from playwright.sync_api import Browser, Page, expect
 
+from pilotfish.core.settings import Value
 from pilotfish.store import leaders_store
 from pilotfish.store.database import open_database
 from pilotfish.web import server
@@ -158,7 +159,7 @@ def test_without_an_admin_token_each_page_says_that_one_has_to_be_set(tmp_path: 
     database = open_database(f"sqlite:///{tmp_path / 'x.db'}")
     with database.begin() as c:
         leaders_store.add(c, WALLET, "The tide", 1, by="test")
-    nowhere = dict.fromkeys(("data_api_url", "gamma_api_url"), "http://127.0.0.1:9")
+    nowhere: dict[str, Value] = dict.fromkeys(("data_api_url", "gamma_api_url"), "http://127.0.0.1:9")
     with TestClient(server.build(database, nowhere), base_url="http://127.0.0.1:8080") as client:
         for path, what in CHANGES:
             assert f"To {what}" in client.get(path).text, path
