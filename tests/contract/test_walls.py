@@ -60,7 +60,10 @@ TAKEN_APART = {
     "app/lease.py": "the kernel's line about a process",
     "app/listening.py": "an address as a person wrote it",
     "app/logs.py": "URLs, to take secrets out of them",
+    "app/who.py": "a wallet, name or address as a person wrote it",
     "app/journal_format.py": "names of files, the database's URL, the mark a segment begins with",
+    "cli/printed.py": "names of columns as a person wrote them; spaces in other people's text; a time's letter T",
+    "cli/their_record.py": "what the venue calls somebody",
     "cli/replay.py": "name=value as a person wrote it",
     "cli/portfolio.py": "name=value as a person wrote it",
     "cli/setup.py": "a URL as a person wrote it",
@@ -85,7 +88,6 @@ TAKEN_APART = {
     "web/login.py": "an address that a browser sent",
     "web/pages/leaders.py": "a sort order that a browser sent",
     "web/pages/positions.py": "a sort order that a browser sent",
-    "web/preview.py": "a wallet, name or address as a person wrote it",
     "web/sessions.py": "a header by its standard",
     "web/site.py": "a host's name",
 }

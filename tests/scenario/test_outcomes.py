@@ -148,7 +148,7 @@ def test_portfolios_side_by_side_and_what_copying_cost(tmp_path: Path, saw: Saw)
         why = json.loads(pilot.cli("trades", "--why", "1", "--json"))
         assert [d["portfolio"] for d in why["decisions"]] == ["bigger", "main"]
         assert "✓" in pilot.cli("trades", "--why", "1")
-        assert "1 exits begun" in pilot.cli("positions", "close", "bigger", token, "--yes")
+        assert "1 exit begun: " in pilot.cli("positions", "close", "bigger", token, "--yes")
         until("closed", lambda: [p["portfolio"] for p in pilot.export("positions") if p["shares_micro"]] == ["main"])
         pilot.cli("portfolio", "follow", "nobody", WALLET)
         until("it copies him", lambda: pilot.logged("portfolio copies others"))

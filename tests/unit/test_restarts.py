@@ -12,6 +12,7 @@ from sqlalchemy import insert
 from pilotfish.core import events as ev
 from pilotfish.core.effects import CheckChain, Effect, NeedHoldings, RowEffect, SetTimer
 from pilotfish.core.engine import Engine
+from pilotfish.core.leader_orders import LeaderOrder
 from pilotfish.core.settings import Globals, Value, policy_from
 from pilotfish.core.trade import Source, TradeClass
 from pilotfish.core.units import SECOND
@@ -271,6 +272,10 @@ def test_liquidity_that_was_used_up_is_used_up_after_a_restart(tmp_path: Path) -
     assert desk.held() == usd(50), "a reset begins with whole books"
 
 
+def known_orders(desk: Stored) -> dict[tuple[str, str], list[LeaderOrder]]:
+    return {key: list(orders) for key, orders in desk.engine.state.desks["main"].orders.items()}
+
+
 def test_an_order_of_a_leader_that_takes_longer_than_trades_are_remembered_is_one_order_after_a_restart(
     tmp_path: Path,
 ) -> None:
@@ -280,10 +285,10 @@ def test_an_order_of_a_leader_that_takes_longer_than_trades_are_remembered_is_on
     desk.buy(2, order_hash="0xaa")
     desk.api(api_fill(2, "BUY", 100, 0.50, traded_at=desk.last_fill.traded_at))
     desk.advance(2 * 86_400)
-    before = desk.engine.state.desks["main"].orders
+    before = known_orders(desk)
     desk.restart()
     assert [trade.tx_hash for trade in desk.engine.state.index] == [tx(2)]
-    assert desk.engine.state.desks["main"].orders == before
+    assert known_orders(desk) == before
     desk.buy(3, order_hash="0xaa")
     assert desk.reasons == ["COPY", "SKIP_SAME_ORDER", "SKIP_SAME_ORDER"]
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from pilotfish.core.numerals import gain, percent
+from pilotfish.core.numerals import gain, percent, plural
 from tests.rig import Pilot, Stand, rig, until
 from tests.web.chromium import window
 
@@ -150,8 +150,10 @@ def test_pages_rest_commands_and_exports_show_the_same_numbers(tmp_path: Path, b
             assert get(f"/equity?portfolio={name}")[-1]["equity_micro"] == p["equity_micro"]
             earned = sum(r["actual_micro"] for r in report if r["portfolio"] == name)
             assert p["equity_micro"] - p["bankroll_micro"] == earned
-            assert f"{name}: equity {money(p['equity_micro'])}, cash {money(p['cash_micro'])}," in terminal
-            assert f"fees {money(p['fees_micro'])}" in terminal
+            amounts = [money(p[n]) for n in ("equity_micro", "cash_micro")]
+            amounts += [gain(p[n]) for n in ("realized_pnl_micro", "unrealized_pnl_micro")]
+            line_of_it = [name, *amounts, money(p["fees_micro"]), str(p["open_positions"])]
+            assert " ".join(line_of_it) in terminal
         assert get("/report") == report
         with urllib.request.urlopen(f"{address}/api/v1/export/report.csv", timeout=10) as answer:
             sheet = list(csv.DictReader(io.StringIO(answer.read().decode())))
@@ -215,7 +217,9 @@ def test_pages_rest_commands_and_exports_show_the_same_numbers(tmp_path: Path, b
             assert json.loads(pilot.cli("leaders", "show", leader["wallet"], "--json")) == figure
             spoken_of = said(pilot, "leaders", "show", leader["wallet"])
             assert f"{figure['copied']:,} copied ({percent(figure['orders_copied'], figure['orders'])}" in spoken_of
-            assert f"fees {money(figure['fees_micro'])}, {figure['open_positions']} open positions" in spoken_of
+            assert (
+                f"fees {money(figure['fees_micro'])}, {plural(figure['open_positions'], 'open position')}" in spoken_of
+            )
             page = seen.open(f"/leaders/{leader['wallet']}")
             page.locator(".figure").first.wait_for()
             shown = figures(page)

@@ -1,14 +1,21 @@
-"""Structured logs on standard error, with secrets taken out whatever they are part of."""
+"""Structured logs on standard error, with secrets taken out whatever they are part of.
+
+In three forms: for people, as key=value, and as JSON (``LOG_FORMAT``). The last two hold every field; what is for
+people begins with the time of day and the sentence, then says why, then names who and what else matters."""
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
+
+from pilotfish.core.reasons import known
 
 _URL = re.compile(r"\b((?:https?|wss?|postgresql(?:\+\w+)?)://)([^\s\"'<>]+)")
 _secrets: set[str] = set()
@@ -36,12 +43,106 @@ def _shorten(match: re.Match[str]) -> str:
 
 
 def _redact_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = redact(value)
-        elif isinstance(value, BaseException):
-            event[key] = redact(f"{type(value).__name__}: {value}")
-    return event
+    return {key: _redacted(value) for key, value in event.items()}
+
+
+def _redacted(value: object) -> object:
+    """A field without secrets, whatever it is made of."""
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case str():
+            return redact(value)
+        case BaseException():
+            return redact(f"{type(value).__name__}: {value}")
+        case Mapping():
+            return {redact(str(k)): _redacted(v) for k, v in value.items()}
+        case list() | tuple():
+            return [_redacted(v) for v in value]
+        case _:
+            return redact(repr(value))
+
+
+_BOLD, _DIM, _OFF = "\x1b[1m", "\x1b[2m", "\x1b[0m"
+_COLOURS = {"warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
+_OF_EVERY_LINE = ("timestamp", "level", "event", "exception")
+_CAUSES = ("error", "reason", "why", "detail")
+"""Fields that say why: they follow the sentence after a colon, without their names."""
+_FOR_MACHINES = ("id", "token_id", "condition", "since")
+"""Fields that people are not shown; every other form has them."""
+_BETWEEN_WORDS = re.compile(r"_|(?<=[a-z])(?=[A-Z])")
+_WALLET = re.compile(r"0x[0-9a-fA-F]{40}")
+
+
+class ForPeople:
+    """Writes a line for people; an error's traceback follows on lines of its own."""
+
+    def __init__(self, *, colours: bool) -> None:
+        self._colours = colours
+
+    def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+        level = str(event.get("level", "info"))
+        told = {k: _told(v) for k, v in event.items() if k not in _OF_EVERY_LINE and v not in (None, "")}
+        causes = [_cause(told.pop(name)) for name in _CAUSES if name in told]
+        rest = [f"{_BETWEEN_WORDS.sub(' ', k).lower()} {_short(v)}" for k, v in told.items() if k not in _FOR_MACHINES]
+        parts = [
+            self._in(_DIM, str(event["timestamp"])[11:19]),
+            self._in(_COLOURS.get(level, _DIM), level.upper()) if level != "info" else "",
+            self._in(_BOLD, ": ".join([plain(str(event.get("event", ""))), *causes])),
+            self._in(_DIM, f"({', '.join(rest)})") if rest else "",
+        ]
+        line = " ".join(part for part in parts if part)
+        return redact("\n".join([line, *_lines(event.get("exception"))]))
+
+    def _in(self, colour: str, text: str) -> str:
+        return f"{colour}{text}{_OFF}" if self._colours else text
+
+
+def printable(text: str) -> str:
+    """A line of text without anything that a terminal would obey."""
+    return "".join(ch if ch.isprintable() else " " for ch in text)
+
+
+def plain(text: str) -> str:
+    """Other people's text on one line, without anything that a terminal would obey."""
+    return " ".join(printable(text).split())
+
+
+def _lines(traceback: object) -> list[str]:
+    return [printable(line) for line in str(traceback or "").splitlines()]
+
+
+def _told(value: object) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else plain(str(value))
+
+
+def _cause(text: str) -> str:
+    """A cause; the code of a decision's reason in words."""
+    reason = known(text)
+    return reason.words if reason is not None else text
+
+
+def _short(text: str) -> str:
+    """A wallet so that people can tell it from others."""
+    return f"{text[:6]}…{text[-4:]}" if _WALLET.fullmatch(text) else text
+
+
+def _key_value(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+    """``key=value``, what every line has first."""
+    ordered = {k: event[k] for k in _OF_EVERY_LINE if k in event} | dict(event)
+    told = (f"{_NOT_A_KEY.sub('_', k)}={_quoted(v)}" for k, v in ordered.items())
+    return redact(" ".join(told))
+
+
+def _quoted(value: object) -> str:
+    """A value as it stands if it is one word, else in quotes as JSON writes it."""
+    text = str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
+    if text and text.isprintable() and not any(ch in text for ch in ' ="\\'):
+        return text
+    return "".join(ch if ch.isprintable() else json.dumps(ch)[1:-1] for ch in json.dumps(text, ensure_ascii=False))
+
+
+_NOT_A_KEY = re.compile(r"[^\w.-]+")
 
 
 class _StandardError:
@@ -55,13 +156,13 @@ class _StandardError:
 
 
 def set_up(level: str, fmt: str) -> None:
-    """Configure logging for the process: ``fmt`` is ``console`` or ``json``."""
+    """Configure logging for the process: ``fmt`` is a choice of ``LOG_FORMAT``."""
     number = logging.getLevelName(level)
-    renderer: Any = (
-        structlog.processors.JSONRenderer()
-        if fmt == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
-    )
+    renderers: dict[str, Any] = {
+        "people": ForPeople(colours=sys.stderr.isatty() and "NO_COLOR" not in os.environ),
+        "keyvalue": _key_value,
+        "json": structlog.processors.JSONRenderer(),
+    }
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -69,7 +170,7 @@ def set_up(level: str, fmt: str) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             _redact_event,
-            renderer,
+            renderers[fmt],
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(_StandardError()),  # type: ignore[arg-type]

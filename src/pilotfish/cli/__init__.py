@@ -85,6 +85,10 @@ TASKS: dict[str, dict[str, Command]] = {
         ),
     },
     "Before following": {
+        "backtest": Command(
+            "backtest", "backtest",
+            "Would copying somebody have paid: their past through the engine that runs live, with its uncertainty.",
+        ),
         "history": Command(
             "history", "app",
             "Read the past of wallets before they are followed.",

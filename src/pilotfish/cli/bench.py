@@ -13,14 +13,13 @@ from typing import TypedDict
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 from sqlalchemy import Engine as Database
 from sqlalchemy import insert
 
 from pilotfish.app.journal import Journal
 from pilotfish.app.journal_segments import Limits
 from pilotfish.cli import bench_pages, bench_tabs, session
+from pilotfish.cli.printed import Column, Table
 from pilotfish.core import events as ev
 from pilotfish.core.book import make_book
 from pilotfish.core.drive import Drive, played
@@ -79,6 +78,15 @@ _ABI_EVENT = {
 """The event as ``web3`` is told of it."""
 
 
+FIGURES: Table[Figure] = Table(
+    Column("bench", lambda f: f.name, 1),
+    Column("ours", lambda f: f"{f.ours:,.0f} {f.unit}", 2, right=True),
+    Column("against", lambda f: f.against, 5, least=12),
+    Column("theirs", lambda f: f"{f.theirs:,.0f} {f.unit}" if f.theirs is not None else f.note, 4, right=True),
+    Column("ratio", lambda f: f"{f.ratio:.1f}×" if f.ratio is not None else "", 3, right=True),
+)
+
+
 def bench(
     names: list[str] = typer.Argument(
         None,
@@ -100,16 +108,7 @@ def bench(
     if as_json:
         session.print_json(figures)
         return
-    table = Table("bench", "ours", "against", "theirs", "ratio")
-    for f in figures:
-        table.add_row(
-            f.name,
-            f"{f.ours:,.0f} {f.unit}",
-            f.against,
-            f"{f.theirs:,.0f} {f.unit}" if f.theirs is not None else f.note,
-            f"{f.ratio:.1f}×" if f.ratio is not None else "–",
-        )
-    Console().print(table)
+    FIGURES.view().print(figures)
 
 
 def _figure(name: str, unit: str, ours: float, against: str, theirs: float | None, note: str = "") -> Figure:

@@ -19,7 +19,9 @@ from sqlalchemy import Engine, func, select
 
 from pilotfish.app.listening import check_port
 from pilotfish.cli import session, stand
-from pilotfish.core.numerals import money
+from pilotfish.cli.printed import say
+from pilotfish.core.numerals import count, money, plural
+from pilotfish.core.reasons import words
 from pilotfish.store import leaders_store, report, worker_state
 from pilotfish.store import tables as t
 from pilotfish.store.copies import WORDS
@@ -31,6 +33,8 @@ from pilotfish.store.views.portfolios import Counts, read_counts, read_portfolio
 if TYPE_CHECKING:
     import aiohttp
 
+PAST_DAYS = 90
+"""So long have the leaders of a demonstration been trading."""
 DRAIN_SECONDS = 40.0
 SETTINGS = {"POLL_INTERVAL_MS": "2000", "MARK_INTERVAL_MS": "2000", "LEADER_STAGGER_MS": "200"}
 """A demonstration is looked at for a minute, so it polls more often than the real thing."""
@@ -156,7 +160,9 @@ class _Demo:
         return process
 
     async def _venue(self, http: aiohttp.ClientSession) -> dict[str, str]:
-        sim = await self._spawn(self._environment({}), "sim", "--port", "0", "--seed", str(self.seed), "--paused")
+        sim = await self._spawn(
+            self._environment({}), "sim", "--port", "0", "--seed", str(self.seed), "--past", str(PAST_DAYS), "--paused"
+        )
         urls = await stand.venue_urls(sim)
         self.controls = stand.controls_of(urls)
         async with http.get(self.controls) as answer:
@@ -251,14 +257,15 @@ def _worked_off(database: Engine, trades: int) -> bool:
 def _print(result: Result) -> None:
     counts, decisions = result.counts, result.counts.decisions
     first = counts.trades_by_first_source
-    print(
+    say(
         f"{counts.trades} trades of {result.venue_trades} that the venue made ({first.polygon} first on chain,"
         f" {first.api} first from the API, {counts.seen_by_both} seen by both)"
     )
-    skipped = ", ".join(f"{n} {reason}" for reason, n in decisions.skipped.items())
+    skipped = ", ".join(f"{count(n)} {words(reason)}" for reason, n in decisions.skipped.items())
     told = ", ".join(f"{n} {WORDS[s]}" for s, n in became(decisions).items())
-    print(f"{decisions.copied} copied ({told}), {sum(decisions.skipped.values())} skipped ({skipped or 'none'})")
-    print(f"{counts.fills} fills, {counts.open_positions} open positions, equity {money(result.equity_micro)} USDC")
+    say(f"{decisions.copied} copied ({told}), {sum(decisions.skipped.values())} skipped ({skipped or 'none'})")
+    held = plural(counts.open_positions, "open position")
+    say(f"{plural(counts.fills, 'fill')}, {held}, equity {money(result.equity_micro)} USDC")
     for portfolio, verdict in result.verdicts.items():
-        print(f"{portfolio}: {verdict}")
-    print("books: " + ("ok" if result.verify == "ok" else msgspec.json.encode(result.verify).decode()))
+        say(f"{portfolio}: {verdict}")
+    say("books: " + ("ok" if result.verify == "ok" else msgspec.json.encode(result.verify).decode()))

@@ -67,10 +67,10 @@ def pull(
     failed = False
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C cancels what runs, which then ends in order
-    for wallet in _wallets(env, who):
-        with _bar() as told:
+    for wallet in wallets_of(env, who):
+        with progress_bar() as told:
             try:
-                pulled = asyncio.run(_pull(env, history, wallet, from_at, now, budget or None, again, told))
+                pulled = asyncio.run(pulled_of(env, history, wallet, from_at, now, budget or None, again, told))
             except KeyboardInterrupt:
                 print("Stopped: what was read is kept; the same command goes on from there.", file=sys.stderr)
                 raise
@@ -85,17 +85,18 @@ def pull(
         raise typer.Exit(1)
 
 
-async def _pull(
+async def pulled_of(
     env: dict[str, Value], history: History, wallet: str, from_at: int, now: int, budget: int | None, again: bool,
     told: Callable[[Told], None],
 ) -> Pulled:  # fmt: skip
+    """Read what is not there yet of a wallet; ``told`` hears how far it is."""
     async with make_session() as http:
         api = history_api(http, process_value(env, "data_api_url"), process_value(env, "gamma_api_url"))
         return await pull_history(history, api, wallet, from_at=from_at, now=now, budget=budget, again=again, told=told)
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[[Told], None]]:
+def progress_bar() -> Iterator[Callable[[Told], None]]:
     """One bar for all that a pull does, on the terminal alone."""
     console = Console(stderr=True)
     columns = (
@@ -167,7 +168,7 @@ def show(
     """What there is of somebody's past, and what is missing of it."""
     env = session.begin()
     history = History(history_place(env))
-    wallet = _wallets(env, [who])[0]
+    wallet = wallets_of(env, [who])[0]
     summary = summarize(history, wallet, *_asked(history, wallet))
     if as_json:
         session.print_json(_answer(summary))
@@ -191,7 +192,7 @@ def check(
     """Compare balances by activity with positions, and what was made with the venue's figure; name damaged files."""
     env = session.begin()
     history = History(history_place(env))
-    wallets = _wallets(env, who)
+    wallets = wallets_of(env, who)
     for wallet in wallets:
         _asked(history, wallet)
     found = asyncio.run(_check(env, history, wallets, offline=offline))
@@ -238,7 +239,7 @@ def remove(
         print(f"{count(len(files))} damaged files are removed; the next pull reads them anew")
     if not who and not broken:
         raise typer.BadParameter("say whose history, or --damaged")
-    for wallet in _wallets(env, who or []):
+    for wallet in wallets_of(env, who or []):
         _asked(history, wallet)
         if not yes:
             typer.confirm(f"Remove the history of {wallet}?", abort=True)
@@ -248,7 +249,7 @@ def remove(
 # -- words and names ---------------------------------------------------------------------------------------------------
 
 
-def _wallets(env: dict[str, Value], who: list[str]) -> list[str]:
+def wallets_of(env: dict[str, Value], who: list[str]) -> list[str]:
     """The wallets of what was given: wallets, labels of leaders, and what the venue has to be asked for."""
     with snapshot(session.reading(env, as_json=True)) as c:
         called = {label.casefold(): wallet for wallet, label in names.labels(c).items() if label}

@@ -2,39 +2,75 @@
 
 from __future__ import annotations
 
+import sys
+
 import msgspec
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 from sqlalchemy import Connection
 
-from pilotfish.cli import session
-from pilotfish.cli.their_record import ask, record_told
-from pilotfish.core.numerals import count, money, percent, price, shares
+from pilotfish.cli import printed, session
+from pilotfish.cli.printed import Column, Table, minute, say
+from pilotfish.cli.their_record import Person, label_of, look_up, meant, record_told
+from pilotfish.core.numerals import count, money, percent, plural, price, shares
+from pilotfish.core.problem import Problem
+from pilotfish.core.reasons import words
 from pilotfish.core.units import plain_name
 from pilotfish.polymarket.contracts import is_wallet
 from pilotfish.store import leaders_store, names, portfolios_store
 from pilotfish.store.copies import WORDS
 from pilotfish.store.database import snapshot
 from pilotfish.store.views.leaders import Leader, became, read_leader, read_leaders
+from pilotfish.store.views.positions import HoldingBesideOurs
 
 app = typer.Typer(help="Follow, list, pause and leave wallets.", no_args_is_help=True)
 
 
+def _status(row: Leader) -> str:
+    return f"formerly followed, left {row.left_at[:10]}" if row.left_at else row.status
+
+
+LIST: Table[Leader] = Table(
+    Column("label", lambda r: r.label, 1),
+    Column("wallet", lambda r: r.wallet, 2),
+    Column("status", _status, 3),
+    Column("followed", lambda r: minute(r.followed_from) or "when a worker runs", 4),
+    Column("added", lambda r: minute(r.added_at), 5, extra=True),
+)
+HOLDINGS: Table[HoldingBesideOurs] = Table(
+    Column("market", lambda h: h.title or "", 3, least=20),
+    Column("outcome", lambda h: h.outcome or "", 4, least=12),
+    Column("theirs", lambda h: shares(h.shares_micro), 1, right=True),
+    Column("ours", lambda h: shares(h.our_shares_micro), 2, right=True),
+    Column("cost", lambda h: money(h.our_cost_micro), 5, right=True),
+    Column("bid", lambda h: price(h.bid), 6, right=True),
+    Column("token", lambda h: h.token_id, 7, extra=True),
+)
+MOST_HELD = 20
+"""Holdings printed."""
+
+
 @app.command("add")
 def add(
-    wallet: str = typer.Argument(help="The leader's wallet (0x and 40 hex digits)."),
+    wallet: str = typer.Argument(
+        metavar="WHO", help="Their wallet (0x and 40 hex digits), the URL of their profile, or their user name."
+    ),
     label: str = typer.Option("", "--label", help="A name for them."),
     record: bool = typer.Option(True, help="Ask the venue for their own record first."),
 ) -> None:
-    """Follow a wallet from now on, also one that was left. What the venue says of their own trading is printed first.
-    Works while a worker runs and before."""
-    env, wallet = session.begin(), leaders_store.wallet_of(wallet)
+    """Follow a wallet from now on, also one that was left. Who that is and what the venue says of their own trading is
+    printed first. Works while a worker runs and before."""
+    env = session.begin()
+    who = Person(meant(env, wallet), "", "", None)
     if record:
-        for line in record_told(ask(env, wallet)):
-            print(line)
+        (found,) = look_up(env, [who.wallet])
+        if isinstance(found, Problem):
+            raise found
+        who = found
+        for line in [*([f"{who.wallet} is {who.name}."] if who.name else []), *record_told(who.record)]:
+            say(line)
+    wallet = who.wallet
     with session.database(env).begin() as c:
+        label = label or label_of(c, who)
         result = leaders_store.add(c, wallet, label, session.now(), by="terminal")
     told = {
         "added": "is followed from now on",
@@ -47,8 +83,11 @@ def add(
 def list_(
     everybody: bool = typer.Option(False, "--all", help="Formerly followed ones, too."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    columns: str = LIST.option,
+    wide: bool = printed.WIDE,
 ) -> None:
     """Who is followed, or was."""
+    view = LIST.view(columns, wide=wide)
     with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
         rows = read_leaders(c, "all" if everybody else "followed")
         former = [] if everybody else read_leaders(c, "former")
@@ -56,18 +95,11 @@ def list_(
         session.print_json(rows)
         return
     if not rows:
-        print("Nobody is followed: pilotfish leaders add WALLET --label NAME")
-    table = Table("wallet", "label", "status", "followed from")
-    for row in rows:
-        table.add_row(row.wallet, escape(row.label), _status(row), row.followed_from or "when a worker runs")
-    if rows:
-        Console().print(table)
+        say("Nobody is followed: pilotfish leaders add WALLET --label NAME")
+    else:
+        view.print(rows)
     if former:
-        print(f"{len(former)} formerly followed: pilotfish leaders list --all")
-
-
-def _status(row: Leader) -> str:
-    return f"formerly followed, left {row.left_at[:10]}" if row.left_at else row.status
+        say(f"{len(former)} formerly followed: pilotfish leaders list --all")
 
 
 @app.command("show")
@@ -75,9 +107,12 @@ def show(
     wallet: str = typer.Argument(help="The leader's wallet, or label."),
     portfolio: str = typer.Option(portfolios_store.MAIN, "--portfolio", help="In this portfolio."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    columns: str = HOLDINGS.option,
+    wide: bool = printed.WIDE,
 ) -> None:
     """Worth copying? Their trades, what was copied, what it came to, and what they hold beside us; also of somebody
     who was followed once."""
+    view = HOLDINGS.view(columns, wide=wide)
     with snapshot(session.reading(session.begin(), as_json=as_json, code=1)) as c:
         found = read_leader(c, names.leader(c, wallet), names.portfolio(c, portfolio))
     if found is None:
@@ -85,33 +120,29 @@ def show(
     if as_json:
         session.print_json(found)
         return
-    console = Console()
     share = percent(found.orders_copied, found.orders)
-    skipped = ", ".join(f"{n} {reason}" for reason, n in found.skipped.items()) or "none"
-    console.print(f"{escape(found.label or found.wallet)} ({_status(found)}), in portfolio {escape(portfolio)}")
+    skipped = ", ".join(f"{n} {words(reason)}" for reason, n in found.skipped.items()) or "none"
+    say(f"{found.label or found.wallet} ({_status(found)}), in portfolio {portfolio}")
     told = ", ".join(f"{n} {WORDS[state]}" for state, n in became(found).items())
-    console.print(
-        f"{count(found.trades)} trades, {count(found.copied)} copied ({share} of what could be: {told}),"
+    say(
+        f"{plural(found.trades, 'trade')}, {count(found.copied)} copied ({share} of what could be: {told}),"
         f" skipped: {skipped}"
     )
-    console.print(
+    say(
         f"realised {money(found.realized_pnl_micro)}, unrealised {money(found.unrealized_pnl_micro)},"
-        f" fees {money(found.fees_micro)}, {found.open_positions} open positions"
+        f" fees {money(found.fees_micro)}, {plural(found.open_positions, 'open position')}"
     )
     if found.report:
         line = found.report
         lost = msgspec.structs.asdict(line.parts)
         parts = ", ".join(f"{plain_name(k)[0]} {money(-v)}" for k, v in lost.items() if v)
-        console.print(
-            f"at their prices {money(line.ideal_micro)}, ours {money(line.actual_micro)} ({parts or 'no difference'})"
-        )
-    table = Table("market", "outcome", "they hold", "we hold", "our cost", "bid")
-    for h in found.holdings[:20]:
-        table.add_row(
-            escape(h.title or h.token_id[:16]), escape(h.outcome or ""), shares(h.shares_micro),
-            shares(h.our_shares_micro), money(h.our_cost_micro), price(h.bid),
-        )  # fmt: skip
-    console.print(table)
+        say(f"at their prices {money(line.ideal_micro)}, ours {money(line.actual_micro)} ({parts or 'no difference'})")
+    if not found.holdings:
+        say("They hold nothing that we know of.")
+        return
+    view.print(found.holdings if wide or not sys.stdout.isatty() else found.holdings[:MOST_HELD])
+    if len(found.holdings) > MOST_HELD and not wide and sys.stdout.isatty():
+        say(f"{len(found.holdings) - MOST_HELD} more holdings: --wide")
 
 
 @app.command("remove")

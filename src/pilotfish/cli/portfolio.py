@@ -3,43 +3,55 @@
 from __future__ import annotations
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from pilotfish.cli import session
+from pilotfish.cli import printed, session
+from pilotfish.cli.printed import Column, Table, minute, say
 from pilotfish.cli.reset import reset_paper
 from pilotfish.core import settings as s
-from pilotfish.core.numerals import money
+from pilotfish.core.numerals import count, gain, money
 from pilotfish.store import portfolios_store, settings_store
 from pilotfish.store.database import snapshot
-from pilotfish.store.views.portfolios import read_portfolios
+from pilotfish.store.views.portfolios import Portfolio, read_portfolios
 
 app = typer.Typer(help="Try policies side by side on the same leaders.", no_args_is_help=True)
 _SET = typer.Option([], "--set", metavar="NAME=VALUE", help="A setting of its own; may be given several times.")
 
+LIST: Table[Portfolio] = Table(
+    Column("portfolio", lambda p: p.name, 1),
+    Column("state", lambda p: p.status, 5),
+    Column("equity", lambda p: money(p.equity_micro), 2, right=True),
+    Column("PnL", lambda p: gain(p.equity_micro - p.bankroll_micro), 3, right=True),
+    Column("fees", lambda p: money(p.fees_micro), 7, right=True),
+    Column("drawdown", lambda p: money(p.drawdown_micro), 6, right=True),
+    Column("won", lambda p: f"{count(p.won)} of {count(p.won + p.lost)}", 8),
+    Column("open", lambda p: count(p.open_positions), 4, right=True),
+    Column("since", lambda p: minute(p.created_at), 9),
+    Column("bankroll", lambda p: money(p.bankroll_micro), 10, right=True, extra=True),
+    Column("cash", lambda p: money(p.cash_micro), 11, right=True, extra=True),
+    Column("realised", lambda p: gain(p.realized_pnl_micro), 12, right=True, extra=True),
+    Column("unrealised", lambda p: gain(p.unrealized_pnl_micro), 13, right=True, extra=True),
+    Column("copies", lambda p: "all leaders" if p.follows_all else "chosen leaders", 14, extra=True),
+    Column("note", lambda p: p.note, 15, least=20, extra=True),
+)
+
 
 @app.command("list")
-def list_(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
-    """All portfolios with their figures."""
+def list_(
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    columns: str = LIST.option,
+    wide: bool = printed.WIDE,
+) -> None:
+    """All portfolios with their figures; the drawdown is the worst so far."""
+    view = LIST.view(columns, wide=wide)
     with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
         rows = read_portfolios(c)
     if as_json:
         session.print_json(rows)
         return
     if not rows:
-        print("None yet: a worker makes the portfolio main when it runs first")
+        say("None yet: a worker makes the portfolio main when it runs first")
         return
-    table = Table("portfolio", "state", "equity", "PnL", "fees", "worst drawdown", "won", "open", "since")
-    for p in rows:
-        won = f"{p.won} of {p.won + p.lost}"
-        pnl = p.equity_micro - p.bankroll_micro
-        table.add_row(
-            escape(p.name), p.status, money(p.equity_micro), money(pnl),
-            money(p.fees_micro), money(p.drawdown_micro), won, str(p.open_positions),
-            (p.created_at or "")[:16].replace("T", " "),
-        )  # fmt: skip
-    Console().print(table)
+    view.print(rows)
 
 
 @app.command("add")

@@ -14,12 +14,20 @@ from pilotfish.app.replay import Difference, Replayed
 from pilotfish.app.replay import replay as run_again
 from pilotfish.app.what_if import AGE, WITHIN, Change, Compared, compare
 from pilotfish.cli import session
+from pilotfish.cli.printed import Column, Table, say
 from pilotfish.core import settings as s
 from pilotfish.core.numerals import money
+from pilotfish.core.reasons import words
 from pilotfish.core.settings import Value
 from pilotfish.core.units import SECOND
 from pilotfish.store.database import database_url, shown
 from pilotfish.store.views.base import iso
+
+BESIDE: Table[tuple[str, str, str]] = Table(
+    Column("figure", lambda row: row[0], 1),
+    Column("original", lambda row: row[1], 2, right=True),
+    Column("changed", lambda row: row[2], 3, right=True),
+)
 
 
 def replay(
@@ -113,33 +121,20 @@ def _words(d: Difference, before: int) -> str:
 
 
 def _side_by_side(compared: Compared) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    console = Console()
     for name in sorted(compared.original.keys() | compared.changed.keys()):
-        table = Table(escape(name), "original", "changed", title_justify="left")
         sides = (compared.original.get(name), compared.changed.get(name))
-        for figure, cells in _figures(sides).items():
-            table.add_row(figure, *cells)
-        console.print(table)
+        say((name, "bold"))
+        BESIDE.view().print(_figures(sides))
     for what, count in compared.answered.items():
-        console.print(
+        say(
             f"{what} asked for by the changed side: {count.next} answered by the next recorded answer within"
             f" {WITHIN[what] // SECOND} s, {count.older} by one at most {AGE[what] // SECOND} s old,"
-            f" {count.missing} not recorded",
-            highlight=False,
-            soft_wrap=True,
+            f" {count.missing} not recorded"
         )
-    console.print(
-        "its books: " + ("ok" if not compared.books else escape("; ".join(compared.books))),
-        highlight=False,
-        soft_wrap=True,
-    )
+    say("its books: " + ("ok" if not compared.books else "; ".join(compared.books)))
 
 
-def _figures(sides: tuple[Outcome | None, Outcome | None]) -> dict[str, list[str]]:
+def _figures(sides: tuple[Outcome | None, Outcome | None]) -> list[tuple[str, str, str]]:
     amounts = {
         "equity, USDC": "equity_micro",
         "cash": "cash_micro",
@@ -152,5 +147,5 @@ def _figures(sides: tuple[Outcome | None, Outcome | None]) -> dict[str, list[str
     rows |= {word: [str(getattr(o, f)) if o else "–" for o in sides] for word, f in counts.items()}
     rows["skipped"] = [str(sum(o.skipped.values())) if o else "–" for o in sides]
     for reason in sorted({r for o in sides if o for r in o.skipped}):
-        rows[f"  {reason}"] = [str(o.skipped.get(reason, 0)) if o else "–" for o in sides]
-    return rows
+        rows[f"of those: {words(reason)}"] = [str(o.skipped.get(reason, 0)) if o else "–" for o in sides]
+    return [(figure, original, changed) for figure, (original, changed) in rows.items()]

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 from sqlalchemy import select
 
-from pilotfish.cli import session
-from pilotfish.core.numerals import count, gain, money, percent, price, shares
+from pilotfish.cli import printed, session
+from pilotfish.cli.printed import Column, Table, minute, say
+from pilotfish.core.check_words import Line
+from pilotfish.core.numerals import NOTHING, count, gain, money, percent, plural, precise, price, rounded, shares
 from pilotfish.core.reasons import words
 from pilotfish.core.units import MICRO, SECOND
 from pilotfish.store import commands_store, names, portfolios_store
@@ -22,7 +22,6 @@ from pilotfish.store import report as shortfall
 from pilotfish.store import tables as t
 from pilotfish.store.copies import WORDS, State
 from pilotfish.store.database import snapshot
-from pilotfish.store.names import short
 from pilotfish.store.views.decisions import (
     Decision,
     DecisionOfPortfolio,
@@ -32,7 +31,7 @@ from pilotfish.store.views.decisions import (
     read_trades_with_decisions,
 )
 from pilotfish.store.views.explained import Explained, explained
-from pilotfish.store.views.positions import read_positions
+from pilotfish.store.views.positions import PositionInMarket, read_positions
 from pilotfish.store.views.report import Reported, Shortfall
 from pilotfish.store.views.trades import TradeFilter
 
@@ -69,16 +68,43 @@ def since_of(text: str, now: int) -> int | None:
     return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * MICRO)
 
 
+def _whose(row: Shortfall) -> str:
+    """Whose row it is; a total's is nobody's."""
+    return row.label or row.leader or "all leaders"
+
+
+BY_LEADER: Table[Shortfall] = Table(
+    Column("leader", _whose, 1),
+    Column("copied", lambda r: f"{count(r.orders_copied)} of {count(r.orders)}", 5, right=True),
+    Column("paid", lambda r: money(r.paid_micro), 4, right=True),
+    Column("theirs", lambda r: gain(r.ideal_micro), 3, right=True),
+    Column("lost", lambda r: gain(-r.difference_micro), 6, right=True),
+    Column("made", lambda r: gain(r.actual_micro), 2, right=True),
+    Column("return", lambda r: percent(r.actual_micro, r.paid_micro, 2, sign=True), 7, right=True),
+    Column("trades", lambda r: count(r.trades), 8, right=True, extra=True),
+    Column("fills", lambda r: count(r.fills), 9, right=True, extra=True),
+    Column("open", lambda r: count(r.open_positions), 10, right=True, extra=True),
+    Column("wallet", lambda r: r.leader, 11, extra=True),
+)
+"""``theirs`` is what their prices would have made at our size, ``lost`` what was lost on the way."""
+PARTS: Table[tuple[str, str]] = Table(
+    Column("part", lambda part: part[0], 1), Column("USDC", lambda part: part[1], 2, right=True)
+)
+
+
 def report(
-    leader: str = typer.Option("", "--leader", help="Only this leader's wallet."),
+    leader: str = typer.Option("", "--leader", help="Only this leader, by wallet or label."),
     since: str = typer.Option("", "--since", help="Only from then on: 7d, 12h, or a date."),
     portfolio: str = typer.Option("", "--portfolio", help="Only this portfolio."),
     everything: bool = typer.Option(False, "--all", help="Archived portfolios, too."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    columns: str = BY_LEADER.option,
+    wide: bool = printed.WIDE,
 ) -> None:
     """Would copying have paid: an answer in a sentence, then the leaders' prices at our size against what we got, where
     the difference went, and the total over all leaders."""
     begin = since_of(since, session.now())
+    view = BY_LEADER.view(columns, wide=wide)
     with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
         of = {"portfolio": names.wanted_portfolio(c, portfolio), "leader": names.wanted_leader(c, leader)}
         found = shortfall.totals(c, **of, since=begin, archived=everything)
@@ -86,52 +112,34 @@ def report(
         session.print_json([row for one in found for row in one.rows])
         return
     if not found:
-        print("Nothing was decided yet" + (" since then" if begin else "") + ".")
+        say("Nothing was decided yet" + (" since then" if begin else "") + ".")
         return
-    console = Console()
     for one in found:
-        _print_portfolio(console, one, named=len(found) > 1)
+        _print_portfolio(one, view, named=len(found) > 1)
 
 
-def _print_portfolio(console: Console, one: Reported, *, named: bool) -> None:
+def _print_portfolio(one: Reported, view: printed.View[Shortfall], *, named: bool) -> None:
     """The verdict, each leader's table, and what they add up to."""
-    console.print(f"{escape(one.portfolio)}: {escape(one.total.verdict)}" if named else escape(one.total.verdict))
+    say(f"{one.portfolio}: {one.total.verdict}" if named else one.total.verdict)
     for row in one.rows:
-        _print(console, row)
-    if len(one.rows) < 2:
-        return
-    table = Table(
-        "leader", "orders copied", "paid", "at their prices", "lost on the way", "we made", "of what was paid"
-    )
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for row in one.rows:
-        table.add_row(*_summary(row, escape(row.label or short(row.leader))))
-    table.add_section()
-    table.add_row(*_summary(one.total, "all leaders"))
-    console.print(table)
+        since = f" since {minute(row.since)} UTC" if row.since else ""
+        say("")
+        say((f"{row.portfolio}: {_whose(row)}{since}", "bold"))
+        PARTS.view().print(_difference(row))
+    if len(one.rows) > 1:
+        say("")
+        view.print([*one.rows, one.total])
 
 
-def _summary(row: Shortfall, who: str) -> tuple[str, ...]:
-    return (
-        who, f"{count(row.orders_copied)} of {count(row.orders)}", money(row.paid_micro), gain(row.ideal_micro),
-        gain(-row.difference_micro), gain(row.actual_micro), percent(row.actual_micro, row.paid_micro, 2, sign=True),
-    )  # fmt: skip
-
-
-def _print(console: Console, row: Shortfall) -> None:
-    who = escape(row.label or row.leader)
-    since = f" since {row.since[:16].replace('T', ' ')} UTC" if row.since else ""
-    table = Table(f"{escape(row.portfolio)}: {who}{since}", "USDC", "")
-    table.columns[1].justify = "right"
-    table.add_row("at their prices, every trade whole and free", gain(row.ideal_micro), "")
+def _difference(row: Shortfall) -> Iterator[tuple[str, str]]:
+    """From what their prices would have made to what we made, part by part."""
+    yield "at their prices, every trade whole and free", gain(row.ideal_micro)
     for meaning, lost, causes in _parts(row):
-        if lost:
-            told = ", ".join(f"{words(cause)} {gain(-amount)}" for cause, amount in causes.items() if amount)
-            table.add_row(f"  {meaning}", gain(-lost), escape(told))
-    table.add_section()
-    table.add_row("copied, fees paid", gain(row.actual_micro), row.copied_of)
-    console.print(table)
+        if rounded(lost):
+            yield meaning, gain(-lost)
+            told = {words(cause): amount for cause, amount in causes.items() if rounded(amount)}
+            yield from ((f"of that: {cause}", gain(-amount)) for cause, amount in told.items())
+    yield f"copied, fees paid; {row.copied_of}", gain(row.actual_micro)
 
 
 def _parts(row: Shortfall) -> tuple[tuple[str, int, Mapping[str, int]], ...]:
@@ -152,18 +160,74 @@ MAX_ID = 2**63 - 1
 """The largest number that a row can have."""
 
 
+class _Line(NamedTuple):
+    """A trade, what one portfolio made of it, and what the others did."""
+
+    trade: TradeWithDecisions
+    decision: DecisionOfPortfolio | None
+    others: list[DecisionOfPortfolio]
+
+    @property
+    def state(self) -> str:
+        """What became of it."""
+        d = self.decision
+        if d is None:
+            return ""
+        return ("partly filled" if d.partly else WORDS[d.state]) + (", orphaned" if d.orphaned else "")
+
+    @property
+    def why(self) -> str:
+        """Why it was not copied, or not whole."""
+        d = self.decision
+        if d is None:
+            return ""
+        return d.reason.words if d.state in (State.SKIPPED, State.WAITING) else d.why or ""
+
+
+TRADES: Table[_Line] = Table(
+    Column("id", lambda r: str(r.trade.id), 1, right=True),
+    Column("traded", lambda r: r.trade.traded_at[:19].replace("T", " "), 9),
+    Column("leader", lambda r: r.trade.label or r.trade.leader, 4),
+    Column("side", lambda r: r.trade.side, 6),
+    Column("market", lambda r: r.trade.title or "", 3, least=16),
+    Column("outcome", lambda r: r.trade.outcome or "", 8, least=12),
+    Column("shares", lambda r: shares(r.trade.shares_micro), 10, right=True),
+    Column("price", lambda r: price(r.trade.price), 7, right=True),
+    Column("became", lambda r: r.state, 2),
+    Column("why", lambda r: r.why, 5, least=12),
+    Column("ours", lambda r: _ours(r.decision) if r.decision is not None else "", 11),
+    Column("others", lambda r: ", ".join(f"{d.portfolio}: {_became(d)}" for d in r.others), 12),
+    Column("wallet", lambda r: r.trade.leader, 13, extra=True),
+    Column("lag", lambda r: precise(r.trade.lag_ms), 14, right=True, extra=True),
+    Column("first", lambda r: r.trade.first_source.value, 15, extra=True),
+    Column("class", lambda r: r.trade.kind.value, 16, extra=True),
+    Column("transaction", lambda r: r.trade.tx_hash, 17, extra=True),
+    Column("token", lambda r: r.trade.token_id, 18, extra=True),
+)
+"""``became``, ``why`` and ``ours`` are of the portfolio that is looked at."""
+CHECKS: Table[Line] = Table(
+    Column("ok", lambda line: ("✓", "green") if line.passed else ("✗", "red"), 1),
+    Column("check", lambda line: line.name, 2, least=20),
+    Column("value", lambda line: line.value, 3),
+    Column("limit", lambda line: line.limit, 4),
+)
+
+
 def trades(
     why: int | None = typer.Option(
         None, "--why", metavar="ID", min=1, max=MAX_ID, help="Why this trade was copied or not: every check."
     ),
     limit: int = typer.Option(20, "--limit", min=1, max=1000, help="How many, newest first."),
-    leader: str = typer.Option("", "--leader", help="Only this leader's wallet."),
+    leader: str = typer.Option("", "--leader", help="Only this leader, by wallet or label."),
     state: AskedFor | None = typer.Option(None, "--state", help="Only what became this in the portfolio."),
-    portfolio: str = typer.Option(portfolios_store.MAIN, "--portfolio", help="Whose decisions --state goes by."),
+    portfolio: str = typer.Option(portfolios_store.MAIN, "--portfolio", help="In this portfolio."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    columns: str = TRADES.option,
+    wide: bool = printed.WIDE,
 ) -> None:
     """Leaders' trades with what became of each: filled, order out, not filled, skipped or waiting, and why; --why ID
     shows every check of one."""
+    view = TRADES.view(columns, wide=wide)
     with snapshot(session.reading(session.begin(), as_json=as_json, code=0 if why is None else 1)) as c:
         wallet = names.wanted_leader(c, leader)
         if why is None:
@@ -171,7 +235,7 @@ def trades(
                 portfolio=names.portfolio(c, portfolio), leader=wallet, state=state.value if state else None
             )
             rows = read_trades_with_decisions(c, wanted, limit=limit)
-            session.print_json(rows) if as_json else _print_trades(rows)
+            session.print_json(rows) if as_json else _print_trades(rows, portfolio, view)
             return
         found = read_trade(c, why)
         decided = [explained(c, decision) for decision in found.decisions] if found is not None else []
@@ -180,57 +244,74 @@ def trades(
     if as_json:
         session.print_json(found)
     else:
-        _print_why(found, decided)
+        _print_why(found, decided, wide=wide)
 
 
-def _print_trades(rows: list[TradeWithDecisions]) -> None:
-    table = Table("id", "traded", "leader", "side", "market", "outcome", "shares", "price", "decided")
-    for r in rows:
-        decided = ", ".join(f"{d.portfolio}: {_became(d)}" for d in r.decisions)
-        table.add_row(
-            str(r.id), r.traded_at[:19].replace("T", " "), r.leader[:10], r.side,
-            escape((r.title or "?")[:50]), escape((r.outcome or "?")[:20]), shares(r.shares_micro),
-            price(r.price), escape(decided),
-        )  # fmt: skip
-    Console().print(table)
+def _print_trades(rows: list[TradeWithDecisions], portfolio: str, view: printed.View[_Line]) -> None:
+    if not rows:
+        say("No such trades.")
+        return
+    mine = [next((d for d in r.decisions if d.portfolio == portfolio), None) for r in rows]
+    view.print(_Line(r, d, [o for o in r.decisions if o is not d]) for r, d in zip(rows, mine, strict=True))
+
+
+def _ours(d: DecisionOfPortfolio | Decision) -> str:
+    """What we got, and of how much where it was not all."""
+    told = f"{shares(d.our_shares_micro)} at {price(d.our_price)}" if d.our_shares_micro else ""
+    if d.partly:
+        buys = bool(d.order_usdc_micro)
+        got, of = (d.our_usdc_micro, d.order_usdc_micro) if buys else (d.our_shares_micro, d.order_shares_micro)
+        told += f" ({money(got or 0)} of {money(of or 0)} {'USDC' if buys else 'shares'})"
+    return told.strip()
 
 
 def _became(d: DecisionOfPortfolio | Decision) -> str:
     """What became of a decision, in words."""
     if d.state in (State.SKIPPED, State.WAITING):
-        return d.reason
-    told = "partly filled" if d.partly else WORDS[d.state]
-    if d.our_shares_micro:
-        told += f" {shares(d.our_shares_micro)} at {price(d.our_price)}"
-    if d.partly:
-        buys = bool(d.order_usdc_micro)
-        got, of = (d.our_usdc_micro, d.order_usdc_micro) if buys else (d.our_shares_micro, d.order_shares_micro)
-        told += f" ({money(got or 0)} of {money(of or 0)} {'USDC' if buys else 'shares'})"
+        return f"{WORDS[d.state]}: {d.reason.words}"
+    told = f"{'partly filled' if d.partly else WORDS[d.state]} {_ours(d)}".strip()
     return told + (f": {d.why}" if d.why else "") + (", orphaned by a reorg" if d.orphaned else "")
 
 
-def _print_why(found: TradeTraced, decided: list[Explained]) -> None:
-    console = Console()
-    console.print(
-        f"{found.side} {shares(found.shares_micro)} {escape(found.outcome or '')} at {price(found.price)}"
-        f" by {found.leader} in {escape(found.title or 'an unknown market')}, {found.traded_at}"
+def _print_why(found: TradeTraced, decided: list[Explained], *, wide: bool) -> None:
+    say(
+        f"{found.side} {shares(found.shares_micro)} {found.outcome or NOTHING} at {price(found.price)}"
+        f" by {found.leader} in {found.title or 'an unknown market'}, {found.traded_at}"
     )
     for one in decided:
         d = one.decision
         see = f" trade {one.see}." if one.see is not None else ""
-        console.print(f"\n{escape(d.portfolio)}: {escape(_became(d))}\n{escape(one.why)}{see} ({d.reason})")
-        table = Table("check", "value", "limit", "")
-        for line in one.lines:
-            sign = "[green]✓[/]" if line.passed else "[red]✗[/]"
-            table.add_row(escape(line.name), escape(line.value), escape(line.limit), sign)
-        console.print(table)
+        say("")
+        say(f"{d.portfolio}: {_became(d)}")
+        say(f"{one.why}{see} ({d.reason})")
+        CHECKS.view(wide=wide).print(one.lines)
         for intent in d.intents:
             for fill in intent.fills:
-                console.print(
+                say(
                     f"filled {shares(fill.shares_micro)} at {price(fill.price)}; against the leader's price: delay"
                     f" {gain(-fill.delay_cost_micro)}, spread and impact {gain(-fill.spread_cost_micro)},"
                     f" fee {gain(-fill.fee_micro)}"
                 )
+
+
+POSITIONS: Table[PositionInMarket] = Table(
+    Column("portfolio", lambda p: p.portfolio, 7),
+    Column("leader", lambda p: p.label or p.leader, 6),
+    Column("market", lambda p: p.title or "", 1, least=20),
+    Column("outcome", lambda p: p.outcome, 2, least=12),
+    Column("shares", lambda p: shares(p.shares_micro), 4, right=True),
+    Column("cost", lambda p: money(p.cost_micro), 8, right=True),
+    Column("worth", lambda p: money(p.value_micro), 5, right=True),
+    Column("PnL", lambda p: gain(p.unrealized_pnl_micro + p.realized_pnl_micro), 3, right=True),
+    Column("status", lambda p: p.status, 9),
+    Column("fees", lambda p: money(p.fees_micro), 10, right=True, extra=True),
+    Column("bid", lambda p: price(p.mark_price), 11, right=True, extra=True),
+    Column("opened", lambda p: minute(p.opened_at), 12, extra=True),
+    Column("closed", lambda p: minute(p.closed_at), 13, extra=True),
+    Column("ends", lambda p: minute(p.market_end), 14, extra=True),
+    Column("wallet", lambda p: p.leader, 15, extra=True),
+    Column("token", lambda p: p.token_id, 16, extra=True),
+)
 
 
 @positions_app.command("list")
@@ -238,30 +319,28 @@ def positions(
     everything: bool = typer.Option(False, "--all", help="Closed and resolved ones, too."),
     portfolio: str = typer.Option("", "--portfolio", help="Only this portfolio."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    columns: str = POSITIONS.option,
+    wide: bool = printed.WIDE,
 ) -> None:
     """Positions, the largest first."""
+    view = POSITIONS.view(columns, wide=wide)
     with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
         wanted = None if everything else "open"
         rows, _ = read_positions(c, portfolio=names.wanted_portfolio(c, portfolio), status=wanted, limit=None)
     if as_json:
         session.print_json(rows)
         return
-    table = Table("portfolio", "market", "outcome", "shares", "cost", "worth", "PnL", "status")
-    for r in rows:
-        earned = r.unrealized_pnl_micro + r.realized_pnl_micro
-        table.add_row(
-            escape(r.portfolio), escape(r.title or r.token_id[:16]), escape(r.outcome),
-            shares(r.shares_micro), money(r.cost_micro), money(r.value_micro),
-            gain(earned), r.status,
-        )  # fmt: skip
-    Console().print(table)
+    if not rows:
+        say("Nothing is held." if not everything else "Nothing was ever held.")
+        return
+    view.print(rows)
 
 
 @positions_app.command("close")
 def close(
     portfolio: str,
     token: str = typer.Argument("", help="The token to sell; without one every position is sold."),
-    leader: str = typer.Option("", "--leader", help="Only what was copied from this wallet."),
+    leader: str = typer.Option("", "--leader", help="Only what was copied from this leader, by wallet or label."),
     yes: bool = typer.Option(False, "--yes", help="Do it without asking."),
 ) -> None:
     """Sell paper positions at what the book bids. Needs a running worker."""
@@ -279,7 +358,7 @@ def close(
     if n == 0:
         raise typer.BadParameter("no such open position")
     if not yes:
-        typer.confirm(f"Sell {n} position{'s' if n != 1 else ''} of {portfolio}?", abort=True)
+        typer.confirm(f"Sell {plural(n, 'position')} of {portfolio}?", abort=True)
     payload = {"portfolio": portfolio, "token_id": token or None, "leader": wallet}
     with database.begin() as c:
         number = commands_store.ask(c, "close", payload, at=session.now(), by="terminal")

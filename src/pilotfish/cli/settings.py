@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from pilotfish.app import alerts
-from pilotfish.cli import session
+from pilotfish.cli import printed, session
+from pilotfish.cli.printed import Column, Table
 from pilotfish.core import settings as s
 from pilotfish.core.settings import Effective
 from pilotfish.store import names, portfolios_store, settings_store
-from pilotfish.store.views.settings import setting_row
+from pilotfish.store.views.settings import SettingRow, setting_row
 
 app = typer.Typer(help="Look at settings and change them; a running worker takes changes up at once.",
                   no_args_is_help=True)  # fmt: skip
 _PORTFOLIO = typer.Option("", "--portfolio", help="For one portfolio instead of all.")
+
+
+def _value(row: SettingRow) -> str:
+    """The value with its unit, as the environment would have it."""
+    value = str(row.value).lower() if isinstance(row.value, bool) else str(row.value)
+    return f"{value} {row.unit}" if row.unit else value
+
+
+LIST: Table[SettingRow] = Table(
+    Column("setting", lambda r: r.name, 1),
+    Column("value", _value, 2, least=12),
+    Column("from", lambda r: r.source.value, 3),
+    Column("overrides", lambda r: ", ".join(f"{o.source} {o.value}" for o in r.overrides), 4),
+    Column("group", lambda r: r.group, 5, extra=True),
+    Column("default", lambda r: str(r.default), 6, extra=True),
+    Column("help", lambda r: r.help, 7, least=20, extra=True),
+)
 
 
 def _effective(portfolio: str) -> dict[str, Effective]:
@@ -27,22 +42,19 @@ def _effective(portfolio: str) -> dict[str, Effective]:
 
 
 @app.command("list")
-def list_(json: bool = typer.Option(False, "--json", help="Print JSON."), portfolio: str = _PORTFOLIO) -> None:
+def list_(
+    json: bool = typer.Option(False, "--json", help="Print JSON."),
+    portfolio: str = _PORTFOLIO,
+    columns: str = LIST.option,
+    wide: bool = printed.WIDE,
+) -> None:
     """All settings."""
-    effective = _effective(portfolio)
+    view = LIST.view(columns, wide=wide)
+    rows = [setting_row(e) for e in _effective(portfolio).values()]
     if json:
-        session.print_json([setting_row(e) for e in effective.values()])
-        return
-    table = Table("setting", "value", "unit", "from", "overrides")
-    group = ""
-    for e in effective.values():
-        if e.setting.group != group:
-            group = e.setting.group
-            table.add_section()
-        row = setting_row(e)
-        beaten = ", ".join(f"{o.source} {o.value}" for o in row.overrides)
-        table.add_row(e.setting.name, escape(str(row.value)), row.unit, row.source, escape(beaten))
-    Console().print(table)
+        session.print_json(rows)
+    else:
+        view.print(rows)
 
 
 @app.command("get")

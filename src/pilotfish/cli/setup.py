@@ -10,19 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
-from pilotfish.app.config import ConfigError, misnamed
+from pilotfish.app.config import ConfigError, environment, misnamed
+from pilotfish.app.who import UnansweredError
 from pilotfish.cli import session
+from pilotfish.cli.printed import say, say_beside
+from pilotfish.cli.their_record import Person, in_a_line, label_of, look_up
 from pilotfish.core import settings as s
+from pilotfish.core.numerals import plural
 from pilotfish.core.problem import Problem
 from pilotfish.store import leaders_store
 
 if TYPE_CHECKING:
     from pilotfish.app.doctor import Finding
 
-SIGNS = {"ok": "[green]● ok  [/]", "warn": "[yellow]▲ note[/]", "fail": "[red]✗ fail[/]"}
+SIGNS = {"ok": ("● ok  ", "green"), "warn": ("▲ note", "yellow"), "fail": ("✗ fail", "red")}
 
 
 class InitError(Problem):
@@ -31,7 +33,6 @@ class InitError(Problem):
 
 def doctor(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
     """Check every service and setting; a fix for whatever is wrong. Exit code 0 = copying can go on."""
-    console = Console(highlight=False)
     try:
         env = session.begin()
     except ConfigError as problem:
@@ -39,16 +40,16 @@ def doctor(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) ->
 
         found = [Finding("settings", "fail", str(problem), "correct it")]
         if not as_json:
-            _line(console, found[0])
+            _line(found[0])
     else:
-        found = asyncio.run(_examine(env, None if as_json else console))
+        found = asyncio.run(_examine(env, aloud=not as_json))
     good = all(f.state != "fail" for f in found)
     if as_json:
         session.print_json({"ok": good, "checks": found})
     raise typer.Exit(0 if good else 1)
 
 
-async def _examine(env: dict[str, s.Value], console: Console | None) -> list[Finding]:
+async def _examine(env: dict[str, s.Value], *, aloud: bool) -> list[Finding]:
     from pilotfish.app.doctor import Finding, examine
 
     strangers = misnamed()
@@ -59,65 +60,104 @@ async def _examine(env: dict[str, s.Value], console: Console | None) -> list[Fin
         if strangers
         else Finding("settings", "ok", readable)
     ]
-    if console:
-        _line(console, found[0])
+    if aloud:
+        _line(found[0])
     async for finding in examine(env):
         found.append(finding)
-        if console:
-            _line(console, finding)
+        if aloud:
+            _line(finding)
     return found
 
 
-def _line(console: Console, f: Finding) -> None:
-    took = f" [dim]({f.ms} ms)[/]" if f.ms is not None else ""
-    console.print(f"{SIGNS[f.state]}  {f.name:<18} {escape(f.detail)}{took}")
+def _line(f: Finding) -> None:
+    took = f" ({f.ms} ms)" if f.ms is not None else ""
+    say_beside([SIGNS[f.state], f"  {f.name:<18} "], f.detail, (took, "dim"))
     if f.fix:
-        console.print(f"        {'':<18} [dim]→ {escape(f.fix)}[/]")
+        say_beside([f"{'':<27}", ("→ ", "dim")], (f.fix, "dim"))
 
 
 def init(
-    leaders: list[str] = typer.Option([], "--leader", help="A wallet to follow; may be given several times."),
+    leaders: list[str] = typer.Option(
+        [],
+        "--leader",
+        metavar="WHO",
+        help="Somebody to follow: a wallet, the URL of a profile, or a user name; may be given several times.",
+    ),
     polygon_ws_url: str = typer.Option("", "--polygon-ws-url", help="Polygon JSON-RPC over WebSocket (wss://…)."),
     force: bool = typer.Option(False, "--force", help="Write over a .env that is there."),
     yes: bool = typer.Option(False, "--yes", help="Ask nothing; take what the options say."),
 ) -> None:
-    """Write .env from a few answers, and follow the first leaders."""
+    """Write .env from a few answers, and follow the first leaders. Who each of them is is looked up at the venue and
+    shown first; where it cannot be asked, wallets are followed all the same."""
     path = Path.cwd() / ".env"
     if path.exists() and not force:
         raise InitError(f"{path} is there already; --force writes over it")
+    if not yes and not sys.stdin.isatty():
+        raise InitError("there is nobody to ask; give --yes, with --leader and --polygon-ws-url")
+    polygon_ws_url = _checked(polygon_ws_url)
+    env = environment(os.environ)
+    people, not_found = _looked_up(env, leaders)
+    chosen = {person.wallet: person for person in people}
     if not yes:
-        if not sys.stdin.isatty():
-            raise InitError("there is nobody to ask; give --yes, with --leader and --polygon-ws-url")
-        leaders = [*leaders, *_ask_leaders()]
-        polygon_ws_url = polygon_ws_url or typer.prompt(
-            "Polygon WebSocket URL (a free plan of a provider; empty = go without, trades are seen some seconds later)",
-            default="", show_default=False,
+        chosen |= {person.wallet: person for person in _ask_leaders(env)}
+        polygon_ws_url = polygon_ws_url or _checked(
+            typer.prompt(
+                "Polygon WebSocket URL (a free plan of a provider; empty = go without, trades are seen some seconds"
+                " later)",
+                default="", show_default=False,
+            )
         )  # fmt: skip
-    wallets = [leaders_store.wallet_of(wallet) for wallet in leaders]
-    polygon_ws_url = polygon_ws_url.strip()
-    if polygon_ws_url and not polygon_ws_url.startswith(("ws://", "wss://")):
-        raise InitError("the Polygon URL must begin with wss:// (or ws://): logs come over a WebSocket")
     token = secrets.token_urlsafe(18)
     _write(path, polygon_ws_url, token)
     with session.database(session.begin()).begin() as c:
-        for wallet in wallets:
-            leaders_store.add(c, wallet, "", session.now(), by="init")
-    print(f"{path} is written (readable by you alone), with a token for changing things in the dashboard: {token}")
-    print(f"{len(wallets)} leaders followed. Next: pilotfish doctor, then pilotfish run")
+        for wallet, person in chosen.items():
+            leaders_store.add(c, wallet, label_of(c, person), session.now(), by="init")
+    say(f"{path} is written (readable by you alone), with a token for changing things in the dashboard: {token}")
+    say(f"{plural(len(chosen), 'leader')} followed. Next: pilotfish doctor, then pilotfish run")
     if not polygon_ws_url:
-        print("Without POLYGON_WS_URL trades are seen when the Data API shows them, some seconds after the chain.")
+        say("Without POLYGON_WS_URL trades are seen when the Data API shows them, some seconds after the chain.")
+    if not_found:
+        raise InitError(f"not followed yet: {', '.join(not_found)}; later: pilotfish leaders add WHO")
 
 
-def _ask_leaders() -> list[str]:
-    wallets: list[str] = []
+def _checked(polygon_ws_url: str) -> str:
+    url = polygon_ws_url.strip()
+    if url and not url.startswith(("ws://", "wss://")):
+        raise InitError("the Polygon URL must begin with wss:// (or ws://): logs come over a WebSocket")
+    return url
+
+
+def _looked_up(env: dict[str, s.Value], given: list[str]) -> tuple[list[Person], list[str]]:
+    """Who was named on the command line, and the names that the venue could not be asked for. Raises what is wrong with
+    a wallet or a name."""
+    people, not_found = [], []
+    for who, found in zip(given, look_up(env, given), strict=True) if given else ():
+        if isinstance(found, UnansweredError):
+            say(("▲ ", "yellow"), f"{found}")
+            not_found.append(who)
+        elif isinstance(found, Problem):
+            raise found
+        else:
+            say(in_a_line(found))
+            people.append(found)
+    return people, not_found
+
+
+def _ask_leaders(env: dict[str, s.Value]) -> list[Person]:
+    people: list[Person] = []
     while True:
-        given = typer.prompt("Wallet to follow (0x…; empty = no more)", default="", show_default=False).strip()
+        given = typer.prompt(
+            "Whom to follow (wallet, profile URL or user name; empty = no more)", default="", show_default=False
+        ).strip()
         if not given:
-            return wallets
-        try:
-            wallets.append(leaders_store.wallet_of(given))
-        except leaders_store.LeaderError as problem:
-            print(f"  {problem}")
+            return people
+        (found,) = look_up(env, [given])
+        if isinstance(found, Problem):
+            say(f"  {found}")
+            continue
+        say(in_a_line(found))
+        if typer.confirm("Follow them?", default=True):
+            people.append(found)
 
 
 def _write(path: Path, polygon_ws_url: str, token: str) -> None:

@@ -24,6 +24,7 @@ def sim(
     scenario: str = typer.Option("busy", "--scenario", help=f"One of {', '.join(SCENARIOS)}."),
     replay: Path | None = typer.Option(None, "--replay", help="Serve the recorded rows and logs of this folder."),
     speed: float = typer.Option(1.0, "--speed", min=0.1, max=100, help="Blocks and leaders so many times as fast."),
+    past: int = typer.Option(0, "--past", min=0, max=1_000, help="Days that the leaders have traded before."),
     paused: bool = typer.Option(False, "--paused", help="Wait for POST /_sim/resume."),
 ) -> None:
     """Run the stand-in venue until Ctrl-C; prints the URLs to put into the environment."""
@@ -32,9 +33,11 @@ def sim(
     session.begin()
     if scenario not in SCENARIOS:
         raise typer.BadParameter(f"no scenario {scenario!r}; there are: {', '.join(SCENARIOS)}")
+    if 0 < past < 2:
+        raise typer.BadParameter("a past has at least 2 days", param_hint="--past")
     if replay is not None and not replay.is_dir():
         raise typer.BadParameter(f"{replay}: no such folder")
-    asyncio.run(_run(Venue(seed, scenario, replay, paused=paused, speed=speed), port))
+    asyncio.run(_run(Venue(seed, scenario, replay, paused=paused, speed=speed, past_days=past), port))
 
 
 sim.__doc__ = f"{sim.__doc__}\n\n{CONTROLS}"

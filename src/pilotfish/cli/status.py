@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import time
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 import typer
-from rich.console import Console, Group, RenderableType
+from rich.console import Group
 from rich.live import Live
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 from sqlalchemy import Engine
 
-from pilotfish.cli import session
-from pilotfish.core.numerals import duration, money
+from pilotfish.cli import printed, session
+from pilotfish.cli.printed import Column, Part, Table, say, sentence
+from pilotfish.core.numerals import count, duration, gain, money, plural
 from pilotfish.store import worker_state
 from pilotfish.store.copies import WORDS
 from pilotfish.store.database import snapshot
 from pilotfish.store.verify import verify as recompute
-from pilotfish.store.views.latency import Latency, Percentiles, read_latency
+from pilotfish.store.views.latency import Bucket, Latency, Percentiles, read_latency
 from pilotfish.store.views.leaders import Leader, became, read_leaders
 from pilotfish.store.views.portfolios import Counts, Portfolio, read_counts, read_portfolios
 from pilotfish.store.views.sources import BadInputTold, Gap, read_bad_inputs, read_gaps
@@ -33,6 +34,31 @@ from pilotfish.store.worker_state import (
 )
 
 WATCH_SECONDS = 2.0
+NOTE = ("▲ ", "yellow")
+
+
+class _Source(NamedTuple):
+    """A part of the worker."""
+
+    name: str
+    state: Part
+    detail: str
+
+
+SOURCES: Table[_Source] = Table(
+    Column("source", lambda one: one.name, 1),
+    Column("state", lambda one: one.state, 2),
+    Column("detail", lambda one: one.detail, 3, least=20),
+)
+PORTFOLIOS: Table[Portfolio] = Table(
+    Column("portfolio", lambda p: p.name, 1),
+    Column("equity", lambda p: money(p.equity_micro), 2, right=True),
+    Column("cash", lambda p: money(p.cash_micro), 3, right=True),
+    Column("realised", lambda p: gain(p.realized_pnl_micro), 4, right=True),
+    Column("unrealised", lambda p: gain(p.unrealized_pnl_micro), 5, right=True),
+    Column("fees", lambda p: money(p.fees_micro), 7, right=True),
+    Column("open", lambda p: count(p.open_positions), 6, right=True),
+)
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,94 +104,102 @@ def collect(database: Engine) -> tuple[WorkerState | None, Status]:
 def status(
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
     watch: bool = typer.Option(False, "--watch", help="Show it again every two seconds, until Ctrl-C."),
+    columns: str = PORTFOLIOS.option,
+    wide: bool = printed.WIDE,
 ) -> None:
     """Is it working, how are we doing. Exit code 0 while a worker runs and copying can go on."""
+    view = PORTFOLIOS.view(columns, wide=wide)
     database = session.reading(session.begin(), as_json=as_json, code=1)
     if watch and not as_json:
-        _watch(database)
+        _watch(database, view)
     worker, state = collect(database)
     if as_json:
         session.print_json(state)
     else:
-        Console().print(_screen(worker, state))
+        printed.print_lines(_screen(worker, state, view))
     raise typer.Exit(1 if state.not_ready else 0)
 
 
-def _watch(database: Engine) -> None:
-    with Live(_screen(*collect(database)), auto_refresh=False) as live:
+def _watch(database: Engine, view: printed.View[Portfolio]) -> None:
+    with Live(Group(*_screen(*collect(database), view)), auto_refresh=False) as live:
         while True:
             time.sleep(WATCH_SECONDS)  # between two looks
-            live.update(_screen(*collect(database)), refresh=True)
+            live.update(Group(*_screen(*collect(database), view)), refresh=True)
 
 
-def _screen(worker: WorkerState | None, state: Status) -> Group:
+def _screen(worker: WorkerState | None, state: Status, view: printed.View[Portfolio]) -> list[Text]:
     """One screen."""
-    lines: list[RenderableType] = []
     if worker is None:
-        lines.append("No worker has run on this database yet: pilotfish run")
-        return Group(*lines)
-    running, mode = state.running, worker.mode
-    life = _sign_of_life(worker, state)
-    lines.append(f"worker {life}   mode {mode.effective or 'not known yet'} (from {mode.source or 'nothing'})")
-    sources = Table("source", "state", "detail")
+        return [sentence("No worker has run on this database yet: pilotfish run")]
+    mode, counts, decisions = worker.mode, state.counts, state.counts.decisions
+    lines = [
+        sentence(
+            "worker ", _sign_of_life(worker, state),
+            f"; mode {mode.effective or 'not known yet'} (from {mode.source or 'nothing'})",
+        )
+    ]  # fmt: skip
+    lines += SOURCES.view(wide=view.wide).lines(_sources(worker, running=state.running))
+    lines += [sentence(""), *view.lines(state.portfolios), sentence("")]
+    lines += [
+        sentence(
+            f"{p.name}: nobody bids for {money(p.unmarked_value_micro)} of it, without that the equity is"
+            f" {money(p.equity_pessimistic_micro)}"
+        )
+        for p in state.portfolios
+        if p.unmarked_value_micro
+    ]
+    told = ", ".join(f"{count(n)} {WORDS[s]}" for s, n in became(decisions).items())
+    lines.append(
+        sentence(
+            f"{plural(len(state.leaders), 'leader')}, {plural(counts.trades, 'trade')} ({count(counts.seen_by_both)}"
+            f" seen by both sources), {count(decisions.copied)} copied ({told}),"
+            f" {count(sum(decisions.skipped.values()))} skipped, {plural(counts.fills, 'fill')}"
+        )
+    )
+    lines += [sentence(NOTE, gap.told) for gap in state.incomplete]
+    lines += [
+        sentence(("▲ ", "red"), f"{name}: an error of this program, {plural(fault.count, 'time')}: {fault.error}")
+        for name, fault in worker.faults.items()
+    ]
+    lines += [
+        sentence(NOTE, f"{bad.at[:19].replace('T', ' ')} {bad.source}: {bad.error or ''}")
+        for bad in state.newest_bad_inputs
+    ]
+    if worker.alerts.error:
+        lines.append(sentence(NOTE, f"alerts cannot be sent: {worker.alerts.error}"))
+    return lines
+
+
+def _sources(worker: WorkerState, *, running: bool) -> list[_Source]:
+    """What the worker is made of, and how each part is."""
     parts: list[tuple[str, ApiState | ChainState | BooksState | DatabaseState | DashboardState]] = [
         ("Data API", worker.api), ("Polygon", worker.polygon), ("books", worker.books), ("database", worker.database),
     ]  # fmt: skip
     parts += [("dashboard", worker.dashboard)] if worker.dashboard.enabled else []
+    found = []
     for name, part in parts:
         off = part.off if isinstance(part, ChainState) else ""
-        sources.add_row(name, "off" if off else _light(part.healthy, running), escape(off or part.detail))
+        found.append(_Source(name, "off" if off else _light(part.healthy, running), off or part.detail))
     if not worker.journal.healthy:
-        sources.add_row("journal", "[yellow]▲ not written[/]", escape(worker.journal.detail))
-    lines.append(sources)
-    lines += [
-        f"{escape(p.name)}: equity {money(p.equity_micro)}, cash {money(p.cash_micro)},"
-        f" realised {money(p.realized_pnl_micro)}, unrealised {money(p.unrealized_pnl_micro)},"
-        f" fees {money(p.fees_micro)}, {p.open_positions} open positions"
-        + (
-            f"; nobody bids for {money(p.unmarked_value_micro)} of it, without that the equity is"
-            f" {money(p.equity_pessimistic_micro)}"
-            if p.unmarked_value_micro
-            else ""
-        )
-        for p in state.portfolios
-    ]
-    counts = state.counts
-    told = ", ".join(f"{n} {WORDS[s]}" for s, n in became(counts.decisions).items())
-    lines.append(
-        f"{len(state.leaders)} leaders, {counts.trades} trades ({counts.seen_by_both} seen by both sources),"
-        f" {counts.decisions.copied} copied ({told}), {sum(counts.decisions.skipped.values())} skipped,"
-        f" {counts.fills} fills"
-    )
-    lines += [f"[yellow]▲[/] {escape(gap.told)}" for gap in state.incomplete]
-    lines += [
-        f"[red]▲[/] {escape(name)}: an error of this program, {fault.count} times: {escape(fault.error)}"
-        for name, fault in worker.faults.items()
-    ]
-    lines += [
-        f"[yellow]▲[/] {bad.at[:19]} {escape(bad.source)}: {escape((bad.error or '')[:160])}"
-        for bad in state.newest_bad_inputs
-    ]
-    if worker.alerts.error:
-        lines.append(f"[yellow]▲[/] alerts cannot be sent: {escape(worker.alerts.error)}")
-    return Group(*lines)
+        found.append(_Source("journal", ("▲ not written", "yellow"), worker.journal.detail))
+    return found
 
 
-def _light(healthy: bool, running: bool) -> str:
+def _light(healthy: bool, running: bool) -> Part:
     """A part's light; of a worker that does not run only what was."""
     if not running:
-        return "[dim]○ was ok[/]" if healthy else "[red]▲ was down[/]"
-    return "[green]● ok[/]" if healthy else "[red]▲ down[/]"
+        return ("○ was ok", "dim") if healthy else ("▲ was down", "red")
+    return ("● ok", "green") if healthy else ("▲ down", "red")
 
 
-def _sign_of_life(worker: WorkerState, state: Status) -> str:
+def _sign_of_life(worker: WorkerState, state: Status) -> Part:
     """The worker's light: running, stopped, ended by a fault (with the cause), or silent."""
     if state.running:
-        return "[green]● running[/]"
+        return "● running", "green"
     if worker.ended is not None:
-        told = escape(worker.ended.told())
-        return f"[yellow]○ {told}[/]" if worker.ended.clean else f"[red]✗ ended by a fault: {told}[/]"
-    return f"[red]▲ said nothing for {duration(round(1000 * (state.last_sign_of_life_sec or 0)))}[/]"
+        told = worker.ended.told()
+        return (f"○ {told}", "yellow") if worker.ended.clean else (f"✗ ended by a fault: {told}", "red")
+    return f"▲ said nothing for {duration(round(1000 * (state.last_sign_of_life_sec or 0)))}", "red"
 
 
 def verify(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
@@ -177,9 +211,29 @@ def verify(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) ->
     if as_json:
         session.print_json({"verify": found or "ok", **({"incomplete": gaps} if gaps else {})})
     else:
-        print("\n".join(found) or "ok: identities, decisions, positions, cash and holdings agree")
-        print("\n".join(f"note: {gap.told}" for gap in gaps), end="\n" if gaps else "")
+        for line in found or ["ok: identities, decisions, positions, cash and holdings agree"]:
+            say(line)
+        for gap in gaps:
+            say(f"note: {gap.told}")
     raise typer.Exit(1 if found else 0)
+
+
+_Lateness: TypeAlias = tuple[Bucket, int]
+"""A class of the histogram, and how many trades the fullest has."""
+
+
+def _between(one: _Lateness) -> str:
+    low, high = one[0].from_ms, one[0].to_ms
+    if low is None or high is None:
+        return f"{count(low)} ms and more" if low is not None else f"under {count(high or 0)} ms"
+    return f"{count(low)} to {count(high)} ms"
+
+
+BEHIND: Table[_Lateness] = Table(
+    Column("API behind the chain by", _between, 1),
+    Column("trades", lambda one: count(one[0].trades), 2, right=True),
+    Column("share", lambda one: "█" * round(30 * one[0].trades / one[1]) if one[1] else "", 3),
+)
 
 
 def latency(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
@@ -189,25 +243,19 @@ def latency(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -
     if as_json:
         session.print_json(figures)
         return
-    console = Console()
     after = _told(figures.seen_after_match_ms.api)
-    console.print(f"the API showed trades after their match: {after or 'none yet'}")
+    say(f"the API showed trades after their match: {after or 'none yet'}")
     if figures.off.get("polygon"):
-        console.print(f"Polygon is off: {figures.off['polygon']}")
+        say(f"Polygon is off: {figures.off['polygon']}")
     if figures.chain_first is None:
-        console.print("chain and API cannot be compared: the chain was off when these trades were made")
+        say("chain and API cannot be compared: the chain was off when these trades were made")
         return
     behind = _told(figures.api_behind_chain_ms)
-    console.print(f"{figures.seen_by_both} trades seen by both; API behind the chain: {behind or 'none yet'}")
-    console.print(f"first: chain {figures.chain_first}, API {figures.api_first}")
-    console.print(f"only chain {figures.only_polygon}, only API {figures.only_api}, lagged {figures.api_lagged}")
-    table = Table("API behind the chain by", "trades", "")
+    say(f"{plural(figures.seen_by_both, 'trade')} seen by both; API behind the chain: {behind or 'none yet'}")
+    say(f"first: chain {count(figures.chain_first)}, API {count(figures.api_first or 0)}")
+    say(f"only chain {figures.only_polygon}, only API {figures.only_api}, lagged {figures.api_lagged}")
     most = max((b.trades for b in figures.histogram), default=0)
-    for bucket in figures.histogram:
-        low, high = bucket.from_ms, bucket.to_ms
-        name = f"under {high} ms" if low is None else f"{low} ms and more" if high is None else f"{low} … {high} ms"
-        table.add_row(name, str(bucket.trades), "█" * round(30 * bucket.trades / most) if most else "")
-    console.print(table)
+    BEHIND.view().print((bucket, most) for bucket in figures.histogram)
 
 
 def _told(p: Percentiles) -> str:

@@ -50,12 +50,12 @@ class Bookkeeping:
 
     def note(self, desk: Desk, order: Order) -> None:
         """Write a new order."""
-        desk.intents[order.id] = order
+        desk.begin(order)
         self.state.out.append(Insert(intent_record(order)))
 
     def resume(self, desk: Desk, order: Order, trade: Trade | None, at: int) -> None:
         """An order that was open when the run before ended is decided anew: never filled blindly, never lost."""
-        desk.intents[order.id] = order
+        desk.begin(order)
         order.resumed = True
         if trade is not None:
             order.leader_usdc, order.leader_shares = trade.usdc, trade.shares
@@ -155,7 +155,7 @@ class Bookkeeping:
     def forget(self, desk: Desk, at: int) -> None:
         """A portfolio's paper state is wiped: take its orders back without writing what became of them."""
         out = [order.id for order in desk.intents.values() if not order.held]
-        desk.intents.clear()
+        desk.end_all()
         for number in out:
             self._say(CancelOrder(number), at)
 
@@ -217,7 +217,7 @@ class Bookkeeping:
 
     def _finish(self, desk: Desk, order: Order, state: OrderState, reason: Outcome | None) -> None:
         order.move(state, reason)
-        desk.intents.pop(order.id, None)
+        desk.end(order.id)
         if order.side is Side.BUY:
             desk.unspend(order.created_at, max(0, order.budget - order.spent))
         self.state.out.append(Update(intent_change(order)))

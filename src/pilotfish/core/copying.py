@@ -7,7 +7,7 @@ from collections import deque
 
 import msgspec
 
-from pilotfish.core import leader_orders, ledger, sizing
+from pilotfish.core import ledger, sizing
 from pilotfish.core import policy as rules
 from pilotfish.core.bookkeeping import Bookkeeping
 from pilotfish.core.desk import DAY, Desk, DeskKey, Waiting
@@ -20,6 +20,7 @@ from pilotfish.core.effects import (
     Upsert,
 )
 from pilotfish.core.events import PendingDecision
+from pilotfish.core.leader_orders import LeaderOrders
 from pilotfish.core.orders import Order
 from pilotfish.core.patience import given_up_at
 from pilotfish.core.reasons import Outcome, Reason
@@ -97,8 +98,8 @@ class Copying:
         policy, leader = desk.policy.of(key[0]), self.state.leaders.get(key[0])
         item.ideal = sizing.ideal_usdc(policy, item.trade, leader.value if leader else None, desk.bankroll)
         item.by_order = sizing.by_order(policy)
-        orders = desk.orders.setdefault(key, [])
-        item.order, _ = leader_orders.join(orders, item.trade, item.decision_id, policy.burst_window_sec, at)
+        orders = desk.orders.setdefault(key, LeaderOrders())
+        item.order, _ = orders.join(item.trade, item.decision_id, policy.burst_window_sec, at)
         market = self.state.markets.get(key[1])
         if market is None or market.payout is None:
             desk.missed.add(key)
@@ -321,7 +322,9 @@ class Copying:
     def learned(self, trade: Trade) -> None:
         """The other source has seen a trade, too: its order may be known by hash from now on."""
         for desk in self.state.desks.values():
-            leader_orders.learned(desk.orders.get((trade.leader, trade.token_id), ()), trade)
+            orders = desk.orders.get((trade.leader, trade.token_id))
+            if orders is not None:
+                orders.learned(trade)
 
     # -- waiting -----------------------------------------------------------------------------------------------
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+import msgspec
+
 from pilotfish.core.patience import REVIVE_BY_API_AFTER
 from pilotfish.core.trade import LeaderFill, Source, Trade, TradeKey
 
 
-@dataclass(slots=True)
-class Sighting:
+class Sighting(msgspec.Struct, gc=False):
     """What one observation means: the trade it belongs to (``None`` = a new one) and what that changed."""
 
     fill: LeaderFill

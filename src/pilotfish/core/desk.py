@@ -6,9 +6,11 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import msgspec
+
 from pilotfish.core import ledger
 from pilotfish.core.events import Market, PortfolioState
-from pilotfish.core.leader_orders import LeaderOrder
+from pilotfish.core.leader_orders import LeaderOrder, LeaderOrders
 from pilotfish.core.ledger import Position
 from pilotfish.core.orders import Order
 from pilotfish.core.reasons import Reason
@@ -22,8 +24,7 @@ DeskKey: TypeAlias = tuple[str, str]
 """(leader, token_id)"""
 
 
-@dataclass(slots=True)
-class Waiting:
+class Waiting(msgspec.Struct, gc=False):
     """A decision that is not final yet."""
 
     decision_id: int
@@ -68,10 +69,13 @@ class Desk:
         self.positions: dict[DeskKey, Position] = {(p.leader, p.token_id): p for p in state.positions}
         self.by_token: dict[str, list[Position]] = {}
         self.intents: dict[int, Order] = {}
-        self.orders: dict[DeskKey, list[LeaderOrder]] = {}
+        """Orders that are still being worked on; changed by :meth:`begin` and :meth:`end` alone."""
+        self._intents_of: dict[DeskKey, dict[int, Order]] = {}
+        self._buys_out: dict[int, Order] = {}
+        self.orders: dict[DeskKey, LeaderOrders] = {}
         """The leaders' orders, oldest first."""
         for order in state.orders:
-            self.orders.setdefault((order.leader, order.token_id), []).append(order)
+            self.orders.setdefault((order.leader, order.token_id), LeaderOrders()).add(order)
         self.spent_day, self.spent_today = state.spent_day, state.spent_today
         self.buys: dict[str, int] = dict(state.buys)
         self.saved: dict[DeskKey, int] = {(leader, token): usdc for leader, token, usdc in state.saved}
@@ -100,9 +104,10 @@ class Desk:
         """Back to the bankroll: what a reset of the paper state does."""
         self.bankroll = self.policy.bankroll
         self.cash = self.bankroll
-        for table in (self.positions, self.by_token, self.intents, self.orders, self.buys, self.saved, self.missed,
+        for table in (self.positions, self.by_token, self.orders, self.buys, self.saved, self.missed,
                       self.armed, self.marked, self._counted, self._cost_by, self._open_by):  # fmt: skip
             table.clear()
+        self.end_all()
         self.sums = Sums()
         self.spent_today = 0
         self.last_equity, self.day_equity = None, None
@@ -176,27 +181,47 @@ class Desk:
 
     # -- intents and limits ------------------------------------------------------------------------------------
 
+    def begin(self, order: Order) -> None:
+        """Work on an order from now on."""
+        self.intents[order.id] = order
+        self._intents_of.setdefault((order.leader, order.token_id), {})[order.id] = order
+        if order.side is Side.BUY:
+            self._buys_out[order.id] = order
+
+    def end(self, order_id: int) -> None:
+        """An order is over."""
+        order = self.intents.pop(order_id, None)
+        self._buys_out.pop(order_id, None)
+        if order is not None:
+            key = (order.leader, order.token_id)
+            del self._intents_of[key][order_id]
+            if not self._intents_of[key]:
+                del self._intents_of[key]
+
+    def end_all(self) -> None:
+        """Nothing is being worked on any more."""
+        self.intents.clear()
+        self._intents_of.clear()
+        self._buys_out.clear()
+
     def open_intents(self, key: DeskKey, side: Side | None = None) -> list[Order]:
         """Intents of this leader and token that are still being worked on."""
-        return [
-            i for i in self.intents.values() if (i.leader, i.token_id) == key and (side is None or i.side is side)
-        ]  # fmt: skip
+        mine = self._intents_of.get(key)
+        return [i for i in mine.values() if side is None or i.side is side] if mine is not None else []
 
     def free_cash(self) -> int:
         """Cash that no pending BUY has promised away, fees included at their highest documented rate."""
-        promised = sum(i.budget for i in self.intents.values() if i.side is Side.BUY)
+        promised = sum([i.budget for i in self._buys_out.values()])
         return self.cash - promised - promised * 70_000 // PPM
 
     def spendable(self, order: Order) -> int:
         """Cash that a BUY order of ours may use up, its fee included: what the other pending BUYs leave."""
-        others = sum(i.budget for i in self.intents.values() if i.side is Side.BUY and i.id != order.id)
+        others = sum([i.budget for i in self._buys_out.values() if i.id != order.id])
         return max(0, self.cash - others - others * 70_000 // PPM)
 
     def positions_to_be(self, leader: str | None = None) -> int:
         """Open positions and those that pending BUYs will open, of one leader if named."""
-        pending = {
-            (i.leader, i.token_id) for i in self.intents.values() if i.side is Side.BUY and leader in (None, i.leader)
-        }
+        pending = {(i.leader, i.token_id) for i in self._buys_out.values() if leader in (None, i.leader)}
         held = self.sums.open if leader is None else self._open_by.get(leader, 0)
         return held + sum(1 for key in pending if key not in self.positions or not self.positions[key].shares)
 
@@ -204,11 +229,10 @@ class Desk:
         """Cost of open positions, of one market or one leader if named, with pending BUYs."""
         what = condition_id if condition_id is not None else leader
         cost = self.sums.cost if what is None else self._cost_by.get(what, 0)
-        return cost + sum(
-            i.budget
-            for i in self.intents.values()
-            if i.side is Side.BUY and leader in (None, i.leader) and condition_id in (None, i.condition_id)
-        )
+        buys = self._buys_out.values()
+        if condition_id is not None:
+            return cost + sum([i.budget for i in buys if i.condition_id == condition_id])
+        return cost + sum([i.budget for i in buys if leader is None or i.leader == leader])
 
     def spend(self, at: int, amount: int) -> None:
         """Count a BUY towards its UTC day."""

@@ -402,7 +402,7 @@ class Engine:
             trade.title = trade.title or market.title
             trade.slug = trade.slug or market.slug
         if trade.condition_id:
-            s.conditions[trade.token_id] = trade.condition_id
+            s.is_of(trade.token_id, trade.condition_id)
         trade.moves_holding = not (trade.is_backfill and leader.bootstrapped)
         moved = []
         if trade.moves_holding:
@@ -442,7 +442,7 @@ class Engine:
         if market.payout is None and known is not None and known.payout is not None:
             market = msgspec.structs.replace(market, payout=known.payout, closed=True)
         self.state.markets[market.token_id] = market
-        self.state.conditions[market.token_id] = market.condition_id
+        self.state.is_of(market.token_id, market.condition_id)
         record = MarketRecord(
             token_id=market.token_id,
             condition_id=market.condition_id,
@@ -551,15 +551,17 @@ class Engine:
             self.state.index.forget_before(min([e.at - FORGET_AFTER, *cursors]))
 
 
-_ONCE = (NeedBook, NeedMarket, NeedHoldings, SetTimer)
+_ONCE = frozenset((NeedBook, NeedMarket, NeedHoldings, SetTimer))
 
 
 def _once(effects: list[Effect]) -> list[Effect]:
     """What is asked for, and each timer, once an event, however many wait for it."""
+    if len(effects) < 2:
+        return effects
     seen: set[Effect] = set()
     kept = []
     for effect in effects:
-        if isinstance(effect, _ONCE):
+        if type(effect) in _ONCE:
             if effect in seen:
                 continue
             seen.add(effect)

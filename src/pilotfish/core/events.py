@@ -16,7 +16,7 @@ from pilotfish.core.timers import Timer
 from pilotfish.core.trade import LeaderFill, Side, Source, Trade
 
 
-class Market(msgspec.Struct, frozen=True, kw_only=True):
+class Market(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the engine needs to know of the market behind a token. ``payout`` is millionths per share, once resolved."""
 
     token_id: str
@@ -98,7 +98,7 @@ class PortfolioState(msgspec.Struct, frozen=True, kw_only=True):
     taken: tuple[tuple[str, Side, int, int], ...] = ()
 
 
-class _Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class _Event(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
     at: int
 
 

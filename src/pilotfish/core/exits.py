@@ -11,7 +11,7 @@ from pilotfish.core.copying import draw
 from pilotfish.core.desk import Desk, DeskKey
 from pilotfish.core.effects import Insert, NeedBook, SetTimer
 from pilotfish.core.ledger import Position
-from pilotfish.core.numerals import shares
+from pilotfish.core.numerals import plural, shares
 from pilotfish.core.orders import Order
 from pilotfish.core.policy import Check, Verdict
 from pilotfish.core.reasons import Reason
@@ -40,7 +40,7 @@ class Exits:
         policy, key = desk.policy.of(position.leader), (position.leader, position.token_id)
         if position.shares < ledger.DUST_SHARES and not desk.open_intents(key):
             return self._sweep(desk, position, at)
-        rule = self._rule(desk, position, policy)
+        rule = self._rule(desk, position, policy) if policy.take_profit_bps or policy.stop_loss_bps else None
         if rule is None:
             desk.armed.pop(key, None)
             return None
@@ -110,7 +110,7 @@ class Exits:
         named = [f"{shares(n)} of {self._name(order.token_id)}" for order, n in orders[:EXITS_NAMED]]
         more = f" and {len(orders) - EXITS_NAMED} more" if len(orders) > EXITS_NAMED else ""
         what = ", ".join(named) + more if orders else "nothing of that is held, or it is being sold already"
-        return f"{len(orders)} exits begun: {what}"
+        return f"{plural(len(orders), 'exit')} begun: {what}"
 
     def _name(self, token_id: str) -> str:
         market = self.state.markets.get(token_id)

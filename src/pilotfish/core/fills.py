@@ -6,7 +6,8 @@ No book, no fill: never the leader's price, never the mid.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from pilotfish.core.book import Book, LiquidityMemory, Take, in_steps, share_step, walk_buy, walk_sell
 from pilotfish.core.fees import FeeSchedule, taker_fee
@@ -14,8 +15,7 @@ from pilotfish.core.trade import Side
 from pilotfish.core.units import MICRO, ceil_div, cost_of, proceeds_of
 
 
-@dataclass(frozen=True, slots=True)
-class PaperFill:
+class PaperFill(msgspec.Struct, frozen=True, gc=False):
     """What was taken. ``usdc`` is paid (BUY) or received (SELL), without ``fee``; ``mid2`` is twice the mid then."""
 
     takes: tuple[Take, ...]

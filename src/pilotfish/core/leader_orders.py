@@ -3,7 +3,7 @@ does not say it. Grouping depends on the leader's fills alone, never on what a p
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 import msgspec
 
@@ -54,40 +54,78 @@ def begun_by(trade: Trade, decision_id: int) -> LeaderOrder:
     return made
 
 
-def join(
-    orders: list[LeaderOrder], trade: Trade, decision_id: int, window_sec: int, at: int
-) -> tuple[LeaderOrder, bool]:
-    """The order that a fill belongs to, made if it is the first of one, and whether it is the first. ``window_sec``:
-    how far apart fills at one price may be where a hash is not known."""
-    orders[:] = [order for order in orders if at - order.last_at <= ORDER_LIFE]
-    known = find(orders, trade, window_sec)
-    if known is not None:
-        known.see(trade)
-        return known, False
-    made = begun_by(trade, decision_id)
-    orders.append(made)
-    del orders[:-ORDERS_KEPT]
-    return made, True
+class LeaderOrders:
+    """The orders of one leader and token that one portfolio knows, oldest first, at most :data:`ORDERS_KEPT`."""
 
+    __slots__ = ("_by_hash", "_orders", "_unnamed")
 
-def find(orders: list[LeaderOrder], trade: Trade, window_sec: int) -> LeaderOrder | None:
-    """The known order that a fill belongs to, the newest first; a hash says more than price and time."""
-    for order in reversed(orders):
-        if trade.fills_order(order.hashes):
-            return order
-    for order in reversed(orders):
-        if trade.fills_order(order.hashes) is False:
-            continue
-        if abs(trade.traded_at - order.last_at) <= window_sec * SECOND and _at_price(trade, order.price):
-            return order
-    return None
+    def __init__(self) -> None:
+        self._orders: list[LeaderOrder] = []
+        self._by_hash: dict[str, LeaderOrder] = {}
+        """The newest order that is known by a hash."""
+        self._unnamed = 0
+        """How many are not known by any hash."""
 
+    def __iter__(self) -> Iterator[LeaderOrder]:
+        return iter(self._orders)
 
-def learned(orders: Iterable[LeaderOrder], trade: Trade) -> None:
-    """More is known of a fill: its order is known by hash from now on."""
-    for order in orders:
-        if trade.id in order.trades:
-            order.see(trade)
+    def add(self, order: LeaderOrder) -> None:
+        """Know an order, newer than all others."""
+        self._orders.append(order)
+        self._name(order)
+        while len(self._orders) > ORDERS_KEPT:
+            self._forget(self._orders.pop(0))
+
+    def join(self, trade: Trade, decision_id: int, window_sec: int, at: int) -> tuple[LeaderOrder, bool]:
+        """The order that a fill belongs to, made if it is the first of one, and whether it is the first.
+        ``window_sec``: how far apart fills at one price may be where a hash is not known."""
+        while self._orders and at - self._orders[0].last_at > ORDER_LIFE:
+            self._forget(self._orders.pop(0))
+        known = self.find(trade, window_sec, at)
+        if known is not None:
+            self._see(known, trade)
+            return known, False
+        made = begun_by(trade, decision_id)
+        self.add(made)
+        return made, True
+
+    def find(self, trade: Trade, window_sec: int, at: int) -> LeaderOrder | None:
+        """The known order that a fill belongs to, the newest first; a hash says more than price and time."""
+        named = trade.order_among(self._by_hash)
+        if named is not None and at - named.last_at <= ORDER_LIFE:
+            return named
+        if trade.names_its_order and not self._unnamed:
+            return None
+        for order in reversed(self._orders):
+            if trade.fills_order(order.hashes) is False or at - order.last_at > ORDER_LIFE:
+                continue
+            if abs(trade.traded_at - order.last_at) <= window_sec * SECOND and _at_price(trade, order.price):
+                return order
+        return None
+
+    def learned(self, trade: Trade) -> None:
+        """More is known of a fill: its order is known by hash from now on."""
+        for order in self._orders:
+            if trade.id in order.trades:
+                self._see(order, trade)
+
+    def _see(self, order: LeaderOrder, trade: Trade) -> None:
+        self._unnamed -= not order.hashes
+        order.see(trade)
+        self._name(order)
+
+    def _name(self, order: LeaderOrder) -> None:
+        self._unnamed += not order.hashes
+        for known_by in order.hashes:
+            newest = self._by_hash.get(known_by)
+            if newest is None or newest.decision_id < order.decision_id:
+                self._by_hash[known_by] = order
+
+    def _forget(self, order: LeaderOrder) -> None:
+        self._unnamed -= not order.hashes
+        for known_by in order.hashes:
+            if self._by_hash.get(known_by) is order:
+                del self._by_hash[known_by]
 
 
 def rounded_price(usdc: int, shares: int) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from pilotfish.core import events as ev
 from pilotfish.core.copying import Copying
-from pilotfish.core.desk import DeskKey
 from pilotfish.core.effects import Insert, NeedHoldings, SetTimer, Update, Upsert
 from pilotfish.core.gaps import after_reading
 from pilotfish.core.holdings import Holding
@@ -87,9 +86,11 @@ class Leading:
             leader.value = e.value
             self.write_cursor(leader, e.at)
         told = dict(e.holdings)
-        self.state.conditions.update(e.conditions)
-        mine: set[DeskKey] = {k for k in self.state.holdings if k[0] == e.leader}
-        said_of = {k[1] for k in mine} | set(told) if e.whole else set(told)
+        for token, condition in e.conditions:
+            self.state.is_of(token, condition)
+        said_of = set(told)
+        if e.whole:
+            said_of |= {token for wallet, token in self.state.holdings if wallet == e.leader}
         tokens = sorted(said_of - set(e.unread))
         if e.bootstrap and not leader.bootstrapped:
             leader.bootstrapped = True
@@ -195,7 +196,7 @@ class Leading:
         while len(leader.moves) > MOVES_KEPT:
             del leader.moves[next(iter(leader.moves))]
         for condition in dict.fromkeys(m.condition_id for m in moves if m.kind == "REDEEM") if fresh else ():
-            for token in [t for t, c in self.state.conditions.items() if c == condition]:
+            for token in list(self.state.tokens_of.get(condition, ())):
                 self.copying.forget_market(token, at)
         if fresh:
             self.state.out.append(NeedHoldings(leader.wallet, bootstrap=False))

@@ -3,8 +3,6 @@ shares copied from him. Cost contains the fees paid, so profit is net."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 
 from pilotfish.core.units import MICRO, ceil_div, proceeds_of
@@ -45,8 +43,7 @@ class Position(msgspec.Struct, kw_only=True):
     trip: Trip = msgspec.field(default_factory=lambda: Trip())
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One movement of cash: what for, how much (negative = paid). ``shares`` that went with it where no fill says
     so: settled, or written off."""
 

@@ -57,6 +57,11 @@ def count(number: int) -> str:
     return _decimal(number, 1, 0)
 
 
+def plural(number: int, one: str, many: str = "") -> str:
+    """A count with its noun: ``1 trade``, ``2 trades``."""
+    return f"{count(number)} {one if number == 1 else many or one + 's'}"
+
+
 def percent(part: int, whole: int, places: int = 0, *, sign: bool = False) -> str:
     """``part`` of ``whole``; a dash where there is no whole. ``sign``: with a plus before a rise."""
     if whole <= 0:

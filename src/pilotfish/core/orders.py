@@ -99,7 +99,7 @@ class Order(msgspec.Struct, kw_only=True):
         return (self.leader, self.token_id)
 
 
-class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class PlaceOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True):
     """Send an order: fill-and-kill for a BUY; a SELL is tried until ``give_up_at`` (µs).
 
     A BUY spends at most ``budget`` USDC, ``spend`` with its fee, for at most ``shares`` (0 = any number); a SELL sells
@@ -127,7 +127,7 @@ class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """How many fills the order has had already: the next one is told of under the next number."""
 
 
-class CancelOrder(msgspec.Struct, frozen=True, tag=True):
+class CancelOrder(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Take an order back; answered by ``OrderEnded``, before which it may still be filled."""
 
     order_id: int
@@ -149,7 +149,7 @@ class How(StrEnum):
     REJECTED = "rejected"
 
 
-class Execution(msgspec.Struct, frozen=True, kw_only=True):
+class Execution(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One fill as it was executed: ``usdc`` without ``fee``; ``mid2`` is twice the mid at that instant."""
 
     takes: tuple[Take, ...]

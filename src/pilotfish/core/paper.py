@@ -107,6 +107,10 @@ class Paper:
             else:
                 self._later(working, at, None)
 
+    def waiting(self, token_id: str) -> list[PlaceOrder]:
+        """The orders that wait for a book of a token, as they would be filled: what is left of each."""
+        return [_left(self._orders[n]) for n in sorted(self._waiting.get(token_id, ())) if n in self._orders]
+
     def _those_waiting(self, token_id: str) -> list[int]:
         """The orders that wait for a book of a token, an account after the other, each in the order of its orders."""
         known = [n for n in self._waiting.pop(token_id, ()) if n in self._orders]
@@ -195,6 +199,11 @@ class Paper:
                 at=at, order_id=working.order.order_id, how=how, attempts=working.attempts, due_at=working.due_at
             )
             self._tell(ended)
+
+
+def _left(working: Working) -> PlaceOrder:
+    order = working.order
+    return msgspec.structs.replace(order, shares=order.shares - working.filled) if working.filled else order
 
 
 def level_key(token_id: str, level: LevelKey) -> LevelRecordKey:

@@ -5,7 +5,7 @@ Pure function of :class:`Facts`. The order of the checks is DESIGN.md section 4.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from pilotfish.core import lateness, sizing
 from pilotfish.core.book import Book, LiquidityMemory
@@ -21,8 +21,7 @@ UNKNOWN_TICK = 1_000
 """Taken for an exit's limit where neither market nor book is known."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Facts:
+class Facts(msgspec.Struct, kw_only=True, gc=False):
     """Everything that a decision depends on. Amounts in millionths, times in µs. ``market`` and ``book`` are the last
     ones known, however old: how old they may be is judged here."""
 
@@ -72,8 +71,7 @@ class Facts:
         return self.book if self.book_age <= self.policy.book_max_age_ms * 1000 else None
 
 
-@dataclass(slots=True)
-class Check:
+class Check(msgspec.Struct, gc=False):
     """One line of a trace."""
 
     check: str
@@ -82,8 +80,7 @@ class Check:
     passed: bool
 
 
-@dataclass(slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, gc=False):
     """``action`` is copy, skip or wait. A copy says how much (``budget`` or ``shares``) and within which ``limit``.
 
     ``wanted`` is the size that a BUY asks for at the leader's price before minimums, caps and guards; ``granted`` what
@@ -92,7 +89,7 @@ class Verdict:
 
     action: str
     reason: Reason
-    trace: list[Check] = field(default_factory=list)
+    trace: list[Check] = []
     budget: int = 0
     shares: int = 0
     limit: int = 0
@@ -228,6 +225,23 @@ def _filters(f: Facts, market: Market, t: _Trace) -> None:
         trade.usdc,
         policy.min_leader_usdc,
     )
+    if policy.only_categories or policy.skip_categories or policy.only_keywords or policy.skip_keywords:
+        _words(f, market, t)
+    if market.end_at is not None:
+        left = (market.end_at - f.at) // SECOND
+        least, most = policy.min_time_to_end_sec, policy.max_time_to_end_sec
+        if least:
+            t.require(left >= least, Reason.SKIP_END_DATE, "time_to_end_sec", left, least)
+        if most:
+            t.require(left <= most, Reason.SKIP_END_DATE, "time_to_end_max_sec", left, most)
+    if policy.max_buys_per_outcome:
+        n, most = f.buys_of_outcome, policy.max_buys_per_outcome
+        t.require(n < most, Reason.SKIP_BUYS_PER_OUTCOME, "buys_of_outcome", n, most)
+
+
+def _words(f: Facts, market: Market, t: _Trace) -> None:
+    """Categories and words of the market's title."""
+    policy = f.policy
     labels = {market.category.lower(), *market.tags} - {""}
     title = market.title.lower()
     for name, wanted, found, passes in (
@@ -239,16 +253,6 @@ def _filters(f: Facts, market: Market, t: _Trace) -> None:
         if wanted:
             passed = bool(found) == passes
             t.require(passed, Reason.SKIP_FILTERED, name, sorted(found) or sorted(labels), list(wanted))
-    if market.end_at is not None:
-        left = (market.end_at - f.at) // SECOND
-        least, most = policy.min_time_to_end_sec, policy.max_time_to_end_sec
-        if least:
-            t.require(left >= least, Reason.SKIP_END_DATE, "time_to_end_sec", left, least)
-        if most:
-            t.require(left <= most, Reason.SKIP_END_DATE, "time_to_end_max_sec", left, most)
-    if policy.max_buys_per_outcome:
-        n, most = f.buys_of_outcome, policy.max_buys_per_outcome
-        t.require(n < most, Reason.SKIP_BUYS_PER_OUTCOME, "buys_of_outcome", n, most)
 
 
 def _size(f: Facts, market: Market, t: _Trace, v: Verdict) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from pilotfish.core.ledger import Position, Trip
 from pilotfish.core.orders import Order
 from pilotfish.core.policy import Verdict
@@ -21,7 +23,7 @@ _ALIKE = tuple(name for name in TradeRecord.__struct_fields__ if name in Trade._
 """What a trade and its record call alike and hold alike; amounts have their unit in the record's name."""
 _CHANGING = TradeChange.__struct_fields__
 _CHANGING_ALIKE = tuple(name for name in _ALIKE if name in _CHANGING)
-_STAYING_ALIKE = tuple(name for name in _ALIKE if name not in _CHANGING)
+_changing_of, _alike_of = attrgetter(*_CHANGING_ALIKE), attrgetter(*_ALIKE)
 
 
 def micros(at: int | None) -> Micros | None:
@@ -35,17 +37,18 @@ def trade_change(t: Trade) -> TradeChange:
         usdc_micro=Usdc(t.usdc),
         fee_micro=None if t.fee is None else Usdc(t.fee),
         leader_pre_sell_shares_micro=None if t.leader_pre_sell_shares is None else Shares(t.leader_pre_sell_shares),
-        **{name: getattr(t, name) for name in _CHANGING_ALIKE},
+        **dict(zip(_CHANGING_ALIKE, _changing_of(t), strict=True)),
     )
 
 
 def trade_record(t: Trade) -> TradeRecord:
     """A trade, whole."""
-    change = trade_change(t)
     return TradeRecord(
         shares_micro=Shares(t.shares),
-        **{name: getattr(change, name) for name in _CHANGING},
-        **{name: getattr(t, name) for name in _STAYING_ALIKE},
+        usdc_micro=Usdc(t.usdc),
+        fee_micro=None if t.fee is None else Usdc(t.fee),
+        leader_pre_sell_shares_micro=None if t.leader_pre_sell_shares is None else Shares(t.leader_pre_sell_shares),
+        **dict(zip(_ALIKE, _alike_of(t), strict=True)),
     )
 
 

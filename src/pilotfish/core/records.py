@@ -19,7 +19,7 @@ CheckRow: TypeAlias = list[object]
 """[check, value, limit, passed], as JSON has it."""
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class Record(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A row, or a part of one. ``table`` names where it belongs."""
 
     table: ClassVar[str]

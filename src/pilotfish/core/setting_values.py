@@ -43,7 +43,8 @@ class SettingError(Problem, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting. ``low`` and ``high`` are inclusive bounds in the stored unit."""
+    """One setting. ``low`` and ``high`` are inclusive bounds in the stored unit. ``formerly``: what choices were called
+    once, with the choice that each is now; what people wrote down then still counts."""
 
     name: str
     kind: Kind
@@ -56,6 +57,7 @@ class Setting:
     high: int | None = None
     choices: tuple[str, ...] = ()
     env: str = ""
+    formerly: tuple[tuple[str, str], ...] = ()
 
     @property
     def env_name(self) -> str:
@@ -78,8 +80,9 @@ def parse(setting: Setting, given: object, called: str = "") -> Value:
             return text.lower() in _TRUE
         raise SettingError(f"{what}: expected true or false")
     if setting.kind is Kind.CHOICE:
+        wanted = dict(setting.formerly).get(text.lower(), text.lower())
         for choice in setting.choices:
-            if text.lower() == choice.lower():
+            if wanted == choice.lower():
                 return choice
         raise SettingError(f"{what}: expected one of {', '.join(setting.choices)}")
     if setting.kind in (Kind.TEXT, Kind.SECRET, Kind.LIST, Kind.TIERS):

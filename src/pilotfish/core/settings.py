@@ -266,8 +266,9 @@ ALL: tuple[Setting, ...] = (
        " proxy in front of it; needed only while no VIEW_TOKEN is set.", "Process", Scope.PROCESS),
     _S("log_level", _K.CHOICE, "INFO", "Least severe level that is logged.", "Process", Scope.PROCESS,
        choices=("DEBUG", "INFO", "WARNING", "ERROR")),
-    _S("log_format", _K.CHOICE, "console", "How log lines are written.", "Process", Scope.PROCESS,
-       choices=("console", "json")),
+    _S("log_format", _K.CHOICE, "people", "How log lines are written: a time of day (UTC), a sentence and what matters"
+       " (people), key=value (keyvalue), or JSON.", "Process", Scope.PROCESS, choices=("people", "keyvalue", "json"),
+       formerly=(("console", "people"),)),
 )  # fmt: skip
 
 BY_NAME: dict[str, Setting] = {s.name: s for s in ALL}

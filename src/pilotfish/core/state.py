@@ -66,13 +66,24 @@ class State:
         self.healthy: dict[Source, bool] = {Source.API: True, Source.POLYGON: False}
         self.healthy_since: dict[Source, int] = {Source.API: 0, Source.POLYGON: 0}
         self.conditions: dict[str, str] = {}
-        """Token -> condition, from trades, markets and snapshots."""
+        """Token -> condition, from trades, markets and snapshots; written by :meth:`is_of` alone."""
+        self.tokens_of: dict[str, dict[str, None]] = {}
         self.globals = Globals()
         self.started_at = 0
         """When this run began (µs)."""
         self.traded_at: dict[str, int] = {}
         """Token -> when a followed leader last traded it (µs)."""
         self.ids = {"trade": 0, "decision": 0, "intent": 0, "fill": 0, "entry": 0, "adjustment": 0}
+
+    def is_of(self, token_id: str, condition_id: str) -> None:
+        """A token belongs to a condition."""
+        before = self.conditions.get(token_id)
+        if before == condition_id:
+            return
+        if before is not None:
+            self.tokens_of[before].pop(token_id, None)
+        self.conditions[token_id] = condition_id
+        self.tokens_of.setdefault(condition_id, {})[token_id] = None
 
     def next_id(self, what: str) -> int:
         """The next number of a kind; numbers are given in order and never again."""

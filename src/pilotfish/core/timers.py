@@ -21,44 +21,44 @@ class Waited(StrEnum):
     API = "api"
 
 
-class OrderDue(msgspec.Struct, frozen=True, tag=True):
+class OrderDue(msgspec.Struct, frozen=True, gc=False, tag=True):
     """An order reaches the book, or is tried again."""
 
     order_id: int
 
 
-class LookAgain(msgspec.Struct, frozen=True, tag=True):
+class LookAgain(msgspec.Struct, frozen=True, gc=False, tag=True):
     """A decision that waits for something of a token is looked at again."""
 
     what: Waited
     token_id: str
 
 
-class ReorgOver(msgspec.Struct, frozen=True, tag=True):
+class ReorgOver(msgspec.Struct, frozen=True, gc=False, tag=True):
     """A retracted trade was not mined again in time."""
 
     trade_id: int
 
 
-class HoldingsAgain(msgspec.Struct, frozen=True, tag=True):
+class HoldingsAgain(msgspec.Struct, frozen=True, gc=False, tag=True):
     """A leader's holdings are compared with the venue's once more."""
 
     leader: str
 
 
-class ApiOverdue(msgspec.Struct, frozen=True, tag=True):
+class ApiOverdue(msgspec.Struct, frozen=True, gc=False, tag=True):
     """A trade seen on chain should have been confirmed by the API by now."""
 
     trade_id: int
 
 
-class LogOverdue(msgspec.Struct, frozen=True, tag=True):
+class LogOverdue(msgspec.Struct, frozen=True, gc=False, tag=True):
     """The log of a trade that the API has shown should have come by now."""
 
     trade_id: int
 
 
-class RuleAgain(msgspec.Struct, frozen=True, tag=True):
+class RuleAgain(msgspec.Struct, frozen=True, gc=False, tag=True):
     """The second look of take-profit and stop-loss at a position."""
 
     portfolio: str

@@ -6,10 +6,13 @@ identical fills. USDC is no part of it: the Data API's figure contains the taker
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import msgspec
+
+_T = TypeVar("_T")
 
 
 class Source(StrEnum):
@@ -79,7 +82,7 @@ class LeaderFill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return _log_id(self.log_index, self.order_hash)
 
 
-class Trade(msgspec.Struct, kw_only=True):
+class Trade(msgspec.Struct, kw_only=True, gc=False):
     """The canonical record of one fill, whoever saw it.
 
     Created once; later sightings only fill in their own fields. The chain's figures (USDC, fee, log index, order
@@ -157,6 +160,15 @@ class Trade(msgspec.Struct, kw_only=True):
         self.is_combo = self.is_combo or fill.is_combo
         if self.traded_at_estimated and fill.traded_at is not None:
             self.traded_at, self.traded_at_estimated = fill.traded_at, False
+
+    @property
+    def names_its_order(self) -> bool:
+        """True where the order that it fills is known by hash."""
+        return self.order_hash is not None
+
+    def order_among(self, by_hash: Mapping[str, _T]) -> _T | None:
+        """Which of these its order's hash names, if any."""
+        return by_hash.get(self.order_hash) if self.order_hash is not None else None
 
     def fills_order(self, hashes: tuple[str, ...]) -> bool | None:
         """Whether it fills the order that is known by ``hashes``; ``None`` where nothing says so or otherwise."""

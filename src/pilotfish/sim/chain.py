@@ -221,6 +221,7 @@ class Chain:
             "slug": market.slug,
             "icon": "",
             "event_slug": market.slug,
+            "_taker": counterparty == market.exchange,
         }
         tx.rows.append(self.add_row(order.wallet, row, visible_at))
 

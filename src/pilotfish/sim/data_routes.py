@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 from datetime import UTC, datetime
@@ -10,10 +9,19 @@ from typing import Any
 
 from aiohttp import web
 
-from pilotfish.core.units import MICRO
 from pilotfish.sim.asked import Refusal, integer
 from pilotfish.sim.chain import FIRST_BLOCK, Row
-from pilotfish.sim.market import SimMarket
+from pilotfish.sim.data_shapes import (
+    anchor_of,
+    cursor_of,
+    is_wanted,
+    limit_of,
+    page_of,
+    public,
+    resolution_row,
+    token_row,
+)
+from pilotfish.sim.line_routes import LineRoutes
 from pilotfish.sim.record_routes import RecordRoutes
 from pilotfish.sim.records import closed_positions, open_positions
 from pilotfish.sim.venue import Venue
@@ -40,6 +48,7 @@ SORTS = {
     "TIMESTAMP": "last_event_at",
 }
 """What positions can be sorted by, and the field that holds it."""
+MOST_CONDITIONS = 20
 FOLLOWING = 3600
 """An activity request that starts at most this many seconds ago is taken for following."""
 
@@ -64,6 +73,7 @@ class DataRoutes:
     def __init__(self, venue: Venue) -> None:
         self.venue = venue
         self._records = RecordRoutes(venue)
+        self._lines = LineRoutes(venue)
 
     def routes(self) -> list[web.RouteDef]:
         """All routes."""
@@ -76,7 +86,9 @@ class DataRoutes:
             "/v2/status": self.status,
             "/v2/user-stats": self._records.stats,
             "/v2/leaderboard": self._records.standing,
+            "/v2/user-pnl": self._records.pnl,
             "/v2/value": self._records.value,
+            "/v2/prices-history": self._lines.prices,
         }
         v1 = {
             "/activity": self.activity_v1,
@@ -115,32 +127,35 @@ class DataRoutes:
         if self.venue.replay is not None and start >= now - FOLLOWING:
             self.venue.replay.followed(user)
         kinds = {k.strip().upper() for k in query.get("type", "").split(",") if k.strip()}
-        rows = [r for r in self.venue.chain.visible(user, now) if start <= r.timestamp <= end]
+        condition = query.get("condition_id") or query.get("condition") or query.get("market")
+        archive = self.venue.archive
+        rows = archive.rows(user, now, start) if user or not condition else archive.tape(condition, now)
+        rows = [r for r in rows if start <= r.timestamp <= end]
         if kinds:
             rows = [r for r in rows if r.data["type"] in kinds]
         if query.get("side"):
             rows = [r for r in rows if r.data["side"] == query["side"].upper()]
-        if query.get("condition_id"):
-            rows = [r for r in rows if r.data["condition_id"] == query["condition_id"]]
+        if condition:
+            rows = [r for r in rows if r.data["condition_id"] == condition]
         return rows
 
     def _walk(self, request: web.Request, rows: list[Row], ascending: bool) -> web.Response:
         query = request.query
-        limit, habits = _limit(query), self.venue.habits
+        limit, habits = limit_of(query), self.venue.habits
         ascending = ascending and not habits.newest_first
         if not ascending:
             rows = rows[::-1]
         if query.get("cursor") and not habits.repeats:
-            anchor = _uncursor(query["cursor"])
+            anchor = anchor_of(query["cursor"])
             place = next((i + 1 for i, r in enumerate(rows) if (r.timestamp, r.seq) == anchor), None)
             if place is None:
                 rows = [r for r in rows if ((r.timestamp, r.seq) > anchor) == ascending]
             else:
                 rows = rows[max(0, place - habits.overlap) :]
         page, more = rows[:limit], len(rows) > limit or habits.more_for_ever or (habits.repeats and len(rows) > 0)
-        cursor = _cursor(page[-1].timestamp, page[-1].seq) if more and page else query.get("cursor") if more else None
+        cursor = cursor_of(page[-1].timestamp, page[-1].seq) if more and page else query.get("cursor") if more else None
         self._answered(page, limit)
-        return web.json_response(_envelope([_public(r.data) for r in page], limit, cursor))
+        return web.json_response(page_of([public(r.data) for r in page], limit, cursor))
 
     def _answered(self, page: list[Row], limit: int) -> None:
         """A full page went out: rows that appear between two pages are there from now on."""
@@ -158,10 +173,14 @@ class DataRoutes:
         return self._walk(request, self._select(request), ascending)
 
     async def trades(self, request: web.Request) -> web.Response:
-        """``/v2/trades``: newest first."""
+        """``/v2/trades`` of a wallet or of a market (its tape): takers' fills of a cent and more, unless asked
+        otherwise; newest first."""
         _no_offset(request)
-        rows = [r for r in self._select(request) if r.data["type"] == "TRADE"]
-        answer = self._walk(request, rows, ascending=False)
+        query = request.query
+        if not any(query.get(name) for name in ("user", "condition_id", "condition")):
+            raise Refusal("user", "user or condition_id is required")
+        rows = [r for r in self._select(request) if r.data["type"] == "TRADE" and is_wanted(r.data, query)]
+        answer = self._walk(request, rows, query.get("sort_direction", "DESC").upper() == "ASC")
         body = json.loads(answer.text or "{}")
         for row in body["data"]:
             row.pop("type", None)
@@ -172,23 +191,23 @@ class DataRoutes:
         """``/v2/positions``."""
         _no_offset(request)
         query = request.query
-        user, limit = query.get("user", "").lower(), _limit(query)
+        user, limit = query.get("user", "").lower(), limit_of(query)
         least, status = float(query.get("filter_amount", "0.1")), query.get("status", "OPEN")
         if status == "CLOSED" and query.get("include_archived"):
             raise Refusal("include_archived", "include_archived is invalid with CLOSED")
         if status == "CLOSED":
-            rows = closed_positions(self.venue.chain, user)
+            rows = closed_positions(self.venue.archive, user)
         else:
-            held = open_positions(self.venue.chain, user)
+            held = open_positions(self.venue.archive, user)
             rows = [r for r in held if r["current_size"] >= least and status in ("OPEN", r["status"])]
         if query.get("sort_by"):
             if query["sort_by"] not in SORTS:
                 raise Refusal("sort_by", f"one of {', '.join(SORTS)}")
             name = SORTS[query["sort_by"]]
             rows.sort(key=lambda r: r[name] or 0, reverse=query.get("sort_direction", "DESC") == "DESC")
-        skip = _uncursor(query["cursor"])[1] if query.get("cursor") else 0
+        skip = anchor_of(query["cursor"])[1] if query.get("cursor") else 0
         page, more = rows[skip : skip + limit], len(rows) > skip + limit
-        return web.json_response(_envelope(page, limit, _cursor(0, skip + limit) if more else None))
+        return web.json_response(page_of(page, limit, cursor_of(0, skip + limit) if more else None))
 
     async def tokens(self, request: web.Request) -> web.Response:
         """``/v2/tokens``."""
@@ -199,20 +218,19 @@ class DataRoutes:
             raise Refusal("token_id", "token_id or condition is required")
         if len(wanted) > 50:
             raise Refusal("token_id", "at most 50")
-        markets = self.venue.chain.markets
-        if condition:
-            wanted += [t for t, m in markets.items() if m.condition_id == condition]
-        rows = [_token(markets[t], t) for t in wanted if t in markets]
-        return web.json_response({"data": rows})
+        named_markets = [self.venue.archive.of_condition(c) for c in condition.split(",")] if condition else []
+        wanted += [token for market in named_markets if market is not None for token in market.tokens]
+        found = [(self.venue.archive.market(token), token) for token in wanted]
+        return web.json_response({"data": [token_row(market, token) for market, token in found if market is not None]})
 
     async def resolutions(self, request: web.Request) -> web.Response:
         """``/v2/resolutions``."""
-        wanted = set((request.query.get("condition_id") or request.query.get("condition") or "").split(","))
-        seen: dict[str, SimMarket] = {}
-        for market in self.venue.chain.markets.values():
-            if market.condition_id in wanted and not market.unlisted:
-                seen[market.condition_id] = market
-        return web.json_response(_envelope([_resolution(m) for m in seen.values()], 100, None))
+        wanted = (request.query.get("condition_id") or request.query.get("condition") or "").split(",")
+        if len(wanted) > MOST_CONDITIONS:
+            raise Refusal("condition_id", f"at most {MOST_CONDITIONS}")
+        found = [self.venue.archive.of_condition(condition) for condition in dict.fromkeys(wanted)]
+        rows = [resolution_row(market) for market in found if market is not None and not market.unlisted]
+        return web.json_response(page_of(rows, 100, None))
 
     async def status(self, request: web.Request) -> web.Response:
         """``/v2/status``."""
@@ -258,7 +276,7 @@ class DataRoutes:
             offset = max(0, habits.wall - limit)
         found = rows[offset : offset + limit]
         self._answered(found, limit)
-        return web.json_response([{V1_NAMES.get(k, k): v for k, v in _public(r.data).items()} for r in found])
+        return web.json_response([{V1_NAMES.get(k, k): v for k, v in public(r.data).items()} for r in found])
 
     async def positions_v1(self, request: web.Request) -> web.Response:
         """``/positions``."""
@@ -281,82 +299,12 @@ class DataRoutes:
                 "outcome": r["outcome"],
                 "outcomeIndex": r["outcome_index"],
             }
-            for r in open_positions(self.venue.chain, query.get("user", "").lower())
+            for r in open_positions(self.venue.archive, query.get("user", "").lower())
             if r["current_size"] >= least
         ]
         return web.json_response(rows[offset : offset + limit])
 
 
-# -- shapes ----------------------------------------------------------------------------------------------------
-
-
-def _public(row: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in row.items() if not k.startswith("_")}
-
-
-def _limit(query: Any) -> int:
-    limit = integer(query, "limit", 100)
-    if not 1 <= limit <= 1000:
-        raise Refusal("limit", "limit must be between 1 and 1000")
-    return limit
-
-
 def _no_offset(request: web.Request) -> None:
     if "offset" in request.query:
         raise Refusal("offset", "offset is not supported; use cursor")
-
-
-def _cursor(timestamp: int, seq: int) -> str:
-    return base64.urlsafe_b64encode(f"{timestamp}.{seq}".encode()).decode()
-
-
-def _uncursor(text: str) -> tuple[int, int]:
-    try:
-        timestamp, seq = base64.urlsafe_b64decode(text.encode()).decode().split(".")
-        return int(timestamp), int(seq)
-    except (ValueError, UnicodeDecodeError):
-        raise Refusal("cursor", "cursor is invalid") from None
-
-
-def _envelope(rows: list[dict[str, Any]], limit: int, cursor: str | None) -> dict[str, Any]:
-    page = {"limit": limit, "offset": 0, "has_more": cursor is not None, "next_cursor": cursor}
-    return {"data": rows, "pagination": page}
-
-
-def _token(market: SimMarket, token: str) -> dict[str, Any]:
-    index, paid = market.index(token), market.paid("resolutions")
-    return {
-        "token_id": token,
-        "condition_id": market.condition_id,
-        "structural_condition_id": None,
-        "module": "neg_risk" if market.neg_risk else "binary" if market.version == "v2" else "v1_ctf",
-        "outcome_index": index,
-        "clob_index": index,
-        "outcome": market.outcomes[index],
-        "opposite_token_id": market.tokens[1 - index],
-        "resolved": paid is not None,
-        "final_price": paid[index] / MICRO if paid else None,
-        "title": market.question,
-        "market_slug": market.slug,
-        "closed": market.closed,
-        "neg_risk": market.neg_risk,
-        "neg_risk_market_id": None,
-        "question_index": None,
-        "event_id": 1,
-        "event_slug": market.slug,
-    }
-
-
-def _resolution(market: SimMarket) -> dict[str, Any]:
-    payouts = market.paid("resolutions")
-    return {
-        "condition_id": market.condition_id,
-        "question_id": market.condition_id,
-        "status": "resolved" if payouts else "disputed" if market.disputed else "initialized",
-        "payouts": list(payouts) if payouts else None,
-        "price": "69",
-        "was_disputed": market.disputed,
-        "extended_review": False,
-        "new_version_q": False,
-        "last_update_timestamp": int(time.time()),
-    }

@@ -23,7 +23,8 @@ def digest(*parts: object) -> str:
 class SimMarket:
     """A two-outcome market. ``mid`` is the first outcome's price in millionths, ``bids`` and ``asks`` its book.
 
-    ``told_by``: the services that know the result. ``unlisted``: ``/v2/resolutions`` has no row for it.
+    ``told_by``: the services that know the result. ``unlisted``: ``/v2/resolutions`` has no row for it. ``event`` is
+    empty where it is an event of its own; ``closed_at`` and ``resolved_at`` are epoch seconds of a market that is over.
     """
 
     condition_id: str
@@ -44,6 +45,9 @@ class SimMarket:
     unlisted: bool = False
     told_by: tuple[str, ...] = ("resolutions", "clob", "gamma")
     frozen: bool = False
+    event: str = ""
+    closed_at: int | None = None
+    resolved_at: int | None = None
     bids: dict[int, int] = field(default_factory=dict)
     asks: dict[int, int] = field(default_factory=dict)
     changed_at: float = 0.0

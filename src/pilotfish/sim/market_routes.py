@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
@@ -38,8 +39,13 @@ class MarketRoutes:
         tokens = [t for text in request.query.getall("clob_token_ids", []) for t in text.split(",")]
         conditions = [c for text in request.query.getall("condition_ids", []) for c in text.split(",")]
         closed = request.query.get("closed") == "true"
-        every = {m.condition_id: m for m in self.venue.chain.markets.values()}.values()
-        found = [m for m in every if m.closed == closed]
+        every = {m.condition_id: m for m in self.venue.chain.markets.values()}
+        archive = self.venue.archive
+        old = [archive.market(token) for token in tokens] + [archive.of_condition(c) for c in conditions]
+        if closed and not tokens and not conditions:
+            old = [*archive.old_markets()]
+        every |= {m.condition_id: m for m in old if m is not None}
+        found = [m for m in every.values() if m.closed == closed]
         if tokens:
             found = [m for m in found if set(tokens) & set(m.tokens)]
         if conditions:
@@ -57,7 +63,7 @@ class MarketRoutes:
     async def profile(self, request: web.Request) -> web.Response:
         """``/public-profile?address=``."""
         wallet = request.query.get("address", "").lower()
-        found = next((c for c in self.venue.characters() if c.wallet == wallet), None)
+        found = next((c for c in self.venue.everybody() if c.wallet == wallet), None)
         if found is None:
             return web.json_response({"error": "profile not found"}, status=404)
         return web.json_response(_profile(found))
@@ -66,7 +72,7 @@ class MarketRoutes:
         """``/public-search?q=&search_profiles=true``."""
         asked = request.query.get("q", "").lower()
         wanted = request.query.get("search_profiles") == "true"
-        found = [c for c in self.venue.characters() if asked and asked in c.label.lower()] if wanted else []
+        found = [c for c in self.venue.everybody() if asked and asked in c.label.lower()] if wanted else []
         page = {"hasMore": False, "totalResults": len(found)}
         return web.json_response(
             {"events": [], "tags": [], "profiles": [_profile(c) for c in found], "pagination": page}
@@ -201,4 +207,14 @@ def _gamma(market: SimMarket) -> dict[str, Any]:
         }
     if market.paid("gamma"):
         answer |= {"umaResolutionStatus": "resolved", "closedTime": "2026-01-01 00:00:00+00"}
+    if market.closed_at is not None and market.resolved_at is not None:
+        closed, resolved = _time(market.closed_at), _time(market.resolved_at)
+        answer |= {"endDate": closed, "closedTime": closed, "umaEndDate": resolved}
+    if market.event:
+        number = str(int(digest(market.event)[:7], 16))
+        answer["events"] = [{"id": number, "slug": market.event, "title": market.question}]
     return answer
+
+
+def _time(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from bisect import bisect_left
+from typing import Any, NamedTuple
 
 from aiohttp import web
 
 from pilotfish.core.units import MICRO
 from pilotfish.sim import asked
-from pilotfish.sim.records import WalletRecord, closed_positions, open_positions, rank, read_record
+from pilotfish.sim.data_shapes import limit_of, page_of
+from pilotfish.sim.records import WalletRecord, begun_record, closed_positions, open_positions, rank, read_record
 from pilotfish.sim.venue import Venue
+
+DAY = 86_400
+EVER = 2**40
+STEPS = {"1d": DAY, "18h": 64_800, "12h": 43_200, "3h": 10_800, "1h": 3_600}
+"""Seconds between two points of what somebody made."""
+SPANS = {"max": EVER, "all": EVER, "1m": 30 * DAY, "1w": 7 * DAY, "1d": DAY, "12h": 43_200, "6h": 21_600}
+"""How far back such a line reaches."""
+PERIODS = {"day": DAY, "week": 7 * DAY, "month": 30 * DAY, "all": EVER}
+"""What a standing is of."""
+
+
+class _Line(NamedTuple):
+    """Of somebody within a period: what they made, and how many shares they bought, in millionths."""
+
+    wallet: str
+    made: int
+    volume: int
 
 
 class RecordRoutes:
@@ -20,16 +39,16 @@ class RecordRoutes:
         self.venue = venue
 
     def _record(self, wallet: str) -> WalletRecord:
-        return read_record(self.venue.chain, wallet, time.time())
+        return read_record(self.venue.archive, wallet, time.time())
 
     def _rank(self, wallet: str, by: str) -> int:
-        return rank(self.venue.chain, wallet, time.time(), by)
+        return rank(self.venue.archive, wallet, time.time(), by)
 
     def _name(self, wallet: str) -> str:
-        return next((c.label for c in self.venue.characters() if c.wallet == wallet), "")
+        return next((c.label for c in self.venue.everybody() if c.wallet == wallet), "")
 
     def _value(self, wallet: str) -> float:
-        worth = [float(row["current_value"]) for row in open_positions(self.venue.chain, wallet)]
+        worth = [float(row["current_value"]) for row in open_positions(self.venue.archive, wallet)]
         return sum(worth)
 
     async def stats(self, request: web.Request) -> web.Response:
@@ -38,9 +57,21 @@ class RecordRoutes:
         record = self._record(user)
         if not record.trades:
             return web.json_response({"data": None})
+        data = {
+            "proxy_wallet": user,
+            "trades": len(record.books),
+            "biggest_win": max(0, *(book.realized for book in record.books.values())) / MICRO,
+            "views": 0,
+            "join_date": record.joined_at,
+            "all_time_pnl": self._point(record, int(time.time())),
+        }
+        return web.json_response({"data": data})
+
+    def _point(self, record: WalletRecord, at: int) -> dict[str, Any]:
+        """What a record comes to at a second, as the venue puts it."""
         made = record.realized / MICRO
-        so_far = {
-            "timestamp": int(time.time()),
+        return {
+            "timestamp": at,
             "source_block": self.venue.chain.head,
             "trade_count": record.trades,
             "realized_market_pnl": made,
@@ -50,18 +81,32 @@ class RecordRoutes:
             "volume": record.shares / MICRO,
             "volume_usdc": record.volume / MICRO,
         }
-        data = {
-            "proxy_wallet": user,
-            "trades": len(record.books),
-            "biggest_win": max(0, *(book.realized for book in record.books.values())) / MICRO,
-            "views": 0,
-            "join_date": record.joined_at,
-            "all_time_pnl": so_far,
-        }
-        return web.json_response({"data": data})
+
+    async def pnl(self, request: web.Request) -> web.Response:
+        """``/v2/user-pnl``: what somebody had made by the end of each step, the last one now."""
+        user, query = asked.user(request.query), request.query
+        interval, fidelity = query.get("interval", "max"), query.get("fidelity", "1d")
+        for name, value, known in (("interval", interval, SPANS), ("fidelity", fidelity, STEPS)):
+            if value not in known:
+                raise asked.Refusal(name, f"one of {', '.join(known)}")
+        now, step = int(time.time()), STEPS[fidelity]
+        record = begun_record(self.venue.archive, user)
+        rows = self.venue.archive.rows(user, now)
+        begin = max(rows[0].timestamp if rows else now, now - SPANS[interval])
+        points, ends = [], -(-begin // step) * step
+        for row in rows:
+            while ends <= row.timestamp:
+                points.append(self._point(record, ends))
+                ends += step
+            record.take(row, self.venue.archive)
+        points += [self._point(record, at) for at in (*range(ends, now, step), now)] if rows else []
+        data = {"proxy_wallet": user, "interval": interval, "fidelity": fidelity, "source_fidelity": "1h"}
+        return web.json_response({"data": {**data, "points": points}})
 
     async def standing(self, request: web.Request) -> web.Response:
-        """``/v2/leaderboard`` of one wallet."""
+        """``/v2/leaderboard``: of one wallet, or everybody by what they made."""
+        if not request.query.get("user"):
+            return self._board(request.query)
         user = asked.user(request.query)
         record = self._record(user)
         data = {
@@ -77,6 +122,44 @@ class RecordRoutes:
         }
         return web.json_response({"data": data})
 
+    def _board(self, query: Any) -> web.Response:
+        """All who traded within ``time_period``, by PNL or VOLUME."""
+        period, by = query.get("time_period", "day"), query.get("sort_by", "PNL")
+        for name, value, known in (("time_period", period, PERIODS), ("sort_by", by, ("PNL", "VOLUME"))):
+            if value not in known:
+                raise asked.Refusal(name, f"one of {', '.join(known)}")
+        limit, skip = limit_of(query), asked.integer(query, "cursor", 0)
+        now = time.time()
+        lines: list[_Line] = []
+        for wallet in self.venue.archive.wallets():
+            rows = self.venue.archive.rows(wallet, now)
+            first = bisect_left(rows, now - PERIODS[period], key=lambda row: row.timestamp)
+            record = begun_record(self.venue.archive, wallet)
+            for row in rows[:first]:
+                record.take(row, self.venue.archive)
+            made, volume, trades = record.realized, record.shares, record.trades
+            for row in rows[first:]:
+                record.take(row, self.venue.archive)
+            if record.trades > trades:
+                lines.append(_Line(wallet, record.realized - made, record.shares - volume))
+        lines.sort(key=lambda line: (-(line.made if by == "PNL" else line.volume), line.wallet))
+        ranked = [
+            {
+                "rank": rank,
+                "user_id": line.wallet,
+                "pnl": line.made / MICRO,
+                "volume": line.volume / MICRO,
+                "user_name": self._name(line.wallet),
+                "profile_image": "",
+                "x_username": "",
+                "verified": False,
+            }
+            for rank, line in enumerate(lines, 1)
+        ]
+        page, more = ranked[skip : skip + limit], len(ranked) > skip + limit
+        cursor = str(skip + limit) if more else None
+        return web.json_response(page_of(page, limit, cursor))
+
     async def value(self, request: web.Request) -> web.Response:
         """``/v2/value``."""
         user = asked.user(request.query)
@@ -88,7 +171,7 @@ class RecordRoutes:
         """``/closed-positions``: at most 50 at once."""
         query = request.query
         limit, offset = min(50, asked.integer(query, "limit", 10)), asked.integer(query, "offset", 0)
-        rows = [_closed_v1(row) for row in closed_positions(self.venue.chain, query.get("user", "").lower())]
+        rows = [_closed_v1(row) for row in closed_positions(self.venue.archive, query.get("user", "").lower())]
         return web.json_response(rows[offset : offset + limit])
 
     async def value_v1(self, request: web.Request) -> web.Response:

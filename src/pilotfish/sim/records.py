@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pilotfish.core.units import MICRO, cost_of, price_of, proceeds_of
-from pilotfish.sim.chain import Chain
+from pilotfish.sim.archive import Archive
+from pilotfish.sim.chain import Row
 from pilotfish.sim.market import SimMarket
 
 
@@ -50,6 +51,23 @@ class WalletRecord:
     trades: int = 0
     joined_at: int | None = None
 
+    def take(self, row: Row, archive: Archive) -> None:
+        """Take the next row in."""
+        data = row.data
+        if self.joined_at is None:
+            self.joined_at = row.timestamp
+        if data["type"] == "TRADE":
+            shares = round(data["size"] * MICRO)
+            usdc = round(data["size"] * data["price"] * MICRO)
+            self.volume += usdc
+            self.trades += 1
+            book = self.books.setdefault(data["token_id"], Book())
+            book.move(shares if data["side"] == "BUY" else -shares, usdc, row.timestamp)
+        for token, delta in data.get("_moves", {}).items():
+            market = archive.market(token)
+            worth = proceeds_of(abs(delta), market.price(token)) if market else 0
+            self.books.setdefault(token, Book()).move(delta, worth, row.timestamp)
+
     @property
     def realized(self) -> int:
         """What was made on what was sold."""
@@ -61,59 +79,52 @@ class WalletRecord:
         return sum(book.bought for book in self.books.values())
 
 
-def read_record(chain: Chain, wallet: str, now: float) -> WalletRecord:
-    """A wallet's record by now. What it held before the first row came at the market's price."""
+def begun_record(archive: Archive, wallet: str) -> WalletRecord:
+    """A wallet's record before its first row. What it held then came at the market's price."""
     record = WalletRecord()
-    for token, shares in chain.initial.get(wallet, {}).items():
-        market = chain.markets.get(token)
+    for token, shares in archive.chain.initial.get(wallet, {}).items():
+        market = archive.market(token)
         record.books[token] = Book(shares, cost_of(shares, market.price(token)) if market else 0, shares)
-    for row in chain.visible(wallet, now):
-        data = row.data
-        if record.joined_at is None:
-            record.joined_at = row.timestamp
-        if data["type"] == "TRADE":
-            shares = round(data["size"] * MICRO)
-            usdc = round(data["size"] * data["price"] * MICRO)
-            record.volume += usdc
-            record.trades += 1
-            book = record.books.setdefault(data["token_id"], Book())
-            book.move(shares if data["side"] == "BUY" else -shares, usdc, row.timestamp)
-        for token, delta in data.get("_moves", {}).items():
-            market = chain.markets.get(token)
-            worth = proceeds_of(abs(delta), market.price(token)) if market else 0
-            record.books.setdefault(token, Book()).move(delta, worth, row.timestamp)
     return record
 
 
-def rank(chain: Chain, wallet: str, now: float, by: str) -> int:
+def read_record(archive: Archive, wallet: str, now: float, since: int = 0) -> WalletRecord:
+    """A wallet's record by now, of what was from ``since`` (epoch seconds) on."""
+    record = begun_record(archive, wallet)
+    for row in archive.rows(wallet, now, since):
+        record.take(row, archive)
+    return record
+
+
+def rank(archive: Archive, wallet: str, now: float, by: str) -> int:
     """A wallet's place among all that trade here, by ``realized`` or ``volume``; 0 = it never traded."""
     figures = {
         other: record.realized if by == "realized" else record.volume
-        for other in chain.rows
-        if (record := read_record(chain, other, now)).trades
+        for other in archive.wallets()
+        if (record := read_record(archive, other, now)).trades
     }
     return 1 + sum(figure > figures[wallet] for figure in figures.values()) if wallet in figures else 0
 
 
-def open_positions(chain: Chain, wallet: str) -> list[dict[str, Any]]:
+def open_positions(archive: Archive, wallet: str) -> list[dict[str, Any]]:
     """Rows of ``/v2/positions`` of what a wallet holds, settled markets included."""
     now = time.time()
-    books = read_record(chain, wallet, now).books
+    books = read_record(archive, wallet, now, archive.begins_at).books
     return [
         _position(wallet, market, token, shares, books.get(token, Book()))
-        for token, shares in sorted(chain.holdings(wallet, now).items())
-        if (market := chain.markets.get(token)) is not None
+        for token, shares in sorted(archive.chain.holdings(wallet, now).items())
+        if (market := archive.market(token)) is not None
     ]
 
 
-def closed_positions(chain: Chain, wallet: str) -> list[dict[str, Any]]:
+def closed_positions(archive: Archive, wallet: str) -> list[dict[str, Any]]:
     """The same of what it held and sold, the newest first."""
     now = time.time()
-    held = chain.holdings(wallet, now)
+    held = archive.chain.holdings(wallet, now)
     rows = [
         {**_position(wallet, market, token, 0, book), "status": "CLOSED"}
-        for token, book in sorted(read_record(chain, wallet, now).books.items())
-        if token not in held and book.bought and (market := chain.markets.get(token)) is not None
+        for token, book in sorted(read_record(archive, wallet, now).books.items())
+        if token not in held and book.bought and (market := archive.market(token)) is not None
     ]
     return sorted(rows, key=lambda row: -(row["last_event_at"] or 0))
 
@@ -148,7 +159,7 @@ def _position(user: str, market: SimMarket, token: str, shares: int, book: Book)
         "verified": True,
         "title": market.question,
         "slug": market.slug,
-        "event_slug": market.slug,
+        "event_slug": market.event or market.slug,
         "outcome": market.outcomes[index],
         "outcome_index": index,
         "opposite_token_id": market.tokens[1 - index],

@@ -5,17 +5,28 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pilotfish.sim.archive import Archive
 from pilotfish.sim.chain import BLOCK_SECONDS, Chain
 from pilotfish.sim.market import make_markets
+from pilotfish.sim.past import PastWorld, make_past
+from pilotfish.sim.past_people import Kind, Person
 from pilotfish.sim.replay import Replay
 from pilotfish.sim.story import Character, Story, cast
 
 LOOP_SECONDS = 0.02
+DAY = 86_400
+PASTS = {
+    "Whale": Kind.GAMBLER,
+    "Scalper": Kind.FIRST_SECOND,
+    "Holder": Kind.VALUE,
+    "Stepper": Kind.ONE_EVENT,
+}
+"""What the story's leaders lived from before it began: one of each verdict."""
 
 
 @dataclass(slots=True)
@@ -49,17 +60,20 @@ class Habits:
 
 
 class Venue:
-    """Everything that the routes answer from."""
+    """Everything that the routes answer from. With ``past_days`` the story's leaders, and ``others``, have a past of so
+    many days."""
 
     def __init__(
-        self, seed: int, scenario: str = "busy", replay: Path | None = None, *, paused: bool = False, speed: float = 1
-    ) -> None:
+        self, seed: int, scenario: str = "busy", replay: Path | None = None, *, paused: bool = False, speed: float = 1,
+        past_days: int = 0, others: Sequence[Person] = (),
+    ) -> None:  # fmt: skip
         markets = make_markets(seed)
         self.seed = seed
         self.chain = Chain(seed, markets)
         self.story = Story(self.chain, markets, seed)
         self.scenario = "replay" if replay else scenario
         self.replay = Replay(self.chain, replay) if replay else None
+        self.archive = Archive(self.chain, self._past(past_days, others) if past_days else None)
         self.paused = paused
         self.block_seconds = BLOCK_SECONDS / speed
         self.blocks_stopped = False
@@ -79,6 +93,20 @@ class Venue:
         if self.replay is not None:
             return [Character(w, f"Recorded {i + 1}", "recorded") for i, w in enumerate(self.replay.recordings)]
         return cast(self.seed)
+
+    def everybody(self) -> list[Character]:
+        """The same, and who only traded in the past."""
+        live = self.characters()
+        people = self.archive.past.people if self.archive.past is not None else ()
+        known = {c.wallet for c in live}
+        return [*live, *(Character(p.wallet, p.name, p.kind) for p in people if p.wallet not in known)]
+
+    def _past(self, days: int, others: Sequence[Person]) -> PastWorld:
+        """The story's leaders and others, over so many days until the beginning of today (UTC); nothing is worked out
+        yet."""
+        people = [Person(wallet=c.wallet, kind=PASTS[c.label], name=c.label) for c in cast(self.seed)]
+        today = int(self.chain.started_at) // DAY * DAY
+        return make_past(self.seed, from_at=today - days * DAY, to_at=today, people=[*people, *others])
 
     async def run(self) -> None:
         """Blocks, the story, deliveries; never ends."""

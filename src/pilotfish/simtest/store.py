@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import msgspec
-from sqlalchemy import Connection, Engine, create_engine, delete
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import Connection, Engine, delete
 
 from pilotfish.store import tables as t
+from pilotfish.store.database import empty_database
 
 
 def open_store() -> Engine:
     """A database in memory with all tables."""
-    engine = create_engine(
-        "sqlite://",
-        poolclass=StaticPool,
-        connect_args={"check_same_thread": False},
-        json_serializer=lambda value: msgspec.json.encode(value).decode(),
-        json_deserializer=msgspec.json.decode,
-    )
-    t.metadata.create_all(engine)
-    return engine
+    return empty_database()
 
 
 def wipe(c: Connection) -> None:

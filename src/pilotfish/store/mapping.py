@@ -6,8 +6,10 @@ The writer turns records into rows with it; restoring, verifying, views and expo
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import Enum
 from functools import cache
-from typing import NamedTuple, TypeAlias, TypeVar
+from operator import attrgetter
+from typing import NamedTuple, TypeAlias, TypeVar, get_args
 
 import msgspec
 from sqlalchemy import BigInteger, ColumnElement, Connection, Executable, Select, Table, cast, func, select
@@ -36,8 +38,25 @@ class Plain(NamedTuple):
 
 def row_of(record: Record) -> Values:
     """A record as a row."""
-    row: Values = msgspec.to_builtins(record)
+    names, values, enums = _way(type(record))
+    row: Values = dict(zip(names, values(record), strict=True))
+    for name in enums:
+        value = row[name]
+        if isinstance(value, Enum):
+            row[name] = value.value
     return row
+
+
+@cache
+def _way(kind: type[Record]) -> tuple[tuple[str, ...], attrgetter[tuple[object, ...]], tuple[str, ...]]:
+    """How a record becomes a row: its columns, what reads them, and which of them may hold an enum."""
+    fields = msgspec.structs.fields(kind)
+    enums = tuple(f.encode_name for f in fields if _holds_enum(f.type))
+    return columns_of(kind), attrgetter(*(f.name for f in fields)), enums
+
+
+def _holds_enum(kind: object) -> bool:
+    return (isinstance(kind, type) and issubclass(kind, Enum)) or any(_holds_enum(part) for part in get_args(kind))
 
 
 @cache

@@ -13,11 +13,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TypeAlias
 
 import structlog
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, update
+from sqlalchemy import Update as UpdateStatement
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pilotfish.core.effects import Delete, Effect, Insert, RowEffect, Update, Upsert, WipePaper
@@ -233,7 +234,7 @@ class _Pending:
     def __init__(self) -> None:
         self.inserts: dict[str, list[Values]] = {}
         self.by_id: dict[tuple[str, object], Values] = {}
-        self.updates: dict[tuple[str, frozenset[str]], dict[object, Values]] = {}
+        self.updates: dict[tuple[str, tuple[str, ...]], dict[object, Values]] = {}
         self.upserts: dict[tuple[str, tuple[str, ...]], dict[tuple[object, ...], Values]] = {}
         self.shapes: dict[tuple[str, tuple[object, ...]], tuple[str, ...]] = {}
         """(table, key) -> the columns under which the row stands in ``upserts``."""
@@ -249,11 +250,11 @@ class _Pending:
         if fresh is not None:
             fresh.update(row)
         else:
-            self.updates.setdefault((table, frozenset(row)), {})[row["id"]] = row
+            self.updates.setdefault((table, tuple(row)), {})[row["id"]] = row
 
     def upsert(self, table: str, row: Values) -> None:
         """The last one of a row counts; of columns that only an earlier one names, that one."""
-        keys = tuple(row[c.name] for c in tables.metadata.tables[table].primary_key)
+        keys = tuple([row[name] for name in _keys(table)])
         columns = tuple(row)
         before = self.shapes.get((table, keys), columns)
         if before != columns:
@@ -264,7 +265,7 @@ class _Pending:
 
     def delete(self, table: str, row: Values) -> None:
         """What was upserted before is not written at all; what is upserted after is written after the deletion."""
-        key = tuple(row[c.name] for c in tables.metadata.tables[table].primary_key)
+        key = tuple([row[name] for name in _keys(table)])
         shape = self.shapes.pop((table, key), None)
         if shape is not None:
             del self.upserts[(table, shape)][key]
@@ -272,16 +273,15 @@ class _Pending:
 
     def flush(self, connection: Connection) -> None:
         for name, rows in self.inserts.items():
-            by_columns: dict[frozenset[str], list[Values]] = {}
+            by_columns: dict[tuple[str, ...], list[Values]] = {}
             for row in rows:
-                by_columns.setdefault(frozenset(row), []).append(row)
+                by_columns.setdefault(tuple(row), []).append(row)
             for alike in by_columns.values():
                 connection.execute(insert(tables.metadata.tables[name]), alike)
         for (name, columns), by_id in self.updates.items():
-            table = tables.metadata.tables[name]
-            values = {c: bindparam(f"v_{c}", type_=table.c[c].type) for c in sorted(columns - {"id"})}
-            statement = update(table).where(table.c.id == bindparam("v_id")).values(values)
-            connection.execute(statement, [{f"v_{k}": v for k, v in row.items()} for row in by_id.values()])
+            named = {c: f"v_{c}" for c in columns}
+            rows_of = [{named[k]: v for k, v in row.items()} for row in by_id.values()]
+            connection.execute(_update(name, columns), rows_of)
         for name, keys in self.deletes.items():
             table = tables.metadata.tables[name]
             where = [c == bindparam(f"k_{c.name}", type_=c.type) for c in table.primary_key]
@@ -293,6 +293,19 @@ class _Pending:
                 continue
             connection.execute(_upsert(connection.dialect.name, name, shape), list(by_key.values()))
         self.__init__()  # type: ignore[misc]
+
+
+@cache
+def _keys(table: str) -> tuple[str, ...]:
+    """The columns of a table's primary key."""
+    return tuple(c.name for c in tables.metadata.tables[table].primary_key)
+
+
+@lru_cache(maxsize=256)
+def _update(name: str, columns: tuple[str, ...]) -> UpdateStatement:
+    table = tables.metadata.tables[name]
+    values = {c: bindparam(f"v_{c}", type_=table.c[c].type) for c in sorted(set(columns) - {"id"})}
+    return update(table).where(table.c.id == bindparam("v_id")).values(values)
 
 
 @lru_cache(maxsize=256)

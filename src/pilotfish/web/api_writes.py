@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from pilotfish.app import alerts
 from pilotfish.app.lease import LeaseError
 from pilotfish.app.reset import reset_now
+from pilotfish.app.who import WhoError
 from pilotfish.core import settings as s
 from pilotfish.core.problem import Problem
 from pilotfish.core.settings import Effective, Kind
@@ -21,7 +22,7 @@ from pilotfish.store.views.settings import SettingRow, setting_row
 from pilotfish.web import rest
 from pilotfish.web.answers import Route
 from pilotfish.web.auth import require_admin
-from pilotfish.web.preview import Person, Preview, PreviewError
+from pilotfish.web.preview import Person, Preview
 from pilotfish.web.site import Site, now
 
 T = TypeVar("T")
@@ -130,16 +131,16 @@ def router(site: Site, preview: Preview) -> APIRouter:
 
     @api.post("/leaders/preview")
     async def look_at(leader: NewLeader) -> Person:
-        """Who that is, his last trades and what he holds, read from the venue now. Nothing is changed."""
+        """Who that is, their last trades and what they hold, read from the venue now. Nothing is changed."""
         try:
             return await preview.look(await _wallet(leader.wallet))
-        except PreviewError as problem:
+        except WhoError as problem:
             raise HTTPException(400, str(problem)) from None
 
     async def _wallet(who: str) -> str:
         try:
             return await preview.wallet_of(who)
-        except (PreviewError, leaders_store.LeaderError) as problem:
+        except (WhoError, leaders_store.LeaderError) as problem:
             raise HTTPException(400, str(problem)) from None
 
     @api.patch("/leaders/{wallet}")

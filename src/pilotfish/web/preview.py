@@ -1,28 +1,24 @@
-"""Who somebody is before they are followed: their wallet from what a person pasted, their last trades, their record."""
+"""Who somebody is before they are followed: their last trades, their record."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Awaitable
 from typing import TypeVar
-from urllib.parse import unquote, urlsplit
 
 import aiohttp
 
 from pilotfish.app.config import process_value
+from pilotfish.app.who import UnansweredError, wallet_meant
 from pilotfish.core.numerals import rounded
-from pilotfish.core.problem import Problem
 from pilotfish.core.settings import Value
 from pilotfish.core.trade import LeaderFill, Side
 from pilotfish.core.units import SECOND, Shares, Usdc, price_of
-from pilotfish.polymarket.contracts import is_wallet
 from pilotfish.polymarket.data_api import DataApi
 from pilotfish.polymarket.gamma import Gamma, Profile
 from pilotfish.polymarket.http import Service, VenueError, make_session
 from pilotfish.polymarket.record import read_record
-from pilotfish.store.leaders_store import wallet_of
 from pilotfish.store.views.base import View, decimal, iso
 from pilotfish.web.records import TheirRecord, their_record
 
@@ -31,11 +27,6 @@ LOOK_BACK_DAYS = 7
 SHOWN = 10
 FRESH_SECONDS = 30.0
 """How long an answer is good for."""
-_NAME = re.compile(r"@?[^\s/@]{1,60}")
-
-
-class PreviewError(Problem, ValueError):
-    """Somebody who cannot be found, or a venue that does not answer; the message says what to do."""
 
 
 class LastTrade(View, frozen=True, kw_only=True):
@@ -43,6 +34,8 @@ class LastTrade(View, frozen=True, kw_only=True):
 
     traded_at: str
     side: Side
+    token_id: str
+    slug: str
     title: str
     outcome: str
     shares: float
@@ -93,39 +86,12 @@ class Preview:
             await self._session.close()
 
     async def wallet_of(self, who: str) -> str:
-        """The wallet of what a person gave: a wallet, the URL of a profile, or a user name. Raises
-        :class:`PreviewError` or ``LeaderError``."""
-        who = who.strip()
-        if who.lower().startswith("0x") and "/" not in who:
-            return wallet_of(who)
-        name = who
-        if "/" in who:
-            parts = [unquote(p) for p in urlsplit(who if "//" in who else f"https://{who}").path.split("/") if p]
-            wallet = next((p for p in parts if is_wallet(p)), None)
-            if wallet is not None:
-                return wallet_of(wallet)
-            name = next((p for p in parts if p.startswith("@")), parts[-1] if parts[:1] == ["profile"] else "")
-        if not _NAME.fullmatch(name):
-            raise PreviewError(
-                f"{who[:80]!r}: expected a wallet (0x and 40 hex digits), the URL of a profile, or a user name"
-            )
-        return await self._named(name.removeprefix("@"))
-
-    async def _named(self, name: str) -> str:
+        """The wallet of what a person gave. Raises ``WhoError`` or ``LeaderError``."""
         _, gamma = self._services()
-        try:
-            found = await gamma.profiles_named(name)
-        except VenueError as problem:
-            raise PreviewError(f"the venue cannot be asked who {name!r} is ({problem}); paste the wallet") from None
-        exact = [p for p in found if p.name.lower() == name.lower()]
-        if len(exact) == 1:
-            return wallet_of(exact[0].wallet)
-        near = ", ".join(f"{p.name} {p.wallet}" for p in (exact or found)[:3])
-        hint = f"; did you mean {near}?" if near else "; paste the wallet from their profile"
-        raise PreviewError(f"nobody is called exactly {name!r}{hint}" if not exact else f"several are{hint}")
+        return await wallet_meant(gamma, who)
 
     async def look(self, wallet: str) -> Person:
-        """Who that is, their last trades and their record. Raises :class:`PreviewError`."""
+        """Who that is, their last trades and their record. Raises :class:`UnansweredError`."""
         seen = self._seen.get(wallet)
         if seen is not None and time.monotonic() - seen[0] < FRESH_SECONDS:
             return seen[1]
@@ -147,7 +113,7 @@ class Preview:
             read_record(data.service, wallet),
         )
         if isinstance(window, VenueError):
-            raise PreviewError(f"the venue does not answer: {window}")
+            raise UnansweredError(f"the venue does not answer: {window}")
         fills = window.fills
         turnover = Usdc(sum(f.usdc for f in fills))
         value = record.value or Usdc(0)
@@ -179,6 +145,8 @@ def _last_trade(f: LeaderFill) -> LastTrade:
     return LastTrade(
         traded_at=iso((f.traded_at or 0) // SECOND * SECOND),
         side=f.side,
+        token_id=f.token_id,
+        slug=f.slug or "",
         title=f.title or "",
         outcome=f.outcome or "",
         shares=decimal(f.shares),

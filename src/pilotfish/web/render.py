@@ -84,7 +84,7 @@ def environment() -> Environment:
         env.filters[name] = getattr(numerals, name)
     env.filters |= {
         "words": reasons.words, "json": json_text, "short": telling.short, "told": telling.told,
-        "plural": telling.plural, "copied_share": telling.copied_share, "average": telling.average,
+        "plural": numerals.plural, "copied_share": telling.copied_share, "average": telling.average,
         "ended": telling.ended, "ended_meaning": telling.ended_meaning,
     }  # fmt: skip
     env.globals |= {

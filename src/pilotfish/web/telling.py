@@ -105,11 +105,6 @@ def _got(d: Became) -> str:
     return "; ".join(part for part in (text, d.why or "") if part)
 
 
-def plural(number: int, one: str, many: str = "") -> str:
-    """A count with its noun: ``1 trade``, ``2 trades``."""
-    return f"{count(number)} {one if number == 1 else many or one + 's'}"
-
-
 class Costs(Protocol):
     """What is held, and what it cost."""
 

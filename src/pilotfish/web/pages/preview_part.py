@@ -7,9 +7,10 @@ from typing import ClassVar
 from fastapi import APIRouter, HTTPException
 from starlette.responses import Response
 
+from pilotfish.app.who import WhoError
 from pilotfish.store import leaders_store
 from pilotfish.store.views.leaders import Leader, read_leaders
-from pilotfish.web.preview import Person, PreviewError
+from pilotfish.web.preview import Person
 from pilotfish.web.render import Page
 from pilotfish.web.view import Looking, Name
 
@@ -33,7 +34,7 @@ async def look(view: Looking, wallet: Name = "") -> Response:
         raise HTTPException(401, "sign in with the admin token")
     try:
         person = await view.site.preview.look(leaders_store.wallet_of(wallet))
-    except (PreviewError, leaders_store.LeaderError) as problem:
+    except (WhoError, leaders_store.LeaderError) as problem:
         raise HTTPException(400, str(problem)) from None
     everybody = await view.site.shared.get("everybody", 0.0, lambda c: read_leaders(c, "all"))
     return view.piece(PreviewPart(person=person, known=next((x for x in everybody if x.wallet == person.wallet), None)))

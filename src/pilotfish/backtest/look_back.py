@@ -1,0 +1,274 @@
+"""The answer before following: what copying a wallet would have come to, with its band, its curves and its doubts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+
+import msgspec
+
+from pilotfish.backtest.assumptions import BANDS, Assumptions, Band
+from pilotfish.backtest.bets import Bet
+from pilotfish.backtest.books import Books
+from pilotfish.backtest.breakdown import Part, broken_down
+from pilotfish.backtest.flags import Flag, find_flags
+from pilotfish.backtest.judgement import Judgement, Terms, Tried, Verdict, judge
+from pilotfish.backtest.run import Played, Whole, play, prepare
+from pilotfish.backtest.statistics import Halves
+from pilotfish.core.book import Book
+from pilotfish.core.settings import Policy
+from pilotfish.core.units import MICRO
+from pilotfish.history.records import Missing, Past
+
+DELAYS_MS = (0, 2_000, 5_000, 22_000, 60_000)
+"""After how long a trade is seen, in the curve of delays: at once, a log, a row of the API, a slow one, a minute."""
+SIZES = tuple(n * MICRO for n in (10, 25, 50, 100, 250, 1_000, 5_000))
+"""What a copied order costs, in the curve of sizes (millionths of a USDC)."""
+ROOM = 400
+"""So many copies of a size fit into the bankroll of the curve of sizes, and a quarter of a hundredth into a market."""
+PARALLEL_FROM = 1_500
+"""Trades from which the runs are shared out over processes: before, starting those costs more than it saves."""
+
+
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of a curve. Amounts in millionths of a USDC; ``edge_per_usdc`` is the result a dollar paid, ``filled``
+    the part of what was wanted that was had."""
+
+    delay_ms: int
+    size_micro: int
+    result_micro: int
+    spent_micro: int
+    edge_per_usdc: float | None
+    filled: float
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of the way from the leader's prices to ours; positive is good for us."""
+
+    cause: str
+    amount_micro: int
+
+
+class LookBack(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is to be said of copying a wallet. Amounts in millionths of a USDC, times in epoch seconds.
+
+    ``result_micro`` by band; ``at_leader_prices_micro`` is what the leader's own prices would have made at our sizes,
+    every order whole and free, ``steps`` the way from there to our result. ``tiers``: which share of what fills moved
+    rests on recorded books, the tape and the price line. ``uncopyable_micro``: of the ideal profit, what was lost to
+    orders of which nothing could be had. ``missing``: what is not known of the history; ``[]`` = it is complete.
+    """
+
+    wallet: str
+    name: str
+    from_at: int
+    to_at: int
+    verdict: Verdict
+    why: str
+    events: int
+    edge_per_usdc: float | None
+    interval: tuple[float, float] | None
+    shrunk: float | None
+    p_value: float | None
+    halves: Halves | None
+    size_micro: int
+    delay_ms: int
+    result_micro: dict[Band, int]
+    at_leader_prices_micro: int
+    steps: tuple[Step, ...]
+    fees_micro: int
+    spent_micro: int
+    filled_share: float
+    trades: int
+    orders: int
+    skipped: dict[str, int]
+    tiers: dict[str, float]
+    by_delay: tuple[Point, ...]
+    by_size: tuple[Point, ...]
+    parts: tuple[Part, ...]
+    flags: tuple[Flag, ...]
+    equity: tuple[tuple[int, int], ...]
+    open: dict[str, int]
+    missing: tuple[Missing, ...]
+    books: tuple[str, ...] = ()
+    """What does not add up in the books of the expected run; empty, or a fault of the program."""
+
+    @property
+    def complete(self) -> bool:
+        """True where nothing of the history is missing."""
+        return not self.missing
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One run that is wanted."""
+
+    policy: Policy
+    assumed: Assumptions
+
+
+def look_back(
+    past: Past,
+    policy: Policy,
+    *,
+    books: Mapping[str, Sequence[Book]] | None = None,
+    bands: Mapping[Band, Assumptions] = BANDS,
+    curves: bool = True,
+    processes: int = 1,
+    told: Callable[[int, int], None] = lambda _done, _of: None,
+) -> LookBack:
+    """Copy a wallet through its past with one policy, in three bands, and judge it; with ``curves`` at other delays and
+    sizes, too. ``told`` hears how many of how many runs are done."""
+    answer, _ = judged(past, policy, books=books, bands=bands, curves=curves, processes=processes, told=told)
+    return answer
+
+
+def judged(
+    past: Past,
+    policy: Policy,
+    *,
+    books: Mapping[str, Sequence[Book]] | None = None,
+    bands: Mapping[Band, Assumptions] = BANDS,
+    curves: bool = True,
+    processes: int = 1,
+    told: Callable[[int, int], None] = lambda _done, _of: None,
+) -> tuple[LookBack, Judgement]:
+    """As :func:`look_back`, with the judgement itself, which a board of many wallets is made of."""
+    whole = prepare(past, books)
+    expected = bands[Band.EXPECTED]
+    delays = [_delayed(expected, ms) for ms in DELAYS_MS] if curves else []
+    sizes = [_sized(policy, size) for size in SIZES] if curves else []
+    jobs = [Job(policy=policy, assumed=bands[band]) for band in (Band.PESSIMISTIC, Band.OPTIMISTIC)]
+    jobs += [Job(policy=policy, assumed=assumed) for assumed in delays]
+    jobs += [Job(policy=sized, assumed=expected) for sized in sizes]
+    kept = Books(policy.bankroll, past.from_at)
+    main = play(whole, policy, expected, kept.see)
+    line = kept.line(past.wallet)
+    wrong = tuple(kept.differences())
+    kept.close()
+    told(1, len(jobs) + 1)
+    rest = _played(whole, jobs, processes, lambda done: told(done + 1, len(jobs) + 1))
+    pessimistic, optimistic = rest[:2]
+    mean = main.wanted // max(1, main.orders)
+    by_delay = tuple(_point(p, ms, mean) for ms, p in zip(DELAYS_MS, rest[2:], strict=False) if curves)
+    by_size = tuple(
+        _point(played, expected.delay_us // 1000, size)
+        for size, played in zip(SIZES, rest[2 + len(delays) :], strict=False)
+    )
+    size = policy.fixed_usdc if policy.sizing_mode == "fixed_usdc" else mean
+    terms = Terms(size=size, delay_ms=expected.delay_us // 1000)
+    tried = Tried(orders=main.orders, wanted=main.wanted, filled=min(main.spent, main.wanted))
+    answer = judge(main.bets, pessimistic.bets, optimistic.bets, terms=terms, tried=tried)
+    moved = sum(main.tiers.values())
+    interval = answer.interval
+    return LookBack(
+        wallet=past.wallet,
+        name=past.name,
+        from_at=past.from_at,
+        to_at=past.to_at,
+        verdict=answer.verdict,
+        why=answer.why,
+        events=answer.events,
+        edge_per_usdc=answer.edge_per_usdc,
+        interval=(interval.low, interval.high) if interval is not None else None,
+        shrunk=answer.shrunk,
+        p_value=answer.figures.p_value,
+        halves=answer.halves,
+        size_micro=size,
+        delay_ms=expected.delay_us // 1000,
+        result_micro={
+            Band.PESSIMISTIC: pessimistic.result,
+            Band.EXPECTED: main.result,
+            Band.OPTIMISTIC: optimistic.result,
+        },
+        at_leader_prices_micro=line.ideal,
+        steps=(
+            Step(cause="delay", amount_micro=-line.parts.delay),
+            Step(cause="spread", amount_micro=-line.parts.spread),
+            Step(cause="fees", amount_micro=-line.parts.fees),
+            Step(cause="catch_up", amount_micro=-line.parts.catch_up),
+            *(Step(cause=cause, amount_micro=-lost) for cause, lost in sorted(line.parts.missed.items()) if lost),
+        ),
+        fees_micro=main.fees,
+        spent_micro=main.spent,
+        filled_share=main.filled_ppm / MICRO,
+        trades=sum(d.kind == "TRADE" for d in past.deeds),
+        orders=main.orders,
+        skipped=main.skipped,
+        tiers={tier.value: amount / moved for tier, amount in main.tiers.items()} if moved else {},
+        by_delay=by_delay,
+        by_size=by_size,
+        parts=broken_down(main.bets),
+        flags=find_flags(past, main.bets, answer.figures),
+        equity=tuple(_daily(main.equity)),
+        open=main.open,
+        missing=tuple(past.missing),
+        books=wrong,
+    ), answer
+
+
+def _played(whole: Whole, jobs: Sequence[Job], processes: int, done: Callable[[int], None]) -> list[Played]:
+    """All runs, in their order."""
+    found: list[Played] = []
+    if processes < 2 or len(whole.past.deeds) < PARALLEL_FROM:
+        for job in jobs:
+            found.append(play(whole, job.policy, job.assumed))
+            done(len(found))
+        return found
+    with ProcessPoolExecutor(min(processes, len(jobs)), initializer=_begin, initargs=(whole,)) as pool:
+        for played in pool.map(_work, jobs):
+            found.append(played)
+            done(len(found))
+    return found
+
+
+_here: list[Whole] = []
+"""The past that this process works on."""
+
+
+def _begin(whole: Whole) -> None:
+    _here[:] = [whole]
+
+
+def _work(job: Job) -> Played:
+    return play(_here[0], job.policy, job.assumed)
+
+
+def _delayed(assumed: Assumptions, ms: int) -> Assumptions:
+    return msgspec.structs.replace(assumed, delay_us=ms * 1000)
+
+
+def _sized(policy: Policy, size: int) -> Policy:
+    """A policy that spends so much on each order, with room for it."""
+    change = partial(msgspec.structs.replace, policy)
+    return change(
+        sizing_mode="fixed_usdc",
+        fixed_usdc=size,
+        max_copy_usdc=0,
+        per_trade_cap_usdc=0,
+        per_market_cap_usdc=0,
+        per_leader_cap_usdc=0,
+        total_cap_usdc=0,
+        daily_cap_usdc=0,
+        bankroll=max(policy.bankroll, ROOM * size),
+    )
+
+
+def _point(played: Played, delay_ms: int, size: int) -> Point:
+    return Point(
+        delay_ms=delay_ms,
+        size_micro=size,
+        result_micro=played.result,
+        spent_micro=played.spent,
+        edge_per_usdc=sum(b.result for b in played.bets) / paid if (paid := _paid(played.bets)) else None,
+        filled=played.filled_ppm / MICRO,
+    )
+
+
+def _paid(bets: Sequence[Bet]) -> int:
+    return sum(bet.paid for bet in bets)
+
+
+def _daily(equity: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The last value of each day: (epoch second, amount)."""
+    days = {at // 86_400_000_000: (at // MICRO, amount) for at, amount in equity}
+    return list(days.values())

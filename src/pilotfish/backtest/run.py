@@ -1,0 +1,300 @@
+"""One run through a past: the engine that runs live, in virtual time, and what came of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+
+import msgspec
+
+from pilotfish.backtest.assumptions import Assumptions
+from pilotfish.backtest.bets import Bet
+from pilotfish.backtest.quotes import Quotes, Tier
+from pilotfish.backtest.source import PORTFOLIO, Balances, beginning, market_at, resolutions, windows
+from pilotfish.backtest.tape import Tape, read_tape
+from pilotfish.core import events as ev
+from pilotfish.core.book import Book
+from pilotfish.core.drive import Ask, Drive
+from pilotfish.core.effects import CheckChain, Effect, Insert, NeedBook, NeedHoldings, NeedMarket, Update
+from pilotfish.core.engine import Engine
+from pilotfish.core.records import DecisionChange, DecisionRecord, EquityRecord, FillRecord, RoundTripRecord
+from pilotfish.core.settings import Globals, Policy, TriggerMode
+from pilotfish.core.trade import Side
+from pilotfish.core.units import SECOND
+from pilotfish.history.records import Past, PastMarket
+
+DAY = 86_400
+LOOKED_BACK = 600
+"""Seconds: of what moved no longer ago a look at the wallet's holdings tells; the rest is as it was."""
+QUIET = 120 * SECOND
+"""How long after the last second orders may still be out."""
+Sink = Callable[[ev.Event, list[Effect]], None]
+
+
+class Whole(msgspec.Struct, frozen=True, kw_only=True):
+    """A past made ready for many runs: the tapes are read once."""
+
+    past: Past
+    tapes: dict[str, Tape]
+    books: Mapping[str, Sequence[Book]] = {}
+
+
+class Played(msgspec.Struct, kw_only=True):
+    """What one run came to. Amounts in millionths of a USDC.
+
+    ``wanted`` is what the BUYs would have cost at the leader's prices, each order once; ``spent`` what BUYs cost with
+    fees. ``at_their_prices``: what the same shares would have made at the leader's own prices without fees. ``tiers``
+    are the USDC that fills of each tier moved; ``skipped`` counts decisions by reason; ``equity`` are (µs, amount).
+    ``open`` are the tokens still held at the end, with what they are marked at.
+    """
+
+    bets: list[Bet] = []
+    result: int = 0
+    at_their_prices: int = 0
+    fees: int = 0
+    wanted: int = 0
+    spent: int = 0
+    fills: int = 0
+    orders: int = 0
+    orders_filled: int = 0
+    decisions: int = 0
+    skipped: dict[str, int] = {}
+    tiers: dict[Tier, int] = {}
+    equity: list[tuple[int, int]] = []
+    open: dict[str, int] = {}
+
+    @property
+    def filled_ppm(self) -> int:
+        """Which part of what was wanted was had, in millionths."""
+        return min(1_000_000, self.spent * 1_000_000 // self.wanted) if self.wanted else 0
+
+
+def prepare(past: Past, books: Mapping[str, Sequence[Book]] | None = None) -> Whole:
+    """Read the tapes of a past."""
+    tapes = {
+        condition: read_tape(prints, past.markets[condition].tokens[0], past.wallet)
+        for condition, prints in past.tape.items()
+        if condition in past.markets and past.markets[condition].tokens
+    }
+    return Whole(past=past, tapes=tapes, books=books or {})
+
+
+def play(whole: Whole, policy: Policy, assumed: Assumptions, sink: Sink | None = None) -> Played:
+    """Copy a wallet through its past with one policy. ``sink`` sees every event with what came of it."""
+    return _Run(whole, policy, assumed, sink).played()
+
+
+class _Run:
+    def __init__(self, whole: Whole, policy: Policy, assumed: Assumptions, sink: Sink | None) -> None:
+        past = self.past = whole.past
+        mode = msgspec.structs.replace(policy, trigger_mode=TriggerMode.API, by_leader={})
+        shared = Globals(trigger_mode=TriggerMode.API, max_live_lag_sec=policy.max_live_lag_sec)
+        self.engine = Engine()
+        self.quotes = Quotes(past.markets, whole.tapes, past.tape_known, past.prices, whole.books, assumed)
+        self.balances = Balances(past)
+        self._needs_worth = policy.sizing_mode == "bankroll_ratio"
+        self.told = _Told(past)
+        self._further = sink
+        self._tier: dict[str, Tier] = {}
+        self._after: dict[str, Book] = {}
+        self.drive = Drive(self.engine, self._answer, self._saw)
+        self.drive.at = past.from_at * SECOND
+        for event in beginning(past, mode, shared):
+            self.drive.push(event)
+        for at, token in resolutions(past):
+            self.drive.push(ev.MarketSeen(at=at, market=market_at(self.market_of[token], token, at, past.to_at)))
+        self._days = range(past.from_at // DAY * DAY + DAY, past.to_at, DAY)
+        self._windows = windows(past, assumed.delay_us)
+
+    @cached_property
+    def market_of(self) -> dict[str, PastMarket]:
+        """Token -> its market."""
+        return {token: market for market in self.past.markets.values() for token in market.tokens}
+
+    def played(self) -> Played:
+        """Go through it."""
+        days, end = iter(self._days), self.past.to_at * SECOND
+        day = next(days, None)
+        for window in self._windows:
+            while day is not None and day * SECOND <= window.at:
+                self._value(day * SECOND)
+                day = next(days, None)
+            self.drive.run(window.at - 1)
+            self.drive.push(window)
+        while day is not None:
+            self._value(day * SECOND)
+            day = next(days, None)
+        self.drive.run(max(end, self.drive.at) + QUIET)
+        self._value(self.drive.at)
+        return self.told.played(self.engine)
+
+    def _value(self, at: int) -> None:
+        """What is held, by what is known at an instant."""
+        self.drive.run(at)
+        desk = self.engine.state.desks[PORTFOLIO]
+        for token in sorted({p.token_id for p in desk.positions.values() if p.shares}):
+            quote = self.quotes.at(token, at, ())
+            if quote is not None:
+                self.drive.push(ev.BookSeen(at=at, book=quote.book))
+        self.drive.push(ev.Tick(at=at))
+        self.drive.run(at)
+
+    # -- what the engine asks for ------------------------------------------------------------------------------
+
+    def _answer(self, ask: Ask, at: int) -> Iterable[ev.Event]:
+        match ask:
+            case NeedMarket(token):
+                market = self.market_of.get(token)
+                if market is None:
+                    return [ev.MarketMissing(at=at, token_id=token, detail="not in the history")]
+                return [ev.MarketSeen(at=at, market=market_at(market, token, at, self.past.to_at))]
+            case NeedBook(token):
+                return self._book(token, at)
+            case NeedHoldings(leader, bootstrap):
+                second = max(self.past.from_at, at // SECOND)
+                held = self.balances.before(second)
+                said = tuple(sorted(held.items())) if bootstrap else self.balances.moved_since(second - LOOKED_BACK)
+                return [
+                    ev.HoldingsSnapshot(
+                        at=at, leader=leader, as_of=second * SECOND, holdings=said, bootstrap=bootstrap,
+                        whole=bootstrap, value=self._worth(held, at) if self._needs_worth else None,
+                    )
+                ]  # fmt: skip
+            case CheckChain():
+                return []
+
+    def _book(self, token: str, at: int) -> list[ev.Event]:
+        assert self.engine.paper is not None
+        quote = self.quotes.at(token, at, self.engine.paper.waiting(token))
+        if quote is None:
+            return [ev.BookMissing(at=at, token_id=token, detail="nothing is known of it then")]
+        self._tier[token] = quote.tier
+        answers: list[ev.Event] = [ev.BookSeen(at=at, book=quote.book)]
+        if quote.after is not None:
+            answers.append(ev.BookSeen(at=at, book=quote.after))
+        return answers
+
+    def _worth(self, held: Mapping[str, int], at: int) -> int:
+        """What the wallet's shares are worth at what is known of prices."""
+        worth = 0
+        for token, shares in held.items():
+            if not shares:
+                continue
+            quote = self.quotes.at(token, at, ())
+            bid = quote.book.best_bid if quote is not None else None
+            worth += shares * (bid or 0) // 1_000_000
+        return worth
+
+    def _saw(self, event: ev.Event, effects: list[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, Insert | Update):
+                record = effect.record
+                if isinstance(record, FillRecord):
+                    tier = self._tier.get(record.token_id, Tier.LINE)
+                    self.told.fill(record, tier)
+                    if tier is Tier.TAPE:
+                        for price, shares in record.levels:
+                            self.quotes.filled(record.token_id, record.side, price, shares, event.at)
+                else:
+                    self.told.see(record)
+        if self._further is not None:
+            self._further(event, effects)
+
+
+class _Told:
+    """Counts what one run's records say."""
+
+    def __init__(self, past: Past) -> None:
+        self._markets = {token: market for market in past.markets.values() for token in market.tokens}
+        self._waiting: dict[int, DecisionRecord] = {}
+        self._trip: dict[str, list[int]] = {}
+        """Token -> costs against the leader's prices, USDC and shares bought since it was flat."""
+        self._tiers: Counter[Tier] = Counter()
+        self._skipped: Counter[str] = Counter()
+        self._filled: set[int] = set()
+        self.out = Played()
+
+    def fill(self, record: FillRecord, tier: Tier) -> None:
+        """A fill of ours."""
+        out = self.out
+        out.fills += 1
+        out.fees += record.fee_micro
+        self._tiers[tier] += record.usdc_micro
+        trip = self._trip.setdefault(record.token_id, [0, 0, 0])
+        trip[0] += record.delay_cost_micro + record.spread_cost_micro + record.fee_micro
+        if record.side is Side.BUY:
+            out.spent += record.usdc_micro + record.fee_micro
+            trip[1] += record.usdc_micro
+            trip[2] += record.shares_micro
+            self._filled.add(record.intent_id)
+
+    def see(self, record: object) -> None:
+        """Another record."""
+        match record:
+            case DecisionRecord():
+                self._decided(record, record)
+            case DecisionChange() if record.id in self._waiting:
+                self._decided(self._waiting[record.id], record)
+            case RoundTripRecord():
+                self._ended(record)
+            case EquityRecord():
+                self.out.equity.append((record.at, record.equity_micro))
+            case _:
+                pass
+
+    def _decided(self, first: DecisionRecord, now: DecisionChange) -> None:
+        if now.action == "wait":
+            self._waiting[first.id] = first
+            return
+        self._waiting.pop(first.id, None)
+        out = self.out
+        out.decisions += 1
+        if now.action == "copy" and first.side is Side.BUY:
+            out.orders_filled += 1
+        elif now.action == "skip":
+            self._skipped[now.reason.value] += 1
+        if first.side is Side.BUY and first.order_decision_id is None and first.wanted_usdc_micro:
+            out.wanted += first.wanted_usdc_micro
+            out.orders += 1
+
+    def _ended(self, trip: RoundTripRecord) -> None:
+        assert trip.closed_at is not None
+        self._bet(trip.token_id, trip.opened_at, trip.closed_at, trip.paid_micro, trip.pnl_micro, settled=True)
+
+    def _bet(self, token: str, opened: int, ended: int, paid: int, result: int, *, settled: bool) -> None:
+        costs, usdc, shares = self._trip.pop(token, [0, 0, 0])
+        market = self._markets.get(token)
+        self.out.bets.append(
+            Bet(
+                token_id=token,
+                condition_id=market.condition_id if market else "",
+                event=(market.event or market.condition_id) if market else token,
+                category=market.category if market else "",
+                opened_at=opened // SECOND,
+                ended_at=ended // SECOND,
+                price=usdc * 1_000_000 // shares if shares else 0,
+                paid=paid,
+                result=result,
+                theirs=result + costs,
+                settled=settled,
+            )
+        )
+
+    def played(self, engine: Engine) -> Played:
+        """All of it, with what is still held at its mark."""
+        desk, out = engine.state.desks[PORTFOLIO], self.out
+        for position in sorted(desk.positions.values(), key=lambda p: p.token_id):
+            if not position.shares:
+                continue
+            worth = position.shares * (position.mark_price or 0) // 1_000_000
+            trip = position.trip
+            out.open[position.token_id] = worth
+            self._bet(
+                position.token_id, position.opened_at, engine.at, trip.paid, trip.got - trip.paid + worth, settled=False
+            )
+        out.result = desk.equity - desk.bankroll
+        out.at_their_prices = sum(bet.theirs for bet in out.bets)
+        out.skipped = dict(sorted(self._skipped.items()))
+        out.tiers = {tier: self._tiers[tier] for tier in Tier if self._tiers[tier]}
+        return out

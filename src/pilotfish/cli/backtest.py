@@ -1,0 +1,312 @@
+"""``backtest``: would copying somebody have paid, before they are followed."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from pilotfish.app.config import history_place
+from pilotfish.backtest.assumptions import BANDS, Assumptions, Band
+from pilotfish.backtest.breakdown import By, Part
+from pilotfish.backtest.judgement import WORDS, came_back
+from pilotfish.backtest.look_back import LookBack, Point, Step, look_back
+from pilotfish.backtest.quotes import Tier
+from pilotfish.backtest.told import answer_of, cause_words
+from pilotfish.cli import printed, session
+from pilotfish.cli.history import progress_bar, pulled_of, wallets_of
+from pilotfish.core import settings as s
+from pilotfish.core.numerals import NOTHING, count, duration, gain, money, percent
+from pilotfish.core.problem import Problem
+from pilotfish.core.reasons import words
+from pilotfish.core.settings import Policy, Value, policy_from
+from pilotfish.core.units import MICRO
+from pilotfish.history.folder import History
+from pilotfish.history.past import read_past
+from pilotfish.history.records import Past
+from pilotfish.history.summary import told_of
+from pilotfish.polymarket.http import VenueError
+from pilotfish.store import names, settings_store
+from pilotfish.store.database import snapshot
+from pilotfish.store.portfolios_store import MAIN
+
+DAY = 86_400
+MOST_POLICIES = 400
+"""Combinations of swept values that are run at once."""
+_CURVE = printed.Table[Point](
+    printed.Column("seen after", lambda p: duration(p.delay_ms), 1, right=True),
+    printed.Column("an order", lambda p: money(p.size_micro), 2, right=True),
+    printed.Column("filled", lambda p: percent(round(p.filled * MICRO), MICRO), 5, right=True),
+    printed.Column("paid", lambda p: money(p.spent_micro), 6, right=True),
+    printed.Column("result", lambda p: gain(p.result_micro), 3, right=True),
+    printed.Column("a dollar came back as", lambda p: _back(p.edge_per_usdc), 4, right=True),
+)
+_STEPS = printed.Table[Step](
+    printed.Column("on the way", lambda step: cause_words(step.cause), 1, least=20),
+    printed.Column("USDC", lambda step: gain(step.amount_micro), 2, right=True),
+)
+_PARTS = printed.Table[Part](
+    printed.Column("what", lambda p: p.name, 1, least=12),
+    printed.Column("positions", lambda p: count(p.bets), 4, right=True),
+    printed.Column("events", lambda p: count(p.events), 3, right=True),
+    printed.Column("result", lambda p: gain(p.result), 2, right=True),
+    printed.Column("a dollar came back as", lambda p: _back(p.edge_per_usdc), 5, right=True),
+    printed.Column("90 % sure", lambda p: came_back(p.interval.low, p.interval.high) if p.interval else NOTHING, 6),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """One combination of swept values and what it came to."""
+
+    values: str
+    found: LookBack
+
+
+_SWEEP = printed.Table[Swept](
+    printed.Column("settings", lambda w: w.values, 1),
+    printed.Column("verdict", lambda w: WORDS[w.found.verdict].lower(), 3),
+    printed.Column("result", lambda w: gain(w.found.result_micro[Band.EXPECTED]), 2, right=True),
+    printed.Column("pessimistic", lambda w: gain(w.found.result_micro[Band.PESSIMISTIC]), 5, right=True),
+    printed.Column("a dollar came back as", lambda w: _back(w.found.edge_per_usdc), 4, right=True),
+    printed.Column("filled", lambda w: percent(round(w.found.filled_share * MICRO), MICRO), 6, right=True),
+)
+
+
+class NothingToLookAtError(Problem):
+    """There is no past to look back at."""
+
+
+def backtest(
+    who: list[str] = typer.Argument(help="A wallet, a leader's label, a user name, or the URL of a profile."),
+    days: int = typer.Option(90, "--days", min=1, max=4000, help="How far back."),
+    changes: list[str] = typer.Option(
+        [], "--set", metavar="NAME=VALUE", help="Another value of a setting; repeatable."
+    ),
+    sweeps: list[str] = typer.Option(
+        [], "--sweep", metavar="NAME=A,B,C", help="Try several values of a setting side by side; more can follow."
+    ),
+    delay: float = typer.Option(-1.0, "--delay", help="Seconds after which a trade is seen; without it 2.2."),
+    portfolio: str = typer.Option("", "--portfolio", help="With this portfolio's settings; without it main's."),
+    offline: bool = typer.Option(False, "--offline", help="Ask the venue nothing; use the history that there is."),
+    processes: int = typer.Option(0, "--processes", min=0, help="Processes; 0 = one a core."),
+    as_json: bool = typer.Option(False, "--json", help="Print one object; of several wallets an array."),
+) -> None:
+    """Would copying somebody have paid: their past through the engine that runs live, with its uncertainty."""
+    env = session.begin()
+    values = _settings(env, portfolio) | dict(_value(given) for given in changes)
+    policies = list(_policies(values, [_sweep(given) for given in sweeps]))
+    bands = _bands(delay)
+    history = History(history_place(env))
+    now = int(time.time())
+    answers: list[object] = []
+    for wallet in wallets_of(env, who):
+        if not offline:
+            _pull(env, history, wallet, now, days)
+        past = read_past(history, wallet, now - days * DAY, now, _name(env, wallet))
+        _refuse_nothing(past, history, days, offline=offline)
+        cores = processes or os.cpu_count() or 1
+        with _bar(len(policies)) as told:
+            found = [
+                (label, look_back(past, policy, bands=bands, curves=not sweeps, processes=cores, told=told))
+                for label, policy in policies
+            ]
+        if as_json:
+            answers.append(_json(found, swept=bool(sweeps)))
+        elif sweeps:
+            _print_sweep(past, [Swept(label, one) for label, one in found])
+        else:
+            _print(found[0][1])
+    if as_json:
+        session.print_json(answers[0] if len(answers) == 1 else answers)
+
+
+# -- what is asked -----------------------------------------------------------------------------------------------------
+
+
+def _settings(env: dict[str, Value], portfolio: str) -> dict[str, Value]:
+    """The settings in effect: of a portfolio, where there is a database, else the environment's and the defaults."""
+    with snapshot(session.reading(env, as_json=True)) as c:
+        name = names.portfolio(c, portfolio) if portfolio else MAIN
+        return {n: e.value for n, e in settings_store.effective(env, settings_store.load(c), name).items()}
+
+
+def _value(given: str) -> tuple[str, Value]:
+    name, equals, value = given.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"{given[:60]!r} is not name=value")
+    setting = s.find(name.strip())
+    if setting.name not in Policy.__struct_fields__:
+        raise typer.BadParameter(f"{setting.name} belongs to no policy: a past is the same whatever it is")
+    return setting.name, s.parse(setting, value)
+
+
+def _sweep(given: str) -> list[tuple[str, Value, str]]:
+    name, equals, values = given.partition("=")
+    parts = [part.strip() for part in values.split(",") if part.strip()]
+    if not equals or not parts:
+        raise typer.BadParameter(f"{given[:60]!r} is not name=a,b,c")
+    return [(*_value(f"{name}={part}"), part) for part in parts]
+
+
+def _policies(values: dict[str, Value], sweeps: Sequence[list[tuple[str, Value, str]]]) -> Iterator[tuple[str, Policy]]:
+    """Every combination of swept values, with what it is called."""
+    if (number := _product(len(sweep) for sweep in sweeps)) > MOST_POLICIES:
+        raise typer.BadParameter(f"{count(number)} combinations; at most {MOST_POLICIES} are run at once")
+    for chosen in itertools.product(*sweeps):
+        label = " ".join(f"{name}={text}" for name, _, text in chosen)
+        yield label, policy_from(values | {name: value for name, value, _ in chosen})
+
+
+def _product(numbers: Iterator[int]) -> int:
+    product = 1
+    for number in numbers:
+        product *= number
+    return product
+
+
+def _bands(delay: float) -> dict[Band, Assumptions]:
+    """The band of assumptions; with a delay of one's own, that in all of them."""
+    if delay == -1.0:
+        return BANDS
+    if not 0 <= delay <= 3600:
+        raise typer.BadParameter(f"--delay {delay:g}: expected seconds from 0 to 3600")
+    late = round(delay * MICRO)
+    return {band: msgspec.structs.replace(assumed, delay_us=late) for band, assumed in BANDS.items()}
+
+
+def _pull(env: dict[str, Value], history: History, wallet: str, now: int, days: int) -> None:
+    """Read what is not there yet. Where the venue cannot be reached, what there is has to do."""
+    try:
+        with progress_bar() as told:
+            asyncio.run(pulled_of(env, history, wallet, now - days * DAY, now, None, False, told))
+    except VenueError as problem:
+        print(f"The venue did not answer ({problem}); going by what was read before.", file=sys.stderr)
+
+
+def _name(env: dict[str, Value], wallet: str) -> str:
+    with snapshot(session.reading(env, as_json=True)) as c:
+        return names.labels(c).get(wallet, "")
+
+
+def _refuse_nothing(past: Past, history: History, days: int, *, offline: bool) -> None:
+    trades = [d for d in past.deeds if d.kind == "TRADE"]
+    what = f"{past.wallet} over the last {count(days)} day{'s' if days != 1 else ''}"
+    if not trades:
+        again = f"; `pilotfish history pull {past.wallet}` reads them" if offline else "; --days looks further back"
+        known = f" ({told_of(past.missing)})" if past.missing else ""
+        raise NothingToLookAtError(f"there are no trades of {what} at {history}{known}{again}")
+    if all(d.is_combo for d in trades):
+        raise NothingToLookAtError(f"all {count(len(trades))} trades of {what} are combos, which are not copied")
+    if not any(d.condition_id in past.markets for d in trades):
+        raise NothingToLookAtError(
+            f"of the {count(len(trades))} trades of {what} no market is known; `pilotfish history pull {past.wallet} "
+            "--again` asks for them once more"
+        )
+
+
+# -- what is told ------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _bar(policies: int) -> Iterator[Callable[[int, int], None]]:
+    """A bar of the runs, at a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
+               TimeRemainingColumn())  # fmt: skip
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("running through the past", total=None)
+        before = itertools.count()
+        so_far = [0]
+
+        def told(done: int, of: int) -> None:
+            if done == 1:
+                so_far[0] = next(before) * of
+            progress.update(task, completed=so_far[0] + done, total=of * policies)
+
+        yield told
+
+
+def _json(found: Sequence[tuple[str, LookBack]], *, swept: bool) -> object:
+    if not swept:
+        return answer_of(found[0][1])
+    return [{"settings": label, **answer_of(one)} for label, one in found]
+
+
+def _print(found: LookBack) -> None:
+    if found.missing:
+        printed.say(told_of(found.missing))
+    printed.say((found.why, "bold"))
+    who = f"{found.name} ({found.wallet})" if found.name else found.wallet
+    printed.say(
+        f"{who}, {_day(found.from_at)} to {_day(found.to_at)}: {count(found.trades)} trades, "
+        f"{count(found.orders)} orders to copy."
+    )
+    result = found.result_micro
+    printed.say(
+        f"Result {gain(result[Band.EXPECTED])} USDC on {money(found.spent_micro)} paid; pessimistic "
+        f"{gain(result[Band.PESSIMISTIC])}, optimistic {gain(result[Band.OPTIMISTIC])}. "
+        f"Filled {percent(round(found.filled_share * MICRO), MICRO)} of what was wanted, {_tiers(found)}."
+    )
+    for flag in found.flags:
+        printed.say(("! ", "yellow"), flag.text)
+    for broken in found.books:
+        printed.say(("The books of this run do not add up: ", "red"), broken)
+    first = Step(cause="ideal", amount_micro=found.at_leader_prices_micro)
+    last = Step(cause="result", amount_micro=result[Band.EXPECTED])
+    print()
+    _STEPS.view().print([first, *(step for step in found.steps if step.amount_micro), last])
+    print()
+    _CURVE.view("seen after,filled,paid,result,a dollar came back as").print(found.by_delay)
+    print()
+    _CURVE.view("an order,filled,paid,result,a dollar came back as").print(found.by_size)
+    for by in By:
+        parts = [part for part in found.parts if part.by is by]
+        if parts:
+            print()
+            print(f"By {by.value}")
+            _PARTS.view().print(parts)
+    if found.skipped:
+        most = sorted(found.skipped.items(), key=lambda item: (-item[1], item[0]))[:3]
+        print()
+        printed.say("Not copied most often: ", "; ".join(f"{words(reason)} ({count(n)})" for reason, n in most), ".")
+    if found.open:
+        still = money(sum(found.open.values()))
+        printed.say(f"{count(len(found.open))} positions were still open at the end, marked at {still} USDC.")
+
+
+def _print_sweep(past: Past, swept: Sequence[Swept]) -> None:
+    if past.missing:
+        printed.say(told_of(past.missing))
+    best = max(swept, key=lambda one: (one.found.interval or (-1.0, 0.0))[0])
+    printed.say(
+        f"{count(len(swept))} policies over one past: the best of so many looks better than it is. By the lower end of "
+        f"what is sure, the best is {best.values}: ", (best.found.why, "bold")
+    )  # fmt: skip
+    _SWEEP.view().print(swept)
+
+
+def _tiers(found: LookBack) -> str:
+    told = {Tier.BOOK: "recorded books", Tier.TAPE: "the tape", Tier.LINE: "the price line"}
+    parts = [f"{percent(round(found.tiers.get(t, 0) * MICRO), MICRO)} of it by {name}" for t, name in told.items()
+             if found.tiers.get(t)]  # fmt: skip
+    return ", ".join(parts) or "nothing at all"
+
+
+def _back(edge: float | None) -> str:
+    return came_back(edge) if edge is not None else NOTHING
+
+
+def _day(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).date().isoformat()
