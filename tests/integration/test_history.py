@@ -146,6 +146,7 @@ class Deadly:
         return deadly
 
 
+@pytest.mark.slow
 async def test_killed_at_any_write_and_begun_again_it_ends_in_the_same_files(tmp_path: Path) -> None:
     whole = History(str(tmp_path / "whole"))
     await pulled(lively(3, 3), whole)

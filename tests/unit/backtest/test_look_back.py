@@ -32,7 +32,7 @@ def somebody(kind: Kind, seed: int = 1, **more: int) -> tuple[Past, int | None]:
 
 @pytest.fixture(scope="module")
 def value_buyer() -> LookBack:
-    return look_back(somebody(Kind.VALUE)[0], POLICY)
+    return look_back(somebody(Kind.VALUE, events=90)[0], POLICY)
 
 
 def test_the_way_from_their_prices_to_ours_adds_up_to_the_millionth(value_buyer: LookBack) -> None:
@@ -73,6 +73,7 @@ def test_incomplete_history_is_said(value_buyer: LookBack) -> None:
     assert answer["complete"] == [{"kind": "tape", "key": "0xc", "from_at": 1, "to_at": 2, "why": "failed"}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "verdict"),
     [
@@ -95,6 +96,7 @@ def test_one_event_that_made_the_result_is_flagged() -> None:
     assert "one_event" in {flag.kind.value for flag in found.flags}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Kind.VALUE, Kind.SKILLED, Kind.FIRST_SECOND])
 def test_the_edge_that_is_found_is_the_true_one_within_what_luck_makes(kind: Kind) -> None:
     of, true_ppm = somebody(kind)
@@ -105,6 +107,7 @@ def test_the_edge_that_is_found_is_the_true_one_within_what_luck_makes(kind: Kin
     assert low - width / 2 <= true_ppm / MICRO <= high + width / 2
 
 
+@pytest.mark.slow
 def test_processes_change_nothing() -> None:
     of, _ = somebody(Kind.GAMBLER)
     one = look_back(of, POLICY)
@@ -132,6 +135,7 @@ def test_a_past_of_which_nothing_can_be_copied_is_judged_all_the_same() -> None:
     assert answer_of(found)["tiers"] == {}
 
 
+@pytest.mark.slow
 def test_another_delay_is_another_answer() -> None:
     of, _ = somebody(Kind.FIRST_SECOND)
     bands = {band: msgspec.structs.replace(a, delay_us=0, horizon_sec=1) for band, a in BANDS.items()}
