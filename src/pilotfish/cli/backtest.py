@@ -27,7 +27,7 @@ from pilotfish.backtest.told import answer_of, cause_words
 from pilotfish.cli import printed, session
 from pilotfish.cli.history import progress_bar, pulled_of, wallets_of
 from pilotfish.core import settings as s
-from pilotfish.core.numerals import NOTHING, count, duration, gain, money, percent
+from pilotfish.core.numerals import NOTHING, count, duration, gain, money, percent, plural
 from pilotfish.core.problem import Problem
 from pilotfish.core.reasons import words
 from pilotfish.core.settings import Policy, Value, policy_from
@@ -35,7 +35,7 @@ from pilotfish.core.units import MICRO
 from pilotfish.history.folder import History
 from pilotfish.history.past import read_past
 from pilotfish.history.records import Past
-from pilotfish.history.summary import told_of
+from pilotfish.history.summary import span_of, told_of
 from pilotfish.polymarket.http import VenueError
 from pilotfish.store import names, settings_store
 from pilotfish.store.database import snapshot
@@ -89,7 +89,9 @@ class NothingToLookAtError(Problem):
 
 
 def backtest(
-    who: list[str] = typer.Argument(help="A wallet, a leader's label, a user name, or the URL of a profile."),
+    who: list[str] = typer.Argument(
+        metavar="WHO...", help="A wallet, a leader's label, a user name, or the URL of a profile."
+    ),
     days: int = typer.Option(90, "--days", min=1, max=4000, help="How far back."),
     changes: list[str] = typer.Option(
         [], "--set", metavar="NAME=VALUE", help="Another value of a setting; repeatable."
@@ -108,9 +110,10 @@ def backtest(
     changed, swept = dict(_value(given) for given in changes), [_sweep(given) for given in sweeps]
     bands = _bands(delay)
     history = History(history_place(env))
-    now = int(time.time())
     answers: list[object] = []
     for wallet in wallets_of(env, who):
+        span = span_of(history, wallet) if offline else None
+        now = span[1] if span is not None else int(time.time())
         if not offline:
             _pull(env, history, wallet, now, days)
         policies = list(_policies(_settings(env, portfolio, wallet) | changed, swept))
@@ -284,7 +287,8 @@ def _print(found: LookBack) -> None:
         printed.say("Not copied most often: ", "; ".join(f"{words(reason)} ({count(n)})" for reason, n in most), ".")
     if found.open:
         still = money(sum(found.open.values()))
-        printed.say(f"{count(len(found.open))} positions were still open at the end, marked at {still} USDC.")
+        were = f"{plural(len(found.open), 'position')} {'was' if len(found.open) == 1 else 'were'}"
+        printed.say(f"{were} still open at the end, marked at {still} USDC.")
 
 
 def _print_sweep(past: Past, swept: Sequence[Swept]) -> None:

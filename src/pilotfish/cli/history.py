@@ -42,7 +42,7 @@ app = typer.Typer(help="Read the past of wallets before they are followed.", no_
 DAY = 86_400
 SHOWN = 20
 """Missing windows that are printed one by one."""
-_WHO = typer.Argument(help="A wallet, a leader's label, a user name, or the URL of a profile.")
+_WHO = typer.Argument(metavar="WHO...", help="A wallet, a leader's label, a user name, or the URL of a profile.")
 
 
 class NoHistoryError(Problem):
