@@ -38,7 +38,7 @@ from pilotfish.store.views.trips import Sort, TripFilter, TripState, read_trips
 MANY, FEW = 1_000_000, 10_000
 CHUNK = 20_000
 LEADERS, MARKETS = 20, 2_000
-_AT = 1_800_000_000 * SECOND
+_AT = 1_700_000_000 * SECOND
 _SKIPS = ("SKIP_SAME_ORDER", "SKIP_SLIPPAGE", "SKIP_SPREAD", "SKIP_CAP_MARKET", "SKIP_NO_POSITION")
 
 
