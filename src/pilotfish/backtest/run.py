@@ -133,7 +133,7 @@ class _Run:
         return self.told.played(self.engine)
 
     def _prepare(self, window: ev.ApiWindowRead) -> None:
-        """What the engine would ask for as soon as it sees these trades, told before it asks: one decision, not three."""
+        """What the engine would ask for once it sees these trades, told before it asks: one decision, not three."""
         for token in dict.fromkeys(fill.token_id for fill in window.fills):
             market, known = self.market_of.get(token), self.engine.state.markets.get(token)
             if market is None:
