@@ -1,7 +1,7 @@
 """The process that works off look backs: reads somebody's past, runs it through the engine, stores the answer.
 
 It can be killed at any moment. What was read is in the history, and a look back that was running waits again when the
-next process begins; cancelling is nothing else: whoever cancels changes the row, and the process ends when it sees that.
+next process begins; cancelling is nothing else: the row is changed, and the process ends when it sees that.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 import structlog
@@ -30,6 +30,7 @@ from pilotfish.core.units import SECOND
 from pilotfish.history.folder import History
 from pilotfish.history.past import read_past
 from pilotfish.history.records import Past
+from pilotfish.history.summary import told_of
 from pilotfish.polymarket.http import VenueError
 from pilotfish.store import look_backs_store as rows
 from pilotfish.store.look_backs_store import Job
@@ -105,7 +106,7 @@ def looked(environment: Mapping[str, Value], job: Job, tell: Tell) -> tuple[Look
     past = read_past(history, job.wallet, from_at, now, job.name)
     refuse_nothing(past, str(history), job.days, read=True)
     found = look_back(past, policy_from(job.values), told=lambda done, of: tell(At("running", done, of, requests)))
-    return found, {**answer_of(found), "titles": titles_of(past, found)}
+    return found, kept_of(past, found)
 
 
 def _pull(environment: Mapping[str, Value], history: History, job: Job, from_at: int, now: int, tell: Tell) -> int:
@@ -128,15 +129,18 @@ def _pull(environment: Mapping[str, Value], history: History, job: Job, from_at:
     return last.requests
 
 
-def titles_of(past: Past, found: LookBack) -> dict[str, str]:
+def kept_of(past: Past, found: LookBack) -> dict[str, object]:
+    """The JSON of an answer as it is kept: with ``history`` in a sentence, and the ``titles`` of what is still open."""
+    return {**answer_of(found), "history": told_of(past.missing), "titles": dict(_titles(past, found))}
+
+
+def _titles(past: Past, found: LookBack) -> Iterator[tuple[str, str]]:
     """What the tokens of positions that are still open stand for: the market's title and the outcome."""
-    told: dict[str, str] = {}
     for market in past.markets.values():
         for n, token in enumerate(market.tokens):
             if token in found.open:
                 outcome = market.outcomes[n] if n < len(market.outcomes) else ""
-                told[token] = f"{market.title}: {outcome}" if outcome else market.title
-    return told
+                yield token, f"{market.title}: {outcome}" if outcome else market.title
 
 
 class _Watch:

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish.app.config import history_place
-from pilotfish.app.look_backs import titles_of
+from pilotfish.app.look_backs import kept_of
 from pilotfish.app.pulls import pulled_of
 from pilotfish.backtest.assumptions import BANDS, Assumptions, Band
 from pilotfish.backtest.breakdown import By, Part
@@ -203,13 +203,12 @@ def _name(env: dict[str, Value], wallet: str) -> str:
 
 def _keep(env: dict[str, Value], past: Past, days: int, values: dict[str, Value], found: LookBack) -> None:
     """Keep the answer where the dashboard finds it; where there is no database to write to, it is only shown."""
-    result = {**answer_of(found), "titles": titles_of(past, found)}
     policy = {name: values[name] for name in Policy.__struct_fields__ if name in values}
     try:
         with session.existing(env).begin() as c:
             look_backs_store.keep(
                 c, past.wallet, name=past.name, days=days, values=policy, at=session.now(), by="terminal",
-                verdict=found.verdict, why=found.why, result=result,
+                verdict=found.verdict, why=found.why, result=kept_of(past, found),
             )  # fmt: skip
     except session.NothingRecordedError:
         return

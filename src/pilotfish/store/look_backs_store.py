@@ -80,9 +80,8 @@ def ask(c: Connection, wallet: str, *, name: str, days: int, values: Mapping[str
     """Ask for a look back (``wallet`` in lower case, ``at`` in µs); gives its number. Who asks for what waits or runs
     already is given that one's. Raises :class:`LookBackError`."""
     col = t.look_backs.c
-    waiting = c.execute(
-        select(col.id, col.wallet, col.days, col["values"]).where(col.state.in_(OPEN)).order_by(col.id)
-    ).all()
+    there = select(col.id, col.wallet, col.days, col["values"]).where(col.state.in_(OPEN)).order_by(col.id)
+    waiting = c.execute(there).all()
     for row in waiting:
         if (row[1], row[2], row[3]) == (wallet, days, dict(values)):
             return int(row[0])
