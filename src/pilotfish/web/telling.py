@@ -152,13 +152,14 @@ def copied_share(row: HasOrders) -> tuple[str, str]:
     return percent(row.orders_copied, row.orders), told_of
 
 
+_VERDICT_CODES = frozenset(verdict.value for verdict in Verdict)
 _VERDICT_KINDS = {Verdict.COPYABLE: "copy", Verdict.NOT_COPYABLE: "lost", Verdict.CANNOT_TELL: "wait"}
 _VERDICT_SIGNS = {Verdict.COPYABLE: "✓", Verdict.NOT_COPYABLE: "✗", Verdict.CANNOT_TELL: "?"}
 
 
 def badge(verdict: str) -> tuple[str, str, str]:
     """The verdict of a look back as a badge: its class, its sign, its word."""
-    if verdict not in Verdict:
+    if verdict not in _VERDICT_CODES:
         return "", "", verdict
     known = Verdict(verdict)
     return _VERDICT_KINDS[known], _VERDICT_SIGNS[known], VERDICTS[known]

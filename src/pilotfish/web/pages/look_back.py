@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import msgspec
 from fastapi import APIRouter, HTTPException, Path
@@ -107,12 +107,22 @@ def _read(c: Connection, number: int) -> list[OneLookBack]:
 def page_of(row: LookBackWhole, known: Leader | None) -> OneLookBack:
     """The page of a look back."""
     found = answer(row.result)
-    return OneLookBack(
-        row=row, known=known, found=found, fall=looked_back(found) if found else None,
-        equity=result_options({"ours, expected": found} if found else {}), curves=tuple(_curves(found)) if found else (),
-        groups=tuple(_groups(found)) if found else (), skipped=_skipped(found) if found else (),
-        still_open=_open(found) if found else (), changed=_changed(row.values),
-    )  # fmt: skip
+    made = _made_of(found) if found is not None else {}
+    return OneLookBack(row=row, known=known, found=found, changed=_changed(row.values), **(_NOTHING | made))
+
+
+_NOTHING: dict[str, Any] = {
+    "fall": None, "equity": {}, "curves": (), "groups": (), "skipped": (), "still_open": (),
+}  # fmt: skip
+
+
+def _made_of(found: Answer) -> dict[str, Any]:
+    """What is shown of an answer."""
+    return {
+        "fall": looked_back(found), "equity": result_options({"ours, expected": found}),
+        "curves": tuple(_curves(found)), "groups": tuple(_groups(found)), "skipped": _skipped(found),
+        "still_open": _open(found),
+    }  # fmt: skip
 
 
 def _curves(found: Answer) -> Iterator[Curve]:
