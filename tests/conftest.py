@@ -52,6 +52,14 @@ def chromium() -> str:
     return path
 
 
+@pytest.fixture(scope="session")
+def firefox() -> str:
+    """The path of Firefox."""
+    path = shutil.which("firefox-esr") or shutil.which("firefox") or ""
+    need("Firefox", bool(path), "apt-get install firefox-esr")
+    return path
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """What was left out, and a table of the scenarios that ran: the promise, whether it held, and what was seen."""
     if recorded_folder() is None:

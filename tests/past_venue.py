@@ -46,8 +46,8 @@ def move(kind: str, n: int, at: int, usdc: float, *, market: int = 0) -> dict[st
 
 @dataclass
 class PastVenue:
-    """What the venue has. ``page`` is the most rows of a page; ``every``: seconds from price to price; ``no_bounds``: start and end are ignored;
-    ``newest_first``: the order is; ``wall``: rows of a walk behind which pages repeat."""
+    """What the venue has. ``page`` is the most rows of a page; ``every``: seconds from price to price; ``no_bounds``:
+    start and end are ignored; ``newest_first``: the order is; ``wall``: rows of a walk behind which pages repeat."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     tape: list[dict[str, Any]] = field(default_factory=list)
@@ -105,7 +105,7 @@ class PastVenue:
                 return web.json_response({"data": held, "pagination": {"has_more": False, "next_cursor": None}})
             case "/v2/resolutions":
                 asked = query["condition_id"].split(",")
-                rows = [{"condition_id": condition_id(n), "payouts": p, "resolved_at": NOW - 10_000, "status": "resolved"}
+                rows = [{"condition_id": condition_id(n), "payouts": p, "resolved_at": NOW - 10_000}
                         for n, p in self.payouts.items() if condition_id(n) in asked]  # fmt: skip
                 return web.json_response({"data": rows})
             case "/v2/user-pnl" if self.realized is not None:

@@ -1,10 +1,11 @@
-"""How long each page takes in Chromium until its content is there, in a database with very many trades: right after the
-dashboard's start, and again later."""
+"""How long each page takes in a database with very many trades: in Chromium until its content is there, right after the
+dashboard's start and again later; and the server alone, each time with nothing that it could still have at hand."""
 
 from __future__ import annotations
 
 import argparse
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -25,10 +26,15 @@ CONTENT = (
     ("/", ".held tbody tr"), ("/leaders", "table.rows tbody tr"), (f"/leaders/{LEADER}", ".figure"),
     ("/trades", ".feed tbody tr"), (f"/trades?reason=SKIP_CAP_MARKET&leader={LEADER}", ".feed tbody tr"),
     ("/trades?q=number+77", ".feed tbody tr"), ("/positions", "table.rows tbody tr"), ("/latency", ".figure"),
-    ("/portfolios", "table.plain tbody tr"), ("/settings", ".setting"),
+    ("/portfolios", "table.plain tbody tr"), ("/settings", ".setting"), ("/orders", ".ours tbody tr"),
+    ("/trades?by=fills", ".feed tbody tr"), ("/positions?status=closed", "table.rows tbody tr"),
+    ("/positions?status=all&sort=return", "table.rows tbody tr"),
 )  # fmt: skip
 """Page -> what must be there."""
 LATER_SECONDS = 20
+ROUNDS = 40
+APART_SECONDS = 2.2
+"""Between two rounds of questions to the server: longer than any page's answer is shared with the next who asks."""
 READY_SECONDS = 60.0
 
 
@@ -67,9 +73,23 @@ def _measure(base: str) -> None:
         time.sleep(LATER_SECONDS)  # what is measured next is a dashboard that has run for a while
         later = [_opened(page, base, *each) for each in CONTENT]
         browser.close()
-    for (path, _), one, other in zip(CONTENT, first, later, strict=True):
-        print(f"{path:<80} first {one:5.2f} s   later {other:5.2f} s")
+    for (path, _), one, other, times in zip(CONTENT, first, later, _rounds(base), strict=True):
+        served = f"{statistics.median(times):4.0f} ms, 95 % {statistics.quantiles(times, n=20)[-1]:4.0f} ms"
+        print(f"{path:<80} first {one:5.2f} s   later {other:5.2f} s   server {served}")
     print(f"{'slowest':<80} first {max(first):5.2f} s   later {max(later):5.2f} s")
+
+
+def _rounds(base: str) -> list[list[float]]:
+    """Each page's times in milliseconds: all pages are asked for in turn, again and again."""
+    found: list[list[float]] = [[] for _ in CONTENT]
+    for _ in range(ROUNDS):
+        time.sleep(APART_SECONDS)  # what pages share is read anew
+        for (path, _), times in zip(CONTENT, found, strict=True):
+            began = time.monotonic()
+            with urllib.request.urlopen(base + path, timeout=60) as answer:
+                answer.read()
+            times.append(1000 * (time.monotonic() - began))
+    return found
 
 
 def _answers(base: str) -> bool:

@@ -42,19 +42,19 @@ async def pulled(venue: PastVenue, history: History, *, now: int = NOW, from_at:
         return await pull(history, api, WALLET, from_at=from_at, now=now, **more)
 
 
-def lively(trades: int = 40) -> PastVenue:
-    """A wallet that traded in four markets, two of which are settled, the last trade a minute ago."""
+def lively(trades: int = 40, markets: int = 4) -> PastVenue:
+    """A wallet that traded in some markets, two of which are settled, the last trade a minute ago."""
     venue = PastVenue(every=600)
-    for n in range(4):
+    for n in range(markets):
         venue.market(n, payouts=[1_000_000, 0] if n < 2 else None)
     step = 20 * DAY // trades
-    venue.rows = [trade(n, NOW - 60 - n * step, market=n % 4) for n in range(trades)]
+    venue.rows = [trade(n, NOW - 60 - n * step, market=n % markets) for n in range(trades)]
     venue.tape = [
         *venue.rows,
-        *(trade(10_000 + n, NOW - 55 - n * step, market=n % 4, wallet=OTHER, side="SELL", _taker=False)
+        *(trade(10_000 + n, NOW - 55 - n * step, market=n % markets, wallet=OTHER, side="SELL", _taker=False)
           for n in range(trades)),
     ]  # fmt: skip
-    venue.held = {token_ids(n)[0]: 10.0 * trades / 4 for n in range(4)}
+    venue.held = {token_ids(n)[0]: 10.0 * trades / markets for n in range(markets)}
     return venue
 
 
@@ -96,6 +96,20 @@ async def test_a_second_pull_asks_only_for_what_is_fresh_and_changes_nothing(tmp
     assert venue.requests["/v2/prices-history"] == 3, "what is held of two, and of the trade a minute ago"
 
 
+async def test_windows_of_a_quiet_tape_are_read_with_few_requests_and_those_of_a_busy_one_apart(tmp_path: Path) -> None:
+    asked = []
+    for busy in (False, True):
+        venue = lively(40, 1)
+        if busy:
+            venue.tape += [trade(50_000 + n, NOW - DAY - 200 * n, wallet=OTHER) for n in range(8_000)]
+        history = History(str(tmp_path / f"h-{busy}"))
+        await pulled(venue, history)
+        assert read_past(history, WALLET, START, NOW).missing == []
+        asked.append(venue.requests["/v2/trades"])
+    assert asked[0] <= 5
+    assert 10 <= asked[1] <= 60, "no more than a request a window and a half"
+
+
 async def test_a_row_that_came_late_is_found_by_the_next_pull_and_no_row_counts_twice(tmp_path: Path) -> None:
     venue, history = lively(), History(str(tmp_path / "h"))
     await pulled(venue, history)
@@ -132,18 +146,19 @@ class Deadly:
         return deadly
 
 
+@pytest.mark.slow
 async def test_killed_at_any_write_and_begun_again_it_ends_in_the_same_files(tmp_path: Path) -> None:
     whole = History(str(tmp_path / "whole"))
-    await pulled(lively(8), whole)
-    await pulled(lively(8), whole, now=NOW + 2 * DAY)
+    await pulled(lively(3, 3), whole)
+    await pulled(lively(3, 3), whole, now=NOW + 2 * DAY)
     expected = everything(whole)
     deaths = 0
     for after in range(200):
         history = History(str(tmp_path / f"killed-{after}"))
         history.fs = Deadly(pafs.LocalFileSystem(), after)
         try:
-            await pulled(lively(8), history)
-            await pulled(lively(8), history, now=NOW + 2 * DAY)
+            await pulled(lively(3, 3), history)
+            await pulled(lively(3, 3), history, now=NOW + 2 * DAY)
         except Killed:
             deaths += 1
         survived = History(history.url)
@@ -151,13 +166,13 @@ async def test_killed_at_any_write_and_begun_again_it_ends_in_the_same_files(tmp
             for key in survived.keys(kind):
                 for kept in survived.files(kind, key):
                     survived.contents(kept, whole=True)
-        await pulled(lively(8), survived, now=NOW + 2 * DAY)
+        await pulled(lively(3, 3), survived, now=NOW + 2 * DAY)
         assert _content(survived) == _content(whole), after
         if after % 10 == 0:
-            await pulled(lively(8), survived, now=NOW + 2 * DAY)
+            await pulled(lively(3, 3), survived, now=NOW + 2 * DAY)
         if not history.fs.dead:
             break
-    assert deaths > 50
+    assert deaths > 30
     assert everything(survived) == expected
 
 
@@ -250,7 +265,7 @@ async def test_a_history_longer_than_one_reading_is_written_as_it_comes(tmp_path
     await pulled(venue, history)
     assert len(history.windows("activity", WALLET)) > 3
     assert [d.tx_hash for d in history.deeds(WALLET, START, NOW)] == [r["transaction_hash"] for r in venue.rows]
-    assert history.missing("activity", WALLET, START, NOW) == []
+    assert history.missing("activity", WALLET, (START, NOW)) == []
 
 
 async def test_a_tape_whose_route_ignores_start_end_and_order_is_read_back_to_the_window(tmp_path: Path) -> None:
@@ -286,7 +301,7 @@ async def test_a_row_that_cannot_be_read_makes_its_second_one_that_is_capped(tmp
     at = NOW - 5 * DAY - 7
     venue.rows.append(trade(777, at, price=1.5))
     await pulled(venue, history)
-    gaps = history.missing("activity", WALLET, START, NOW)
+    gaps = history.missing("activity", WALLET, (START, NOW))
     assert [(m.from_at, m.to_at, m.why) for m in gaps] == [(at, at, "capped")]
     assert len(list(history.deeds(WALLET, START, NOW))) == 40
 
@@ -360,7 +375,7 @@ SECONDS = st.integers(0, 8)
     no_bounds=st.booleans(),
     v1=st.booleans(),
 )
-@settings(max_examples=60)
+@settings(max_examples=80)
 def test_whatever_the_pages_a_history_is_exact_or_says_what_it_lacks(
     tmp_path_factory: pytest.TempPathFactory, offsets: list[tuple[int, int]], page: int, wall: int | None,
     newest_first: bool, no_bounds: bool, v1: bool,
@@ -373,7 +388,7 @@ def test_whatever_the_pages_a_history_is_exact_or_says_what_it_lacks(
     history = History(str(tmp_path_factory.mktemp("any")))
     asyncio.run(pulled(venue, history, from_at=first - 5, now=first + 4_000))
     read = list(history.deeds(WALLET, first - 5, first + 4_000))
-    lacking = history.missing("activity", WALLET, first - 5, first + 4_000)
+    lacking = history.missing("activity", WALLET, (first - 5, first + 4_000))
     assert [d.at for d in read] == sorted(d.at for d in read)
     for second in range(first, first + 9):
         truth = Counter(r["transaction_hash"] for r in venue.rows if r["timestamp"] == second)

@@ -90,8 +90,8 @@ async def test_a_record_is_what_the_trades_come_to(asked: Asked) -> None:
     assert record.value == usd(55), "what can only be redeemed for nothing is worth nothing"
     (held,) = record.held
     assert held == HeldPosition(
-        title="Will it be held?", outcome="Yes", shares=Shares(100 * MICRO), average=Price(500_000),
-        price=Price(550_000), value=Usdc(usd(55)), gain=Usdc(usd(5)),
+        token_id="9017", slug="held", title="Will it be held?", outcome="Yes", shares=Shares(100 * MICRO),
+        average=Price(500_000), price=Price(550_000), value=Usdc(usd(55)), gain=Usdc(usd(5)),
     )  # fmt: skip
     assert (record.won, record.lost) == (1, 2), "a lost position that was never redeemed is a lost one"
     assert (record.open, record.more_open, record.more_decided) == (1, False, False)

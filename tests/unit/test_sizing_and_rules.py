@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pilotfish.core import events as ev
+from pilotfish.core.effects import Answered
 from pilotfish.core.fees import FeeSchedule
 from pilotfish.core.settings import BY_NAME, Value, parse, policy_from
 from pilotfish.core.sizing import latency_ms
@@ -226,6 +227,18 @@ def test_a_person_closes_positions_by_hand() -> None:
     desk.send(ev.CloseAsked(at=desk.at, portfolio="main"))
     desk.advance(1)
     assert desk.held("2002") == 0
+
+
+def test_a_closing_by_hand_counts_its_exits_in_right_words() -> None:
+    desk = Desk()
+    for n, token in enumerate((TOKEN, "2002", "2003"), 1):
+        desk.buy(n, token_id=token)
+    for command, (token_id, told) in enumerate(((TOKEN, "1 exit begun: 50.00 of "), (None, "2 exits begun: 50.00 of "),
+                                                (None, "0 exits begun: nothing of that is held"))):  # fmt: skip
+        did = desk.send(ev.CloseAsked(at=desk.at, portfolio="main", token_id=token_id, command=command))
+        (answer,) = (effect for effect in did if isinstance(effect, Answered))
+        assert answer.text.startswith(told)
+        desk.advance(1)
 
 
 # -- marks -----------------------------------------------------------------------------------------------------

@@ -12,8 +12,13 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from fastapi.testclient import TestClient
 from playwright.sync_api import Browser, Page, expect
 
+from pilotfish.core.settings import Value
+from pilotfish.store import leaders_store
+from pilotfish.store.database import open_database
+from pilotfish.web import server
 from tests.rig import PATIENCE, WALLET, Pilot, Stand, rig, until
 from tests.web.chromium import Watched, window
 
@@ -123,6 +128,45 @@ def test_who_is_not_signed_in_changes_nothing(desk: Desk) -> None:
     expect(page.get_by_role("alert")).to_contain_text("That token is not right")
 
 
+CHANGES = (
+    ("/leaders", "follow somebody here, or to pause, resume or leave them"),
+    (f"/leaders/{WALLET}", "pause, resume or leave them, to name them otherwise"),
+    ("/positions?sort=title", "close a position by hand, or all of them"),
+    ("/portfolios", "duplicate a portfolio, to choose whom it copies, or to archive it"),
+    ("/settings", "change a setting, to send a test alert, or to reset the paper state"),
+)
+"""Pages on which something can be done, and what."""
+
+
+@pytest.mark.parametrize(("path", "what"), CHANGES)
+def test_who_is_not_signed_in_is_told_what_could_be_done_and_comes_back_able_to(
+    desk: Desk, path: str, what: str
+) -> None:
+    seen = desk.seen(admin=False)
+    page = seen.open(path)
+    told = page.locator("#main p.could")
+    expect(told).to_contain_text(f"Sign in to {what}")
+    told.get_by_role("link", name="Sign in").click()
+    page.get_by_label("Token").fill(TOKEN)
+    page.get_by_label("Token").press("Enter")
+    page.wait_for_url(desk.address + path)
+    page.get_by_role("button", name="Sign out").wait_for()
+    expect(told).to_have_count(0)
+    seen.clean()
+
+
+def test_without_an_admin_token_each_page_says_that_one_has_to_be_set(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path / 'x.db'}")
+    with database.begin() as c:
+        leaders_store.add(c, WALLET, "The tide", 1, by="test")
+    nowhere: dict[str, Value] = dict.fromkeys(("data_api_url", "gamma_api_url"), "http://127.0.0.1:9")
+    with TestClient(server.build(database, nowhere), base_url="http://127.0.0.1:8080") as client:
+        for path, what in CHANGES:
+            assert f"To {what}" in client.get(path).text, path
+        assert "ADMIN_TOKEN" in client.get("/settings").text
+    database.dispose()
+
+
 def test_a_portfolio_is_duplicated_and_compared(desk: Desk) -> None:
     seen = desk.seen()
     page = seen.open("/portfolios")
@@ -218,6 +262,7 @@ def test_every_page_fits_a_phone_can_be_reached_by_keyboard_and_names_its_parts(
     page.wait_for_load_state("load")
     seen.clean()
     assert _nameless(page) == []
+    assert _small(page) == []
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
     for _ in range(3):
@@ -231,6 +276,18 @@ def _nameless(page: Page) -> list[str]:
         """[...document.querySelectorAll('a[href], button, input:not([type=hidden]), select')].filter(e =>
            !(e.getAttribute('aria-label') || e.textContent.trim() || (e.labels && e.labels.length)
              || e.title || e.placeholder)).map(e => e.outerHTML.slice(0, 120))"""
+    )
+    return found
+
+
+def _small(page: Page) -> list[str]:
+    """Things to press that a finger misses: smaller than 24 px, and no words within a sentence."""
+    found: list[str] = page.evaluate(
+        """[...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, summary')].filter(e => {
+             const of = (e.type === 'checkbox' && e.closest('label')) || e;
+             const {width, height} = of.getBoundingClientRect();
+             return e.checkVisibility() && !e.matches('.skip') && (width < 24 || height < 24);
+           }).map(e => e.outerHTML.slice(0, 120) + ' ' + JSON.stringify(e.getBoundingClientRect()))"""
     )
     return found
 

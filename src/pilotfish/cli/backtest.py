@@ -31,14 +31,14 @@ from pilotfish.backtest.told import answer_of, cause_words
 from pilotfish.cli import printed, session
 from pilotfish.cli.history import progress_bar, wallets_of
 from pilotfish.core import settings as s
-from pilotfish.core.numerals import NOTHING, count, duration, gain, money, percent
+from pilotfish.core.numerals import NOTHING, count, duration, gain, money, percent, plural
 from pilotfish.core.reasons import words
 from pilotfish.core.settings import Policy, Value, policy_from
 from pilotfish.core.units import MICRO
 from pilotfish.history.folder import History
 from pilotfish.history.past import read_past
 from pilotfish.history.records import Past
-from pilotfish.history.summary import told_of
+from pilotfish.history.summary import span_of, told_of
 from pilotfish.polymarket.http import VenueError
 from pilotfish.store import look_backs_store, names, settings_store
 from pilotfish.store.database import DatabaseError, snapshot
@@ -88,7 +88,9 @@ _SWEEP = printed.Table[Swept](
 
 
 def backtest(
-    who: list[str] = typer.Argument(help="A wallet, a leader's label, a user name, or the URL of a profile."),
+    who: list[str] = typer.Argument(
+        metavar="WHO...", help="A wallet, a leader's label, a user name, or the URL of a profile."
+    ),
     days: int = typer.Option(90, "--days", min=1, max=4000, help="How far back."),
     changes: list[str] = typer.Option(
         [], "--set", metavar="NAME=VALUE", help="Another value of a setting; repeatable."
@@ -104,15 +106,17 @@ def backtest(
 ) -> None:
     """Would copying somebody have paid: their past through the engine that runs live, with its uncertainty."""
     env = session.begin()
-    values = _settings(env, portfolio) | dict(_value(given) for given in changes)
-    policies = list(_policies(values, [_sweep(given) for given in sweeps]))
+    changed, swept = dict(_value(given) for given in changes), [_sweep(given) for given in sweeps]
     bands = _bands(delay)
     history = History(history_place(env))
-    now = int(time.time())
     answers: list[object] = []
     for wallet in wallets_of(env, who):
+        span = span_of(history, wallet) if offline else None
+        now = span[1] if span is not None else int(time.time())
         if not offline:
             _pull(env, history, wallet, now, days)
+        values = _settings(env, portfolio, wallet) | changed
+        policies = list(_policies(values, swept))
         past = read_past(history, wallet, now - days * DAY, now, _name(env, wallet))
         refuse_nothing(past, str(history), days, read=not offline)
         cores = processes or os.cpu_count() or 1
@@ -136,11 +140,12 @@ def backtest(
 # -- what is asked -----------------------------------------------------------------------------------------------------
 
 
-def _settings(env: dict[str, Value], portfolio: str) -> dict[str, Value]:
-    """The settings in effect: of a portfolio, where there is a database, else the environment's and the defaults."""
+def _settings(env: dict[str, Value], portfolio: str, wallet: str) -> dict[str, Value]:
+    """The settings in effect for a wallet in a portfolio, where there is a database, else the environment's and the
+    defaults."""
     with snapshot(session.reading(env, as_json=True)) as c:
         name = names.portfolio(c, portfolio) if portfolio else MAIN
-        return {n: e.value for n, e in settings_store.effective(env, settings_store.load(c), name).items()}
+        return {n: e.value for n, e in settings_store.effective(env, settings_store.load(c), name, wallet).items()}
 
 
 def _value(given: str) -> tuple[str, Value]:
@@ -283,7 +288,8 @@ def _print(found: LookBack) -> None:
         printed.say("Not copied most often: ", "; ".join(f"{words(reason)} ({count(n)})" for reason, n in most), ".")
     if found.open:
         still = money(sum(found.open.values()))
-        printed.say(f"{count(len(found.open))} positions were still open at the end, marked at {still} USDC.")
+        were = f"{plural(len(found.open), 'position')} {'was' if len(found.open) == 1 else 'were'}"
+        printed.say(f"{were} still open at the end, marked at {still} USDC.")
 
 
 def _print_sweep(past: Past, swept: Sequence[Swept]) -> None:

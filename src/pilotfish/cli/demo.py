@@ -198,8 +198,9 @@ class _Demo:
     def _look_back(self, database: Engine) -> None:
         """Ask for look backs of all leaders; the dashboard's process works them off beside everything else."""
         with database.begin() as c:
-            values = look_backs_store.policy_values({}, settings_store.load(c), MAIN, {})
+            stored = settings_store.load(c)
             for leader in self.leaders:
+                values = look_backs_store.policy_values({}, stored, MAIN, leader.wallet, {})
                 look_backs_store.ask(
                     c, leader.wallet, name=leader.label, days=PAST_DAYS, values=values, at=session.now(), by="demo"
                 )

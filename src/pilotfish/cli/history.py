@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,7 +42,7 @@ app = typer.Typer(help="Read the past of wallets before they are followed.", no_
 DAY = 86_400
 SHOWN = 20
 """Missing windows that are printed one by one."""
-_WHO = typer.Argument(help="A wallet, a leader's label, a user name, or the URL of a profile.")
+_WHO = typer.Argument(metavar="WHO...", help="A wallet, a leader's label, a user name, or the URL of a profile.")
 
 
 class NoHistoryError(Problem):
@@ -63,6 +65,8 @@ def pull(
     from_at = BEGINNING if everything else now - days * DAY
     answers: list[dict[str, object]] = []
     failed = False
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C cancels what runs, which then ends in order
     for wallet in wallets_of(env, who):
         with progress_bar() as told:
             try:

@@ -58,18 +58,18 @@ async def check(history: History, api: HistoryApi | None, wallet: str) -> Checke
     last_at = max((w.to_at for w in windows), default=BEGINNING)
     plan = plan_of(history.deeds(wallet, first_at, last_at), last_at)
     of_markets = {"markets": list(plan.conditions), "tape": list(plan.tape), "prices": list(plan.tokens)}
-    broken = [told for _, told in damaged(history, of_markets)]
-    missing = history.missing("activity", wallet, first_at, last_at)
+    others = list(damaged(history, of_markets))
+    missing = history.missing("activity", wallet, (first_at, last_at))
     notes: list[str] = []
     differences: list[Difference] = []
     tokens = 0
     shown = history.positions(wallet)
-    if any("/markets/" in told for told in broken):
+    if any(kept.kind == "markets" for kept, _ in others):
         notes.append("balances were not compared: markets are damaged")
     elif shown is None or shown[0].state is State.FAILED:
         notes.append("balances were not compared: what the wallet holds was not read")
     else:
-        whole = not history.missing("activity", wallet, BEGINNING, shown[0].from_at)
+        whole = not history.missing("activity", wallet, (BEGINNING, shown[0].from_at))
         moved = balances(history.deeds(wallet, first_at, shown[0].from_at), market_reader(history))
         held = {row.token_id: row.shares for row in shown[1]}
         tokens = len({*held, *(t for t, shares in moved.shares.items() if shares)})
@@ -80,7 +80,14 @@ async def check(history: History, api: HistoryApi | None, wallet: str) -> Checke
             )
         elif api is not None:
             differences += await _of_cash(api, wallet, moved, notes)
-    return Checked(wallet=wallet, tokens=tokens, differences=differences, damaged=broken, missing=missing, notes=notes)
+    return Checked(
+        wallet=wallet,
+        tokens=tokens,
+        differences=differences,
+        damaged=[told for _, told in others],
+        missing=missing,
+        notes=notes,
+    )
 
 
 def _of_balances(moved: Balances, held: dict[str, int], whole: bool) -> list[Difference]:

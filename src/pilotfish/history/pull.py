@@ -8,6 +8,7 @@ failure of the venue costs the window that it happened in; only a folder that ta
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
@@ -34,6 +35,8 @@ PAGES = 20
 """Answers of one reading, after which what was read is written."""
 MOST_PAGES = 200
 """Answers after which a second counts as one that cannot be read."""
+BUNDLE = 700
+"""Rows of tape up to which windows are read as one: most of a page, since the time between trades has fewer."""
 BEGINNING = 1
 """The ``start`` with which the venue gives all that there is (PROTOCOL.md section 4)."""
 
@@ -157,7 +160,7 @@ class _Pull:
         self._stage("tape", len(spans))
 
         async def read(condition: str) -> None:
-            await self._spans("tape", condition, spans[condition], self._api.tape, parse_print)
+            await self._spans("tape", condition, spans[condition], self._api.tape, parse_print, bundle=True)
             self._step()
 
         await each(spans, read, AT_ONCE)
@@ -198,40 +201,51 @@ class _Pull:
 
     async def _spans(
         self, kind: str, key: str, spans: Iterable[tuple[int, int]], ask: Callable[[str, int, int, int],
-        Awaitable[Reading]], parse: Callable[[Any], Any], longest: int | None = None,
+        Awaitable[Reading]], parse: Callable[[Any], Any], *, longest: int | None = None, bundle: bool = False,
     ) -> None:  # fmt: skip
-        """Read and keep what these spans lack; nothing once the budget is spent."""
+        """Read and keep what these spans lack; nothing once the budget is spent. ``bundle``: spans between which little
+        happened, as far as was seen, are read as one."""
         windows = await asyncio.to_thread(self._history.windows, kind, key)
-        todo = [gap for low, high in spans for gap in wanted(windows, low, high, again=self._again)]
+        todo = deque(gap for low, high in spans for gap in wanted(windows, low, high, again=self._again))
+        if longest is not None:
+            todo = deque(cut(todo, longest))
+        some, rows, seconds = bool(todo), 1, 0
         try:
-            for low, high in cut(todo, longest) if longest else todo:
-                await self._span(kind, key, low, high, partial(ask, key), parse)
+            while todo:
+                low, high = todo.popleft()
+                while bundle and seconds and todo and (todo[0][1] - low) * rows <= BUNDLE * seconds:
+                    high = todo.popleft()[1]
+                rows += await self._span(kind, key, low, high, partial(ask, key), parse)
+                seconds += high - low + 1
         except BudgetSpentError:
             return
         finally:
-            if todo:
+            if some:
                 await asyncio.to_thread(self._history.tidy, kind, key)
 
-    async def _span(self, kind: str, key: str, low: int, high: int, ask: Ask, parse: Callable[[Any], Any]) -> None:
-        most = PAGES
+    async def _span(self, kind: str, key: str, low: int, high: int, ask: Ask, parse: Callable[[Any], Any]) -> int:
+        """Read and keep the seconds from ``low`` to ``high``; gives the number of rows."""
+        most, rows = PAGES, 0
         while low <= high:
             got = self._budget.reserve(most)
             try:
                 reading = await ask(low, high, got)
             except VenueError as problem:
                 await self._failed(kind, key, low, high, str(problem))
-                return
+                return rows
             self._budget.back(got - reading.requests)
             if reading.through == low:
                 if most >= MOST_PAGES and got == most:
                     await self._failed(kind, key, low, high, f"second {low} cannot be read page by page")
-                    return
+                    return rows
                 most = MOST_PAGES
                 continue
             end = high if reading.through is None else reading.through - 1
             for part in parts_of(reading, parse, low, end, self._now):
                 await self._write(kind, key, part.window, part.records, part.why)
+            rows += len(reading.rows)
             low, most = end + 1, PAGES
+        return rows
 
     async def _failed(self, kind: str, key: str, low: int, high: int, why: str) -> None:
         self._failures.append(f"{kind} {key}: {why}")

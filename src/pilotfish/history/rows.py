@@ -194,7 +194,7 @@ def parse_resolved(row: object) -> tuple[str, tuple[int, ...] | None, int | None
     if condition is None:
         raise RowError(f"condition_id: {shown(row.get('condition_id'), 80)}")
     payouts = parse_resolution(row)
-    since = row.get("resolved_at")
+    since = first(row, "resolved_at", "last_update_timestamp")
     if payouts is None or since is None:
         return condition, payouts, None
     try:

@@ -64,7 +64,8 @@ class _EnoughError(Exception):
 
 class Walk:
     """One reading of at most ``most`` answers. Pages within a second go by offset up to ``max_offset``, or by cursor
-    (``None``)."""
+    (``None``); where such pages seem to overlap, which identical fills can feign, a ``strict`` walk calls the second a
+    gap."""
 
     def __init__(
         self,
@@ -73,11 +74,13 @@ class Walk:
         max_offset: int | None,
         heard: Callable[[], None] = lambda: None,
         most: int | None = None,
+        strict: bool = False,
     ) -> None:
         self._fetch = fetch
         self._max_offset = max_offset
         self._heard = heard
         self._most = MAX_REQUESTS if most is None else most
+        self._strict = strict
         self._requests = 0
         self._found = Reading()
 
@@ -165,7 +168,7 @@ class Walk:
 
     async def _by_cursor(self, second: int, page: Answer) -> tuple[list[Any], bool, bool]:
         rows = _of(second, page.rows)
-        cursors = set()
+        cursors, doubtful = set(), False
         while page.more and page.cursor is not None:
             full = len(page.rows) >= page.asked
             if page.cursor in cursors:
@@ -177,11 +180,13 @@ class Walk:
             nothing_new = not Counter(_keys(new)) - Counter(_keys(rows))
             if new and (same or (nothing_new and following.more)):
                 return rows, not full, False
-            rows += new[_overlap(_keys(rows), _keys(new)) :]
+            known = _overlap(_keys(rows), _keys(new))
+            doubtful = doubtful or (self._strict and known > 0)
+            rows += new[known:]
             if not new:
                 break
             page = following
-        return rows, True, False
+        return rows, not doubtful, False
 
 
 def stamp_of(row: Any) -> int:

@@ -205,7 +205,8 @@ class _Windows:
         if answer is None:
             raise NotFoundError(f"data {self._path}: no such route", 404)
         rows, following = page_of(answer, self._path)
-        return Answer(rows, PAGE, following is not None, following)
+        full = PAGE if following is None else len(rows)  # a service may give less at once than it is asked for
+        return Answer(rows, full, following is not None, following)
 
     async def v1(self, start: int, end: int | None, _cursor: str | None, skip: int) -> Answer:
         params: dict[str, str | int] = {
@@ -221,7 +222,7 @@ class _Windows:
 async def _walk(fetch: Fetch, max_offset: int | None, start: int, end: int, most: int) -> Reading:
     now = int(time.time())
     try:
-        return await Walk(fetch, max_offset=max_offset, most=most).read(start, end, now)
+        return await Walk(fetch, max_offset=max_offset, most=most, strict=True).read(start, end, now)
     except BoundsError:
         return await read_back(fetch, max_offset, start, end, most)
 

@@ -33,14 +33,18 @@ from pilotfish.polymarket.wire import first
 T = TypeVar("T")
 READ = 500
 """Positions that are read of each kind, the largest or newest first."""
+TOKEN_LENGTH = 78
+"""The most digits of a token's id, a number of 256 bits."""
 V1_CLOSED = 50
 """The most that v1 gives of closed ones at once."""
 
 
 class HeldPosition(msgspec.Struct, frozen=True, kw_only=True):
     """A position that is not decided yet. ``average`` is what a share cost, ``price`` what it is worth; ``gain`` what
-    was made on it so far. ``None`` where the row does not say."""
+    was made on it so far. ``None`` where the row does not say; ``token_id`` and ``slug`` are empty there."""
 
+    token_id: str
+    slug: str
     title: str
     outcome: str
     shares: Shares
@@ -200,6 +204,8 @@ def _position(row: Mapping[str, Any], *, closed: bool) -> HeldPosition | int:
         return gain or 0
     price, average = first(row, "current_price", "curPrice"), first(row, "avg_price", "avgPrice")
     return HeldPosition(
+        token_id=wire.text_of(first(row, "token_id", "asset"), TOKEN_LENGTH),
+        slug=wire.text_of(row.get("slug")),
         title=wire.text_of(row.get("title")),
         outcome=wire.text_of(row.get("outcome")),
         shares=Shares(micro_from_decimal(first(row, "current_size", "size"))),

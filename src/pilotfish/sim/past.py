@@ -41,6 +41,11 @@ class PastWorld:
         self._places = {person.wallet: i for i, person in enumerate(people)}
         self._lives: OrderedDict[int, Life] = OrderedDict()
 
+    @property
+    def worked_out(self) -> int:
+        """How many lives are in memory."""
+        return len(self._lives)
+
     def life(self, wallet: str) -> Life | None:
         """A leader's life, or ``None`` of somebody who is none."""
         place = self._places.get(wallet)

@@ -62,11 +62,15 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def policy_values(
-    environment: Mapping[str, Value], stored: Stored, portfolio: str, changes: Mapping[str, object]
+    environment: Mapping[str, Value],
+    stored: Stored,
+    portfolio: str,
+    wallet: str,
+    changes: Mapping[str, object],
 ) -> dict[str, Value]:
-    """A portfolio's settings that a past depends on, with ``changes`` as a person gave them. Raises
+    """The settings for a wallet in a portfolio that a past depends on, with ``changes`` as a person gave them. Raises
     :class:`~pilotfish.core.settings.SettingError`."""
-    effective = settings_store.effective(environment, stored, portfolio)
+    effective = settings_store.effective(environment, stored, portfolio, wallet)
     values = {name: effective[name].value for name in Policy.__struct_fields__ if name in effective}
     for name, given in changes.items():
         setting = s.find(name)

@@ -71,7 +71,8 @@ def router(site: Site) -> APIRouter:
             if new.portfolio != portfolios_store.MAIN:
                 portfolios_store.find(c, new.portfolio)
             stored = settings_store.load(c)
-            values = look_backs_store.policy_values(site.environment, stored, new.portfolio, _given(new.values))
+            given = {name: value for name, value in new.values.items() if value is not None}
+            values = look_backs_store.policy_values(site.environment, stored, new.portfolio, wallet, given)
             return look_backs_store.ask(c, wallet, name=name, days=new.days, values=values, at=now(), by=BY)
 
         return _found(_write(change))
@@ -117,7 +118,3 @@ def router(site: Site) -> APIRouter:
         return wallet, text.removeprefix("@") if "/" not in text and not is_wallet(text) else ""
 
     return api
-
-
-def _given(values: dict[str, Change]) -> dict[str, object]:
-    return {name: value for name, value in values.items() if value is not None}

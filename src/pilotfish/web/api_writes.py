@@ -131,7 +131,7 @@ def router(site: Site, preview: Preview) -> APIRouter:
 
     @api.post("/leaders/preview")
     async def look_at(leader: NewLeader) -> Person:
-        """Who that is, his last trades and what he holds, read from the venue now. Nothing is changed."""
+        """Who that is, their last trades and what they hold, read from the venue now. Nothing is changed."""
         try:
             return await preview.look(await _wallet(leader.wallet))
         except WhoError as problem:

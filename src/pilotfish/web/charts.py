@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TypeAlias
 
-from pilotfish.core.numerals import rounded
+from pilotfish.core.numerals import MINUS, rounded
 from pilotfish.core.units import MICRO
 from pilotfish.store.views.latency import Bucket, LagPoint
 from pilotfish.store.views.pnl import PeriodPnl
@@ -144,11 +144,14 @@ COLOURS = ("#2f8fd8", "#c2703d", "#3f9e6e", "#8a63c9", "#c0475f", "#7d8a2f", "#2
 def histogram_options(buckets: list[Bucket]) -> Options:
     """How many trades the API was behind by, in buckets; those where it was first have another colour."""
 
+    def seconds(ms: int) -> str:
+        return f"{ms / 1000:g}".replace("-", MINUS)
+
     def name(bucket: Bucket) -> str:
         low, high = bucket.from_ms, bucket.to_ms
         if low is None:
-            return f"< {(high or 0) / 1000:g} s"
-        return f"≥ {low / 1000:g} s" if high is None else f"{low / 1000:g} to {high / 1000:g}"
+            return f"< {seconds(high or 0)} s"
+        return f"≥ {seconds(low)} s" if high is None else f"{seconds(low)} to {seconds(high)}"
 
     return {
         "animation": False,
@@ -206,7 +209,7 @@ def compare_options(curves: Mapping[str, Sequence[EquityPoint]], bankrolls: Mapp
     return {
         "animation": False,
         "grid": {"left": 56, "right": 16, "top": 34, "bottom": 28},
-        "legend": {"top": 4, "left": 56, "type": "scroll"},
+        "legend": {"top": 4, "left": 80, "type": "scroll"},
         "tooltip": TOLD,
         "dataZoom": [ZOOM],
         "xAxis": {"type": "time", "splitNumber": 5, **AXIS, **_APART},

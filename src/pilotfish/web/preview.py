@@ -34,6 +34,8 @@ class LastTrade(View, frozen=True, kw_only=True):
 
     traded_at: str
     side: Side
+    token_id: str
+    slug: str
     title: str
     outcome: str
     shares: float
@@ -143,6 +145,8 @@ def _last_trade(f: LeaderFill) -> LastTrade:
     return LastTrade(
         traded_at=iso((f.traded_at or 0) // SECOND * SECOND),
         side=f.side,
+        token_id=f.token_id,
+        slug=f.slug or "",
         title=f.title or "",
         outcome=f.outcome or "",
         shares=decimal(f.shares),

@@ -26,8 +26,11 @@ LARGEST = 10
 
 
 class TheirPosition(View, frozen=True, kw_only=True):
-    """One of the positions that somebody holds, as the venue values it."""
+    """One of the positions that somebody holds, as the venue values it; ``slug`` is its market's name in the venue's
+    addresses. What the venue does not say is empty or null."""
 
+    token_id: str
+    slug: str
     title: str
     outcome: str
     shares_micro: Shares
@@ -88,6 +91,8 @@ def their_record(record: Record) -> TheirRecord:
 
 def _position(p: HeldPosition) -> TheirPosition:
     return TheirPosition(
+        token_id=p.token_id,
+        slug=p.slug,
         title=p.title,
         outcome=p.outcome,
         shares_micro=p.shares,

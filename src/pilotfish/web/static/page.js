@@ -188,6 +188,7 @@
     const one = document.createElement("div");
     one.className = bad ? "toast bad" : "toast";
     one.textContent = (bad ? "▲ " : "✓ ") + text;
+    for (const old of [...box.children]) if (old.textContent === one.textContent) old.remove();  // said once is enough
     box.append(one);
     setTimeout(() => one.remove(), bad ? 9000 : 4000);
   };
