@@ -32,7 +32,7 @@ DAYS = 90
 """How far back, where nobody says."""
 
 
-class State(StrEnum):
+class LookBackState(StrEnum):
     """Where a look back is."""
 
     WAITING = "waiting"
@@ -42,8 +42,8 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
-OPEN = (State.WAITING, State.RUNNING)
-ENDED = (State.DONE, State.FAILED, State.CANCELLED)
+OPEN = (LookBackState.WAITING, LookBackState.RUNNING)
+ENDED = (LookBackState.DONE, LookBackState.FAILED, LookBackState.CANCELLED)
 
 
 class LookBackError(Problem):
@@ -91,7 +91,7 @@ def ask(c: Connection, wallet: str, *, name: str, days: int, values: Mapping[str
             return int(row[0])
     if len(waiting) >= MOST_WAITING:
         raise LookBackError(f"{plural(len(waiting), 'look back')} wait already; cancel some, or wait until they ended")
-    return _insert(c, wallet, name, days, values, at, by, {"state": State.WAITING})
+    return _insert(c, wallet, name, days, values, at, by, {"state": LookBackState.WAITING})
 
 
 def keep(
@@ -99,7 +99,14 @@ def keep(
     verdict: str, why: str, result: Mapping[str, object],
 ) -> int:  # fmt: skip
     """Keep a look back that was made elsewhere; gives its number."""
-    ended = {"state": State.DONE, "started_at": at, "finished_at": at, "verdict": verdict, "why": why, "result": result}
+    ended = {
+        "state": LookBackState.DONE,
+        "started_at": at,
+        "finished_at": at,
+        "verdict": verdict,
+        "why": why,
+        "result": result,
+    }
     number = _insert(c, wallet, name, days, values, at, by, ended)
     _keep_newest(c)
     return number
@@ -122,7 +129,7 @@ def cancel(c: Connection, number: int, at: int) -> None:
     """Cancel a look back that waits or runs. Raises :class:`LookBackError`."""
     col = t.look_backs.c
     change = update(t.look_backs).where(col.id == number, col.state.in_(OPEN))
-    if c.execute(change.values(state=State.CANCELLED, finished_at=at)).rowcount:
+    if c.execute(change.values(state=LookBackState.CANCELLED, finished_at=at)).rowcount:
         return
     state = c.execute(select(col.state).where(col.id == number)).scalar()
     raise LookBackError(
@@ -142,19 +149,19 @@ def anything_to_do(c: Connection) -> bool:
 def take_up(c: Connection, at: int) -> None:
     """Whatever runs does so in a process that died: it waits again, a few times."""
     col = t.look_backs.c
-    running = update(t.look_backs).where(col.state == State.RUNNING)
+    running = update(t.look_backs).where(col.state == LookBackState.RUNNING)
     told = f"its process ended {ATTEMPTS} times in the middle of it, perhaps for want of memory; try fewer days"
-    c.execute(running.where(col.attempts >= ATTEMPTS).values(state=State.FAILED, error=told, finished_at=at))
-    c.execute(running.values(state=State.WAITING))
+    c.execute(running.where(col.attempts >= ATTEMPTS).values(state=LookBackState.FAILED, error=told, finished_at=at))
+    c.execute(running.values(state=LookBackState.WAITING))
 
 
 def take(c: Connection, at: int) -> Job | None:
     """The one that has waited longest, which runs from now on; ``None`` = none waits."""
     col = t.look_backs.c
-    next_one = select(t.look_backs).where(col.state == State.WAITING).order_by(col.id).limit(1)
-    begun = {"state": State.RUNNING, "started_at": at, "stage": "", "done": 0, "of": 0, "requests": 0}
+    next_one = select(t.look_backs).where(col.state == LookBackState.WAITING).order_by(col.id).limit(1)
+    begun = {"state": LookBackState.RUNNING, "started_at": at, "stage": "", "done": 0, "of": 0, "requests": 0}
     while (job := read_row(c, Job, next_one)) is not None:
-        change = update(t.look_backs).where(col.id == job.id, col.state == State.WAITING)
+        change = update(t.look_backs).where(col.id == job.id, col.state == LookBackState.WAITING)
         if c.execute(change.values(attempts=col.attempts + 1, **begun)).rowcount:
             return job
     return None
@@ -167,13 +174,13 @@ def progress(c: Connection, number: int, stage: str, done: int, of: int, request
 
 def finish(c: Connection, number: int, at: int, verdict: str, why: str, result: Mapping[str, object]) -> bool:
     """Store what came of a look back; False where it was cancelled."""
-    done = {"state": State.DONE, "finished_at": at, "verdict": verdict, "why": why, "result": result}
+    done = {"state": LookBackState.DONE, "finished_at": at, "verdict": verdict, "why": why, "result": result}
     return _end(c, number, done)
 
 
 def fail(c: Connection, number: int, at: int, error: str) -> bool:
     """Store why nothing came of a look back; False where it was cancelled."""
-    return _end(c, number, {"state": State.FAILED, "finished_at": at, "error": error})
+    return _end(c, number, {"state": LookBackState.FAILED, "finished_at": at, "error": error})
 
 
 def _end(c: Connection, number: int, values: Mapping[str, object]) -> bool:
@@ -184,7 +191,9 @@ def _end(c: Connection, number: int, values: Mapping[str, object]) -> bool:
 
 def _running(c: Connection, number: int, values: Mapping[str, object]) -> bool:
     col = t.look_backs.c
-    changed = c.execute(update(t.look_backs).where(col.id == number, col.state == State.RUNNING).values(dict(values)))
+    changed = c.execute(
+        update(t.look_backs).where(col.id == number, col.state == LookBackState.RUNNING).values(dict(values))
+    )
     return changed.rowcount > 0
 
 

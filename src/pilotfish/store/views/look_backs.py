@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, select
 from pilotfish.core.settings import Value
 from pilotfish.store import names
 from pilotfish.store import tables as t
-from pilotfish.store.look_backs_store import State
+from pilotfish.store.look_backs_store import LookBackState
 from pilotfish.store.mapping import read_row, read_rows
 from pilotfish.store.views.base import Page, View, following, iso
 
@@ -29,7 +29,7 @@ class LookBackRow(View, frozen=True, kw_only=True):
     asked_at: str
     by: str
     days: int
-    state: State
+    state: LookBackState
     stage: str
     done: int
     of: int
@@ -43,7 +43,7 @@ class LookBackRow(View, frozen=True, kw_only=True):
     @property
     def ended(self) -> bool:
         """True where nothing more comes of it."""
-        return self.state not in (State.WAITING, State.RUNNING)
+        return self.state not in (LookBackState.WAITING, LookBackState.RUNNING)
 
 
 class LookBackWhole(LookBackRow, frozen=True, kw_only=True):
@@ -62,7 +62,7 @@ class _Stored(msgspec.Struct, frozen=True, kw_only=True):
     asked_at: int
     by: str
     days: int
-    state: State
+    state: LookBackState
     stage: str
     done: int
     of: int
@@ -106,8 +106,8 @@ def read_look_back(c: Connection, number: int) -> LookBackWhole | None:
 def read_latest(c: Connection, wallet: str) -> LookBackRow | None:
     """What is known of a wallet (lower case) by looking back: the newest that waits, runs or is done; else the newest
     that failed; what was cancelled says nothing."""
-    told = (State.WAITING, State.RUNNING, State.DONE)
-    for states in (told, (State.FAILED,)):
+    told = (LookBackState.WAITING, LookBackState.RUNNING, LookBackState.DONE)
+    for states in (told, (LookBackState.FAILED,)):
         found = read_row(c, _Stored, _newest(_L.wallet == wallet, _L.state.in_(states)))
         if found is not None:
             return _row(found, names.labels(c))
