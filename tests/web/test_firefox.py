@@ -58,7 +58,7 @@ async def test_the_pages_are_used_by_keys_alone_in_firefox_too(firefox: str, tmp
             await to(window, "Wallet, profile URL or user name")
             await window.press(*f"@{name}", "Enter")
             await window.until(text("[data-shown]", "Their own record"))
-            await to(window, "Follow them from now on")
+            await to(window, "Follow on paper")
             await window.press("Enter")
             await window.until("document.querySelectorAll('tbody.followed tr').length === 2")
 

@@ -16,19 +16,22 @@ import msgspec
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish.app.config import history_place
+from pilotfish.app.look_backs import kept_of
+from pilotfish.app.pulls import pulled_of
 from pilotfish.backtest.assumptions import BANDS, Assumptions, Band
 from pilotfish.backtest.breakdown import By, Part
 from pilotfish.backtest.judgement import WORDS, came_back
 from pilotfish.backtest.look_back import LookBack, Point, Step, look_back
 from pilotfish.backtest.quotes import Tier
+from pilotfish.backtest.refusal import refuse_nothing
 from pilotfish.backtest.told import answer_of, cause_words
 from pilotfish.cli import printed, session
-from pilotfish.cli.history import progress_bar, pulled_of, wallets_of
+from pilotfish.cli.history import progress_bar, wallets_of
 from pilotfish.core import settings as s
 from pilotfish.core.numerals import NOTHING, count, duration, gain, money, percent, plural
-from pilotfish.core.problem import Problem
 from pilotfish.core.reasons import words
 from pilotfish.core.settings import Policy, Value, policy_from
 from pilotfish.core.units import MICRO
@@ -37,8 +40,8 @@ from pilotfish.history.past import read_past
 from pilotfish.history.records import Past
 from pilotfish.history.summary import span_of, told_of
 from pilotfish.polymarket.http import VenueError
-from pilotfish.store import names, settings_store
-from pilotfish.store.database import snapshot
+from pilotfish.store import look_backs_store, names, settings_store
+from pilotfish.store.database import DatabaseError, snapshot
 from pilotfish.store.portfolios_store import MAIN
 
 DAY = 86_400
@@ -84,10 +87,6 @@ _SWEEP = printed.Table[Swept](
 )
 
 
-class NothingToLookAtError(Problem):
-    """There is no past to look back at."""
-
-
 def backtest(
     who: list[str] = typer.Argument(
         metavar="WHO...", help="A wallet, a leader's label, a user name, or the URL of a profile."
@@ -116,15 +115,18 @@ def backtest(
         now = span[1] if span is not None else int(time.time())
         if not offline:
             _pull(env, history, wallet, now, days)
-        policies = list(_policies(_settings(env, portfolio, wallet) | changed, swept))
+        values = _settings(env, portfolio, wallet) | changed
+        policies = list(_policies(values, swept))
         past = read_past(history, wallet, now - days * DAY, now, _name(env, wallet))
-        _refuse_nothing(past, history, days, offline=offline)
+        refuse_nothing(past, str(history), days, read=not offline)
         cores = processes or os.cpu_count() or 1
         with _bar(len(policies)) as told:
             found = [
                 (label, look_back(past, policy, bands=bands, curves=not sweeps, processes=cores, told=told))
                 for label, policy in policies
             ]
+        if not sweeps:
+            _keep(env, past, days, values, found[0][1])
         if as_json:
             answers.append(_json(found, swept=bool(sweeps)))
         elif sweeps:
@@ -204,20 +206,19 @@ def _name(env: dict[str, Value], wallet: str) -> str:
         return names.labels(c).get(wallet, "")
 
 
-def _refuse_nothing(past: Past, history: History, days: int, *, offline: bool) -> None:
-    trades = [d for d in past.deeds if d.kind == "TRADE"]
-    what = f"{past.wallet} over the last {count(days)} day{'s' if days != 1 else ''}"
-    if not trades:
-        again = f"; `pilotfish history pull {past.wallet}` reads them" if offline else "; --days looks further back"
-        known = f" ({told_of(past.missing)})" if past.missing else ""
-        raise NothingToLookAtError(f"there are no trades of {what} at {history}{known}{again}")
-    if all(d.is_combo for d in trades):
-        raise NothingToLookAtError(f"all {count(len(trades))} trades of {what} are combos, which are not copied")
-    if not any(d.condition_id in past.markets for d in trades):
-        raise NothingToLookAtError(
-            f"of the {count(len(trades))} trades of {what} no market is known; `pilotfish history pull {past.wallet} "
-            "--again` asks for them once more"
-        )
+def _keep(env: dict[str, Value], past: Past, days: int, values: dict[str, Value], found: LookBack) -> None:
+    """Keep the answer where the dashboard finds it; where there is no database to write to, it is only shown."""
+    policy = {name: values[name] for name in Policy.__struct_fields__ if name in values}
+    try:
+        with session.existing(env).begin() as c:
+            look_backs_store.keep(
+                c, past.wallet, name=past.name, days=days, values=policy, at=session.now(), by="terminal",
+                verdict=found.verdict, why=found.why, result=kept_of(past, found),
+            )  # fmt: skip
+    except session.NothingRecordedError:
+        return
+    except (DatabaseError, SQLAlchemyError) as problem:
+        print(f"The answer is not kept ({str(problem).splitlines()[0][:200]}).", file=sys.stderr)
 
 
 # -- what is told ------------------------------------------------------------------------------------------------------
