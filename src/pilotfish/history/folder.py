@@ -80,6 +80,11 @@ class History:
         """The windows of a (kind, key)."""
         return [kept.window for kept in self.files(kind, key)]
 
+    def named(self, *parts: str) -> list[tuple[str, int]]:
+        """Names and sizes (bytes) of the files in a folder."""
+        files = (i for i in self._listed(*parts) if i.type is pafs.FileType.File)
+        return sorted((i.base_name, i.size or 0) for i in files)
+
     def _listed(self, *parts: str) -> list[Any]:
         selector = pafs.FileSelector(self._path(*parts), allow_not_found=True)
         with self._refusing("be listed", "/".join(parts)):
@@ -152,15 +157,23 @@ class History:
 
     @contextmanager
     def _opened(self, kind: str, key: str, window: Window) -> Iterator[pq.ParquetFile]:
-        path = self._path(kind, key, window.name)
+        remedy = _remedy(key)
+        with self.parquet(kind, key, window.name, remedy=remedy) as file:
+            if not file.schema_arrow.equals(SHAPES[kind].schema):
+                path = self._path(kind, key, window.name)
+                raise HistoryError(f"{path} has other columns than this version keeps; {remedy}")
+            yield file
+
+    @contextmanager
+    def parquet(self, *parts: str, remedy: str = "remove it") -> Iterator[pq.ParquetFile]:
+        """A file to read from. Raises :class:`HistoryError` for a damaged one, with what to do (``remedy``)."""
+        path = self._path(*parts)
         try:
             with self.fs.open_input_file(path) as source, pq.ParquetFile(source) as file:
-                if not file.schema_arrow.equals(SHAPES[kind].schema):
-                    raise HistoryError(f"{path} has other columns than this version keeps; {_remedy(key)}")
                 yield file
         except (pa.ArrowInvalid, pa.ArrowTypeError, OSError, UnicodeDecodeError) as problem:
             gone = isinstance(problem, FileNotFoundError)
-            why = "is gone while it was read; try again" if gone else f"is damaged ({_short(problem)}); {_remedy(key)}"
+            why = "is gone while it was read; try again" if gone else f"is damaged ({_short(problem)}); {remedy}"
             raise HistoryError(f"{path} {why}") from None
 
     # -- writing -----------------------------------------------------------------------------------------------
@@ -171,17 +184,28 @@ class History:
         if kind not in SNAPSHOTS:
             records = sorted(records, key=lambda record: record.at)
         table = table_of(kind, records, {"why": why} if why else {})
-        path = self._path(kind, key, window.name)
+        with self.placed(kind, key, window.name) as out:
+            pq.write_table(table, out, compression="zstd")
+
+    @contextmanager
+    def placed(self, *parts: str) -> Iterator[Any]:
+        """Write a file: it is there whole once this is left, or not at all. Raises as :meth:`write`."""
+        path = self._path(*parts)
         part = f"{path}.{secrets.token_hex(4)}{PART}"
-        with self._refusing("be written", f"{kind}/{key}"):
-            self.fs.create_dir(self._path(kind, key), recursive=True)
+        with self._refusing("be written", "/".join(parts[:-1])):
+            self.fs.create_dir(self._path(*parts[:-1]), recursive=True)
             try:
                 with self.fs.open_output_stream(part) as out:
-                    pq.write_table(table, out, compression="zstd")
+                    yield out
                 self.fs.move(part, path)
             except BaseException:
                 self._drop(part)
                 raise
+
+    def drop(self, *parts: str) -> None:
+        """Remove a file, if it is there."""
+        with self._refusing("be removed", "/".join(parts[:-1])):
+            self._drop(self._path(*parts))
 
     def tidy(self, kind: str, key: str) -> None:
         """Remove windows that are read from no more, and what a killed pull left behind."""
