@@ -15,10 +15,11 @@ from pilotfish.backtest.breakdown import Part, broken_down
 from pilotfish.backtest.flags import Flag, find_flags
 from pilotfish.backtest.judgement import Judgement, Terms, Tried, Verdict, judge
 from pilotfish.backtest.run import Played, Whole, play, prepare
+from pilotfish.backtest.source import Seen
 from pilotfish.backtest.statistics import Halves
-from pilotfish.core.book import Book
 from pilotfish.core.settings import Policy
 from pilotfish.core.units import MICRO
+from pilotfish.history.book_track import BookTrack
 from pilotfish.history.records import Missing, Past
 
 DELAYS_MS = (0, 2_000, 5_000, 22_000, 60_000)
@@ -92,6 +93,8 @@ class LookBack(msgspec.Struct, frozen=True, kw_only=True):
     missing: tuple[Missing, ...]
     books: tuple[str, ...] = ()
     """What does not add up in the books of the expected run; empty, or a fault of the program."""
+    basis: str = ""
+    """What delays and band rest on, in words: what the worker measured, or what is assumed."""
 
     @property
     def complete(self) -> bool:
@@ -100,25 +103,31 @@ class LookBack(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One run that is wanted."""
+    """One run that is wanted. ``as_seen``: trades whose sighting is known are seen then, whatever the delay."""
 
     policy: Policy
     assumed: Assumptions
+    as_seen: bool = False
 
 
 def look_back(
     past: Past,
     policy: Policy,
     *,
-    books: Mapping[str, Sequence[Book]] | None = None,
+    books: Mapping[str, BookTrack] | None = None,
+    seen: Seen | None = None,
+    basis: str = "",
     bands: Mapping[Band, Assumptions] = BANDS,
     curves: bool = True,
     processes: int = 1,
     told: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> LookBack:
     """Copy a wallet through its past with one policy, in three bands, and judge it; with ``curves`` at other delays and
-    sizes, too. ``told`` hears how many of how many runs are done."""
-    answer, _ = judged(past, policy, books=books, bands=bands, curves=curves, processes=processes, told=told)
+    sizes, too. ``books`` are what was recorded, by token, ``seen`` when trades were seen; ``basis`` says what ``bands``
+    rest on. ``told`` hears how many of how many runs are done."""
+    answer, _ = judged(
+        past, policy, books=books, seen=seen, basis=basis, bands=bands, curves=curves, processes=processes, told=told
+    )
     return answer
 
 
@@ -126,22 +135,24 @@ def judged(
     past: Past,
     policy: Policy,
     *,
-    books: Mapping[str, Sequence[Book]] | None = None,
+    books: Mapping[str, BookTrack] | None = None,
+    seen: Seen | None = None,
+    basis: str = "",
     bands: Mapping[Band, Assumptions] = BANDS,
     curves: bool = True,
     processes: int = 1,
     told: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> tuple[LookBack, Judgement]:
     """As :func:`look_back`, with the judgement itself, which a board of many wallets is made of."""
-    whole = prepare(past, books)
+    whole = prepare(past, books, seen)
     expected = bands[Band.EXPECTED]
     delays = [_delayed(expected, ms) for ms in DELAYS_MS] if curves else []
     sizes = [_sized(policy, size) for size in SIZES] if curves else []
     jobs = [Job(policy=policy, assumed=bands[band]) for band in (Band.PESSIMISTIC, Band.OPTIMISTIC)]
     jobs += [Job(policy=policy, assumed=assumed) for assumed in delays]
-    jobs += [Job(policy=sized, assumed=expected) for sized in sizes]
+    jobs += [Job(policy=sized, assumed=expected, as_seen=True) for sized in sizes]
     kept = Books(policy.bankroll, past.from_at)
-    main = play(whole, policy, expected, kept.see)
+    main = play(whole, policy, expected, kept.see, as_seen=True)
     line = kept.line(past.wallet)
     wrong = tuple(kept.differences())
     kept.close()
@@ -203,6 +214,7 @@ def judged(
         open=main.open,
         missing=tuple(past.missing),
         books=wrong,
+        basis=basis,
     ), answer
 
 
@@ -211,7 +223,7 @@ def _played(whole: Whole, jobs: Sequence[Job], processes: int, done: Callable[[i
     found: list[Played] = []
     if processes < 2 or len(whole.past.deeds) < PARALLEL_FROM:
         for job in jobs:
-            found.append(play(whole, job.policy, job.assumed))
+            found.append(play(whole, job.policy, job.assumed, as_seen=job.as_seen))
             done(len(found))
         return found
     with ProcessPoolExecutor(min(processes, len(jobs)), initializer=_begin, initargs=(whole,)) as pool:
@@ -230,7 +242,7 @@ def _begin(whole: Whole) -> None:
 
 
 def _work(job: Job) -> Played:
-    return play(_here[0], job.policy, job.assumed)
+    return play(_here[0], job.policy, job.assumed, as_seen=job.as_seen)
 
 
 def _delayed(assumed: Assumptions, ms: int) -> Assumptions:

@@ -65,6 +65,8 @@ class BookTrack:
 
     def see(self, row: BookRow) -> None:
         """Take a row in. Rows that follow from nothing are left out."""
+        if self._ats and row.at < self._ats[-1] and row.kind is not Heard.ANSWER:
+            return  # of an earlier recording, which a later one has taken over from
         self._reach(row.at)
         match row.kind:
             case Heard.SNAPSHOT:
@@ -96,8 +98,9 @@ class BookTrack:
                     tick,
                     least,
                 )
-                self._answers.append(_Answer(row.since, row.at, whole))
-                self._given.append(row.at)
+                place = bisect_right(self._given, row.at)
+                self._answers.insert(place, _Answer(row.since, row.at, whole))
+                self._given.insert(place, row.at)
             case _:
                 pass
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,19 +67,16 @@ def tracks(history: History, wanted: Mapping[str, Spans], spool: Path | None = N
         return {}
     low = min(spans[0][0] for spans in wanted.values() if spans)
     high = max(spans[-1][1] for spans in wanted.values() if spans)
-    before: _Part | None = None
-    for part in _parts(history, spool):
-        if part.from_at > high:
-            break
-        if part.to_at < low:
-            continue
-        if before is not None and not _follows(before, part):
-            _end(found.values(), min(before.to_at + 1, part.from_at))
+    parts = _parts(history, spool)
+    there = {(part.run, part.number) for part in parts}
+    fed: dict[str, str] = {}
+    for part in (p for p in parts if p.from_at <= high and low <= p.to_at):
         for row in _rows(history, part, sorted(found)):
             found[row.token_id].see(row)
-        before = part
-    if before is not None:
-        _end(found.values(), before.to_at + 1)
+            fed[row.token_id] = part.run
+        if (part.run, part.number + 1) not in there:
+            for token in [token for token, run in fed.items() if run == part.run]:
+                found[token].end(part.to_at + 1)
     return {token: track for token, track in found.items() if len(track)}
 
 
@@ -127,15 +124,12 @@ def recorded(history: History, spool: Path | None = None) -> list[Recorded]:
 def rows_between(
     history: History, tokens: Sequence[str], from_at: int, to_at: int, spool: Path | None = None
 ) -> Iterator[BookRow]:
-    """The rows of some tokens (none named = all) in the order of their segments: by token, then by arrival. The end of
-    a recording is a gap."""
-    before: _Part | None = None
+    """The rows of some tokens (none named = all) from one instant to another (µs), segment by segment, by token and
+    then by arrival. The end of a recording is a gap."""
+    parts = _parts(history, spool)
+    there = {(part.run, part.number) for part in parts}
     standing: set[str] = set()
-    for part in _parts(history, spool):
-        if part.to_at < from_at or part.from_at > to_at:
-            continue
-        if before is not None and not _follows(before, part):
-            yield from _ended(standing, before)
+    for part in (p for p in parts if p.from_at <= to_at and from_at <= p.to_at):
         for row in _rows(history, part, tokens):
             if row.kind is Heard.SNAPSHOT:
                 standing.add(row.token_id)
@@ -143,15 +137,10 @@ def rows_between(
                 standing.discard(row.token_id)
             if from_at <= row.at <= to_at:
                 yield row
-        before = part
-    if before is not None and before.to_at <= to_at:
-        yield from _ended(standing, before)
-
-
-def _ended(standing: set[str], part: _Part) -> Iterator[BookRow]:
-    for token in sorted(standing):
-        yield BookRow(token_id=token, at=part.to_at, kind=Heard.GAP, detail="the recording ended")
-    standing.clear()
+        if (part.run, part.number + 1) not in there and part.to_at <= to_at:
+            for token in sorted(standing):
+                yield BookRow(token_id=token, at=part.to_at, kind=Heard.GAP, detail="the recording ended")
+            standing.clear()
 
 
 def _parts(history: History, spool: Path | None) -> list[_Part]:
@@ -168,21 +157,12 @@ def _parts(history: History, spool: Path | None) -> list[_Part]:
     return sorted(parts, key=lambda p: p[:4])
 
 
-def _follows(before: _Part, part: _Part) -> bool:
-    return before.run == part.run and before.number + 1 == part.number
-
-
 def _rows(history: History, part: _Part, tokens: Sequence[str]) -> Iterator[BookRow]:
     if part.sealed is not None:
         yield from seg.read(history, part.sealed, tokens)
     elif part.open is not None:
         wanted = set(tokens)
         yield from (row for row in rows_of(in_order(part.open)) if not wanted or row.token_id in wanted)
-
-
-def _end(found: Iterable[BookTrack], at: int) -> None:
-    for track in found:
-        track.end(at)
 
 
 def _spans(seconds: list[int]) -> list[tuple[int, int]]:

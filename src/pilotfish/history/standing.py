@@ -56,23 +56,32 @@ class Standing:
             case _:
                 pass
 
+    def whole(self, token_id: str, at: int, detail: str = "") -> BookRow | None:
+        """A book that stands as a snapshot that follows from what was before; ``None`` where none does."""
+        book = self._books.get(token_id)
+        if book is None:
+            return None
+        bids = [book.bids[price] for price in sorted(book.bids, reverse=True)]
+        asks = [book.asks[price] for price in sorted(book.asks)]
+        return BookRow(
+            token_id=token_id,
+            at=at,
+            kind=Heard.SNAPSHOT,
+            bid_prices=tuple(p for p, _ in bids),
+            bid_sizes=tuple(s for _, s in bids),
+            ask_prices=tuple(p for p, _ in asks),
+            ask_sizes=tuple(s for _, s in asks),
+            tick=book.tick,
+            min_size=book.min_size,
+            detail=detail,
+        )
+
     def checkpoint(self, at: int) -> Iterator[BookRow]:
-        """Every book as a snapshot that follows from what was before."""
-        for token, book in self._books.items():
-            bids = [book.bids[price] for price in sorted(book.bids, reverse=True)]
-            asks = [book.asks[price] for price in sorted(book.asks)]
-            yield BookRow(
-                token_id=token,
-                at=at,
-                kind=Heard.SNAPSHOT,
-                bid_prices=tuple(p for p, _ in bids),
-                bid_sizes=tuple(s for _, s in bids),
-                ask_prices=tuple(p for p, _ in asks),
-                ask_sizes=tuple(s for _, s in asks),
-                tick=book.tick,
-                min_size=book.min_size,
-                detail=CHECKPOINT,
-            )
+        """Every book that stands."""
+        for token in self._books:
+            row = self.whole(token, at, CHECKPOINT)
+            if row is not None:
+                yield row
 
     def gaps(self, at: int, why: str) -> list[BookRow]:
         """That no book is known from an instant on."""
