@@ -78,8 +78,8 @@ def test_activity_of_every_recorded_type_is_read(recorded: Payloads) -> None:
     assert all(d.side is None and not d.token_id and d.usdc == 0 for d in deeds if d.kind != "TRADE")
     assert all(d.usdc_size > 0 for d in deeds if d.kind != "REDEEM"), "losers are redeemed for nothing"
     assert all(d.condition_id and d.shares == d.usdc_size for d in deeds if d.kind == "REDEEM")
-    taker = next(d for d in deeds if d.size == "22.84")
-    assert (taker.usdc, taker.usdc_size, taker.at) == (11_876_800, 12_161_840, 1_789_381_477)
+    taker, row = next((d, r) for d, r in zip(deeds, rows, strict=True) if d.size == "22.84")
+    assert (taker.usdc, taker.usdc_size, taker.at) == (11_876_800, 12_161_840, row["timestamp"])
 
 
 def test_recorded_markets_and_resolutions_are_known_in_the_end(recorded: Payloads) -> None:
@@ -88,8 +88,9 @@ def test_recorded_markets_and_resolutions_are_known_in_the_end(recorded: Payload
     assert {(m.fee.rate_ppm, m.tick, m.delay_ms, m.category) for m in markets} == {
         (m.fee.rate_ppm, 1_000, 150, m.category) for m in markets
     }
-    sports = parse_past_market(recorded.one("gamma_market_sports_market_money_line.json"))
-    assert (sports.event, sports.fee.rate_ppm, sports.delay_ms) == ("cs2-faze-ill-2026-04-05", 30_000, 3_000)
+    row = recorded.one("gamma_market_sports_market_money_line.json")
+    sports = parse_past_market(row)
+    assert (sports.event, sports.fee.rate_ppm, sports.delay_ms) == (row["events"][0]["slug"], 30_000, 3_000)
     assert (sports.payouts, sports.closed_at) == ((MICRO, 0), 1_775_417_853)
     assert parse_past_market(recorded.one("gamma_market_open.json")).payouts is None
     closed = parse_past_market(recorded.one("gamma_market_closed_binary.json"))

@@ -65,6 +65,7 @@ TAKEN_APART = {
     "cli/printed.py": "names of columns as a person wrote them; spaces in other people's text; a time's letter T",
     "cli/their_record.py": "what the venue calls somebody",
     "cli/replay.py": "name=value as a person wrote it",
+    "cli/backtest.py": "name=value and name=a,b,c as a person wrote them",
     "cli/portfolio.py": "name=value as a person wrote it",
     "cli/setup.py": "a URL as a person wrote it",
     "cli/bench_tabs.py": "server-sent events, by their standard",

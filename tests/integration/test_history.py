@@ -146,6 +146,7 @@ class Deadly:
         return deadly
 
 
+@pytest.mark.slow
 async def test_killed_at_any_write_and_begun_again_it_ends_in_the_same_files(tmp_path: Path) -> None:
     whole = History(str(tmp_path / "whole"))
     await pulled(lively(3, 3), whole)
@@ -264,7 +265,7 @@ async def test_a_history_longer_than_one_reading_is_written_as_it_comes(tmp_path
     await pulled(venue, history)
     assert len(history.windows("activity", WALLET)) > 3
     assert [d.tx_hash for d in history.deeds(WALLET, START, NOW)] == [r["transaction_hash"] for r in venue.rows]
-    assert history.missing("activity", WALLET, START, NOW) == []
+    assert history.missing("activity", WALLET, (START, NOW)) == []
 
 
 async def test_a_tape_whose_route_ignores_start_end_and_order_is_read_back_to_the_window(tmp_path: Path) -> None:
@@ -300,7 +301,7 @@ async def test_a_row_that_cannot_be_read_makes_its_second_one_that_is_capped(tmp
     at = NOW - 5 * DAY - 7
     venue.rows.append(trade(777, at, price=1.5))
     await pulled(venue, history)
-    gaps = history.missing("activity", WALLET, START, NOW)
+    gaps = history.missing("activity", WALLET, (START, NOW))
     assert [(m.from_at, m.to_at, m.why) for m in gaps] == [(at, at, "capped")]
     assert len(list(history.deeds(WALLET, START, NOW))) == 40
 
@@ -387,7 +388,7 @@ def test_whatever_the_pages_a_history_is_exact_or_says_what_it_lacks(
     history = History(str(tmp_path_factory.mktemp("any")))
     asyncio.run(pulled(venue, history, from_at=first - 5, now=first + 4_000))
     read = list(history.deeds(WALLET, first - 5, first + 4_000))
-    lacking = history.missing("activity", WALLET, first - 5, first + 4_000)
+    lacking = history.missing("activity", WALLET, (first - 5, first + 4_000))
     assert [d.at for d in read] == sorted(d.at for d in read)
     for second in range(first, first + 9):
         truth = Counter(r["transaction_hash"] for r in venue.rows if r["timestamp"] == second)

@@ -55,6 +55,7 @@ def test_a_mistake_is_told_in_a_line_without_a_traceback(
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words", [("status", "--json"), ("status",), ("settings", "list", "--json"), ("settings", "list"), ("--help",)]
 )

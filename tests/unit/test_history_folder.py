@@ -51,7 +51,7 @@ def test_every_record_comes_back_as_it_was_written(history: History) -> None:
     history.write("positions", WALLET, Window(300, 300, State.FRESH), [held])
     again = History(history.url)
     assert list(again.deeds(WALLET, 100, 200)) == [DEED, MOVE], "oldest first"
-    assert list(again.tape(CONDITION, 100, 200)) == [PRINT]
+    assert list(again.tape(CONDITION, (100, 200))) == [PRINT]
     assert list(again.prices(TOKEN, 100, 200)) == [PricePoint(150, 550_000)]
     assert (again.market(CONDITION), again.market(OPEN.condition_id), again.market("0x0")) == (MARKET, OPEN, None)
     assert again.positions(WALLET) == (Window(300, 300, State.FRESH), [held])
@@ -65,10 +65,10 @@ def test_only_the_seconds_that_are_asked_for_are_given_and_others_are_missing(hi
     put(history, window=Window(201, 300, State.CAPPED))
     put(history, window=Window(301, 400, State.FAILED))
     assert list(history.deeds(WALLET, 151, 500)) == [MOVE]
-    assert [(m.from_at, m.to_at, m.why) for m in history.missing("activity", WALLET, 50, 500)] == [
+    assert [(m.from_at, m.to_at, m.why) for m in history.missing("activity", WALLET, (50, 500))] == [
         (50, 99, "not asked"), (201, 300, "capped"), (301, 400, "failed"), (401, 500, "not asked"),
     ]  # fmt: skip
-    assert history.known("activity", WALLET, 50, 500) == [(100, 200)]
+    assert history.known("activity", WALLET, (50, 500)) == [(100, 200)]
 
 
 def test_a_second_in_two_windows_counts_once_and_the_one_that_is_not_needed_goes(history: History) -> None:

@@ -83,6 +83,7 @@ def test_there_is_no_history_of_what_there_was_not(tmp_path: Path, number: int) 
         assert read_history(c, "main", LEADER, TOKEN, number) is None
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(st.tuples(st.sampled_from(["BUY", "SELL", "part", "dust", "hand"]), st.integers(20, 70)), max_size=15),

@@ -283,6 +283,7 @@ BEGIN = [
 """One portfolio is paused at an order's first fill and not at its second."""
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(STEP, min_size=2, max_size=12), st.sampled_from(SIZES), GUARDS, GUARDS, st.sampled_from([None, 0, MICRO])

@@ -74,6 +74,7 @@ def steps(c: Connection, ask: object) -> int:
     return count
 
 
+@pytest.mark.slow
 def test_what_pages_ask_costs_the_same_in_ten_times_as_many_trades(sizes: dict[int, Engine]) -> None:
     costs: dict[str, dict[int, int]] = {}
     for trades, database in sizes.items():
@@ -143,6 +144,7 @@ def test_no_filter_of_orders_goes_through_everybody_elses_trades(sizes: dict[int
             assert cost < 60, (asked, cost)
 
 
+@pytest.mark.slow
 def test_the_report_is_kept_up_to_the_same_figures(sizes: dict[int, Engine]) -> None:
     """A decision a second: what is older than an hour is settled, so 3,600 are gone through again, of few all 1,500."""
     with snapshot(sizes[FEW]) as c:

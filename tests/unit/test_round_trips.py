@@ -105,6 +105,7 @@ def test_a_reset_begins_to_count_anew(tmp_path: Path) -> None:
         assert counted(made.database, trips) == (0, 2)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(st.tuples(st.sampled_from(["BUY", "SELL", "part", "restart"]), st.integers(20, 70)), max_size=20),

@@ -214,6 +214,7 @@ def test_leaders_come_and_go(rest: TestClient) -> None:
     assert [row["wallet"] for row in rest.get("/api/v1/leaders").json()] == [LEADER]
 
 
+@pytest.mark.slow
 def test_the_whole_schema_holds_for_any_input(application: Any) -> None:
     door = Doors(application.app, Sessions(admin_token=ADMIN, view_token=""), allowed_hosts=("testserver",))
     schema = schemathesis.openapi.from_asgi("/api/openapi.json", door)

@@ -94,7 +94,7 @@ def play(
 class _Run:
     def __init__(self, whole: Whole, policy: Policy, assumed: Assumptions, sink: Sink | None, *, as_seen: bool) -> None:
         past = self.past = whole.past
-        mode = msgspec.structs.replace(policy, trigger_mode=TriggerMode.API, by_leader={})
+        mode = msgspec.structs.replace(policy, trigger_mode=TriggerMode.API, paused=False, by_leader={})
         shared = Globals(trigger_mode=TriggerMode.API, max_live_lag_sec=policy.max_live_lag_sec)
         self.engine = Engine()
         self.quotes = Quotes(past.markets, whole.tapes, past.tape_known, past.prices, whole.books, assumed)

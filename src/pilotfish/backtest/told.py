@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from pilotfish.backtest.look_back import LookBack
@@ -22,9 +24,9 @@ def cause_words(cause: str) -> str:
     return _STEPS.get(cause) or words(cause)
 
 
-def answer_of(found: LookBack) -> dict[str, object]:
+def answer_of(found: LookBack) -> dict[str, Any]:
     """A look back as JSON; ``complete`` is true, or what of the history is missing."""
-    told: dict[str, object] = msgspec.to_builtins(found)
+    told: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(found))
     missing = told.pop("missing")
     wrong = told.pop("books")
     told["complete"] = missing or True

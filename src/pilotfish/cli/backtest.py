@@ -105,8 +105,7 @@ def backtest(
 ) -> None:
     """Would copying somebody have paid: their past through the engine that runs live, with its uncertainty."""
     env = session.begin()
-    values = _settings(env, portfolio) | dict(_value(given) for given in changes)
-    policies = list(_policies(values, [_sweep(given) for given in sweeps]))
+    changed, swept = dict(_value(given) for given in changes), [_sweep(given) for given in sweeps]
     bands = _bands(delay)
     history = History(history_place(env))
     now = int(time.time())
@@ -114,6 +113,7 @@ def backtest(
     for wallet in wallets_of(env, who):
         if not offline:
             _pull(env, history, wallet, now, days)
+        policies = list(_policies(_settings(env, portfolio, wallet) | changed, swept))
         past = read_past(history, wallet, now - days * DAY, now, _name(env, wallet))
         _refuse_nothing(past, history, days, offline=offline)
         cores = processes or os.cpu_count() or 1
@@ -135,11 +135,12 @@ def backtest(
 # -- what is asked -----------------------------------------------------------------------------------------------------
 
 
-def _settings(env: dict[str, Value], portfolio: str) -> dict[str, Value]:
-    """The settings in effect: of a portfolio, where there is a database, else the environment's and the defaults."""
+def _settings(env: dict[str, Value], portfolio: str, wallet: str) -> dict[str, Value]:
+    """The settings in effect for a wallet in a portfolio, where there is a database, else the environment's and the
+    defaults."""
     with snapshot(session.reading(env, as_json=True)) as c:
         name = names.portfolio(c, portfolio) if portfolio else MAIN
-        return {n: e.value for n, e in settings_store.effective(env, settings_store.load(c), name).items()}
+        return {n: e.value for n, e in settings_store.effective(env, settings_store.load(c), name, wallet).items()}
 
 
 def _value(given: str) -> tuple[str, Value]:

@@ -59,7 +59,7 @@ async def check(history: History, api: HistoryApi | None, wallet: str) -> Checke
     plan = plan_of(history.deeds(wallet, first_at, last_at), last_at)
     of_markets = {"markets": list(plan.conditions), "tape": list(plan.tape), "prices": list(plan.tokens)}
     others = list(damaged(history, of_markets))
-    missing = history.missing("activity", wallet, first_at, last_at)
+    missing = history.missing("activity", wallet, (first_at, last_at))
     notes: list[str] = []
     differences: list[Difference] = []
     tokens = 0
@@ -69,7 +69,7 @@ async def check(history: History, api: HistoryApi | None, wallet: str) -> Checke
     elif shown is None or shown[0].state is State.FAILED:
         notes.append("balances were not compared: what the wallet holds was not read")
     else:
-        whole = not history.missing("activity", wallet, BEGINNING, shown[0].from_at)
+        whole = not history.missing("activity", wallet, (BEGINNING, shown[0].from_at))
         moved = balances(history.deeds(wallet, first_at, shown[0].from_at), market_reader(history))
         held = {row.token_id: row.shares for row in shown[1]}
         tokens = len({*held, *(t for t, shares in moved.shares.items() if shares)})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import secrets
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,10 +91,11 @@ class History:
         with self._refusing("be listed", "/".join(parts)):
             return cast(list[Any], self.fs.get_file_info(selector))
 
-    def missing(self, kind: str, key: str, from_at: int, to_at: int) -> list[Missing]:
-        """What is not known of these seconds, both inclusive, and why."""
+    def missing(self, kind: str, key: str, *spans: tuple[int, int]) -> list[Missing]:
+        """What is not known of these spans of seconds, both inclusive, and why."""
         found: list[Missing] = []
-        for low, high, window in cover(self.windows(kind, key), from_at, to_at):
+        windows = self.windows(kind, key)
+        for low, high, window in (stretch for span in spans for stretch in cover(windows, *span)):
             if window is not None and window.state in KNOWN:
                 continue
             why = NOT_ASKED if window is None else str(window.state)
@@ -102,9 +104,10 @@ class History:
             found.append(Missing(kind=kind, key=key, from_at=low, to_at=high, why=why))
         return found
 
-    def known(self, kind: str, key: str, from_at: int, to_at: int) -> list[tuple[int, int]]:
-        """The seconds of these that are whole, as (from, to)."""
-        stretches = cover(self.windows(kind, key), from_at, to_at)
+    def known(self, kind: str, key: str, *spans: tuple[int, int]) -> list[tuple[int, int]]:
+        """The seconds of these spans that are whole, as (from, to)."""
+        windows = self.windows(kind, key)
+        stretches = [stretch for span in spans for stretch in cover(windows, *span)]
         return joined((s.from_at, s.to_at) for s in stretches if s.window is not None and s.window.state in KNOWN)
 
     # -- reading -----------------------------------------------------------------------------------------------
@@ -113,9 +116,14 @@ class History:
         """A wallet's activity in these seconds, oldest first."""
         return self._rows("activity", wallet, from_at, to_at)
 
-    def tape(self, condition: str, from_at: int, to_at: int) -> Iterator[Print]:
-        """A market's fills, oldest first."""
-        return self._rows("tape", condition, from_at, to_at)
+    def tape(self, condition: str, *spans: tuple[int, int]) -> Iterator[Print]:
+        """A market's fills in these spans of seconds, which are in order and apart; oldest first."""
+        left = deque(spans)
+        for row in self._rows("tape", condition, left[0][0], left[-1][1]) if left else ():
+            while left and left[0][1] < row.at:
+                left.popleft()
+            if left and left[0][0] <= row.at:
+                yield row
 
     def prices(self, token_id: str, from_at: int, to_at: int) -> Iterator[PricePoint]:
         """A token's prices, oldest first."""

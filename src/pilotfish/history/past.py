@@ -31,8 +31,8 @@ def read_past(history: History, wallet: str, from_at: int, to_at: int, name: str
         missing=lacking(history, wallet, plan, markets, from_at, to_at),
     )
     for condition, spans in tape_spans(plan).items():
-        past.tape_known[condition] = [p for low, high in spans for p in history.known("tape", condition, low, high)]
-        past.tape[condition] = [row for low, high in spans for row in history.tape(condition, low, high)]
+        past.tape_known[condition] = history.known("tape", condition, *spans)
+        past.tape[condition] = list(history.tape(condition, *spans))
     for token, (low, high) in _price_spans(plan, markets, from_at, to_at).items():
         past.prices[token] = list(history.prices(token, low, high))
     past.held = _held(history, wallet, from_at, past.missing)
@@ -49,7 +49,7 @@ def lacking(
     history: History, wallet: str, plan: Plan, markets: Mapping[str, PastMarket], from_at: int, to_at: int
 ) -> list[Missing]:
     """What is not known of a wallet's past and of what belongs to it, by kind."""
-    missing = history.missing("activity", wallet, from_at, to_at)
+    missing = history.missing("activity", wallet, (from_at, to_at))
     for condition in sorted(plan.conditions):
         newest = history.newest("markets", condition)
         if newest is None or newest.state not in KNOWN:
@@ -58,9 +58,9 @@ def lacking(
     for token in sorted(plan.unplaced):
         missing.append(Missing(kind="markets", key=token, from_at=from_at, to_at=to_at, why=NOT_ASKED))
     for condition, spans in tape_spans(plan).items():
-        missing += [gap for low, high in spans for gap in history.missing("tape", condition, low, high)]
+        missing += history.missing("tape", condition, *spans)
     for token, (low, high) in _price_spans(plan, markets, from_at, to_at).items():
-        missing += history.missing("prices", token, low, high)
+        missing += history.missing("prices", token, (low, high))
     return missing
 
 
@@ -81,7 +81,7 @@ def _held(history: History, wallet: str, from_at: int, missing: list[Missing]) -
     """Shares by token at ``from_at``: by the activity before it, where all of that is known; else what the venue showed
     at the last look, less what happened since."""
     market_of = market_reader(history)
-    if not history.missing("activity", wallet, BEGINNING, from_at - 1):
+    if not history.missing("activity", wallet, (BEGINNING, from_at - 1)):
         before = balances(history.deeds(wallet, BEGINNING, from_at - 1), market_of)
         return {token: shares for token, shares in sorted(before.shares.items()) if shares > 0}
     shown = history.positions(wallet)
@@ -92,7 +92,7 @@ def _held(history: History, wallet: str, from_at: int, missing: list[Missing]) -
     window, rows = shown
     if window.state is State.CAPPED:
         missing.append(Missing(kind="positions", key=wallet, from_at=from_at, to_at=from_at, why=str(window.state)))
-    missing += [m for m in history.missing("activity", wallet, from_at, window.from_at) if m not in missing]
+    missing += [m for m in history.missing("activity", wallet, (from_at, window.from_at)) if m not in missing]
     return _back(history, wallet, from_at, window.from_at, {row.token_id: row.shares for row in rows}, market_of)
 
 

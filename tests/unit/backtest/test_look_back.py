@@ -1,0 +1,145 @@
+"""The answer before following, on worlds whose truth is known."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from pilotfish.backtest.assumptions import BANDS, Band
+from pilotfish.backtest.judgement import Verdict
+from pilotfish.backtest.look_back import DELAYS_MS, SIZES, LookBack, look_back
+from pilotfish.backtest.told import answer_of, cause_words
+from pilotfish.core.settings import policy_from
+from pilotfish.core.units import MICRO
+from pilotfish.history.records import Missing, Past
+from pilotfish.sim.past import make_past, past_of, truth
+from pilotfish.sim.past_people import Kind, crowd
+from tests.unit.backtest.pasts import BEGIN, deed, past, sold_to
+
+POLICY = policy_from({})
+FROM, TO = 1_780_000_000, 1_780_000_000 + 90 * 86_400
+SCRIPTS_RELY_ON = (
+    "verdict", "why", "events", "edge_per_usdc", "interval", "result_micro", "at_leader_prices_micro", "filled_share",
+    "tiers", "by_delay", "by_size", "flags", "complete",
+)  # fmt: skip
+
+
+def somebody(kind: Kind, seed: int = 1, **more: int) -> tuple[Past, int | None]:
+    person = crowd(seed, kind, 1, **more)[0]
+    world = make_past(seed, from_at=FROM, to_at=TO, people=[person])
+    return past_of(world, person.wallet), truth(world, person.wallet).edge_ppm
+
+
+@pytest.fixture(scope="module")
+def value_buyer() -> LookBack:
+    return look_back(somebody(Kind.VALUE, events=90)[0], POLICY)
+
+
+def test_the_way_from_their_prices_to_ours_adds_up_to_the_millionth(value_buyer: LookBack) -> None:
+    steps = sum(step.amount_micro for step in value_buyer.steps)
+    assert value_buyer.at_leader_prices_micro + steps == value_buyer.result_micro[Band.EXPECTED]
+    assert value_buyer.books == ()
+    assert all(cause_words(step.cause) for step in value_buyer.steps)
+
+
+def test_the_answer_has_the_names_that_scripts_rely_on(value_buyer: LookBack) -> None:
+    answer = answer_of(value_buyer)
+    assert set(SCRIPTS_RELY_ON) <= set(answer)
+    assert answer["complete"] is True
+    assert answer["verdict"] == "copyable"
+    assert set(answer["result_micro"]) == {"pessimistic", "expected", "optimistic"}
+    low, high = answer["interval"]
+    assert low < high
+    assert sum(answer["tiers"].values()) == pytest.approx(1)
+    assert msgspec.json.decode(msgspec.json.encode(answer)) == answer
+
+
+def test_the_curves_have_a_point_for_each_delay_and_size(value_buyer: LookBack) -> None:
+    assert tuple(p.delay_ms for p in value_buyer.by_delay) == DELAYS_MS
+    assert tuple(p.size_micro for p in value_buyer.by_size) == SIZES
+    filled = [p.filled for p in value_buyer.by_size]
+    assert filled[0] > filled[-1], "large orders find less of what they want"
+    assert value_buyer.by_size[-1].spent_micro > value_buyer.by_size[0].spent_micro
+
+
+def test_the_band_holds_the_expected_result_of_somebody_copyable(value_buyer: LookBack) -> None:
+    result = value_buyer.result_micro
+    assert result[Band.PESSIMISTIC] < result[Band.EXPECTED] < result[Band.OPTIMISTIC]
+
+
+def test_incomplete_history_is_said(value_buyer: LookBack) -> None:
+    gap = Missing(kind="tape", key="0xc", from_at=1, to_at=2, why="failed")
+    answer = answer_of(msgspec.structs.replace(value_buyer, missing=(gap,)))
+    assert answer["complete"] == [{"kind": "tape", "key": "0xc", "from_at": 1, "to_at": 2, "why": "failed"}]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "verdict"),
+    [
+        (Kind.VALUE, Verdict.COPYABLE),
+        (Kind.SKILLED, Verdict.COPYABLE),
+        (Kind.FIRST_SECOND, Verdict.NOT_COPYABLE),
+        (Kind.MARKET_MAKER, Verdict.NOT_COPYABLE),
+        (Kind.GAMBLER, Verdict.CANNOT_TELL),
+        (Kind.FLIPPER, Verdict.CANNOT_TELL),
+    ],
+)
+def test_whose_truth_is_known_is_judged_right(kind: Kind, verdict: Verdict) -> None:
+    found = look_back(somebody(kind)[0], POLICY, curves=False)
+    assert found.verdict is verdict, found.why
+
+
+def test_one_event_that_made_the_result_is_flagged() -> None:
+    found = look_back(somebody(Kind.ONE_EVENT)[0], POLICY, curves=False)
+    assert found.verdict is Verdict.CANNOT_TELL
+    assert "one_event" in {flag.kind.value for flag in found.flags}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [Kind.VALUE, Kind.SKILLED, Kind.FIRST_SECOND])
+def test_the_edge_that_is_found_is_the_true_one_within_what_luck_makes(kind: Kind) -> None:
+    of, true_ppm = somebody(kind)
+    found = look_back(of, POLICY, curves=False)
+    assert found.interval is not None and true_ppm is not None
+    low, high = found.interval
+    width = max(high - low, 0.02)
+    assert low - width / 2 <= true_ppm / MICRO <= high + width / 2
+
+
+@pytest.mark.slow
+def test_processes_change_nothing() -> None:
+    of, _ = somebody(Kind.GAMBLER)
+    one = look_back(of, POLICY)
+    while len(of.deeds) < 1_500:
+        of.deeds.append(deed(of.to_at - BEGIN + 10, "BUY", 1, 0.5))
+    two = look_back(of, POLICY, processes=2)
+    assert answer_of(one)["by_delay"] == answer_of(two)["by_delay"]
+    assert answer_of(one)["result_micro"] == answer_of(two)["result_micro"]
+
+
+def test_who_hears_of_progress_hears_of_every_run() -> None:
+    heard: list[tuple[int, int]] = []
+    look_back(
+        past([deed(100, "BUY", 100, 0.5)], sold_to(110, 0.5, 4_000, number=2)), POLICY,
+        told=lambda done, of: heard.append((done, of)),
+    )  # fmt: skip
+    runs = 3 + len(DELAYS_MS) + len(SIZES)
+    assert heard == [(n, runs) for n in range(1, runs + 1)]
+
+
+def test_a_past_of_which_nothing_can_be_copied_is_judged_all_the_same() -> None:
+    found = look_back(past([], []), POLICY)
+    assert found.verdict is Verdict.CANNOT_TELL
+    assert found.interval is None and found.edge_per_usdc is None
+    assert answer_of(found)["tiers"] == {}
+
+
+@pytest.mark.slow
+def test_another_delay_is_another_answer() -> None:
+    of, _ = somebody(Kind.FIRST_SECOND)
+    bands = {band: msgspec.structs.replace(a, delay_us=0, horizon_sec=1) for band, a in BANDS.items()}
+    at_once = look_back(of, POLICY, bands=bands, curves=False)
+    late = look_back(of, POLICY, curves=False)
+    assert at_once.delay_ms == 0
+    assert at_once.result_micro != late.result_micro
