@@ -21,7 +21,7 @@ from pilotfish.history.records import Deed, Past, PastMarket
 
 PORTFOLIO = "look back"
 Seen: TypeAlias = Mapping[tuple[str, str, Side, int, int], int]
-"""When a trade was seen first (µs), by transaction, token, side, shares, and which of identical fills it is."""
+"""When a trade was seen first (µs), by transaction, token, side, shares, and which of identical fills it is, from 1."""
 MOVES = frozenset(("SPLIT", "MERGE", "REDEEM", "CONVERSION"))
 """Kinds of activity that change a holding without a trade."""
 
@@ -66,8 +66,8 @@ def _parted(window: ev.ApiWindowRead, known: Seen) -> Iterator[ev.ApiWindowRead]
     times: Counter[tuple[str, str, Side, int]] = Counter()
     for fill in window.fills:
         same = (fill.tx_hash, fill.token_id, fill.side, fill.shares)
-        at.setdefault(known.get((*same, times[same]), window.at), []).append(fill)
         times[same] += 1
+        at.setdefault(known.get((*same, times[same]), window.at), []).append(fill)
     last = max(at, default=window.at)
     for then, fills in at.items():
         moves = window.moves if then == last else ()

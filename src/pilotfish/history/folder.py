@@ -11,7 +11,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -20,8 +20,10 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from pilotfish.core.problem import Problem
 from pilotfish.history.columns import BATCH, SHAPES, SNAPSHOTS, records_of, table_of
+from pilotfish.history.places import HistoryError as HistoryError
+from pilotfish.history.places import HistoryFullError as HistoryFullError
+from pilotfish.history.places import filesystem, short
 from pilotfish.history.records import Deed, HeldToken, Missing, PastMarket, PricePoint, Print
 from pilotfish.history.windows import KNOWN, NOT_ASKED, State, Window, cover, joined, needless, window_of
 
@@ -29,14 +31,6 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 PART = ".part"
 PARTS_KEPT = 3600.0
 """Seconds after which what a killed pull left behind is removed."""
-
-
-class HistoryError(Problem):
-    """The folder cannot be used, or a file in it; the message names it and says what to do."""
-
-
-class HistoryFullError(HistoryError):
-    """There is no room left for more; what was written before is whole."""
 
 
 class Kept(NamedTuple):
@@ -61,7 +55,7 @@ class History:
 
     def __init__(self, url: str = "") -> None:
         self.url = url or str(Path(platformdirs.user_data_dir("pilotfish", appauthor=False)) / "history")
-        self.fs, self._base = _filesystem(self.url)
+        self.fs, self._base = filesystem(self.url)
 
     def __str__(self) -> str:
         return self.url
@@ -181,7 +175,7 @@ class History:
                 yield file
         except (pa.ArrowInvalid, pa.ArrowTypeError, OSError, UnicodeDecodeError) as problem:
             gone = isinstance(problem, FileNotFoundError)
-            why = "is gone while it was read; try again" if gone else f"is damaged ({_short(problem)}); {remedy}"
+            why = "is gone while it was read; try again" if gone else f"is damaged ({short(problem)}); {remedy}"
             raise HistoryError(f"{path} {why}") from None
 
     # -- writing -----------------------------------------------------------------------------------------------
@@ -210,6 +204,13 @@ class History:
                 self._drop(part)
                 raise
 
+    def read(self, *parts: str) -> bytes | None:
+        """A small file; ``None`` where it is not."""
+        missing = suppress(FileNotFoundError)
+        with self._refusing("be read", "/".join(parts)), missing, self.fs.open_input_file(self._path(*parts)) as source:
+            return bytes(source.read())
+        return None
+
     def drop(self, *parts: str) -> None:
         """Remove a file, if it is there."""
         with self._refusing("be removed", "/".join(parts[:-1])):
@@ -236,10 +237,8 @@ class History:
                 self.fs.delete_dir(self._path(kind, key))
 
     def _drop(self, path: str) -> None:
-        try:
+        with suppress(FileNotFoundError):
             self.fs.delete_file(path)
-        except FileNotFoundError:
-            return
 
     def _path(self, *parts: str) -> str:
         assert all(part.replace(".", "").replace("-", "").isalnum() and not part.startswith(".") for part in parts)
@@ -256,7 +255,7 @@ class History:
                     " ended"
                 ) from None
             raise HistoryError(
-                f"{where} of history at {self.url} cannot {what} ({_short(problem)}); HISTORY_URL says where it is kept"
+                f"{where} of history at {self.url} cannot {what} ({short(problem)}); HISTORY_URL says where it is kept"
             ) from None
 
 
@@ -271,35 +270,8 @@ def damaged(history: History, of: Mapping[str, Sequence[str]]) -> Iterator[tuple
                     yield kept, str(problem)
 
 
-def _filesystem(url: str) -> tuple[Any, str]:
-    """A filesystem and the path in it."""
-    if "://" not in url:
-        return pafs.LocalFileSystem(), str(Path(url).expanduser().absolute())
-    try:
-        fs, path = pafs.FileSystem.from_uri(url)
-        return fs, path.rstrip("/")
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as problem:
-        told = _short(problem)
-    try:
-        import fsspec
-
-        fs, path = fsspec.core.url_to_fs(url)
-    except ImportError as problem:
-        raise HistoryError(
-            f"HISTORY_URL {url.split('://')[0]}://… cannot be used ({told}; {problem}); use a folder, s3://, gs:// or"
-            " abfs://, or install fsspec with the driver of that store"
-        ) from None
-    except (ValueError, OSError) as problem:
-        raise HistoryError(f"HISTORY_URL {url.split('://')[0]}://… cannot be used ({_short(problem)})") from None
-    return pafs.PyFileSystem(pafs.FSSpecHandler(fs)), path.rstrip("/")
-
-
 def _remedy(key: str) -> str:
     return (
         f"`pilotfish history check` names all such files, `pilotfish history remove --damaged` removes them, and the"
         f" next pull reads {key[:12]}… anew"
     )
-
-
-def _short(problem: BaseException) -> str:
-    return str(problem).splitlines()[0][:160] if str(problem) else type(problem).__name__

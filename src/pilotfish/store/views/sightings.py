@@ -35,7 +35,7 @@ class _Row(msgspec.Struct, frozen=True):
 def first_seen(c: Connection, wallet: str, *, late: bool = False) -> dict[tuple[str, str, Side, int, int], int]:
     """When each trade of a leader was seen first (µs), by transaction, token, side, shares and which of identical fills
     it is; of those that came in time, with ``late`` also of those that were made up for."""
-    classes = (TradeClass.LIVE, TradeClass.CATCHUP) if late else (TradeClass.LIVE,)
+    classes = (TradeClass.LIVE, TradeClass.CATCH_UP) if late else (TradeClass.LIVE,)
     query = _columns().where(t.trades.c.leader == wallet, t.trades.c.retracted_at.is_(None))
     return {
         (r.tx_hash, r.token_id, r.side, r.shares_micro, r.occurrence): at
