@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pilotfish.polymarket.book_rows import BookRow, Heard
 
@@ -35,6 +36,11 @@ def batch_of(rows: Sequence[BookRow], first: int) -> pa.RecordBatch:
 def in_order(table: pa.Table) -> pa.Table:
     """The rows of a segment by token and then by arrival."""
     return table.sort_by([("token_id", "ascending"), ("number", "ascending")])
+
+
+def of_tokens(table: pa.Table, tokens: Iterable[str]) -> pa.Table:
+    """The rows of some tokens."""
+    return table.filter(pc.is_in(table.column("token_id"), pa.array(list(tokens), pa.string())))
 
 
 def rows_of(batch: pa.RecordBatch | pa.Table) -> Iterator[BookRow]:

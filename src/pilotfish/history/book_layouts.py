@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ MARKETS, BOOKS = "markets.parquet", "books.parquet"
 SIDES = ("UP", "DOWN")
 """The first and the second outcome of a market."""
 BATCH = 10_000
+MOST = 1e12
+"""Shares that no level has."""
 _CONDITION = re.compile(r"^0x[0-9a-f]{64}$")
 _BOOK_COLUMNS = ("market_id", "ts", "side", "bid_px", "bid_sz", "ask_px", "ask_sz")
 _MARKET_COLUMNS = (
@@ -89,7 +91,7 @@ def _snapshots(history: History, folder: Path) -> Imported:
             told.markets += 1
 
     def rows() -> Iterator[BookRow]:
-        for batch in _file(folder / BOOKS, _BOOK_COLUMNS).iterbatches(BATCH, columns=list(_BOOK_COLUMNS)):
+        for batch in _file(folder / BOOKS, _BOOK_COLUMNS).iter_batches(BATCH, columns=list(_BOOK_COLUMNS)):
             for row in batch.to_pylist():
                 name, side = str(row["market_id"]), str(row["side"])
                 try:
@@ -143,7 +145,7 @@ def _events(history: History, path: Path) -> Imported:
     file = _file(path, _EVENT_COLUMNS)
 
     def rows() -> Iterator[BookRow]:
-        for batch in file.iterbatches(BATCH):
+        for batch in file.iter_batches(BATCH):
             for row in batch.to_pylist():
                 try:
                     yield _event(row)
@@ -230,11 +232,11 @@ def _write(history: History, run: str, rows: Iterable[BookRow], told: Imported) 
         told.rows += len(batch)
         if waiting >= seg.SEGMENT_ROWS:
             told.segments += 1
-            seg.write(history, run, told.segments, pa.Table.frombatches(batches, SCHEMA))
+            seg.write(history, run, told.segments, pa.Table.from_batches(ready, SCHEMA))
             ready, waiting = [], 0
     if ready:
         told.segments += 1
-        seg.write(history, run, told.segments, pa.Table.frombatches(batches, SCHEMA))
+        seg.write(history, run, told.segments, pa.Table.from_batches(ready, SCHEMA))
 
 
 def batches(rows: Iterable[Any]) -> Iterator[list[Any]]:
@@ -248,11 +250,11 @@ def batches(rows: Iterable[Any]) -> Iterator[list[Any]]:
         yield batch
 
 
-def _digits(values: Iterable[float]) -> tuple[str, ...]:
-    found = tuple(_text(value) for value in values)
-    for text in found:
-        micro_from_decimal(text)
-    return found
+def _digits(values: Sequence[float]) -> tuple[str, ...]:
+    """Numbers in the digits that they are written in. Raises :class:`ValueError` for what is no amount."""
+    if not all(0 <= value < MOST for value in values):
+        raise ValueError(f"{values} are no prices or sizes")
+    return tuple(map(str, values))
 
 
 def _text(value: object) -> str:

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pilotfish.core.units import SECOND
-from pilotfish.history.book_columns import SCHEMA, batch_of, in_order, rows_of
+from pilotfish.history.book_columns import SCHEMA, batch_of, in_order, of_tokens, rows_of
 from pilotfish.history.folder import History, HistoryError
 from pilotfish.history.standing import Standing
 from pilotfish.polymarket.book_rows import BookRow
@@ -74,9 +74,8 @@ def read(history: History, segment: Segment, tokens: Sequence[str] = ()) -> Iter
             known = file.metadata.row_group(number).column(column).statistics
             if wanted and known is not None and not any(known.min <= token <= known.max for token in wanted):
                 continue
-            for row in rows_of(file.read_row_group(number)):
-                if not wanted or row.token_id in wanted:
-                    yield row
+            group = file.read_row_group(number)
+            yield from rows_of(of_tokens(group, wanted) if wanted else group)
 
 
 def write(history: History, run: str, number: int, table: pa.Table, until: int = 0) -> Segment | None:

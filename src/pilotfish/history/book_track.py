@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from pilotfish.core.book import Book, make_book
 from pilotfish.core.trade import Side
-from pilotfish.core.units import MICRO, SECOND, micro_from_decimal
-from pilotfish.polymarket.book_rows import BookRow, Heard
+from pilotfish.core.units import MICRO, SECOND
+from pilotfish.polymarket.book_rows import BookRow, Heard, micro
 
 EVERY = 256
 _BID, _ASK, _TICK, _WHOLE, _GAP = range(5)
@@ -72,12 +72,12 @@ class BookTrack:
             case Heard.SNAPSHOT:
                 self._bids = _side(row.bid_prices, row.bid_sizes)
                 self._asks = _side(row.ask_prices, row.ask_sizes)
-                self._tick = micro_from_decimal(row.tick) if row.tick else self._tick
-                self._min = micro_from_decimal(row.min_size) if row.min_size else self._min
+                self._tick = micro(row.tick) if row.tick else self._tick
+                self._min = micro(row.min_size) if row.min_size else self._min
                 self._stands = True
                 self._keep(row.at)
             case Heard.DELTA if self._stands:
-                side, price, size = Side(row.side), micro_from_decimal(row.price), micro_from_decimal(row.size)
+                side, price, size = Side(row.side), micro(row.price), micro(row.size)
                 levels = self._bids if side is Side.BUY else self._asks
                 if size:
                     levels[price] = size
@@ -85,13 +85,13 @@ class BookTrack:
                     levels.pop(price, None)
                 self._add(row.at, _BID if side is Side.BUY else _ASK, price, size)
             case Heard.TICK if self._stands:
-                self._tick = micro_from_decimal(row.price)
+                self._tick = micro(row.price)
                 self._add(row.at, _TICK, self._tick, 0)
             case Heard.GAP:
                 self.end(row.since or row.at)
             case Heard.ANSWER if self._inside:
-                tick = micro_from_decimal(row.tick) if row.tick else self._tick
-                least = micro_from_decimal(row.min_size) if row.min_size else self._min
+                tick = micro(row.tick) if row.tick else self._tick
+                least = micro(row.min_size) if row.min_size else self._min
                 whole = _Whole(
                     _flat(_side(row.bid_prices, row.bid_sizes)),
                     _flat(_side(row.ask_prices, row.ask_sizes)),
@@ -242,8 +242,8 @@ def track_of(token_id: str, rows: Iterable[BookRow]) -> BookTrack:
 def _side(prices: tuple[str, ...], sizes: tuple[str, ...]) -> dict[int, int]:
     side: dict[int, int] = {}
     for price, size in zip(prices, sizes, strict=True):
-        if amount := micro_from_decimal(size):
-            at = micro_from_decimal(price)
+        if amount := micro(size):
+            at = micro(price)
             side[at] = side.get(at, 0) + amount
     return side
 

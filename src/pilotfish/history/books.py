@@ -13,8 +13,8 @@ from pilotfish.core.book import Book
 from pilotfish.core.problem import Problem
 from pilotfish.core.units import SECOND
 from pilotfish.history import book_segments as seg
-from pilotfish.history.book_columns import in_order, rows_of
-from pilotfish.history.book_track import BookTrack
+from pilotfish.history.book_columns import in_order, of_tokens, rows_of
+from pilotfish.history.book_track import STANDS, BookTrack
 from pilotfish.history.folder import History
 from pilotfish.history.records import Past
 from pilotfish.polymarket.book_rows import BookRow, Heard
@@ -161,15 +161,14 @@ def _rows(history: History, part: _Part, tokens: Sequence[str]) -> Iterator[Book
     if part.sealed is not None:
         yield from seg.read(history, part.sealed, tokens)
     elif part.open is not None:
-        wanted = set(tokens)
-        yield from (row for row in rows_of(in_order(part.open)) if not wanted or row.token_id in wanted)
+        yield from rows_of(in_order(of_tokens(part.open, tokens) if tokens else part.open))
 
 
 def _spans(seconds: list[int]) -> list[tuple[int, int]]:
-    """From each second to :data:`AFTER_TRADE` later, in µs, those that meet joined."""
+    """From a little before each second to :data:`AFTER_TRADE` later, in µs, those that meet joined."""
     spans: list[tuple[int, int]] = []
     for second in sorted(seconds):
-        begin, end = second * SECOND, (second + AFTER_TRADE) * SECOND
+        begin, end = second * SECOND - STANDS, (second + AFTER_TRADE) * SECOND
         if spans and begin <= spans[-1][1]:
             spans[-1] = (spans[-1][0], max(spans[-1][1], end))
         else:

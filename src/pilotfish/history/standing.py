@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pilotfish.core.trade import Side
-from pilotfish.core.units import micro_from_decimal
-from pilotfish.polymarket.book_rows import BookRow, Heard
+from pilotfish.polymarket.book_rows import BookRow, Heard, micro
 
 CHECKPOINT = "as it stood when the segment began"
 
@@ -44,8 +43,8 @@ class Standing:
                 )
             case Heard.DELTA if (book := self._books.get(row.token_id)) is not None:
                 side = book.bids if row.side == Side.BUY else book.asks
-                price = micro_from_decimal(row.price)
-                if micro_from_decimal(row.size):
+                price = micro(row.price)
+                if micro(row.size):
                     side[price] = (row.price, row.size)
                 else:
                     side.pop(price, None)
@@ -93,8 +92,4 @@ class Standing:
 
 
 def _side(prices: tuple[str, ...], sizes: tuple[str, ...]) -> dict[int, tuple[str, str]]:
-    return {
-        micro_from_decimal(price): (price, size)
-        for price, size in zip(prices, sizes, strict=True)
-        if micro_from_decimal(size)
-    }
+    return {micro(price): (price, size) for price, size in zip(prices, sizes, strict=True) if micro(size)}

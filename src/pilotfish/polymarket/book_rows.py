@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
+from pilotfish.core.units import micro_from_decimal
 from pilotfish.polymarket import wire
 
 
@@ -51,6 +53,12 @@ class BookRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     min_size: str = ""
     since: int = 0
     detail: str = ""
+
+
+@lru_cache(65_536)
+def micro(text: str) -> int:
+    """A price or size in millionths; the same few are read again and again. Raises :class:`ValueError`."""
+    return micro_from_decimal(text)
 
 
 def digits(value: object) -> str:
