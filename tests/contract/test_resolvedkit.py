@@ -136,9 +136,7 @@ BEFORE_END = (720, 480, 240)
 """Seconds before a market's end at which a planted wallet buys."""
 
 
-def planted(
-    history: History, every: dict[str, BookTrack], outcomes: dict[str, int]
-) -> tuple[Past, dict[str, BookTrack]]:
+def planted(history: History, every: dict[str, BookTrack], outcomes: dict[str, int]) -> Past:
     """A wallet that buys an outcome of each market, three times, at what is asked for it then."""
     markets = markets_of(history)
     deeds: list[Deed] = []

@@ -303,7 +303,8 @@ class LocalBooks:
                 helpers.append(asyncio.create_task(self._compare_shard(shard), name="books-compare"))
             try:
                 heard = await self._listen(shard, socket)
-                self._lost(shard, WRONG if shard.wrong else "closed by the venue" if heard is not None else "silent")
+                why = WRONG if shard.wrong else "closed by the venue" if heard is not None else "silent"
+                self._lost(shard, why, sure=heard is not None)
             except (aiohttp.ClientError, OSError) as problem:
                 self._lost(shard, f"{type(problem).__name__}: {problem}"[:200])
             finally:
@@ -387,7 +388,9 @@ class LocalBooks:
             elif message.type is aiohttp.WSMsgType.ERROR:
                 raise aiohttp.ClientError(str(socket.exception()))
 
-    def _lost(self, shard: Channel, why: str) -> None:
+    def _lost(self, shard: Channel, why: str, *, sure: bool = False) -> None:
+        """The connection is gone. ``sure``: everything until now has come through it; else only what was heard last is
+        known to be."""
         if not shard.ended:
             self.status.error = why
             log.warning("market channel lost; books are read over HTTP meanwhile", why=why, books=len(shard.tokens))
@@ -396,8 +399,8 @@ class LocalBooks:
             if local.owner is shard:
                 local.owner, local.doubt = None, Doubt.NO_CONNECTION
                 local.unexplained.clear()
-                silent = self.hub.clock.steady() - shard.heard_at
-                self.tap.settle(local, self.hub.now() - round(max(0.0, silent) * SECOND))
+                silent = 0.0 if sure else max(0.0, self.hub.clock.steady() - shard.heard_at)
+                self.tap.settle(local, self.hub.now() - round(silent * SECOND))
         shard.suspected.clear()
 
     # -- frames ------------------------------------------------------------------------------------------------
