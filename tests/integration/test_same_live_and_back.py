@@ -185,7 +185,7 @@ def test_a_recorded_session_is_decided_and_filled_the_same_in_a_backtest_of_what
     explained = [differences(one, other) for one, other in zip(decided, back.decided, strict=True)]
     assert {name for found in explained for name in found} <= CLOCKS
     assert {tier.value for tier in played.tiers} == {"book"}
-    assert {d["reason"] for d in decided} >= {"COPY", "SKIP_PRICE"}
+    assert {d["reason"] for d in decided} >= {"COPY", "SKIP_PRICE_RANGE"}
     assert {state for state, *_ in orders} >= {"filled", "partial"}
     assert told["tiers"] == {"book": 1.0}
     assert f"{TRADES} of {TRADES} trades seen when the worker saw them" in told["basis"]

@@ -85,7 +85,7 @@ def test_books_go_on_from_segment_to_segment_and_end_with_the_recording(history:
         None,
     ]  # fmt: skip
     gaps = [row.at for row in rows_between(history, [TOKEN], 0, 2 * AT) if row.kind is Heard.GAP]
-    assert gaps == [AT + 20, AT + 120], "the end of a recording is a gap"
+    assert gaps == [AT + 20, AT + 121], "the end of a recording is a gap"
 
 
 def test_no_book_is_made_across_a_gap(history: History, spool: Path) -> None:

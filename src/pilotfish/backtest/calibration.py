@@ -121,9 +121,9 @@ def calibrate(whole: Whole, assumed: Assumptions, into: Calibrated) -> None:
         real = _bought(book, into.size, limit)
         into.widths.append(_width(book, limit))
         order = _order(deed.token_id, into.size, limit, at)
-        for quotes in (by_tape, by_line):
+        for tier, quotes in ((Tier.TAPE, by_tape), (Tier.LINE, by_line)):
             quote = quotes.at(deed.token_id, at, [order])
-            if quote is not None:
+            if quote is not None and quote.tier is tier:
                 into.found.append(_instant(quote.tier, _bought(quote.book, into.size, limit), real))
 
 

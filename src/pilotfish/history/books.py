@@ -137,9 +137,9 @@ def rows_between(
                 standing.discard(row.token_id)
             if from_at <= row.at <= to_at:
                 yield row
-        if (part.run, part.number + 1) not in there and part.to_at <= to_at:
+        if (part.run, part.number + 1) not in there and part.to_at < to_at:
             for token in sorted(standing):
-                yield BookRow(token_id=token, at=part.to_at, kind=Heard.GAP, detail="the recording ended")
+                yield BookRow(token_id=token, at=part.to_at + 1, kind=Heard.GAP, detail="the recording ended")
             standing.clear()
 
 
