@@ -10,6 +10,7 @@ import msgspec
 import structlog
 
 from pilotfish.app.alerts import Alerts, SourceHealth
+from pilotfish.app.book_recording import BookRecording
 from pilotfish.app.dashboard import DashboardStatus
 from pilotfish.app.journal import Journal
 from pilotfish.app.logs import redact
@@ -40,6 +41,7 @@ class Health:
         alerts: Alerts,
         dashboard: DashboardStatus,
         journal: Journal,
+        recording: BookRecording,
     ) -> None:
         self.hub = hub
         self.started_at = hub.now()
@@ -49,6 +51,7 @@ class Health:
         self._alerts = alerts
         self._dashboard = dashboard
         self._journal = journal
+        self._recording = recording
         self._last: dict[Source, SourceHealth] = {}
         self._listening: dict[str, int] = {}
         """Source -> since when it is listened to."""
@@ -107,6 +110,7 @@ class Health:
             books=self._books(),
             database=self._database(),
             journal=msgspec.convert(self._journal.status, ws.JournalState, from_attributes=True),
+            recording=msgspec.convert(self._recording.status, ws.RecordingState, from_attributes=True),
             dashboard=msgspec.convert(self._dashboard, ws.DashboardState, from_attributes=True),
             alerts=msgspec.structs.replace(alerts, error=redact(alerts.error)),
             leaders={

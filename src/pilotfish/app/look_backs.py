@@ -17,10 +17,12 @@ import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from pilotfish.app.config import history_place
+from pilotfish.app.book_recording import spool_of
+from pilotfish.app.config import history_place, process_value
 from pilotfish.app.lease import Lease, LeaseError
 from pilotfish.app.logs import redact
 from pilotfish.app.pulls import pulled_of
+from pilotfish.backtest.in_force import grounds_of
 from pilotfish.backtest.look_back import LookBack, look_back
 from pilotfish.backtest.refusal import refuse_nothing
 from pilotfish.backtest.told import answer_of
@@ -33,6 +35,7 @@ from pilotfish.history.records import Past
 from pilotfish.history.summary import told_of
 from pilotfish.polymarket.http import VenueError
 from pilotfish.store import look_backs_store as rows
+from pilotfish.store.database import database_url, snapshot
 from pilotfish.store.look_backs_store import Job
 from pilotfish.store.outage import is_outage
 
@@ -84,7 +87,7 @@ def _next(database: Engine) -> Job | None:
 def _work(database: Engine, environment: Mapping[str, Value], lease: Lease, job: Job) -> None:
     try:
         with _Watch(database, lease, job.id) as watch:
-            found, result = looked(environment, job, watch.tell)
+            found, result = looked(database, environment, job, watch.tell)
     except Problem as problem:
         told = redact(str(problem))
         _store(database, lambda c: rows.fail(c, job.id, _now(), told))
@@ -96,7 +99,9 @@ def _work(database: Engine, environment: Mapping[str, Value], lease: Lease, job:
     _store(database, lambda c: rows.finish(c, job.id, _now(), found.verdict, found.why, result))
 
 
-def looked(environment: Mapping[str, Value], job: Job, tell: Tell) -> tuple[LookBack, dict[str, object]]:
+def looked(
+    database: Engine, environment: Mapping[str, Value], job: Job, tell: Tell
+) -> tuple[LookBack, dict[str, object]]:
     """Do a look back; gives the answer, and its JSON. Raises :class:`~pilotfish.core.problem.Problem`."""
     history = History(history_place(environment))
     now = job.asked_at // SECOND
@@ -105,7 +110,9 @@ def looked(environment: Mapping[str, Value], job: Job, tell: Tell) -> tuple[Look
     tell(At("reading", requests=requests))
     past = read_past(history, job.wallet, from_at, now, job.name)
     refuse_nothing(past, str(history), job.days, read=True)
-    found = look_back(past, policy_from(job.values), told=lambda done, of: tell(At("running", done, of, requests)))
+    with snapshot(database) as c:
+        by = grounds_of(c, history, past, spool_of(database_url(process_value(environment, "database_url"))))
+    found = look_back(past, policy_from(job.values), by, told=lambda done, of: tell(At("running", done, of, requests)))
     return found, kept_of(past, found)
 
 

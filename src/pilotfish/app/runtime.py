@@ -15,6 +15,8 @@ from sqlalchemy import Engine as Database
 
 from pilotfish.app import ending
 from pilotfish.app.alerts import Alerts
+from pilotfish.app.book_recording import BookRecording, RecordLimits, spool_of
+from pilotfish.app.config import place_beside, process_value
 from pilotfish.app.control import Control
 from pilotfish.app.dashboard import DashboardStatus
 from pilotfish.app.health import Health
@@ -59,6 +61,8 @@ class Worker:
         self.engine = Engine()
         self.writer = Writer(database, self._writer_ended)
         self.journal = Journal(folder_of(database.url), self._journal_limits)
+        place = process_value(environment, "history_url") or place_beside(database.url)
+        self.recording = BookRecording(place, spool_of(database.url), self._record_limits, self.hub.now)
         self.dashboard = DashboardStatus()
         self.lease = Lease(database)
         self.alerts = Alerts(self.hub, self.engine.state.markets)
@@ -86,6 +90,7 @@ class Worker:
         refused: Problem | None = None
         try:
             self.writer.start()
+            self.recording.start()
             await self._work(parts)
         except Problem as problem:
             refused = problem
@@ -99,8 +104,8 @@ class Worker:
 
     def _put_together(self, session: aiohttp.ClientSession) -> _Parts:
         mode, hub = InForce(), self.hub
-        feeds = wire(hub, session, self.environment)
-        health = Health(hub, feeds, self.writer, mode, self.alerts, self.dashboard, self.journal)
+        feeds = wire(hub, session, self.environment, self.recording.take)
+        health = Health(hub, feeds, self.writer, mode, self.alerts, self.dashboard, self.journal, self.recording)
         return _Parts(
             feeds=feeds,
             live=Live(hub, self.engine, self.writer, feeds, self.alerts, self.journal),
@@ -132,6 +137,7 @@ class Worker:
         await session.close()
         stored = await asyncio.to_thread(self.writer.stop, ending.STORE_SECONDS)
         await asyncio.to_thread(self.journal.close, stored=stored)
+        await asyncio.to_thread(self.recording.close)
         if not stored:
             unstored = f"{self.writer.backlog} events are not stored; the API cursor will bring them again"
             self.hub.fail("writer", self.writer.fatal or ending.UnstoredError(unstored))
@@ -156,6 +162,10 @@ class Worker:
     def _journal_limits(self) -> Limits:
         hub = self.hub
         return Limits(hub.flag("journal"), hub.number("journal_max_mb"), hub.number("journal_max_days"))
+
+    def _record_limits(self) -> RecordLimits:
+        hub = self.hub
+        return RecordLimits(hub.flag("record_books"), hub.number("books_max_gib"), hub.number("books_max_days"))
 
     async def _start(self, parts: _Parts) -> None:
         feeds = parts.feeds

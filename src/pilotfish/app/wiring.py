@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import aiohttp
@@ -17,6 +17,7 @@ from pilotfish.feeds.markets import Markets
 from pilotfish.feeds.poller import Poller
 from pilotfish.feeds.reconcile import Reconcile
 from pilotfish.feeds.watcher import Watcher
+from pilotfish.polymarket.book_rows import BookRow
 from pilotfish.polymarket.clob import Clob
 from pilotfish.polymarket.data_api import DataApi
 from pilotfish.polymarket.gamma import Gamma
@@ -38,8 +39,11 @@ class Feeds:
     watcher: Watcher
 
 
-def wire(hub: Hub, session: aiohttp.ClientSession, env: Mapping[str, Value]) -> Feeds:
-    """Feeds that speak to the addresses of ``env`` and give what they learn to ``hub``; none of them has begun."""
+def wire(
+    hub: Hub, session: aiohttp.ClientSession, env: Mapping[str, Value], record: Callable[[BookRow], bool]
+) -> Feeds:
+    """Feeds that speak to the addresses of ``env`` and give what they learn to ``hub``, and what they hear of order
+    books to ``record``; none of them has begun."""
     data = Service(session, "data", process_value(env, "data_api_url"), per_second=80)
     clob = Service(session, "clob", process_value(env, "clob_http_url"), per_second=120)
     gamma = Gamma(Service(session, "gamma", process_value(env, "gamma_api_url"), per_second=25))
@@ -48,7 +52,9 @@ def wire(hub: Hub, session: aiohttp.ClientSession, env: Mapping[str, Value]) -> 
     markets = Markets(hub, gamma, api, order_books)
     channel = process_value(env, "clob_market_ws_url")
     books = Books(
-        hub, order_books, lambda reread: LocalBooks(hub, session, channel, reread=reread, resolved=markets.ask)
+        hub,
+        order_books,
+        lambda reread: LocalBooks(hub, session, channel, reread=reread, resolved=markets.ask, record=record),
     )
     http = process_value(env, "polygon_http_url")
     look_up = PolygonHttp(Service(session, "polygon", http, per_second=10, attempts=1)) if http else None

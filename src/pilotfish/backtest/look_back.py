@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import msgspec
 
-from pilotfish.backtest.assumptions import BANDS, Assumptions, Band
+from pilotfish.backtest.assumptions import Assumptions, Band
 from pilotfish.backtest.bets import Bet
 from pilotfish.backtest.books import Books
 from pilotfish.backtest.breakdown import Part, broken_down
 from pilotfish.backtest.flags import Flag, find_flags
+from pilotfish.backtest.grounds import ASSUMED, Grounds
 from pilotfish.backtest.judgement import Judgement, Terms, Tried, Verdict, judge
 from pilotfish.backtest.run import Played, Whole, play, prepare
 from pilotfish.backtest.statistics import Halves
-from pilotfish.core.book import Book
 from pilotfish.core.settings import Policy
 from pilotfish.core.units import MICRO
 from pilotfish.history.records import Missing, Past
@@ -92,6 +92,8 @@ class LookBack(msgspec.Struct, frozen=True, kw_only=True):
     missing: tuple[Missing, ...]
     books: tuple[str, ...] = ()
     """What does not add up in the books of the expected run; empty, or a fault of the program."""
+    basis: str = ""
+    """What delays and band rest on, in words: what the worker measured, or what is assumed."""
 
     @property
     def complete(self) -> bool:
@@ -100,48 +102,47 @@ class LookBack(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One run that is wanted."""
+    """One run that is wanted. ``as_seen``: trades whose sighting is known are seen then, whatever the delay."""
 
     policy: Policy
     assumed: Assumptions
+    as_seen: bool = False
 
 
 def look_back(
     past: Past,
     policy: Policy,
+    by: Grounds = ASSUMED,
     *,
-    books: Mapping[str, Sequence[Book]] | None = None,
-    bands: Mapping[Band, Assumptions] = BANDS,
     curves: bool = True,
     processes: int = 1,
     told: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> LookBack:
     """Copy a wallet through its past with one policy, in three bands, and judge it; with ``curves`` at other delays and
-    sizes, too. ``told`` hears how many of how many runs are done."""
-    answer, _ = judged(past, policy, books=books, bands=bands, curves=curves, processes=processes, told=told)
+    sizes, too. ``by`` is what was recorded and measured; ``told`` hears how many of how many runs are done."""
+    answer, _ = judged(past, policy, by, curves=curves, processes=processes, told=told)
     return answer
 
 
 def judged(
     past: Past,
     policy: Policy,
+    by: Grounds = ASSUMED,
     *,
-    books: Mapping[str, Sequence[Book]] | None = None,
-    bands: Mapping[Band, Assumptions] = BANDS,
     curves: bool = True,
     processes: int = 1,
     told: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> tuple[LookBack, Judgement]:
     """As :func:`look_back`, with the judgement itself, which a board of many wallets is made of."""
-    whole = prepare(past, books)
+    whole, bands = prepare(past, by.books, by.seen), by.bands
     expected = bands[Band.EXPECTED]
     delays = [_delayed(expected, ms) for ms in DELAYS_MS] if curves else []
     sizes = [_sized(policy, size) for size in SIZES] if curves else []
     jobs = [Job(policy=policy, assumed=bands[band]) for band in (Band.PESSIMISTIC, Band.OPTIMISTIC)]
     jobs += [Job(policy=policy, assumed=assumed) for assumed in delays]
-    jobs += [Job(policy=sized, assumed=expected) for sized in sizes]
+    jobs += [Job(policy=sized, assumed=expected, as_seen=True) for sized in sizes]
     kept = Books(policy.bankroll, past.from_at)
-    main = play(whole, policy, expected, kept.see)
+    main = play(whole, policy, expected, kept.see, as_seen=True)
     line = kept.line(past.wallet)
     wrong = tuple(kept.differences())
     kept.close()
@@ -203,6 +204,7 @@ def judged(
         open=main.open,
         missing=tuple(past.missing),
         books=wrong,
+        basis=by.basis,
     ), answer
 
 
@@ -211,7 +213,7 @@ def _played(whole: Whole, jobs: Sequence[Job], processes: int, done: Callable[[i
     found: list[Played] = []
     if processes < 2 or len(whole.past.deeds) < PARALLEL_FROM:
         for job in jobs:
-            found.append(play(whole, job.policy, job.assumed))
+            found.append(play(whole, job.policy, job.assumed, as_seen=job.as_seen))
             done(len(found))
         return found
     with ProcessPoolExecutor(min(processes, len(jobs)), initializer=_begin, initargs=(whole,)) as pool:
@@ -230,7 +232,7 @@ def _begin(whole: Whole) -> None:
 
 
 def _work(job: Job) -> Played:
-    return play(_here[0], job.policy, job.assumed)
+    return play(_here[0], job.policy, job.assumed, as_seen=job.as_seen)
 
 
 def _delayed(assumed: Assumptions, ms: int) -> Assumptions:

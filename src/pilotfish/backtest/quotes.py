@@ -1,8 +1,9 @@
 """Order books for an engine that runs through the past, by the best that is known of the instant.
 
-*Book*: one that was recorded within some seconds before. *Tape*: an order is filled only by what printed after it had
-arrived, within its limit, at a share of it, never by the leader's own trades; what a decision looks at comes from
-before. *Line*: the last known price with an assumed half-spread and depth. The tier of each book is told with it.
+*Book*: a recorded one that stood at the instant, or was read within some seconds before. *Tape*: an order is filled
+only by what printed after it had arrived, within its limit, at a share of it, never by the leader's own trades; what a
+decision looks at comes from before. *Line*: the last known price with an assumed half-spread and depth. The tier of
+each book is told with it.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ from pilotfish.core.book import Book, make_book
 from pilotfish.core.orders import PlaceOrder
 from pilotfish.core.trade import Side
 from pilotfish.core.units import MICRO, SECOND
+from pilotfish.history.book_track import BookTrack
 from pilotfish.history.records import PastMarket, PricePoint
 
 Levels: TypeAlias = list[tuple[int, int]]
 """(price, shares) in millionths."""
+ASKED_WITHIN = SECOND // 2
+"""µs within which a question of the worker counts as this one: it asked when it needed the book."""
 PLENTY = 10**12
 """Shares (millionths) of a quoted level that a decision looks at; an order never meets it."""
 
@@ -45,8 +49,8 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Quotes:
-    """``tapes`` by condition, ``known`` the seconds (from, to) of each that are whole, ``prices`` and ``books`` by
-    token, oldest first."""
+    """``tapes`` by condition, ``known`` the seconds (from, to) of each that are whole, ``prices`` by token, oldest
+    first, ``books`` what was recorded of a token."""
 
     def __init__(
         self,
@@ -54,7 +58,7 @@ class Quotes:
         tapes: Mapping[str, Tape],
         known: Mapping[str, Sequence[tuple[int, int]]],
         prices: Mapping[str, Sequence[PricePoint]],
-        books: Mapping[str, Sequence[Book]],
+        books: Mapping[str, BookTrack],
         assumed: Assumptions,
     ) -> None:
         self._market_of = {token: (m, i) for m in markets.values() for i, token in enumerate(m.tokens)}
@@ -63,8 +67,14 @@ class Quotes:
         self._prices = prices
         self._ats = {token: [p.at for p in line] for token, line in prices.items()}
         self._books = books
-        self._book_ats = {token: [b.received_at for b in kept] for token, kept in books.items()}
         self.assumed = assumed
+
+    def asked(self, token: str, at: int) -> Quote | None:
+        """What the worker was answered when it asked for a token's book at an instant (µs), where it did: the book
+        comes when it came then."""
+        track = self._books.get(token)
+        found = track.asked(at, ASKED_WITHIN) if track is not None else None
+        return Quote(book=found, tier=Tier.BOOK) if found is not None and found.token_id in self._market_of else None
 
     def at(self, token: str, at: int, waiting: Sequence[PlaceOrder]) -> Quote | None:
         """The book of a token at an instant (µs), as far as it is known, for the orders that wait for it."""
@@ -106,13 +116,8 @@ class Quotes:
     # -- what is known -----------------------------------------------------------------------------------------
 
     def _recorded(self, token: str, at: int) -> Book | None:
-        place = bisect_right(self._book_ats.get(token, ()), at)
-        if not place:
-            return None
-        book = self._books[token][place - 1]
-        if at - book.received_at > self.assumed.book_max_age_sec * SECOND:
-            return None
-        return msgspec.structs.replace(book, requested_at=at, received_at=at)
+        track = self._books.get(token)
+        return track.at(at, self.assumed.book_max_age_sec * SECOND) if track is not None else None
 
     def _whole(self, condition: str, at: int) -> bool:
         """Whether the tape is known from an instant to the end of what a copy may wait for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
 import msgspec
@@ -11,7 +11,7 @@ import msgspec
 from pilotfish.backtest.assumptions import Assumptions
 from pilotfish.backtest.bets import Bet
 from pilotfish.backtest.quotes import Quotes, Tier
-from pilotfish.backtest.source import PORTFOLIO, Balances, beginning, market_at, resolutions, windows
+from pilotfish.backtest.source import PORTFOLIO, Balances, Seen, beginning, market_at, resolutions, windows
 from pilotfish.backtest.tape import Tape, read_tape
 from pilotfish.core import events as ev
 from pilotfish.core.book import Book
@@ -22,6 +22,7 @@ from pilotfish.core.records import DecisionChange, DecisionRecord, EquityRecord,
 from pilotfish.core.settings import Globals, Policy, TriggerMode
 from pilotfish.core.trade import Side
 from pilotfish.core.units import SECOND
+from pilotfish.history.book_track import BookTrack
 from pilotfish.history.records import Past, PastMarket
 
 DAY = 86_400
@@ -35,11 +36,13 @@ Sink = Callable[[ev.Event, list[Effect]], None]
 
 
 class Whole(msgspec.Struct, frozen=True, kw_only=True):
-    """A past made ready for many runs: the tapes are read once."""
+    """A past made ready for many runs: the tapes are read once. ``books`` by token; ``seen``: when each trade was seen
+    where that is known, of all others the assumed delay holds."""
 
     past: Past
     tapes: dict[str, Tape]
-    books: Mapping[str, Sequence[Book]] = {}
+    books: Mapping[str, BookTrack] = {}
+    seen: Seen = {}
 
 
 class Played(msgspec.Struct, kw_only=True):
@@ -72,23 +75,26 @@ class Played(msgspec.Struct, kw_only=True):
         return min(1_000_000, self.spent * 1_000_000 // self.wanted) if self.wanted else 0
 
 
-def prepare(past: Past, books: Mapping[str, Sequence[Book]] | None = None) -> Whole:
+def prepare(past: Past, books: Mapping[str, BookTrack] | None = None, seen: Seen | None = None) -> Whole:
     """Read the tapes of a past."""
     tapes = {
         condition: read_tape(prints, past.markets[condition].tokens[0], past.wallet)
         for condition, prints in past.tape.items()
         if condition in past.markets and past.markets[condition].tokens
     }
-    return Whole(past=past, tapes=tapes, books=books or {})
+    return Whole(past=past, tapes=tapes, books=books or {}, seen=seen or {})
 
 
-def play(whole: Whole, policy: Policy, assumed: Assumptions, sink: Sink | None = None) -> Played:
-    """Copy a wallet through its past with one policy. ``sink`` sees every event with what came of it."""
-    return _Run(whole, policy, assumed, sink).played()
+def play(
+    whole: Whole, policy: Policy, assumed: Assumptions, sink: Sink | None = None, *, as_seen: bool = False
+) -> Played:
+    """Copy a wallet through its past with one policy. ``sink`` sees every event with what came of it; ``as_seen``: a
+    trade is seen when it was, where that is known."""
+    return _Run(whole, policy, assumed, sink, as_seen=as_seen).played()
 
 
 class _Run:
-    def __init__(self, whole: Whole, policy: Policy, assumed: Assumptions, sink: Sink | None) -> None:
+    def __init__(self, whole: Whole, policy: Policy, assumed: Assumptions, sink: Sink | None, *, as_seen: bool) -> None:
         past = self.past = whole.past
         mode = msgspec.structs.replace(policy, trigger_mode=TriggerMode.API, paused=False, by_leader={})
         shared = Globals(trigger_mode=TriggerMode.API, max_live_lag_sec=policy.max_live_lag_sec)
@@ -107,7 +113,7 @@ class _Run:
         for at, token in resolutions(past):
             self.drive.push(ev.MarketSeen(at=at, market=market_at(self.market_of[token], token, at, past.to_at)))
         self._days = range(past.from_at // DAY * DAY + DAY, past.to_at, DAY)
-        self._windows = windows(past, assumed.delay_us)
+        self._windows = windows(past, assumed.delay_us, whole.seen if as_seen else None)
 
     @cached_property
     def market_of(self) -> dict[str, PastMarket]:
@@ -183,11 +189,11 @@ class _Run:
 
     def _book(self, token: str, at: int) -> list[ev.Event]:
         assert self.engine.paper is not None
-        quote = self.quotes.at(token, at, self.engine.paper.waiting(token))
+        quote = self.quotes.asked(token, at) or self.quotes.at(token, at, self.engine.paper.waiting(token))
         if quote is None:
             return [ev.BookMissing(at=at, token_id=token, detail="nothing is known of it then")]
         self._tier[token] = quote.tier
-        answers: list[ev.Event] = [ev.BookSeen(at=at, book=quote.book)]
+        answers: list[ev.Event] = [ev.BookSeen(at=max(at, quote.book.received_at), book=quote.book)]
         if quote.after is not None:
             answers.append(ev.BookSeen(at=at, book=quote.after))
         return answers

@@ -6,16 +6,22 @@ a market is as it was known at the instant, its payout from when it was resolved
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from itertools import groupby, takewhile
+from typing import TypeAlias
+
+import msgspec
 
 from pilotfish.core import events as ev
 from pilotfish.core.settings import Globals, Policy
-from pilotfish.core.trade import LeaderFill, Source
+from pilotfish.core.trade import LeaderFill, Side, Source
 from pilotfish.core.units import SECOND
 from pilotfish.history.records import Deed, Past, PastMarket
 
 PORTFOLIO = "look back"
+Seen: TypeAlias = Mapping[tuple[str, str, Side, int, int], int]
+"""When a trade was seen first (µs), by transaction, token, side, shares, and which of identical fills it is, from 1."""
 MOVES = frozenset(("SPLIT", "MERGE", "REDEEM", "CONVERSION"))
 """Kinds of activity that change a holding without a trade."""
 
@@ -33,8 +39,16 @@ def beginning(past: Past, policy: Policy, shared: Globals) -> Iterator[ev.Event]
     )
 
 
-def windows(past: Past, delay: int) -> Iterator[ev.ApiWindowRead]:
-    """What the wallet did, second by second, each seen ``delay`` (µs) later."""
+def windows(past: Past, delay: int, known: Seen | None = None) -> Iterator[ev.ApiWindowRead]:
+    """What the wallet did, second by second, each seen ``delay`` (µs) later; a trade of which it is ``known`` when it
+    was seen, then. In the order in which it was seen."""
+    whole = _seconds(past, delay)
+    if not known:
+        return whole
+    return iter(sorted((part for window in whole for part in _parted(window, known)), key=lambda w: w.at))
+
+
+def _seconds(past: Past, delay: int) -> Iterator[ev.ApiWindowRead]:
     within = (d for d in past.deeds if past.from_at <= d.at <= past.to_at)
     for second, rows in groupby(within, key=lambda d: d.at):
         deeds = list(rows)
@@ -44,6 +58,22 @@ def windows(past: Past, delay: int) -> Iterator[ev.ApiWindowRead]:
             yield ev.ApiWindowRead(
                 at=second * SECOND + delay, leader=past.wallet, fills=fills, cursor_ts=second + 1, moves=moves
             )
+
+
+def _parted(window: ev.ApiWindowRead, known: Seen) -> Iterator[ev.ApiWindowRead]:
+    """A window by when each of its fills was seen; its moves come with what is seen last."""
+    at: dict[int, list[LeaderFill]] = {}
+    times: Counter[tuple[str, str, Side, int]] = Counter()
+    for fill in window.fills:
+        same = (fill.tx_hash, fill.token_id, fill.side, fill.shares)
+        times[same] += 1
+        at.setdefault(known.get((*same, times[same]), window.at), []).append(fill)
+    last = max(at, default=window.at)
+    for then, fills in at.items():
+        moves = window.moves if then == last else ()
+        yield msgspec.structs.replace(window, at=then, fills=tuple(fills), moves=moves)
+    if not at:
+        yield window
 
 
 def seen(deed: Deed, wallet: str) -> LeaderFill:

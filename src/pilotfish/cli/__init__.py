@@ -89,6 +89,15 @@ TASKS: dict[str, dict[str, Command]] = {
             "backtest", "backtest",
             "Would copying somebody have paid: their past through the engine that runs live, with its uncertainty.",
         ),
+        "books": Command(
+            "books", "app",
+            "Order books that were recorded, or are brought along.",
+        ),
+        "calibrate": Command(
+            "calibrate", "calibrate_command",
+            "How far the tape and the price line are from recorded order books on the same instants; a backtest's band"
+            " is made of that once there is enough.",
+        ),
         "history": Command(
             "history", "app",
             "Read the past of wallets before they are followed.",

@@ -12,17 +12,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy.exc import SQLAlchemyError
 
-from pilotfish.app.config import history_place
+from pilotfish.app.book_recording import spool_of
+from pilotfish.app.config import history_place, process_value
 from pilotfish.app.look_backs import kept_of
 from pilotfish.app.pulls import pulled_of
-from pilotfish.backtest.assumptions import BANDS, Assumptions, Band
+from pilotfish.backtest.assumptions import Band
 from pilotfish.backtest.breakdown import By, Part
+from pilotfish.backtest.in_force import grounds_of
 from pilotfish.backtest.judgement import WORDS, came_back
 from pilotfish.backtest.look_back import LookBack, Point, Step, look_back
 from pilotfish.backtest.quotes import Tier
@@ -41,7 +42,7 @@ from pilotfish.history.records import Past
 from pilotfish.history.summary import span_of, told_of
 from pilotfish.polymarket.http import VenueError
 from pilotfish.store import look_backs_store, names, settings_store
-from pilotfish.store.database import DatabaseError, snapshot
+from pilotfish.store.database import DatabaseError, database_url, snapshot
 from pilotfish.store.portfolios_store import MAIN
 
 DAY = 86_400
@@ -107,8 +108,9 @@ def backtest(
     """Would copying somebody have paid: their past through the engine that runs live, with its uncertainty."""
     env = session.begin()
     changed, swept = dict(_value(given) for given in changes), [_sweep(given) for given in sweeps]
-    bands = _bands(delay)
     history = History(history_place(env))
+    late = _delay(delay)
+    spool = spool_of(database_url(process_value(env, "database_url")))
     answers: list[object] = []
     for wallet in wallets_of(env, who):
         span = span_of(history, wallet) if offline else None
@@ -120,9 +122,11 @@ def backtest(
         past = read_past(history, wallet, now - days * DAY, now, _name(env, wallet))
         refuse_nothing(past, str(history), days, read=not offline)
         cores = processes or os.cpu_count() or 1
+        with snapshot(session.reading(env, as_json=True)) as c:
+            by = grounds_of(c, history, past, spool, late)
         with _bar(len(policies)) as told:
             found = [
-                (label, look_back(past, policy, bands=bands, curves=not sweeps, processes=cores, told=told))
+                (label, look_back(past, policy, by, curves=not sweeps, processes=cores, told=told))
                 for label, policy in policies
             ]
         if not sweeps:
@@ -182,14 +186,13 @@ def _product(numbers: Iterator[int]) -> int:
     return product
 
 
-def _bands(delay: float) -> dict[Band, Assumptions]:
-    """The band of assumptions; with a delay of one's own, that in all of them."""
-    if delay == -1.0:
-        return BANDS
-    if not 0 <= delay <= 3600:
-        raise typer.BadParameter(f"--delay {delay:g}: expected seconds from 0 to 3600")
-    late = round(delay * MICRO)
-    return {band: msgspec.structs.replace(assumed, delay_us=late) for band, assumed in BANDS.items()}
+def _delay(seconds: float) -> int | None:
+    """A delay of one's own in µs."""
+    if seconds == -1.0:
+        return None
+    if not 0 <= seconds <= 3600:
+        raise typer.BadParameter(f"--delay {seconds:g}: expected seconds from 0 to 3600")
+    return round(seconds * MICRO)
 
 
 def _pull(env: dict[str, Value], history: History, wallet: str, now: int, days: int) -> None:
@@ -264,6 +267,7 @@ def _print(found: LookBack) -> None:
         f"{gain(result[Band.PESSIMISTIC])}, optimistic {gain(result[Band.OPTIMISTIC])}. "
         f"Filled {percent(round(found.filled_share * MICRO), MICRO)} of what was wanted, {_tiers(found)}."
     )
+    printed.say(f"It rests on {found.basis}.")
     for flag in found.flags:
         printed.say(("! ", "yellow"), flag.text)
     for broken in found.books:

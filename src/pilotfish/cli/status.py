@@ -182,6 +182,8 @@ def _sources(worker: WorkerState, *, running: bool) -> list[_Source]:
         found.append(_Source(name, "off" if off else _light(part.healthy, running), off or part.detail))
     if not worker.journal.healthy:
         found.append(_Source("journal", ("▲ not written", "yellow"), worker.journal.detail))
+    if not worker.recording.healthy:
+        found.append(_Source("recorded books", ("▲ not written", "yellow"), worker.recording.detail))
     return found
 
 

@@ -241,6 +241,13 @@ ALL: tuple[Setting, ...] = (
        unit="MB", low=1, high=1_000_000),
     _S("journal_max_days", _K.INT, 30, "How long it is kept; the oldest goes first.", "Journal", unit="days", low=1,
        high=3_650),
+    # Recorded books
+    _S("record_books", _K.BOOL, True, "Write down the order books that are kept and read, for looking back and for"
+       " `pilotfish calibrate`.", "Recorded books"),
+    _S("books_max_gib", _K.INT, 4, "Most that recorded books take; the oldest go first.", "Recorded books",
+       unit="GiB", low=1, high=100_000),
+    _S("books_max_days", _K.INT, 90, "How long recorded books are kept; the oldest go first.", "Recorded books",
+       unit="days", low=1, high=3_650),
     # Process (environment only)
     _S("database_url", _K.SECRET, "", "Where the books are kept; empty = SQLite in the platform's data folder.",
        "Process", Scope.PROCESS),

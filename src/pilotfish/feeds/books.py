@@ -95,6 +95,8 @@ class Books:
             self.hub.bad_input("clob", f"book of {token_id}: {problem}", wire.encode(payload, 2000))
             await self._missing(token_id, str(problem))
             return
+        assert isinstance(payload, Mapping)  # a book was read from it
+        self.local.tap.answer(payload, token_id, requested_at, received_at)
         self.local.take_http(book, _clock(payload))
         await self.hub.emit(BookSeen(at=received_at, book=book))
 

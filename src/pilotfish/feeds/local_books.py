@@ -20,10 +20,13 @@ import structlog
 
 from pilotfish.core.book import Book
 from pilotfish.core.trade import Side
+from pilotfish.core.units import SECOND
+from pilotfish.feeds.book_tap import BookTap, nowhere
 from pilotfish.feeds.hub import Hub
 from pilotfish.feeds.kept_book import Channel, Doubt, KeptBook, apply, difference
 from pilotfish.polymarket import market_ws as ws
 from pilotfish.polymarket import wire
+from pilotfish.polymarket.book_rows import BookRow
 from pilotfish.polymarket.clob import BookError, parse_book
 
 log = structlog.get_logger(__name__)
@@ -43,6 +46,7 @@ PROVE_SECONDS = 1.5
 COMPARE_SECONDS = 2.0
 """Pause between two attempts to compare a new connection."""
 WRONG = "it was wrong about a book"
+LET_GO = "its book is kept no longer"
 
 
 @dataclass(slots=True)
@@ -63,7 +67,8 @@ class LocalStatus:
 
 
 class LocalBooks:
-    """``reread(token)`` is called for a book in doubt; its answer comes back through :meth:`take_http`."""
+    """``reread(token)`` is called for a book in doubt; its answer comes back through :meth:`take_http`. ``record``
+    takes what is heard of books, a row at a time, and never waits; False = a row was not taken."""
 
     def __init__(
         self,
@@ -72,8 +77,10 @@ class LocalBooks:
         url: str,
         reread: Callable[[str], None],
         resolved: Callable[[str], None],
+        record: Callable[[BookRow], bool] = nowhere,
     ) -> None:
         self.hub = hub
+        self.tap = BookTap(record, hub.now, lambda: hub.flag("record_books"))
         self.status = LocalStatus()
         self._session = session
         self._url = url
@@ -101,6 +108,7 @@ class LocalBooks:
         while len(self._books) > self.hub.number("max_local_books"):
             gone, _ = self._books.popitem(last=False)
             self._filled.discard(gone)
+            self.tap.end(gone, LET_GO)
             self.status.evicted += 1
         self._changed.set()
 
@@ -119,6 +127,7 @@ class LocalBooks:
                 wanted[token] = None
         for token in self._filled - wanted.keys():
             del self._books[token]
+            self.tap.end(token, LET_GO)
         for token in wanted:
             if token not in self._books:
                 self._books[token] = KeptBook(token)
@@ -173,7 +182,16 @@ class LocalBooks:
         shard = local.owner
         differs = difference(Side.BUY, bids, local.bids) | difference(Side.SELL, asks, local.asks)
         compared = not local.doubt or local.doubt is Doubt.UNPROVEN
+        same = not differs and (local.tick, local.min_size) == (book.tick, book.min_size)
         local.bids, local.asks, local.tick, local.min_size = bids, asks, book.tick, book.min_size
+        self._judged(shard, local, differs=differs, compared=compared)
+        if same:
+            self.tap.settle(local)
+        else:
+            self.tap.replaced(local)
+
+    def _judged(self, shard: Channel, local: KeptBook, *, differs: set[tuple[Side, int]], compared: bool) -> None:
+        """What a read over HTTP, which the book is now, says of it and of its channel."""
         if local.is_crossed:
             local.doubt = Doubt.CROSSED
             return
@@ -205,6 +223,8 @@ class LocalBooks:
             self._balance()
         else:
             self._end(self._shards)
+            for token in self._books:
+                self.tap.end(token, LET_GO)
             self._books.clear()
             self._filled.clear()
         self._publish()
@@ -283,7 +303,8 @@ class LocalBooks:
                 helpers.append(asyncio.create_task(self._compare_shard(shard), name="books-compare"))
             try:
                 heard = await self._listen(shard, socket)
-                self._lost(shard, WRONG if shard.wrong else "closed by the venue" if heard is not None else "silent")
+                why = WRONG if shard.wrong else "closed by the venue" if heard is not None else "silent"
+                self._lost(shard, why, sure=heard is not None)
             except (aiohttp.ClientError, OSError) as problem:
                 self._lost(shard, f"{type(problem).__name__}: {problem}"[:200])
             finally:
@@ -334,6 +355,7 @@ class LocalBooks:
         for local in mine:
             if local.doubt is Doubt.UNPROVEN:
                 local.doubt = Doubt.NONE
+                self.tap.settle(local)
 
     def _explained(self, shard: Channel, local: KeptBook) -> None:
         """The channel has brought what the HTTP book had shown before it."""
@@ -366,7 +388,9 @@ class LocalBooks:
             elif message.type is aiohttp.WSMsgType.ERROR:
                 raise aiohttp.ClientError(str(socket.exception()))
 
-    def _lost(self, shard: Channel, why: str) -> None:
+    def _lost(self, shard: Channel, why: str, *, sure: bool = False) -> None:
+        """The connection is gone. ``sure``: everything until now has come through it; else only what was heard last is
+        known to be."""
         if not shard.ended:
             self.status.error = why
             log.warning("market channel lost; books are read over HTTP meanwhile", why=why, books=len(shard.tokens))
@@ -375,6 +399,8 @@ class LocalBooks:
             if local.owner is shard:
                 local.owner, local.doubt = None, Doubt.NO_CONNECTION
                 local.unexplained.clear()
+                silent = 0.0 if sure else max(0.0, self.hub.clock.steady() - shard.heard_at)
+                self.tap.settle(local, self.hub.now() - round(silent * SECOND))
         shard.suspected.clear()
 
     # -- frames ------------------------------------------------------------------------------------------------
@@ -393,6 +419,10 @@ class LocalBooks:
                 case ws.TickChange():
                     if (local := self._mine(shard, frame.token_id)) is not None:
                         local.tick = frame.tick
+                        self.tap.tick(frame)
+                case ws.LastTrade():
+                    if self._mine(shard, frame.token_id) is not None:
+                        self.tap.trade(frame)
                 case ws.Best():
                     if (local := self._mine(shard, frame.token_id)) is not None and not local.doubt:
                         self._compare(local, frame.bid, frame.ask)
@@ -431,14 +461,17 @@ class LocalBooks:
         local.doubt, local.confirmed_at = Doubt.UNPROVEN if shard.wrong else Doubt.NONE, self.hub.clock.steady()
         if local.is_crossed:
             self._in_doubt(local, Doubt.CROSSED)
+        self.tap.snapshot(local, frame.raw)
 
     def _changes(self, shard: Channel, frame: ws.Changes) -> None:
         last: dict[str, ws.Change] = {}
+        at = self.hub.now()
         for change in frame.changes:
             local = self._mine(shard, change.token_id)
             if local is None:
                 continue
             apply(local.side(change.side), change)
+            self.tap.change(change.token_id, change, frame.at_ms, at)
             if local.unexplained:
                 local.unexplained.discard((change.side, change.price))
                 if not local.unexplained:
@@ -453,12 +486,11 @@ class LocalBooks:
             last[change.token_id] = change
         for token, change in last.items():
             local = self._books[token]
-            if local.doubt:
-                continue
-            if local.is_crossed:
+            if not local.doubt and local.is_crossed:
                 self._in_doubt(local, Doubt.CROSSED)
-            else:
+            elif not local.doubt:
                 self._compare(local, change.best_bid, change.best_ask)
+            self.tap.settle(local)
 
     def _compare(self, local: KeptBook, bid: int | None, ask: int | None) -> None:
         """Against the best prices that the venue says; both agreeing confirms the book."""
@@ -476,6 +508,7 @@ class LocalBooks:
     def _in_doubt(self, local: KeptBook, why: Doubt, detail: str = "") -> None:
         self._count(local, why, detail)
         local.doubt = why
+        self.tap.settle(local)
         self._reread(local.token_id)
 
     def _doubt_all(self, shard: Channel, why: Doubt) -> None:

@@ -11,7 +11,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -20,8 +20,10 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from pilotfish.core.problem import Problem
 from pilotfish.history.columns import BATCH, SHAPES, SNAPSHOTS, records_of, table_of
+from pilotfish.history.places import HistoryError as HistoryError
+from pilotfish.history.places import HistoryFullError as HistoryFullError
+from pilotfish.history.places import filesystem, short
 from pilotfish.history.records import Deed, HeldToken, Missing, PastMarket, PricePoint, Print
 from pilotfish.history.windows import KNOWN, NOT_ASKED, State, Window, cover, joined, needless, window_of
 
@@ -29,14 +31,6 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 PART = ".part"
 PARTS_KEPT = 3600.0
 """Seconds after which what a killed pull left behind is removed."""
-
-
-class HistoryError(Problem):
-    """The folder cannot be used, or a file in it; the message names it and says what to do."""
-
-
-class HistoryFullError(HistoryError):
-    """There is no room left for more; what was written before is whole."""
 
 
 class Kept(NamedTuple):
@@ -61,7 +55,7 @@ class History:
 
     def __init__(self, url: str = "") -> None:
         self.url = url or str(Path(platformdirs.user_data_dir("pilotfish", appauthor=False)) / "history")
-        self.fs, self._base = _filesystem(self.url)
+        self.fs, self._base = filesystem(self.url)
 
     def __str__(self) -> str:
         return self.url
@@ -80,6 +74,11 @@ class History:
     def windows(self, kind: str, key: str) -> list[Window]:
         """The windows of a (kind, key)."""
         return [kept.window for kept in self.files(kind, key)]
+
+    def named(self, *parts: str) -> list[tuple[str, int]]:
+        """Names and sizes (bytes) of the files in a folder."""
+        files = (i for i in self._listed(*parts) if i.type is pafs.FileType.File)
+        return sorted((i.base_name, i.size or 0) for i in files)
 
     def _listed(self, *parts: str) -> list[Any]:
         selector = pafs.FileSelector(self._path(*parts), allow_not_found=True)
@@ -160,15 +159,23 @@ class History:
 
     @contextmanager
     def _opened(self, kind: str, key: str, window: Window) -> Iterator[pq.ParquetFile]:
-        path = self._path(kind, key, window.name)
+        remedy = _remedy(key)
+        with self.parquet(kind, key, window.name, remedy=remedy) as file:
+            if not file.schema_arrow.equals(SHAPES[kind].schema):
+                path = self._path(kind, key, window.name)
+                raise HistoryError(f"{path} has other columns than this version keeps; {remedy}")
+            yield file
+
+    @contextmanager
+    def parquet(self, *parts: str, remedy: str = "remove it") -> Iterator[pq.ParquetFile]:
+        """A file to read from. Raises :class:`HistoryError` for a damaged one, with what to do (``remedy``)."""
+        path = self._path(*parts)
         try:
             with self.fs.open_input_file(path) as source, pq.ParquetFile(source) as file:
-                if not file.schema_arrow.equals(SHAPES[kind].schema):
-                    raise HistoryError(f"{path} has other columns than this version keeps; {_remedy(key)}")
                 yield file
         except (pa.ArrowInvalid, pa.ArrowTypeError, OSError, UnicodeDecodeError) as problem:
             gone = isinstance(problem, FileNotFoundError)
-            why = "is gone while it was read; try again" if gone else f"is damaged ({_short(problem)}); {_remedy(key)}"
+            why = "is gone while it was read; try again" if gone else f"is damaged ({short(problem)}); {remedy}"
             raise HistoryError(f"{path} {why}") from None
 
     # -- writing -----------------------------------------------------------------------------------------------
@@ -179,17 +186,35 @@ class History:
         if kind not in SNAPSHOTS:
             records = sorted(records, key=lambda record: record.at)
         table = table_of(kind, records, {"why": why} if why else {})
-        path = self._path(kind, key, window.name)
+        with self.placed(kind, key, window.name) as out:
+            pq.write_table(table, out, compression="zstd")
+
+    @contextmanager
+    def placed(self, *parts: str) -> Iterator[Any]:
+        """Write a file: it is there whole once this is left, or not at all. Raises as :meth:`write`."""
+        path = self._path(*parts)
         part = f"{path}.{secrets.token_hex(4)}{PART}"
-        with self._refusing("be written", f"{kind}/{key}"):
-            self.fs.create_dir(self._path(kind, key), recursive=True)
+        with self._refusing("be written", "/".join(parts[:-1])):
+            self.fs.create_dir(self._path(*parts[:-1]), recursive=True)
             try:
                 with self.fs.open_output_stream(part) as out:
-                    pq.write_table(table, out, compression="zstd")
+                    yield out
                 self.fs.move(part, path)
             except BaseException:
                 self._drop(part)
                 raise
+
+    def read(self, *parts: str) -> bytes | None:
+        """A small file; ``None`` where it is not."""
+        missing = suppress(FileNotFoundError)
+        with self._refusing("be read", "/".join(parts)), missing, self.fs.open_input_file(self._path(*parts)) as source:
+            return bytes(source.read())
+        return None
+
+    def drop(self, *parts: str) -> None:
+        """Remove a file, if it is there."""
+        with self._refusing("be removed", "/".join(parts[:-1])):
+            self._drop(self._path(*parts))
 
     def tidy(self, kind: str, key: str) -> None:
         """Remove windows that are read from no more, and what a killed pull left behind."""
@@ -212,10 +237,8 @@ class History:
                 self.fs.delete_dir(self._path(kind, key))
 
     def _drop(self, path: str) -> None:
-        try:
+        with suppress(FileNotFoundError):
             self.fs.delete_file(path)
-        except FileNotFoundError:
-            return
 
     def _path(self, *parts: str) -> str:
         assert all(part.replace(".", "").replace("-", "").isalnum() and not part.startswith(".") for part in parts)
@@ -232,7 +255,7 @@ class History:
                     " ended"
                 ) from None
             raise HistoryError(
-                f"{where} of history at {self.url} cannot {what} ({_short(problem)}); HISTORY_URL says where it is kept"
+                f"{where} of history at {self.url} cannot {what} ({short(problem)}); HISTORY_URL says where it is kept"
             ) from None
 
 
@@ -247,35 +270,8 @@ def damaged(history: History, of: Mapping[str, Sequence[str]]) -> Iterator[tuple
                     yield kept, str(problem)
 
 
-def _filesystem(url: str) -> tuple[Any, str]:
-    """A filesystem and the path in it."""
-    if "://" not in url:
-        return pafs.LocalFileSystem(), str(Path(url).expanduser().absolute())
-    try:
-        fs, path = pafs.FileSystem.from_uri(url)
-        return fs, path.rstrip("/")
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as problem:
-        told = _short(problem)
-    try:
-        import fsspec
-
-        fs, path = fsspec.core.url_to_fs(url)
-    except ImportError as problem:
-        raise HistoryError(
-            f"HISTORY_URL {url.split('://')[0]}://… cannot be used ({told}; {problem}); use a folder, s3://, gs:// or"
-            " abfs://, or install fsspec with the driver of that store"
-        ) from None
-    except (ValueError, OSError) as problem:
-        raise HistoryError(f"HISTORY_URL {url.split('://')[0]}://… cannot be used ({_short(problem)})") from None
-    return pafs.PyFileSystem(pafs.FSSpecHandler(fs)), path.rstrip("/")
-
-
 def _remedy(key: str) -> str:
     return (
         f"`pilotfish history check` names all such files, `pilotfish history remove --damaged` removes them, and the"
         f" next pull reads {key[:12]}… anew"
     )
-
-
-def _short(problem: BaseException) -> str:
-    return str(problem).splitlines()[0][:160] if str(problem) else type(problem).__name__

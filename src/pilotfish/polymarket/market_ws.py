@@ -12,6 +12,7 @@ import msgspec
 from pilotfish.core.trade import Side
 from pilotfish.core.units import MICRO, micro_from_decimal, price_from, scaled, shown
 from pilotfish.polymarket import wire
+from pilotfish.polymarket.book_rows import digits
 from pilotfish.polymarket.contracts import pad_condition
 
 PING_SECONDS = 10.0
@@ -32,7 +33,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 class Change(msgspec.Struct, frozen=True):
     """The size at a price is ``size`` now (0 = gone), a BUY being a bid. ``best_bid`` and ``best_ask`` are those after
-    the change, where the venue says them (0 = an empty side)."""
+    the change, where the venue says them (0 = an empty side). ``digits`` are price and size as the venue wrote them."""
 
     token_id: str
     side: Side
@@ -40,6 +41,7 @@ class Change(msgspec.Struct, frozen=True):
     size: int
     best_bid: int | None = None
     best_ask: int | None = None
+    digits: tuple[str, str] = ("", "")
 
 
 class Changes(msgspec.Struct, frozen=True):
@@ -54,6 +56,18 @@ class TickChange(msgspec.Struct, frozen=True):
 
     token_id: str
     tick: int
+    digits: str = ""
+    at_ms: int = 0
+
+
+class LastTrade(msgspec.Struct, frozen=True):
+    """Somebody traded: price and size as the venue wrote them, a BUY having taken asks."""
+
+    token_id: str
+    side: Side
+    price: str
+    size: str
+    at_ms: int = 0
 
 
 class Best(msgspec.Struct, frozen=True):
@@ -71,7 +85,7 @@ class Resolved(msgspec.Struct, frozen=True):
     token_ids: tuple[str, ...]
 
 
-Frame: TypeAlias = Snapshot | Changes | TickChange | Best | Resolved
+Frame: TypeAlias = Snapshot | Changes | TickChange | LastTrade | Best | Resolved
 
 
 def parse(text: str | bytes) -> tuple[list[Frame], list[str]]:
@@ -106,7 +120,10 @@ def _frame(event: Any) -> Frame | None:
             outer = event.get("asset_id", event.get("token_id"))
             return Changes(tuple(_change(c, outer) for c in given), _clock(event.get("timestamp")))
         case "tick_size_change":
-            return TickChange(_token(event), _price(event.get("new_tick_size")))
+            tick = event.get("new_tick_size")
+            return TickChange(_token(event), _price(tick), digits(tick), _clock(event.get("timestamp")))
+        case "last_trade_price":
+            return _last_trade(event)
         case "best_bid_ask":
             return Best(_token(event), _optional(event.get("best_bid")), _optional(event.get("best_ask")))
         case "market_resolved":
@@ -117,6 +134,18 @@ def _frame(event: Any) -> Frame | None:
             return Resolved(pad_condition(wire.text_of(event.get("market"), 66)), tokens)
         case _:
             return None
+
+
+def _last_trade(event: Mapping[str, Any]) -> LastTrade | None:
+    """A trade as it is told beside the books; no book rests on it, so one that cannot be read is left out."""
+    side, price, size = wire.text_of(event.get("side")).upper(), digits(event.get("price")), digits(event.get("size"))
+    try:
+        if side not in ("BUY", "SELL") or not price or micro_from_decimal(size or "0") < 0:
+            return None
+        _price(price)
+        return LastTrade(_token(event), Side(side), price, size, _clock(event.get("timestamp")))
+    except ValueError:
+        return None
 
 
 def _change(change: Any, outer: Any) -> Change:
@@ -134,6 +163,7 @@ def _change(change: Any, outer: Any) -> Change:
         size=size,
         best_bid=_optional(change.get("best_bid")),
         best_ask=_optional(change.get("best_ask")),
+        digits=(digits(change.get("price")), digits(change.get("size"))),
     )
 
 

@@ -118,6 +118,19 @@ class JournalState(msgspec.Struct, frozen=True, kw_only=True):
     kept_bytes: int = 0
 
 
+class RecordingState(msgspec.Struct, frozen=True, kw_only=True):
+    """The recording of order books: where it goes, and whether it is written. ``rows`` are this run's, ``dropped``
+    those that could not be taken; ``kept_bytes`` is all that is there."""
+
+    state: str = "off"
+    healthy: bool = True
+    detail: str = ""
+    folder: str = ""
+    rows: int = 0
+    dropped: int = 0
+    kept_bytes: int = 0
+
+
 class DashboardState(msgspec.Struct, frozen=True, kw_only=True):
     """The dashboard's process beside the worker. ``enabled`` is False without one."""
 
@@ -183,6 +196,7 @@ class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
     books: BooksState = BooksState()
     database: DatabaseState = DatabaseState()
     journal: JournalState = JournalState()
+    recording: RecordingState = RecordingState()
     dashboard: DashboardState = DashboardState()
     alerts: AlertsState = AlertsState()
     leaders: dict[str, LeaderState] = {}

@@ -14,6 +14,7 @@ from pilotfish.core.records import DecisionRecord, FillRecord, IntentRecord
 from pilotfish.core.settings import Value, policy_from
 from pilotfish.core.units import MICRO, SECOND
 from pilotfish.history.records import Past
+from tests.book_rows import read_once
 from tests.unit.backtest.pasts import (
     BEGIN,
     CONDITION,
@@ -170,11 +171,11 @@ def test_a_price_that_is_hours_old_is_none() -> None:
 def test_a_recorded_book_comes_before_the_tape() -> None:
     at = (BEGIN + 100) * SECOND
     book = make_book(YES, [(480_000, 10**9)], [(490_000, 10**9)], requested_at=at, received_at=at)
-    run = play(prepare(past([deed(100, "BUY", 1_000, 0.50)], TAPE), {YES: [book]}), policy_from({}), EXPECTED)
+    run = play(prepare(past([deed(100, "BUY", 1_000, 0.50)], TAPE), {YES: read_once(book)}), policy_from({}), EXPECTED)
     assert list(run.tiers) == [Tier.BOOK]
     old = make_book(YES, [(480_000, 10**9)], [(490_000, 10**9)], requested_at=at - 90 * SECOND,
                     received_at=at - 90 * SECOND)  # fmt: skip
-    run = play(prepare(past([deed(100, "BUY", 1_000, 0.50)], TAPE), {YES: [old]}), policy_from({}), EXPECTED)
+    run = play(prepare(past([deed(100, "BUY", 1_000, 0.50)], TAPE), {YES: read_once(old)}), policy_from({}), EXPECTED)
     assert list(run.tiers) == [Tier.TAPE], "a book of a minute and a half ago is none"
 
 
