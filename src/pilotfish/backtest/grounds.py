@@ -17,7 +17,7 @@ class Grounds(msgspec.Struct, frozen=True, kw_only=True):
 
     books: Mapping[str, BookTrack] = {}
     seen: Seen = {}
-    bands: Mapping[Band, Assumptions] = BANDS
+    bands: Mapping[Band, Assumptions] = msgspec.field(default_factory=lambda: BANDS)
     basis: str = ""
 
 
