@@ -78,7 +78,7 @@ def _library() -> Any:
 def _client(library: Any, address: str) -> Iterator[Any]:
     checked_address(address)
     try:
-        client = library.Client(address, timeout=CONNECT_SEC, set_as_default=False)
+        client = library.Client(address, timeout=CONNECT_SEC)
     except (OSError, TimeoutError) as problem:
         raise ClusterError(
             f"no Dask scheduler answers at {address} ({type(problem).__name__}); `dask scheduler` starts one, and "

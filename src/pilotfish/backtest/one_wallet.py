@@ -77,8 +77,8 @@ class SharedHistoryError(Problem):
 
 
 def look_at(job: WalletJob) -> Looked:
-    """Look back at a wallet. What keeps it from being judged is in the answer; raises :class:`SharedHistoryError` alone,
-    for what concerns every job of a worker."""
+    """Look back at a wallet; what keeps it from being judged is in the answer. Raises :class:`SharedHistoryError`,
+    which concerns every job of a worker."""
     try:
         past = read_past(History(job.history_url), job.wallet, job.from_at, job.to_at, job.name)
     except HistoryError as problem:

@@ -89,6 +89,11 @@ TASKS: dict[str, dict[str, Command]] = {
             "backtest", "backtest",
             "Would copying somebody have paid: their past through the engine that runs live, with its uncertainty.",
         ),
+        "discover": Command(
+            "discover", "discover",
+            "Which of many wallets would have paid to be copied: the survivors of a funnel, luck and their number"
+            " reckoned in.",
+        ),
         "history": Command(
             "history", "app",
             "Read the past of wallets before they are followed.",

@@ -12,28 +12,43 @@ T = TypeVar("T")
 
 
 class Budget:
-    """Requests that are left; ``None`` = any number. Repeated requests of a venue that fails are not counted."""
+    """Requests that are left; ``None`` = any number. Repeated requests of a venue that fails are not counted. What is
+    taken of a budget ``within`` another is taken of that one, too."""
 
-    def __init__(self, most: int | None = None) -> None:
-        self._left = most
+    def __init__(self, most: int | None = None, within: Budget | None = None) -> None:
+        self.left = most
+        self.within = within
+        self.made = 0
+        """Requests taken and not given back."""
         self.spent = False
         """Whether something was left out for want of requests."""
 
     def reserve(self, most: int) -> int:
         """Up to so many requests, taken off what is left. Raises :class:`BudgetSpentError` where none is."""
-        if self._left is None:
-            return most
-        got = min(most, self._left)
+        got = most if self.left is None else min(most, self.left)
         if got <= 0:
             self.spent = True
             raise BudgetSpentError
-        self._left -= got
+        if self.within is not None:
+            try:
+                got = self.within.reserve(got)
+            except BudgetSpentError:
+                self.spent = True
+                raise
+        self._take(got)
         return got
 
     def back(self, unused: int) -> None:
         """Requests that were reserved and not made."""
-        if self._left is not None:
-            self._left += max(0, unused)
+        unused = max(0, unused)
+        self._take(-unused)
+        if self.within is not None:
+            self.within.back(unused)
+
+    def _take(self, requests: int) -> None:
+        self.made += requests
+        if self.left is not None:
+            self.left -= requests
 
     def one(self) -> None:
         """A single request."""
