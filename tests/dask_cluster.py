@@ -28,11 +28,10 @@ class Cluster:
 
     def add_worker(self) -> None:
         """Start a worker with one thread and no nanny, so that killing it kills what it works on."""
+        name = f"worker-{len(self.workers)}"
+        alone = ("--nthreads", "1", "--no-nanny", "--no-dashboard")
         self.workers.append(
-            _start(
-                "worker", self.address, "--nthreads", "1", "--no-nanny", "--no-dashboard", "--name",
-                f"worker-{len(self.workers)}", "--local-directory", str(self.folder),
-            )  # fmt: skip
+            _start("worker", self.address, *alone, "--name", name, "--local-directory", str(self.folder))
         )
 
 

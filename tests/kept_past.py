@@ -1,4 +1,4 @@
-"""A history as a pull leaves it behind, written from the stand-in venue's past: worlds of many wallets without a pull."""
+"""A history as a pull leaves it behind, written from the stand-in venue's past: many wallets without a pull."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def keep(history: History, past: Past) -> None:
         history.write("prices", token, whole, line)
 
 
-def kept_world(history: History, seed: int, people: Sequence[Person]) -> None:
-    """Write the pasts of all of these."""
-    world = make_past(seed, from_at=TO_AT - DAYS * DAY, to_at=TO_AT, people=people)
+def kept_world(history: History, seed: int, people: Sequence[Person], to_at: int = TO_AT) -> None:
+    """Write the pasts of all of these, which end at a second."""
+    world = make_past(seed, from_at=to_at - DAYS * DAY, to_at=to_at, people=people)
     for person in people:
         keep(history, past_of(world, person.wallet))

@@ -7,10 +7,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import distributed
 import msgspec
 import pytest
-from distributed import Client
 
 from pilotfish.backtest.asking import Asked, Span
 from pilotfish.backtest.candidates import Candidate
@@ -34,6 +35,7 @@ PEOPLE = (
 CANDIDATES = [Candidate(wallet=person.wallet, name=person.name) for person in PEOPLE]
 KNOWN = Asked(CANDIDATES, CANDIDATES, [], [], 0)
 PATIENCE = 60.0
+CLIENT: Any = distributed.Client
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +90,7 @@ def test_a_worker_that_is_killed_loses_nothing(history: History, tmp_path: Path)
                 made.workers[0].kill()
                 made.workers[0].wait()
 
-        with Client(made.address, set_as_default=False) as watching:
+        with CLIENT(made.address, set_as_default=False) as watching:
             watching.wait_for_workers(2, timeout=PATIENCE)
         spread = look_back_at(history, CANDIDATES, KNOWN, SPAN, policy_from({}), cluster=made.address, told=kill_one)
     assert bits(spread) == bits(alone)
@@ -101,14 +103,14 @@ def test_ctrl_c_takes_what_is_left_off_the_cluster(history: History, two: Cluste
 
     with pytest.raises(KeyboardInterrupt):
         on_cluster(two.address, look_at, jobs(history) * 5, lost=lost, told=stop)
-    with Client(two.address, set_as_default=False) as watching:
+    with CLIENT(two.address, set_as_default=False) as watching:
         until = time.monotonic() + PATIENCE
         while left := watching.run_on_scheduler(_tasks):
             assert time.monotonic() < until, f"{left} jobs are still on the cluster"
 
 
-def _tasks(dask_scheduler: object) -> int:
-    return len(dask_scheduler.tasks)  # type: ignore[attr-defined]
+def _tasks(dask_scheduler: Any) -> int:
+    return len(dask_scheduler.tasks)
 
 
 @pytest.mark.slow
@@ -126,7 +128,10 @@ def test_without_a_scheduler_it_is_said_how_to_start_one() -> None:
 
 
 def test_a_scheduler_without_workers_is_waited_for_no_longer_than_said(history: History, tmp_path: Path) -> None:
-    with cluster(tmp_path, workers=0) as made, pytest.raises(ClusterError, match=r"had no worker for 1 s; `dask worker"):
+    with (
+        cluster(tmp_path, workers=0) as made,
+        pytest.raises(ClusterError, match=r"had no worker for 1 s; `dask worker"),
+    ):
         on_cluster(made.address, look_at, jobs(history), lost=lost, no_worker_sec=1.0)
 
 

@@ -175,7 +175,7 @@ class _Asking:
     # -- the venue -----------------------------------------------------------------------------------------------
 
     def _may_ask(self, budget: Budget) -> bool:
-        return self._silent < SILENT and budget.left != 0
+        return self._silent < SILENT and budget.room != 0
 
     def _heard(self, nothing: bool) -> None:
         self._silent = self._silent + 1 if nothing else 0

@@ -26,6 +26,7 @@ from pilotfish.backtest.judgement import Verdict
 from pilotfish.backtest.wallet_file import MOST_NAMED, read_wallets
 from pilotfish.cli import found_told, session
 from pilotfish.cli.choice import one_of
+from pilotfish.cli.stopping import keeps_what_is_read
 from pilotfish.core.numerals import count
 from pilotfish.core.problem import Problem
 from pilotfish.core.settings import Policy, Value, policy_from
@@ -99,20 +100,16 @@ def _search(
     history, span, policy = History(history_place(env)), span_of(int(time.time()), days), _policy(env)
     allowed = Budget(budget)
     given = _from_file(source, most) if source not in (LEADERBOARD, MARKETS) else None
-    try:
+    with keeps_what_is_read():
         with _bar() as told:
-            candidates, asked = asyncio.run(
-                _asked(env, history, span, allowed, told, given or partial(_candidates, source, most, categories))
-            )
+            source_of = given or partial(_candidates, source, most, categories)
+            candidates, asked = asyncio.run(_asked(env, history, span, allowed, told, source_of))
         with _bar() as told:
             many = len(asked.known)
             return look_back_at(
                 history, candidates, asked, span, policy, processes=processes or os.cpu_count() or 1, cluster=dask,
                 told=lambda done: told("looking back", done, many),
             )  # fmt: skip
-    except KeyboardInterrupt:
-        print("Stopped: what was read is kept; the same command goes on from there.", file=sys.stderr)
-        raise
 
 
 def _policy(env: dict[str, Value]) -> Policy:

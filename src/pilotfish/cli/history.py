@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from rich.table import Table
 
 from pilotfish.app.config import history_place, process_value
 from pilotfish.cli import session
+from pilotfish.cli.stopping import keeps_what_is_read
 from pilotfish.core.numerals import count
 from pilotfish.core.problem import Problem
 from pilotfish.core.settings import Value
@@ -64,12 +64,8 @@ def pull(
     answers: list[dict[str, object]] = []
     failed = False
     for wallet in wallets_of(env, who):
-        with progress_bar() as told:
-            try:
-                pulled = asyncio.run(pulled_of(env, history, wallet, from_at, now, budget or None, again, told))
-            except KeyboardInterrupt:
-                print("Stopped: what was read is kept; the same command goes on from there.", file=sys.stderr)
-                raise
+        with keeps_what_is_read(), progress_bar() as told:
+            pulled = asyncio.run(pulled_of(env, history, wallet, from_at, now, budget or None, again, told))
         summary = summarize(history, wallet, from_at, now)
         failed = failed or any(m.kind == "activity" for m in summary.missing)
         answers.append({**_answer(summary), **msgspec.to_builtins(pulled)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pilotfish.history.folder import History
 from pilotfish.history.plan import Plan, prices_span, tape_spans
@@ -26,7 +27,9 @@ def least_requests(
         needed += sum(len(wanted(windows, low, high)) for low, high in spans)
     begin = max(from_at, plan.first_at or from_at)
     for token, span in plan.tokens.items():
-        low, high = prices_span(span, markets.get(span.condition_id), begin, until)
+        market = markets.get(span.condition_id)
+        # Of a market that is not known yet nobody knows its end: at least the hour after the last trade is asked for.
+        low, high = prices_span(span if market else replace(span, shares=0), market, begin, until)
         needed += sum(1 for _ in cut(wanted(history.windows("prices", token), low, high), PRICES_SPAN))
     return needed + 1
 

@@ -217,7 +217,7 @@ class _Pull:
     async def _span(self, kind: str, key: str, low: int, high: int, ask: Ask, parse: Callable[[Any], Any]) -> None:
         most = PAGES
         while low <= high:
-            got = self._budget.reserve(most)
+            got = self._budget.reserve(self._budget.share(most, AT_ONCE) if most == PAGES else most)
             try:
                 reading = await ask(low, high, got)
             except VenueError as problem:

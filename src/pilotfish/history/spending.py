@@ -38,6 +38,18 @@ class Budget:
         self._take(got)
         return got
 
+    def share(self, most: int, at_once: int) -> int:
+        """Of up to so many requests what one of several may reserve that ask at the same time, so that none is left
+        without while another gives back what it did not need."""
+        room = self.room
+        return most if room is None else max(1, min(most, room // at_once))
+
+    @property
+    def room(self) -> int | None:
+        """What can still be reserved; ``None`` = any number."""
+        rooms = [self.left, self.within.room if self.within is not None else None]
+        return min((room for room in rooms if room is not None), default=None)
+
     def back(self, unused: int) -> None:
         """Requests that were reserved and not made."""
         unused = max(0, unused)
