@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -22,9 +23,11 @@ from pilotfish.backtest.one_wallet import Dropped, Looked, SharedHistoryError, W
 from pilotfish.core.settings import policy_from
 from pilotfish.history.folder import History
 from pilotfish.sim.past_people import Kind, crowd
+from tests import processes
 from tests.conftest import PROJECT
 from tests.dask_cluster import Cluster, cluster
 from tests.kept_past import DAY, DAYS, TO_AT, kept_world
+from tests.rig import Pilot
 
 SPAN = Span(TO_AT - DAYS * DAY, TO_AT - 1, TO_AT)
 PEOPLE = (
@@ -78,6 +81,20 @@ def test_two_workers_find_bit_for_bit_what_one_process_and_two_find(history: His
     assert alone.tested == len(PEOPLE)
     assert bits(spread) == bits(side_by_side) == bits(alone)
     assert told == list(range(1, len(PEOPLE) + 1)), "progress is told of each wallet"
+
+
+@pytest.mark.slow
+def test_the_command_prints_the_same_from_a_cluster_and_from_one_process(two: Cluster, tmp_path: Path) -> None:
+    some = PEOPLE[3:6]
+    kept_world(History(str(tmp_path / "history")), 5, some, to_at=int(time.time()) // DAY * DAY)
+    (tmp_path / "wallets.txt").write_text("\n".join(person.wallet for person in some))
+    command = ("discover", "--from", "wallets.txt", "--budget", "0", "--days", str(DAYS), "--json")
+    env = Pilot(tmp_path, {}).environment
+    alone = processes.run(*command, "--processes", "1", cwd=tmp_path, env=env)
+    spread = processes.run(*command, "--dask", two.address, cwd=tmp_path, env=env)
+    assert (alone.returncode, spread.returncode, spread.stderr) == (0, 0, "")
+    assert spread.stdout == alone.stdout
+    assert len(json.loads(spread.stdout)["rows"]) >= 2
 
 
 @pytest.mark.slow

@@ -98,8 +98,10 @@ def looked_at(past: Past, policy: Policy) -> Looked:
         return Looked(wallet=past.wallet, name=past.name, dropped=why)
     try:
         found, judgement = judged(past, policy, curves=False)
-    except (Problem, ValueError) as problem:
-        return Looked(wallet=past.wallet, name=past.name, dropped=Dropped.FAILED, detail=str(problem))
+    except Exception as problem:
+        # A fault that one odd history brings to light costs that wallet, by name, and not what hours found of others.
+        told = f"{type(problem).__name__}: {problem}"
+        return Looked(wallet=past.wallet, name=past.name, dropped=Dropped.FAILED, detail=told[:300])
     return _answer(past, found, judgement)
 
 

@@ -100,6 +100,17 @@ def test_a_past_of_which_nothing_can_be_copied_is_counted_and_never_raised() -> 
         assert (looked.dropped, looked.judgement) == (why, None)
 
 
+def test_a_look_back_that_fails_costs_that_wallet_by_name() -> None:
+    world = make_past(2, from_at=SPAN[0], to_at=SPAN[1], people=PEOPLE)
+    past = past_of(world, PEOPLE[3].wallet)
+    market = next(iter(past.markets.values()))
+    past.markets = {condition: msgspec.structs.replace(m, tokens=()) for condition, m in past.markets.items()}
+    past.markets[market.condition_id] = msgspec.structs.replace(market, payouts=())
+    looked = looked_at(past, policy_from({}))
+    assert looked.dropped is Dropped.FAILED
+    assert looked.detail
+
+
 def test_candidates_of_several_lists_come_in_turn_each_once() -> None:
     a, b, c = (Candidate(wallet=f"0x{n}") for n in "abc")
     assert merged([[a, b], [b, c], []], 10) == [a, b, c]
