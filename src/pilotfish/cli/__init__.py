@@ -98,6 +98,11 @@ TASKS: dict[str, dict[str, Command]] = {
             "How far the tape and the price line are from recorded order books on the same instants; a backtest's band"
             " is made of that once there is enough.",
         ),
+        "discover": Command(
+            "discover", "discover",
+            "Which of many wallets would have paid to be copied: the survivors of a funnel, luck and their number"
+            " reckoned in.",
+        ),
         "history": Command(
             "history", "app",
             "Read the past of wallets before they are followed.",

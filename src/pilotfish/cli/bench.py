@@ -18,7 +18,7 @@ from sqlalchemy import insert
 
 from pilotfish.app.journal import Journal
 from pilotfish.app.journal_segments import Limits
-from pilotfish.cli import bench_pages, bench_tabs, session
+from pilotfish.cli import bench_pages, bench_tabs, bench_truth, session
 from pilotfish.cli.printed import Column, Table
 from pilotfish.core import events as ev
 from pilotfish.core.book import make_book
@@ -91,10 +91,11 @@ def bench(
     names: list[str] = typer.Argument(
         None,
         metavar="[NAME]...",
-        help="decode, ingest, marks, journal, pages, tabs; the first four without a name. pages fills a database first,"
-        " which takes minutes for a million trades.",
+        help="decode, ingest, marks, journal, pages, tabs, truth; the first four without a name. pages fills a database"
+        " first, which takes minutes for a million trades; truth looks back at thousands of wallets, for an hour.",
     ),
     trades: int = typer.Option(bench_pages.MANY, "--trades", help="So many trades for pages.", min=bench_pages.FEW),
+    seeds: int = typer.Option(bench_truth.SEEDS, "--seeds", help="So many invented crowds for truth.", min=1),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Measure the hot paths against the alternatives, side by side in one run."""
@@ -103,7 +104,11 @@ def bench(
     unknown = [n for n in wanted if n not in BENCHES]
     if unknown:
         raise typer.BadParameter(f"no bench {unknown[0]!r}; there are: {', '.join(BENCHES)}")
-    benches: dict[str, Callable[[], list[Figure]]] = {**BENCHES, "pages": partial(pages, trades)}
+    benches: dict[str, Callable[[], list[Figure]]] = {
+        **BENCHES,
+        "pages": partial(pages, trades),
+        "truth": partial(truth, seeds),
+    }
     figures = [figure for name in wanted for figure in benches[name]()]
     if as_json:
         session.print_json(figures)
@@ -427,6 +432,18 @@ def tabs() -> list[Figure]:
     ]
 
 
+# -- truth -----------------------------------------------------------------------------------------------------
+
+
+def truth(seeds: int = bench_truth.SEEDS) -> list[Figure]:
+    """What discovery finds in worlds whose truth is known, against what is promised of it."""
+    return [
+        Figure(name=name, unit=unit, ours=round(ours, 2), against=against, theirs=promised, ratio=None, note="")
+        for name, ours, unit, against, promised in bench_truth.measured(seeds)
+    ]
+
+
 BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "decode": decode, "ingest": ingest, "marks": marks, "journal": journal, "pages": pages, "tabs": tabs,
+    "truth": truth,
 }  # fmt: skip

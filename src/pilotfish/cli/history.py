@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +17,7 @@ from rich.table import Table
 from pilotfish.app.config import history_place, process_value
 from pilotfish.app.pulls import pulled_of
 from pilotfish.cli import session
+from pilotfish.cli.stopping import keeps_what_is_read
 from pilotfish.core.numerals import count
 from pilotfish.core.problem import Problem
 from pilotfish.core.settings import Value
@@ -65,15 +63,9 @@ def pull(
     from_at = BEGINNING if everything else now - days * DAY
     answers: list[dict[str, object]] = []
     failed = False
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C cancels what runs, which then ends in order
     for wallet in wallets_of(env, who):
-        with progress_bar() as told:
-            try:
-                pulled = asyncio.run(pulled_of(env, history, wallet, from_at, now, budget or None, again, told))
-            except KeyboardInterrupt:
-                print("Stopped: what was read is kept; the same command goes on from there.", file=sys.stderr)
-                raise
+        with keeps_what_is_read(), progress_bar() as told:
+            pulled = asyncio.run(pulled_of(env, history, wallet, from_at, now, budget or None, again, told))
         summary = summarize(history, wallet, from_at, now)
         failed = failed or any(m.kind == "activity" for m in summary.missing)
         answers.append({**_answer(summary), **msgspec.to_builtins(pulled)})

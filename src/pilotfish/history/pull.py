@@ -69,14 +69,15 @@ Ask: TypeAlias = Callable[[int, int, int], Awaitable[Reading]]
 
 
 async def pull(
-    history: History, api: HistoryApi, wallet: str, *, from_at: int, now: int, budget: int | None = None,
-    again: bool = False, told: Callable[[Told], None] = lambda _: None,
+    history: History, api: HistoryApi, wallet: str, *, from_at: int, now: int, budget: int | Budget | None = None,
+    again: bool = False, activity_only: bool = False, told: Callable[[Told], None] = lambda _: None,
 ) -> Pulled:  # fmt: skip
     """Read what history lacks of ``wallet`` (lower case) from ``from_at`` (:data:`BEGINNING` = all) to ``now`` (epoch
-    seconds, both inclusive), within ``budget`` requests. ``again``: what was capped is asked for once more. Raises
-    :class:`~.folder.HistoryError`."""
-    work = _Pull(history, api, wallet, Budget(budget), now, again, told)
-    return await work.run(max(BEGINNING, from_at))
+    seconds, both inclusive), within ``budget`` requests. ``again``: what was capped is asked for once more;
+    ``activity_only``: nothing that belongs to it. Raises :class:`~.folder.HistoryError`."""
+    allowed = budget if isinstance(budget, Budget) else Budget(budget)
+    work = _Pull(history, api, wallet, allowed, now, again, told)
+    return await work.run(max(BEGINNING, from_at), activity_only=activity_only)
 
 
 class _Pull:
@@ -91,16 +92,17 @@ class _Pull:
         self._at = Told(STAGES[0], 0, 1, 0, 0)
         self._failures: list[str] = []
 
-    async def run(self, from_at: int) -> Pulled:
+    async def run(self, from_at: int, *, activity_only: bool) -> Pulled:
         self._stage("activity", 1)
         await self._spans("activity", self._wallet, [(from_at, self._now)], self._api.activity, self._deed)
         deeds = self._history.deeds(self._wallet, from_at, self._now)
         plan = await asyncio.to_thread(plan_of, deeds, self._now)
-        markets = await self._markets(plan)
-        await self._tapes(plan)
-        await self._prices(plan, markets, from_at)
-        self._stage("positions", 1)
-        await self._positions()
+        if not activity_only:
+            markets = await self._markets(plan)
+            await self._tapes(plan)
+            await self._prices(plan, markets, from_at)
+            self._stage("positions", 1)
+            await self._positions()
         return Pulled(
             wallet=self._wallet,
             from_at=from_at,
@@ -227,7 +229,7 @@ class _Pull:
         """Read and keep the seconds from ``low`` to ``high``; gives the number of rows."""
         most, rows = PAGES, 0
         while low <= high:
-            got = self._budget.reserve(most)
+            got = self._budget.reserve(self._budget.share(most, AT_ONCE) if most == PAGES else most)
             try:
                 reading = await ask(low, high, got)
             except VenueError as problem:

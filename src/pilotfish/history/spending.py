@@ -12,28 +12,55 @@ T = TypeVar("T")
 
 
 class Budget:
-    """Requests that are left; ``None`` = any number. Repeated requests of a venue that fails are not counted."""
+    """Requests that are left; ``None`` = any number. Repeated requests of a venue that fails are not counted. What is
+    taken of a budget ``within`` another is taken of that one, too."""
 
-    def __init__(self, most: int | None = None) -> None:
-        self._left = most
+    def __init__(self, most: int | None = None, within: Budget | None = None) -> None:
+        self.left = most
+        self.within = within
+        self.made = 0
+        """Requests taken and not given back."""
         self.spent = False
         """Whether something was left out for want of requests."""
 
     def reserve(self, most: int) -> int:
         """Up to so many requests, taken off what is left. Raises :class:`BudgetSpentError` where none is."""
-        if self._left is None:
-            return most
-        got = min(most, self._left)
+        got = most if self.left is None else min(most, self.left)
         if got <= 0:
             self.spent = True
             raise BudgetSpentError
-        self._left -= got
+        if self.within is not None:
+            try:
+                got = self.within.reserve(got)
+            except BudgetSpentError:
+                self.spent = True
+                raise
+        self._take(got)
         return got
+
+    def share(self, most: int, at_once: int) -> int:
+        """Of up to so many requests what one of several may reserve that ask at the same time, so that none is left
+        without while another gives back what it did not need."""
+        room = self.room
+        return most if room is None else max(1, min(most, room // at_once))
+
+    @property
+    def room(self) -> int | None:
+        """What can still be reserved; ``None`` = any number."""
+        rooms = [self.left, self.within.room if self.within is not None else None]
+        return min((room for room in rooms if room is not None), default=None)
 
     def back(self, unused: int) -> None:
         """Requests that were reserved and not made."""
-        if self._left is not None:
-            self._left += max(0, unused)
+        unused = max(0, unused)
+        self._take(-unused)
+        if self.within is not None:
+            self.within.back(unused)
+
+    def _take(self, requests: int) -> None:
+        self.made += requests
+        if self.left is not None:
+            self.left -= requests
 
     def one(self) -> None:
         """A single request."""

@@ -8,7 +8,7 @@ back to the window (:func:`~.reading_back.read_back`). PROTOCOL.md sections 4, 5
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -20,6 +20,7 @@ from pilotfish.polymarket.data_api import PAGE as V1_PAGE
 from pilotfish.polymarket.data_api import V1_MAX_OFFSET, DataApi, list_of, may_be_cut, page_of
 from pilotfish.polymarket.gamma import Gamma
 from pilotfish.polymarket.http import NotFoundError, Service, VenueError
+from pilotfish.polymarket.leaderboard import By, Listed, Period, read_leaderboard
 from pilotfish.polymarket.reading_back import read_back
 from pilotfish.polymarket.record import parse_stats
 from pilotfish.polymarket.rows import Holdings, RowError, as_row, condition_of, parse_timestamp
@@ -166,6 +167,24 @@ class HistoryApi:
             return parse_stats(await self._data.service.get("/v2/user-stats", user)).realized
         except (NotFoundError, ValueError):
             return None
+
+    async def leaderboard(
+        self, period: Period, by: By, category: str, most: int, spend: Callable[[], None]
+    ) -> list[Listed]:
+        """The first rows of a leaderboard: see :func:`~.leaderboard.read_leaderboard`."""
+        return await read_leaderboard(self._data, period, by, category, most, spend)
+
+    async def most_traded(self, ended_from: str, most: int) -> list[Any]:
+        """Gamma's market objects of closed markets that ended on or after a day (ISO), the most traded first. Raises
+        :class:`VenueError`."""
+        params: dict[str, str | int] = {
+            "closed": "true", "order": "volumeNum", "ascending": "false", "end_date_min": ended_from, "limit": most,
+        }  # fmt: skip
+        answer = await self._gamma.get("/markets", params)
+        rows = wire.first(answer, "data", "markets") if isinstance(answer, Mapping) else answer
+        if not isinstance(rows, list):
+            raise VenueError(f"gamma /markets: expected a list, got {type(rows).__name__}", 200)
+        return rows
 
     async def name(self, wallet: str) -> str:
         """What a wallet calls itself; empty where that is not known."""

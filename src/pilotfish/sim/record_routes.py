@@ -129,6 +129,25 @@ class RecordRoutes:
             if value not in known:
                 raise asked.Refusal(name, f"one of {', '.join(known)}")
         limit, skip = limit_of(query), asked.integer(query, "cursor", 0)
+        ranked = [
+            {
+                "rank": rank,
+                "user_id": line.wallet,
+                "pnl": line.made / MICRO,
+                "volume": line.volume / MICRO,
+                "user_name": self._name(line.wallet),
+                "profile_image": "",
+                "x_username": "",
+                "verified": False,
+            }
+            for rank, line in enumerate(self._lines(period, by), 1)
+        ]
+        page, more = ranked[skip : skip + limit], len(ranked) > skip + limit
+        cursor = str(skip + limit) if more else None
+        return web.json_response(page_of(page, limit, cursor))
+
+    def _lines(self, period: str, by: str) -> list[_Line]:
+        """Everybody who traded within a period, the first of the board first."""
         now = time.time()
         lines: list[_Line] = []
         for wallet in self.venue.archive.wallets():
@@ -142,23 +161,7 @@ class RecordRoutes:
                 record.take(row, self.venue.archive)
             if record.trades > trades:
                 lines.append(_Line(wallet, record.realized - made, record.shares - volume))
-        lines.sort(key=lambda line: (-(line.made if by == "PNL" else line.volume), line.wallet))
-        ranked = [
-            {
-                "rank": rank,
-                "user_id": line.wallet,
-                "pnl": line.made / MICRO,
-                "volume": line.volume / MICRO,
-                "user_name": self._name(line.wallet),
-                "profile_image": "",
-                "x_username": "",
-                "verified": False,
-            }
-            for rank, line in enumerate(lines, 1)
-        ]
-        page, more = ranked[skip : skip + limit], len(ranked) > skip + limit
-        cursor = str(skip + limit) if more else None
-        return web.json_response(page_of(page, limit, cursor))
+        return sorted(lines, key=lambda line: (-(line.made if by == "PNL" else line.volume), line.wallet))
 
     async def value(self, request: web.Request) -> web.Response:
         """``/v2/value``."""
@@ -180,22 +183,31 @@ class RecordRoutes:
         return web.json_response([{"user": user, "value": self._value(user)}])
 
     async def leaderboard_v1(self, request: web.Request) -> web.Response:
-        """``/v1/leaderboard`` of one wallet."""
-        user = request.query.get("user", "").lower()
+        """``/v1/leaderboard`` of one wallet, or everybody, at most 50 at once."""
+        query = request.query
+        user = query.get("user", "").lower()
+        if not user:
+            period, by = query.get("timePeriod", "DAY").lower(), query.get("orderBy", "PNL")
+            skip, limit = asked.integer(query, "offset", 0), min(50, asked.integer(query, "limit", 25))
+            lines = self._lines(period if period in PERIODS else "day", "PNL" if by == "PNL" else "VOLUME")
+            page = enumerate(lines[skip : skip + limit], skip + 1)
+            return web.json_response([self._v1(n, line.wallet, line.volume, line.made) for n, line in page])
         record = self._record(user)
         if not record.trades:
             return web.json_response([])
-        row = {
-            "rank": str(self._rank(user, "realized")),
-            "proxyWallet": user,
-            "userName": self._name(user),
+        return web.json_response([self._v1(self._rank(user, "realized"), user, record.volume, record.realized)])
+
+    def _v1(self, rank: int, wallet: str, volume: int, made: int) -> dict[str, Any]:
+        return {
+            "rank": str(rank),
+            "proxyWallet": wallet,
+            "userName": self._name(wallet),
             "xUsername": "",
             "verifiedBadge": False,
-            "vol": record.volume / MICRO,
-            "pnl": record.realized / MICRO,
+            "vol": volume / MICRO,
+            "pnl": made / MICRO,
             "profileImage": "",
         }
-        return web.json_response([row])
 
 
 def _closed_v1(row: dict[str, Any]) -> dict[str, Any]:

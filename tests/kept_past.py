@@ -1,0 +1,33 @@
+"""A history as a pull leaves it behind, written from the stand-in venue's past: many wallets without a pull."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pilotfish.history.folder import History
+from pilotfish.history.records import Past
+from pilotfish.history.windows import State, Window
+from pilotfish.sim.past import make_past, past_of
+from pilotfish.sim.past_people import Person
+
+DAY = 86_400
+TO_AT = 1_790_000_000 // DAY * DAY
+DAYS = 60
+
+
+def keep(history: History, past: Past) -> None:
+    """Write a past as complete."""
+    whole = Window(1, past.to_at, State.COMPLETE)
+    history.write("activity", past.wallet, whole, past.deeds)
+    for condition, market in past.markets.items():
+        history.write("markets", condition, Window(past.to_at, past.to_at, State.COMPLETE), [market])
+        history.write("tape", condition, whole, past.tape[condition])
+    for token, line in past.prices.items():
+        history.write("prices", token, whole, line)
+
+
+def kept_world(history: History, seed: int, people: Sequence[Person], to_at: int = TO_AT) -> None:
+    """Write the pasts of all of these, which end at a second."""
+    world = make_past(seed, from_at=to_at - DAYS * DAY, to_at=to_at, people=people)
+    for person in people:
+        keep(history, past_of(world, person.wallet))
