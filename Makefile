@@ -2,7 +2,7 @@
 # make test   lint, types, import rules and all tests with real parts
 # make scenarios   the promises of docs/behaviour.md, over real sockets, with a table of what was seen
 # make screenshots   the README's pictures, from the demo in Chromium (ARGS="--all --out DIR": every page and theme)
-# make page-times   how long each page takes in Chromium, in a database with a million trades
+# make page-times   how long each page takes in Chromium and of the server, in a database with a million trades
 # make fixtures   the payloads that contract tests read, made anew by tests/payloads
 # make install, make quick, make lint, make fmt, make lock
 PYTHON ?= python3

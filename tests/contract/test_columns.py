@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pilotfish.store import exports
+from pilotfish.store import exports, look_backs_store
 from pilotfish.store.database import snapshot
 from pilotfish.store.views.feed import FeedRow
 from pilotfish.store.views.trades import DecisionOnTrade
+from tests.desk import LEADER, START
 from tests.story import play
 
 BECAME = (
@@ -34,11 +35,16 @@ COLUMNS = {
     "paid_micro,ideal_paid_micro,orders_passed_by_reason,sold_positions,verdict,tone",
     "equity": "portfolio,equity_micro,cash_micro,positions_value_micro,cost_micro,realized_pnl_micro,"
     "unrealized_pnl_micro,fees_micro,open_positions,peak_micro,drawdown_micro,unmarked_value_micro,at",
+    "look_backs": "id,wallet,label,asked_at,by,days,state,stage,done,of,requests,error,verdict,why,started_at,"
+    "finished_at,values,result",
 }
 
 
 def test_every_export_has_its_columns_in_their_order() -> None:
-    with snapshot(play(3, minutes=3, deeds=25).database) as c:
+    database = play(3, minutes=3, deeds=25).database
+    with database.begin() as c:
+        look_backs_store.ask(c, LEADER, name="", days=90, values={}, at=START, by="test")
+    with snapshot(database) as c:
         found = {kind: next(exports.csv_lines(exports.rows(c, kind))).split("\r\n")[0] for kind in exports.KINDS}
     assert found == COLUMNS
 

@@ -15,6 +15,7 @@ from resolvedkit.fills import walk_buy as their_walk_buy
 from resolvedkit.fills import walk_sell as their_walk_sell
 
 from pilotfish.backtest.assumptions import Band
+from pilotfish.backtest.grounds import Grounds
 from pilotfish.backtest.judgement import Verdict
 from pilotfish.backtest.look_back import LookBack, look_back
 from pilotfish.core.book import Book, LiquidityMemory, walk_buy, walk_sell
@@ -165,7 +166,7 @@ def planted(history: History, every: dict[str, BookTrack], outcomes: dict[str, i
 
 def judged(history: History, every: dict[str, BookTrack], outcomes: dict[str, int]) -> LookBack:
     past = planted(history, every, outcomes)
-    found = look_back(past, policy_from({}), books=every, curves=False)
+    found = look_back(past, policy_from({}), Grounds(books=every), curves=False)
     assert found.books == ()
     assert found.tiers == {"book": 1.0}, "every fill rests on a real book"
     return found
@@ -177,7 +178,7 @@ def test_who_knows_the_outcome_has_a_sure_edge_but_eighteen_events_are_too_few_f
     knows = {m.condition_id: m.payouts.index(MICRO) for m in markets_of(history) if m.payouts is not None}
     found = judged(history, every, knows)
     past = planted(history, every, knows)
-    read_for_it = look_back(past, policy_from({}), books=books_of(history, past), curves=False)
+    read_for_it = look_back(past, policy_from({}), Grounds(books=books_of(history, past)), curves=False)
     assert read_for_it == found, "what is read for a past is all of the books that it needs"
     assert found.verdict is Verdict.CANNOT_TELL, "a verdict takes 30 events, and the package has 18 markets"
     assert found.events == MARKETS

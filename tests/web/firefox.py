@@ -62,8 +62,13 @@ class Firefox:
                 return result
 
     async def open(self, url: str) -> None:
-        """Go to a page, and look at it: keys go to the window that has the focus."""
+        """Go to a page."""
         await self.call("browsingContext.navigate", context=self.context, url=url, wait="complete")
+        await self.arrive("true")
+
+    async def arrive(self, expression: str) -> None:
+        """Wait for a page of which that is true, and look at it: keys go to the window that has the focus."""
+        await self.until(expression)
         await self.call("browsingContext.activate", context=self.context)
         await self.until("document.hasFocus()")
 

@@ -47,31 +47,31 @@ async def test_the_pages_are_used_by_keys_alone_in_firefox_too(firefox: str, tmp
             await window.open(address)
             await to(window, "Sign in")
             await window.press("Enter")
-            await window.until("location.pathname === '/login' && document.activeElement.id === 'token'")
+            await window.arrive("location.pathname === '/login' && document.activeElement.id === 'token'")
             await window.press(*TOKEN, "Enter")
-            await window.until("document.querySelector('[data-post=\"/logout\"]')")
+            await window.arrive("document.querySelector('[data-post=\"/logout\"]')")
 
             # somebody is added by name
             name = stand.get("")["leaders"][0]["label"]
             await window.press("g", "l")
-            await window.until("location.pathname === '/leaders' && document.querySelector('form[data-show]')")
+            await window.arrive("location.pathname === '/leaders' && document.querySelector('form[data-show]')")
             await to(window, "Wallet, profile URL or user name")
             await window.press(*f"@{name}", "Enter")
             await window.until(text("[data-shown]", "Their own record"))
-            await to(window, "Follow them from now on")
+            await to(window, "Follow on paper")
             await window.press("Enter")
             await window.until("document.querySelectorAll('tbody.followed tr').length === 2")
 
             # the verdict, while trades come in; the trace of a trade
             await to(window, "The tide")
             await window.press("Enter")
-            await window.until(text("#finding", "Copying The tide:"))
+            await window.arrive(f"location.pathname.endsWith('{WALLET}') && " + text("#finding", "Copying The tide:"))
             await to(window, "Their trades")
             stand.fill(tide, "BUY", 10)
             await window.until("document.querySelector('#figures .value').textContent === '2'")
             assert await window.ask(HERE) == "Their trades"
             await window.press("Enter")
-            await window.until("location.pathname === '/trades' && document.querySelector('.feed [data-drawer]')")
+            await window.arrive("location.pathname === '/trades' && document.querySelector('.feed [data-drawer]')")
             await to(window, "✓ filled")
             await window.press("Enter")
             await window.until(text("dialog.drawer", "passed"))
@@ -82,7 +82,7 @@ async def test_the_pages_are_used_by_keys_alone_in_firefox_too(firefox: str, tmp
 
             # a position is closed, and what was sold is a file
             await window.press("g", "p")
-            await window.until("location.pathname === '/positions' && document.querySelector('button[data-ask]')")
+            await window.arrive("location.pathname === '/positions' && document.querySelector('button[data-ask]')")
             await to(window, f"Close {re.escape(TIDE)}, Yes")
             await window.press("Enter")
             await window.until("document.activeElement.textContent.startsWith('Sell ')")
@@ -90,7 +90,7 @@ async def test_the_pages_are_used_by_keys_alone_in_firefox_too(firefox: str, tmp
             await window.until(text("table.positions tbody", "↩ sold"))
             await to(window, "Closed", "Shift+Tab")
             await window.press("Enter")
-            await window.until("location.search.includes('status=closed') && document.querySelector('.positions')")
+            await window.arrive("location.search.includes('status=closed') && document.querySelector('.positions')")
             await to(window, "CSV")
             await window.press("Enter")
             file = window.downloads / "pilotfish-positions-closed.csv"
@@ -98,7 +98,7 @@ async def test_the_pages_are_used_by_keys_alone_in_firefox_too(firefox: str, tmp
 
             # a setting is changed, and the paper state reset
             await window.press("g", "s")
-            await window.until("location.pathname === '/settings' && document.querySelector('#danger')")
+            await window.arrive("location.pathname === '/settings' && document.querySelector('#danger')")
             await window.press("/", *"fixed amount")
             await to(window, r"Fixed amount for each order \(fixed_usdc\)")
             await window.press("Control+a", *"12", "Enter")

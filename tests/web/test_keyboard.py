@@ -110,7 +110,7 @@ def test_a_whole_visit_by_keys_alone(traded: tuple[Stand, Pilot, str], browser: 
     hands.write(f"@{name}")
     hands.press("Enter")
     expect(page.locator("[data-shown]").get_by_role("heading", name=name)).to_be_visible()
-    hands.to("Follow them from now on")
+    hands.to("Follow on paper")
     hands.press("Enter")
     expect(page.locator(".toast")).to_contain_text(f"{name} is followed from now on")
     assert hands.here() == "Wallet, profile URL or user name"

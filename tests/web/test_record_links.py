@@ -43,7 +43,7 @@ def shown(simulated: str) -> str:
         title="", path="/leaders", here="/leaders", portfolio="second", portfolios=("main", "second"), admin=True,
         writable=True, locked=False, simulated=simulated, seconds=1, halt=Halt.NONE, halt_told="", gaps=(), more_gaps=0,
     )  # fmt: skip
-    return render(PreviewPart(person=person, known=None), frame, Live())
+    return render(PreviewPart(person=person, known=None, looked=None), frame, Live())
 
 
 @pytest.mark.parametrize("simulated", ["", "127.0.0.1:9"])

@@ -1,4 +1,4 @@
-"""One worker per database: a lease row that the worker keeps fresh.
+"""One worker per database, and one process for look backs: a lease row that its holder keeps fresh.
 
 On the same machine the process itself tells whether it lives; from another one, the row's age does.
 """
@@ -26,10 +26,11 @@ class LeaseError(Problem):
 
 
 class Lease:
-    """Held from :meth:`take` to :meth:`release`."""
+    """Held from :meth:`take` to :meth:`release`; one for each ``name``."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, name: str = NAME) -> None:
         self._engine = engine
+        self._name = name
         self._owner = {
             "host": socket.gethostname(),
             "pid": os.getpid(),
@@ -41,7 +42,7 @@ class Lease:
         """Take the lease, over a dead worker if need be; raises :class:`LeaseError` while another one lives."""
         now = time.time_ns() // 1000
         with self._engine.begin() as c:
-            row = c.execute(select(t.worker_status).where(t.worker_status.c.name == NAME)).first()
+            row = c.execute(select(t.worker_status).where(t.worker_status.c.name == self._name)).first()
             if row is not None:
                 age = (now - row.at) / 1e6
                 owner = row.data
@@ -52,27 +53,31 @@ class Lease:
                         f"another worker (process {owner.get('pid')} on {owner.get('host')}) runs on this database;"
                         " stop it first, or point DATABASE_URL elsewhere"
                     )
-                c.execute(delete(t.worker_status).where(t.worker_status.c.name == NAME, t.worker_status.c.at == row.at))
+                c.execute(
+                    delete(t.worker_status).where(t.worker_status.c.name == self._name, t.worker_status.c.at == row.at)
+                )
             try:
-                c.execute(insert(t.worker_status).values(name=NAME, at=now, data=self._owner))
+                c.execute(insert(t.worker_status).values(name=self._name, at=now, data=self._owner))
             except IntegrityError:
                 raise LeaseError("another worker was started on this database at the same moment") from None
 
     def renew(self) -> bool:
         """Keep the lease; False if somebody else took it."""
         with self._engine.begin() as c:
-            row = c.execute(select(t.worker_status.c.data).where(t.worker_status.c.name == NAME)).scalar()
+            row = c.execute(select(t.worker_status.c.data).where(t.worker_status.c.name == self._name)).scalar()
             if row is None or row.get("token") != self._owner["token"]:
                 return False
-            c.execute(update(t.worker_status).where(t.worker_status.c.name == NAME).values(at=time.time_ns() // 1000))
+            c.execute(
+                update(t.worker_status).where(t.worker_status.c.name == self._name).values(at=time.time_ns() // 1000)
+            )
             return True
 
     def release(self) -> None:
         """Give the lease back."""
         with self._engine.begin() as c:
-            row = c.execute(select(t.worker_status.c.data).where(t.worker_status.c.name == NAME)).scalar()
+            row = c.execute(select(t.worker_status.c.data).where(t.worker_status.c.name == self._name)).scalar()
             if row is not None and row.get("token") == self._owner["token"]:
-                c.execute(delete(t.worker_status).where(t.worker_status.c.name == NAME))
+                c.execute(delete(t.worker_status).where(t.worker_status.c.name == self._name))
 
 
 def _started(pid: int) -> str | None:

@@ -12,6 +12,7 @@ from statistics import median
 
 import msgspec
 
+from pilotfish.core.leader_orders import rounded_price
 from pilotfish.core.trade import Side
 from pilotfish.history.records import Deed, Past, Print
 
@@ -20,6 +21,9 @@ MAKER_REBATE = "MAKER_REBATE"
 MOVES = frozenset({"SPLIT", "MERGE", "CONVERSION"})
 SAME_MINUTES_SEC = 600
 """What lies no further apart happened in the same minutes."""
+
+ORDER_SEC = 60
+"""Fills of one order follow each other within this time; where rows do not say the order, price and time do."""
 
 
 class BothSides(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,9 +85,10 @@ def both_sides(past: Past) -> BothSides:
 
 
 def speed(past: Past) -> Speed:
-    """How fast they trade. Fills of one transaction are one act."""
+    """How fast they trade. Fills of one transaction are one act, and so are those of one order: of a token at one
+    price, each within :data:`ORDER_SEC` of the one before."""
     deeds = trades_of(past)
-    acts = sorted({deed.tx_hash: deed.at for deed in deeds}.values())
+    acts = sorted(_begun(deeds))
     opened: dict[str, int] = {}
     trips = []
     for deed in deeds:
@@ -97,6 +102,19 @@ def speed(past: Past) -> Speed:
         round_trips=len(trips),
         round_trip_sec=float(median(trips)) if trips else None,
     )
+
+
+def _begun(deeds: Sequence[Deed]) -> Iterable[int]:
+    """When each order was first filled."""
+    transactions: set[str] = set()
+    newest: dict[tuple[str, Side | None, int], int] = {}
+    for deed in deeds:
+        order = (deed.token_id, deed.side, rounded_price(deed.usdc, deed.shares))
+        before = newest.get(order)
+        newest[order] = deed.at
+        if deed.tx_hash not in transactions and (before is None or deed.at - before > ORDER_SEC):
+            yield deed.at
+        transactions.add(deed.tx_hash)
 
 
 def washes(past: Past) -> Washes:

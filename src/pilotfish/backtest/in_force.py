@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import msgspec
 from sqlalchemy import Connection
@@ -10,11 +11,21 @@ from sqlalchemy import Connection
 from pilotfish.backtest.assumptions import BANDS, Assumptions, Band
 from pilotfish.backtest.calibration import by_calibration, kept
 from pilotfish.backtest.delays import by_measured
+from pilotfish.backtest.grounds import Grounds
 from pilotfish.backtest.source import Seen
 from pilotfish.core.numerals import count
+from pilotfish.history.books import books_of
 from pilotfish.history.folder import History
 from pilotfish.history.records import Past
 from pilotfish.store.views import sightings
+
+
+def grounds_of(c: Connection, history: History, past: Past, spool: Path | None, delay_us: int | None = None) -> Grounds:
+    """Everything that is known here beside the past itself. ``spool``: where books are being recorded; ``delay_us``
+    (µs): a delay of one's own, which goes before what was seen."""
+    bands, basis = bands_in_force(c, history, delay_us)
+    seen, told = seen_here(c, past) if delay_us is None else ({}, "")
+    return Grounds(books=books_of(history, past, spool), seen=seen, bands=bands, basis=told + basis)
 
 
 def bands_in_force(c: Connection, history: History, delay_us: int | None = None) -> tuple[dict[Band, Assumptions], str]:

@@ -8,12 +8,14 @@ the order in which they are asked; a wallet without any edge is called copyable 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 
 import msgspec
 
 from pilotfish.backtest.bets import Bet
 from pilotfish.backtest.statistics import Halves, Interval, Statistics, measure
+from pilotfish.backtest.verdicts import WORDS as WORDS
+from pilotfish.backtest.verdicts import Verdict as Verdict
+from pilotfish.backtest.verdicts import came_back as came_back
 from pilotfish.core import numerals
 from pilotfish.core.units import MICRO
 
@@ -29,21 +31,6 @@ MIN_ORDERS = 30
 """Orders that were tried before their being filled says something."""
 FILLED_PERCENT = 10
 """Less than this of what was wanted: nobody could have copied it."""
-
-
-class Verdict(StrEnum):
-    """Whether copying would have paid, at one size and delay."""
-
-    COPYABLE = "copyable"
-    NOT_COPYABLE = "not_copyable"
-    CANNOT_TELL = "cannot_tell"
-
-
-WORDS = {
-    Verdict.COPYABLE: "Copyable",
-    Verdict.NOT_COPYABLE: "Not copyable",
-    Verdict.CANNOT_TELL: "Cannot tell",
-}
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,14 +113,6 @@ def judge(
         pessimistic_edge=pessimistic,
         optimistic_edge=optimistic,
     )
-
-
-def came_back(*edges: float) -> str:
-    """What a dollar came back as: *0.94* or *0.94 to 0.99*; to more places where cents would hide gain or loss."""
-    places = 2
-    while places < 4 and any(edge and not round(edge, places) for edge in edges):
-        places += 1
-    return " to ".join(numerals.money(round((1 + edge) * MICRO), places) for edge in edges)
 
 
 def _verdict(figures: Statistics, pessimistic: float | None, terms: Terms, tried: Tried) -> tuple[Verdict, str]:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import msgspec
 
-from pilotfish.backtest.assumptions import BANDS, Assumptions, Band
+from pilotfish.backtest.assumptions import Assumptions, Band
 from pilotfish.backtest.bets import Bet
 from pilotfish.backtest.books import Books
 from pilotfish.backtest.breakdown import Part, broken_down
 from pilotfish.backtest.flags import Flag, find_flags
+from pilotfish.backtest.grounds import ASSUMED, Grounds
 from pilotfish.backtest.judgement import Judgement, Terms, Tried, Verdict, judge
 from pilotfish.backtest.run import Played, Whole, play, prepare
-from pilotfish.backtest.source import Seen
 from pilotfish.backtest.statistics import Halves
 from pilotfish.core.settings import Policy
 from pilotfish.core.units import MICRO
-from pilotfish.history.book_track import BookTrack
 from pilotfish.history.records import Missing, Past
 
 DELAYS_MS = (0, 2_000, 5_000, 22_000, 60_000)
@@ -113,38 +112,29 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 def look_back(
     past: Past,
     policy: Policy,
+    by: Grounds = ASSUMED,
     *,
-    books: Mapping[str, BookTrack] | None = None,
-    seen: Seen | None = None,
-    basis: str = "",
-    bands: Mapping[Band, Assumptions] = BANDS,
     curves: bool = True,
     processes: int = 1,
     told: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> LookBack:
     """Copy a wallet through its past with one policy, in three bands, and judge it; with ``curves`` at other delays and
-    sizes, too. ``books`` are what was recorded, by token, ``seen`` when trades were seen; ``basis`` says what ``bands``
-    rest on. ``told`` hears how many of how many runs are done."""
-    answer, _ = judged(
-        past, policy, books=books, seen=seen, basis=basis, bands=bands, curves=curves, processes=processes, told=told
-    )
+    sizes, too. ``by`` is what was recorded and measured; ``told`` hears how many of how many runs are done."""
+    answer, _ = judged(past, policy, by, curves=curves, processes=processes, told=told)
     return answer
 
 
 def judged(
     past: Past,
     policy: Policy,
+    by: Grounds = ASSUMED,
     *,
-    books: Mapping[str, BookTrack] | None = None,
-    seen: Seen | None = None,
-    basis: str = "",
-    bands: Mapping[Band, Assumptions] = BANDS,
     curves: bool = True,
     processes: int = 1,
     told: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> tuple[LookBack, Judgement]:
     """As :func:`look_back`, with the judgement itself, which a board of many wallets is made of."""
-    whole = prepare(past, books, seen)
+    whole, bands = prepare(past, by.books, by.seen), by.bands
     expected = bands[Band.EXPECTED]
     delays = [_delayed(expected, ms) for ms in DELAYS_MS] if curves else []
     sizes = [_sized(policy, size) for size in SIZES] if curves else []
@@ -214,7 +204,7 @@ def judged(
         open=main.open,
         missing=tuple(past.missing),
         books=wrong,
-        basis=basis,
+        basis=by.basis,
     ), answer
 
 

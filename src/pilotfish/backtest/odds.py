@@ -53,14 +53,17 @@ class _Chances:
             return math.copysign(CERTAIN, self.edge - edge)
         cube = float((self.shares**3 * spread * (1 - 2 * chance)).sum() + (left**3).sum())
         score = _normal((self.edge - edge) / math.sqrt(square), cube / square**1.5)
-        return self._no_rarer_than_all(score, chance[self.shares > 0]) if of_held > of_sold else score
+        if of_held <= of_sold:
+            return score
+        sold = float(left.sum()) / math.sqrt(of_sold) if of_sold > 0.0 else None
+        return self._no_rarer_than_all(score, chance[self.shares > 0], sold)
 
-    def _no_rarer_than_all(self, score: float, chance: Floats) -> float:
-        """No result is rarer than that everything held was won, nor than that everything was lost; where others were
-        sold, those did as well or as badly one time in two."""
-        half = 0.5 if len(self.sold_paid) else 1.0
-        all_won = half * math.exp(float(np.log(chance).sum()))
-        all_lost = half * math.exp(float(np.log1p(-chance).sum()))
+    def _no_rarer_than_all(self, score: float, chance: Floats, sold: float | None) -> float:
+        """No result is rarer than that everything held was won, nor than that everything was lost, while what was sold
+        did as well, or as badly, as it did: ``sold`` standard errors above the edge."""
+        as_well, as_badly = (1.0, 1.0) if sold is None else (float(special.ndtr(-sold)), float(special.ndtr(sold)))
+        all_won = as_well * math.exp(float(np.log(chance).sum()))
+        all_lost = as_badly * math.exp(float(np.log1p(-chance).sum()))
         return float(np.clip(score, special.ndtri(all_lost), -special.ndtri(all_won)))
 
 

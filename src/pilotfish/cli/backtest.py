@@ -15,32 +15,34 @@ from datetime import UTC, datetime
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish.app.book_recording import spool_of
 from pilotfish.app.config import history_place, process_value
+from pilotfish.app.look_backs import kept_of
+from pilotfish.app.pulls import pulled_of
 from pilotfish.backtest.assumptions import Band
 from pilotfish.backtest.breakdown import By, Part
-from pilotfish.backtest.in_force import bands_in_force, seen_here
+from pilotfish.backtest.in_force import grounds_of
 from pilotfish.backtest.judgement import WORDS, came_back
 from pilotfish.backtest.look_back import LookBack, Point, Step, look_back
 from pilotfish.backtest.quotes import Tier
+from pilotfish.backtest.refusal import refuse_nothing
 from pilotfish.backtest.told import answer_of, cause_words
 from pilotfish.cli import printed, session
-from pilotfish.cli.history import progress_bar, pulled_of, wallets_of
+from pilotfish.cli.history import progress_bar, wallets_of
 from pilotfish.core import settings as s
-from pilotfish.core.numerals import NOTHING, count, duration, gain, money, percent
-from pilotfish.core.problem import Problem
+from pilotfish.core.numerals import NOTHING, count, duration, gain, money, percent, plural
 from pilotfish.core.reasons import words
 from pilotfish.core.settings import Policy, Value, policy_from
 from pilotfish.core.units import MICRO
-from pilotfish.history.books import books_of
 from pilotfish.history.folder import History
 from pilotfish.history.past import read_past
 from pilotfish.history.records import Past
-from pilotfish.history.summary import told_of
+from pilotfish.history.summary import span_of, told_of
 from pilotfish.polymarket.http import VenueError
-from pilotfish.store import names, settings_store
-from pilotfish.store.database import database_url, snapshot
+from pilotfish.store import look_backs_store, names, settings_store
+from pilotfish.store.database import DatabaseError, database_url, snapshot
 from pilotfish.store.portfolios_store import MAIN
 
 DAY = 86_400
@@ -86,12 +88,10 @@ _SWEEP = printed.Table[Swept](
 )
 
 
-class NothingToLookAtError(Problem):
-    """There is no past to look back at."""
-
-
 def backtest(
-    who: list[str] = typer.Argument(help="A wallet, a leader's label, a user name, or the URL of a profile."),
+    who: list[str] = typer.Argument(
+        metavar="WHO...", help="A wallet, a leader's label, a user name, or the URL of a profile."
+    ),
     days: int = typer.Option(90, "--days", min=1, max=4000, help="How far back."),
     changes: list[str] = typer.Option(
         [], "--set", metavar="NAME=VALUE", help="Another value of a setting; repeatable."
@@ -110,39 +110,27 @@ def backtest(
     changed, swept = dict(_value(given) for given in changes), [_sweep(given) for given in sweeps]
     history = History(history_place(env))
     late = _delay(delay)
-    with snapshot(session.reading(env, as_json=True)) as c:
-        bands, basis = bands_in_force(c, history, late)
     spool = spool_of(database_url(process_value(env, "database_url")))
-    now = int(time.time())
     answers: list[object] = []
     for wallet in wallets_of(env, who):
+        span = span_of(history, wallet) if offline else None
+        now = span[1] if span is not None else int(time.time())
         if not offline:
             _pull(env, history, wallet, now, days)
-        policies = list(_policies(_settings(env, portfolio, wallet) | changed, swept))
+        values = _settings(env, portfolio, wallet) | changed
+        policies = list(_policies(values, swept))
         past = read_past(history, wallet, now - days * DAY, now, _name(env, wallet))
-        _refuse_nothing(past, history, days, offline=offline)
+        refuse_nothing(past, str(history), days, read=not offline)
         cores = processes or os.cpu_count() or 1
-        books = books_of(history, past, spool)
         with snapshot(session.reading(env, as_json=True)) as c:
-            seen, told_seen = seen_here(c, past) if late is None else ({}, "")
+            by = grounds_of(c, history, past, spool, late)
         with _bar(len(policies)) as told:
             found = [
-                (
-                    label,
-                    look_back(
-                        past,
-                        policy,
-                        books=books,
-                        seen=seen,
-                        basis=told_seen + basis,
-                        bands=bands,
-                        curves=not sweeps,
-                        processes=cores,
-                        told=told,
-                    ),
-                )
+                (label, look_back(past, policy, by, curves=not sweeps, processes=cores, told=told))
                 for label, policy in policies
             ]
+        if not sweeps:
+            _keep(env, past, days, values, found[0][1])
         if as_json:
             answers.append(_json(found, swept=bool(sweeps)))
         elif sweeps:
@@ -221,20 +209,19 @@ def _name(env: dict[str, Value], wallet: str) -> str:
         return names.labels(c).get(wallet, "")
 
 
-def _refuse_nothing(past: Past, history: History, days: int, *, offline: bool) -> None:
-    trades = [d for d in past.deeds if d.kind == "TRADE"]
-    what = f"{past.wallet} over the last {count(days)} day{'s' if days != 1 else ''}"
-    if not trades:
-        again = f"; `pilotfish history pull {past.wallet}` reads them" if offline else "; --days looks further back"
-        known = f" ({told_of(past.missing)})" if past.missing else ""
-        raise NothingToLookAtError(f"there are no trades of {what} at {history}{known}{again}")
-    if all(d.is_combo for d in trades):
-        raise NothingToLookAtError(f"all {count(len(trades))} trades of {what} are combos, which are not copied")
-    if not any(d.condition_id in past.markets for d in trades):
-        raise NothingToLookAtError(
-            f"of the {count(len(trades))} trades of {what} no market is known; `pilotfish history pull {past.wallet} "
-            "--again` asks for them once more"
-        )
+def _keep(env: dict[str, Value], past: Past, days: int, values: dict[str, Value], found: LookBack) -> None:
+    """Keep the answer where the dashboard finds it; where there is no database to write to, it is only shown."""
+    policy = {name: values[name] for name in Policy.__struct_fields__ if name in values}
+    try:
+        with session.existing(env).begin() as c:
+            look_backs_store.keep(
+                c, past.wallet, name=past.name, days=days, values=policy, at=session.now(), by="terminal",
+                verdict=found.verdict, why=found.why, result=kept_of(past, found),
+            )  # fmt: skip
+    except session.NothingRecordedError:
+        return
+    except (DatabaseError, SQLAlchemyError) as problem:
+        print(f"The answer is not kept ({str(problem).splitlines()[0][:200]}).", file=sys.stderr)
 
 
 # -- what is told ------------------------------------------------------------------------------------------------------
@@ -305,7 +292,8 @@ def _print(found: LookBack) -> None:
         printed.say("Not copied most often: ", "; ".join(f"{words(reason)} ({count(n)})" for reason, n in most), ".")
     if found.open:
         still = money(sum(found.open.values()))
-        printed.say(f"{count(len(found.open))} positions were still open at the end, marked at {still} USDC.")
+        were = f"{plural(len(found.open), 'position')} {'was' if len(found.open) == 1 else 'were'}"
+        printed.say(f"{were} still open at the end, marked at {still} USDC.")
 
 
 def _print_sweep(past: Past, swept: Sequence[Swept]) -> None:

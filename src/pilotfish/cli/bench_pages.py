@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, insert, select
 from sqlalchemy import Engine as Database
 
 from pilotfish.core.units import MICRO, SECOND
-from pilotfish.store import report
+from pilotfish.store import look_backs_store, report
 from pilotfish.store import tables as t
 from pilotfish.store.copies import State
 from pilotfish.store.database import open_database
@@ -25,6 +25,7 @@ from pilotfish.store.views.feed import read_feed
 from pilotfish.store.views.history import read_history
 from pilotfish.store.views.latency import read_lag_over_time, read_latency, read_missing, read_pace
 from pilotfish.store.views.leaders import read_figures
+from pilotfish.store.views.look_backs import read_latest, read_look_back, read_look_backs
 from pilotfish.store.views.order_feed import read_fills_of_order, read_happened, read_leader_orders
 from pilotfish.store.views.orders import read_fills
 from pilotfish.store.views.our_orders import OrderFilter, read_our_order, read_our_orders, read_our_totals
@@ -38,7 +39,7 @@ from pilotfish.store.views.trips import Sort, TripFilter, TripState, read_trips
 MANY, FEW = 1_000_000, 10_000
 CHUNK = 20_000
 LEADERS, MARKETS = 20, 2_000
-_AT = 1_800_000_000 * SECOND
+_AT = 1_700_000_000 * SECOND
 _SKIPS = ("SKIP_SAME_ORDER", "SKIP_SLIPPAGE", "SKIP_SPREAD", "SKIP_CAP_MARKET", "SKIP_NO_POSITION")
 
 
@@ -62,6 +63,7 @@ def fill_database(database: Database, trades: int) -> None:
         c.execute(insert(t.markets), [_market(i) for i in range(MARKETS)])
         c.execute(insert(t.positions), [_position(i) for i in range(min(trades // 10, 10_000))])
         c.execute(insert(t.equity_snapshots), [_snapshot(i) for i in range(trades // 10)])
+        c.execute(insert(t.look_backs), [_look_back(i) for i in range(1, min(trades // 10, look_backs_store.KEPT) + 1)])
     for begin in range(1, trades + 1, CHUNK):
         numbers = range(begin, min(begin + CHUNK, trades + 1))
         with database.begin() as c:
@@ -179,6 +181,15 @@ def _trip(i: int) -> Values:
     }  # fmt: skip
 
 
+def _look_back(i: int) -> Values:
+    return {
+        "id": i, "wallet": _wallet(i), "name": "", "asked_at": _AT + i, "by": "web", "days": 90, "values": {},
+        "state": "done", "attempts": 1, "stage": "running", "done": 15, "of": 15, "requests": 100,
+        "verdict": "cannot_tell", "why": "Cannot tell.", "started_at": _AT + i, "finished_at": _AT + i,
+        "result": {"why": "Cannot tell."},
+    }  # fmt: skip
+
+
 def questions(
     counts: DecisionCounts, trade_counts: TradeCounts, reports: report.Reports, copies: CopyCounts | None = None
 ) -> dict[str, Callable[[Connection], object]]:
@@ -264,6 +275,10 @@ def questions(
         "latency: pace": read_pace,
         "latency: over time": read_lag_over_time,
         "latency: missing": read_missing,
+        "look backs: newest page": lambda c: read_look_backs(c, limit=20),
+        "look backs: of a wallet": lambda c: read_latest(c, _wallet(5)),
+        "look backs: one with its answer": lambda c: read_look_back(c, 5),
+        "look backs: whether one waits": look_backs_store.anything_to_do,
         "REST: fills": lambda c: read_fills(c, limit=100),
         "REST: decisions": lambda c: read_decisions(c, limit=100),
     }  # fmt: skip

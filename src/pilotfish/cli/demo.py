@@ -22,10 +22,11 @@ from pilotfish.cli import session, stand
 from pilotfish.cli.printed import say
 from pilotfish.core.numerals import count, money, plural
 from pilotfish.core.reasons import words
-from pilotfish.store import leaders_store, report, worker_state
+from pilotfish.store import leaders_store, look_backs_store, report, settings_store, worker_state
 from pilotfish.store import tables as t
 from pilotfish.store.copies import WORDS
 from pilotfish.store.database import open_database, snapshot
+from pilotfish.store.portfolios_store import MAIN
 from pilotfish.store.verify import verify
 from pilotfish.store.views.leaders import became
 from pilotfish.store.views.portfolios import Counts, read_counts, read_portfolios
@@ -129,6 +130,7 @@ class _Demo:
                     database = await self._worker(urls)
                     await self._ready(http, database)
                     await self._control(http, "resume")
+                    await asyncio.to_thread(self._look_back, database)
                     self.console.print(f"Dashboard: http://127.0.0.1:{self.port}", highlight=False)
                     self.console.print(f"Token to change things there: {self.token}", highlight=False)
                     until = f"for {self.seconds:g} s" if self.seconds else "until Ctrl-C"
@@ -192,6 +194,16 @@ class _Demo:
             await self._pause(0.2)
         if not self.stop.is_set():
             raise stand.StandError(f"the worker was not ready within {stand.READY_SECONDS:.0f} s")
+
+    def _look_back(self, database: Engine) -> None:
+        """Ask for look backs of all leaders; the dashboard's process works them off beside everything else."""
+        with database.begin() as c:
+            stored = settings_store.load(c)
+            for leader in self.leaders:
+                values = look_backs_store.policy_values({}, stored, MAIN, leader.wallet, {})
+                look_backs_store.ask(
+                    c, leader.wallet, name=leader.label, days=PAST_DAYS, values=values, at=session.now(), by="demo"
+                )
 
     def _check(self) -> None:
         for name, child in zip(("the stand-in venue", "the worker"), self.children, strict=False):

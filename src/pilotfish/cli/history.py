@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from pilotfish.app.config import history_place, process_value
+from pilotfish.app.pulls import pulled_of
 from pilotfish.cli import session
 from pilotfish.core.numerals import count
 from pilotfish.core.problem import Problem
@@ -27,7 +28,6 @@ from pilotfish.history.check import check as check_history
 from pilotfish.history.columns import SHAPES
 from pilotfish.history.folder import History, damaged
 from pilotfish.history.pull import BEGINNING, Pulled, Told
-from pilotfish.history.pull import pull as pull_history
 from pilotfish.history.records import Missing
 from pilotfish.history.summary import Summary, forget, span_of, summarize
 from pilotfish.polymarket.contracts import is_wallet
@@ -42,7 +42,7 @@ app = typer.Typer(help="Read the past of wallets before they are followed.", no_
 DAY = 86_400
 SHOWN = 20
 """Missing windows that are printed one by one."""
-_WHO = typer.Argument(help="A wallet, a leader's label, a user name, or the URL of a profile.")
+_WHO = typer.Argument(metavar="WHO...", help="A wallet, a leader's label, a user name, or the URL of a profile.")
 
 
 class NoHistoryError(Problem):
@@ -83,16 +83,6 @@ def pull(
         session.print_json(answers)
     if failed:
         raise typer.Exit(1)
-
-
-async def pulled_of(
-    env: dict[str, Value], history: History, wallet: str, from_at: int, now: int, budget: int | None, again: bool,
-    told: Callable[[Told], None],
-) -> Pulled:  # fmt: skip
-    """Read what is not there yet of a wallet; ``told`` hears how far it is."""
-    async with make_session() as http:
-        api = history_api(http, process_value(env, "data_api_url"), process_value(env, "gamma_api_url"))
-        return await pull_history(history, api, wallet, from_at=from_at, now=now, budget=budget, again=again, told=told)
 
 
 @contextmanager

@@ -68,7 +68,7 @@ def web(
         print("\n".join(listening.greeting(env, host, port)), flush=True)
     else:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+        threading.Thread(target=end_with_parent, name="parent", daemon=True).start()
     from pilotfish.web.server import serve  # slow to import, and not needed to refuse
 
     serve(session.database(env), env, host, port)
@@ -80,7 +80,8 @@ def tell_misnamed() -> None:
         log.warning(str(found))
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """End this process as soon as the one that started it has ended: its standard input closes then."""
     with contextlib.suppress(OSError):
         while os.read(sys.stdin.fileno(), 4096):
             pass

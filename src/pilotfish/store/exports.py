@@ -25,6 +25,7 @@ from pilotfish.store.sources import listened
 from pilotfish.store.views.base import View
 from pilotfish.store.views.decisions import StoredDecision, decisions
 from pilotfish.store.views.latency import SeenRow, trade_latency
+from pilotfish.store.views.look_backs import read_every
 from pilotfish.store.views.orders import StoredFill, fill, intent
 from pilotfish.store.views.positions import adjustment, holding, ledger_entry, position
 from pilotfish.store.views.trades import leader_trade
@@ -88,6 +89,10 @@ def _report(c: Connection, portfolio: str | None, leader: str | None) -> Iterato
     return iter(report.report(c, portfolio=portfolio, leader=leader, archived=True))
 
 
+def _look_backs(c: Connection, _portfolio: str | None, leader: str | None) -> Iterator[View]:
+    return read_every(c, leader)
+
+
 _READINGS: dict[str, Reading] = {
     "trades": _each(TradeRecord, leader_trade, "id"),
     "decisions": _decisions,
@@ -100,6 +105,7 @@ _READINGS: dict[str, Reading] = {
     "latency": _latency,
     "report": _report,
     "equity": _equity,
+    "look_backs": _look_backs,
 }
 KINDS = tuple(_READINGS)
 """What can be exported."""

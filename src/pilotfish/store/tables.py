@@ -284,6 +284,18 @@ worker_status = Table(
     "worker_status", metadata,
     _str("name", 40, key=True), _big("at"), Column("data", JSON, nullable=False),
 )  # fmt: skip
+look_backs = Table(
+    "look_backs", metadata,
+    _auto(), _str("wallet", 42), _str("name", 200), _big("asked_at"), _str("by", 100),
+    Column("days", Integer, nullable=False), Column("values", JSON, nullable=False), _str("state", 12),
+    Column("attempts", Integer, nullable=False), _str("stage", 16), Column("done", Integer, nullable=False),
+    Column("of", Integer, nullable=False), Column("requests", Integer, nullable=False),
+    Column("error", Text), _str("verdict", 16, null=True), Column("why", Text), _big("started_at", null=True),
+    _big("finished_at", null=True), Column("result", JSON(none_as_null=True)),
+    Index("ix_look_backs_wallet_id", "wallet", "id"),
+    Index("ix_look_backs_state_id", "state", "id"),
+)  # fmt: skip
+"""Pasts of wallets that were asked for, and what came of them."""
 
 PAPER_TABLES = (
     intents, fills, positions, round_trips, savings, liquidity_taken, ledger_entries, equity_snapshots,

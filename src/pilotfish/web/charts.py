@@ -18,10 +18,10 @@ Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | float | bool | No
 Options: TypeAlias = dict[str, Json]
 """A chart, as ECharts takes it."""
 
-_AXIS: Options = {"axisLine": {"show": False}, "axisTick": {"show": False}}
-_LINES: Options = {"splitLine": {"lineStyle": {"color": "rgba(128,145,165,.18)"}}}
-_TOLD: Options = {"trigger": "axis", "confine": True, "renderMode": "richText"}
-_ZOOM: Options = {"type": "inside", "filterMode": "none", "zoomOnMouseWheel": "ctrl", "preventDefaultMouseMove": False}
+AXIS: Options = {"axisLine": {"show": False}, "axisTick": {"show": False}}
+LINES: Options = {"splitLine": {"lineStyle": {"color": "rgba(128,145,165,.18)"}}}
+TOLD: Options = {"trigger": "axis", "confine": True, "renderMode": "richText"}
+ZOOM: Options = {"type": "inside", "filterMode": "none", "zoomOnMouseWheel": "ctrl", "preventDefaultMouseMove": False}
 """Drag to move, Ctrl and the wheel, or two fingers, to zoom; the page still scrolls over a chart."""
 _APART: Options = {"axisLabel": {"hideOverlap": True}}
 
@@ -47,16 +47,16 @@ def equity_options(rows: Sequence[EquityPoint], bankroll_micro: int) -> Options:
             {"left": 68, "right": 16, "top": 12, "height": "62%"},
             {"left": 68, "right": 16, "bottom": 24, "height": "16%"},
         ],
-        "tooltip": _TOLD,
+        "tooltip": TOLD,
         "axisPointer": {"link": [{"xAxisIndex": "all"}]},
-        "dataZoom": [{**_ZOOM, "xAxisIndex": [0, 1]}],
+        "dataZoom": [{**ZOOM, "xAxisIndex": [0, 1]}],
         "xAxis": [
-            {"type": "time", **_AXIS, "axisLabel": {"show": False}},
-            {"type": "time", **_AXIS, "gridIndex": 1, "splitNumber": 4, **_APART},
+            {"type": "time", **AXIS, "axisLabel": {"show": False}},
+            {"type": "time", **AXIS, "gridIndex": 1, "splitNumber": 4, **_APART},
         ],
         "yAxis": [
-            {"type": "value", "scale": True, "splitNumber": 4, **_AXIS, **_LINES},
-            {"type": "value", "gridIndex": 1, "max": 0, "splitNumber": 1, **_AXIS, **_LINES},
+            {"type": "value", "scale": True, "splitNumber": 4, **AXIS, **LINES},
+            {"type": "value", "gridIndex": 1, "max": 0, "splitNumber": 1, **AXIS, **LINES},
         ],
         "series": [
             {
@@ -95,10 +95,10 @@ def pnl_options(rows: Sequence[PeriodPnl]) -> Options:
     return {
         "animation": False,
         "grid": {"left": 68, "right": 16, "top": 12, "bottom": 28},
-        "tooltip": _TOLD,
-        "dataZoom": [_ZOOM],
-        "xAxis": {"type": "category", "data": [r.begins for r in rows], **_AXIS, **_APART},
-        "yAxis": {"type": "value", "splitNumber": 4, **_AXIS, **_LINES},
+        "tooltip": TOLD,
+        "dataZoom": [ZOOM],
+        "xAxis": {"type": "category", "data": [r.begins for r in rows], **AXIS, **_APART},
+        "yAxis": {"type": "value", "splitNumber": 4, **AXIS, **LINES},
         "series": [
             {
                 "name": "USDC",
@@ -126,10 +126,10 @@ def results_options(rows: Sequence[CurvePoint]) -> Options:
         "animation": False,
         "grid": {"left": 68, "right": 16, "top": 34, "bottom": 28},
         "legend": {"top": 4, "left": 60},
-        "tooltip": _TOLD,
-        "dataZoom": [_ZOOM],
-        "xAxis": {"type": "time", "splitNumber": 4, "minInterval": 86_400_000, **_AXIS, **_APART},
-        "yAxis": {"type": "value", "splitNumber": 4, **_AXIS, **_LINES},
+        "tooltip": TOLD,
+        "dataZoom": [ZOOM],
+        "xAxis": {"type": "time", "splitNumber": 4, "minInterval": 86_400_000, **AXIS, **_APART},
+        "yAxis": {"type": "value", "splitNumber": 4, **AXIS, **LINES},
         "series": [
             line("at the leader's prices", [r.ideal_micro for r in rows], COLOURS[1], "dashed"),
             line("ours", [r.actual_micro for r in rows], COLOURS[0], "solid"),
@@ -156,10 +156,10 @@ def histogram_options(buckets: list[Bucket]) -> Options:
     return {
         "animation": False,
         "grid": {"left": 48, "right": 16, "top": 12, "bottom": 46},
-        "tooltip": _TOLD,
-        "xAxis": {"type": "category", "data": [name(b) for b in buckets], **_AXIS,
+        "tooltip": TOLD,
+        "xAxis": {"type": "category", "data": [name(b) for b in buckets], **AXIS,
                   "axisLabel": {"rotate": 38, "fontSize": 11}},
-        "yAxis": {"type": "value", "minInterval": 1, **_AXIS, **_LINES},
+        "yAxis": {"type": "value", "minInterval": 1, **AXIS, **LINES},
         "series": [
             {
                 "name": "trades",
@@ -188,9 +188,9 @@ def lag_options(rows: list[LagPoint]) -> Options:
         "animation": False,
         "grid": {"left": 48, "right": 16, "top": 32, "bottom": 28},
         "legend": {"top": 2, "right": 12},
-        "tooltip": _TOLD,
-        "xAxis": {"type": "time", "splitNumber": 4, **_AXIS, **_APART},
-        "yAxis": {"type": "value", "name": "s", "scale": True, **_AXIS, **_LINES},
+        "tooltip": TOLD,
+        "xAxis": {"type": "time", "splitNumber": 4, **AXIS, **_APART},
+        "yAxis": {"type": "value", "name": "s", "scale": True, **AXIS, **LINES},
         "series": [
             line("median", [r.p50 for r in rows], COLOURS[0]), line("90 % within", [r.p90 for r in rows], COLOURS[1]),
         ],
@@ -210,9 +210,9 @@ def compare_options(curves: Mapping[str, Sequence[EquityPoint]], bankrolls: Mapp
         "animation": False,
         "grid": {"left": 56, "right": 16, "top": 34, "bottom": 28},
         "legend": {"top": 4, "left": 80, "type": "scroll"},
-        "tooltip": _TOLD,
-        "dataZoom": [_ZOOM],
-        "xAxis": {"type": "time", "splitNumber": 5, **_AXIS, **_APART},
-        "yAxis": {"type": "value", "name": "%", "scale": True, **_AXIS, **_LINES},
+        "tooltip": TOLD,
+        "dataZoom": [ZOOM],
+        "xAxis": {"type": "time", "splitNumber": 5, **AXIS, **_APART},
+        "yAxis": {"type": "value", "name": "%", "scale": True, **AXIS, **LINES},
         "series": series,
     }

@@ -16,13 +16,16 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from pilotfish import __version__
+from pilotfish.app.look_back_keeper import Keeper
 from pilotfish.core.settings import Value
-from pilotfish.web import addresses, api, api_writes, docs_page, login, probes, rest, stream
+from pilotfish.web import addresses, api, api_look_backs, api_writes, docs_page, login, probes, rest, stream
 from pilotfish.web.answers import Application
 from pilotfish.web.auth import Doors
 from pilotfish.web.pages import (
     latency,
     leaders,
+    look_back,
+    look_backs,
     orders,
     overview,
     parts,
@@ -39,7 +42,10 @@ from pilotfish.web.view import Views
 
 SWITCH_SECONDS = 0.0005
 """How long a thread that reads may keep the loop that serves waiting; Python's own 5 ms add up over a page."""
-PAGES = (overview, leaders, preview_part, trades, orders, positions, position_parts, latency, portfolios, settings)
+PAGES = (
+    overview, leaders, look_backs, look_back, preview_part, trades, orders, positions, position_parts, latency,
+    portfolios, settings,
+)  # fmt: skip
 GZIP_FROM = 1_000
 """Bytes from which an answer is worth packing."""
 
@@ -55,8 +61,9 @@ class Assets(StaticFiles):
         return answer
 
 
-def application(site: Site, reader: Reader) -> FastAPI:
-    """REST, probes and fragments, without doors and pages."""
+def application(site: Site, reader: Reader, keeper: Keeper | None = None) -> FastAPI:
+    """REST, probes and fragments, without doors and pages. ``keeper``: what looks after the process for look backs;
+    without it those wait."""
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
@@ -65,9 +72,12 @@ def application(site: Site, reader: Reader) -> FastAPI:
             asyncio.create_task(reader.run(), name="reader"),
             asyncio.create_task(site.warm_up(), name="warm-up"),
         ]
+        if keeper is not None:
+            tasks.append(asyncio.create_task(keeper.run(), name="look backs"))
         yield
         for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await site.close()
 
     app = Application(
@@ -82,7 +92,8 @@ def application(site: Site, reader: Reader) -> FastAPI:
     for page in PAGES:
         app.include_router(page.pages)
     for router in (
-        api.router(site), stream.router(site, reader), api_writes.router(site, site.preview), probes.router(site),
+        api.router(site), stream.router(site, reader), api_writes.router(site, site.preview),
+        api_look_backs.router(site), probes.router(site),
         login.router(site.sessions), parts.router(), docs_page.router(app),
     ):  # fmt: skip
         app.include_router(router)
@@ -90,10 +101,10 @@ def application(site: Site, reader: Reader) -> FastAPI:
     return app
 
 
-def build(database: Engine, environment: dict[str, Value]) -> Doors:
+def build(database: Engine, environment: dict[str, Value], keeper: Keeper | None = None) -> Doors:
     """The whole dashboard behind its doors."""
     site, reader = Site(database, environment), Reader(database)
-    app = application(site, reader)
+    app = application(site, reader, keeper)
     return Doors(app, site.sessions, site.allowed_hosts)
 
 
@@ -101,7 +112,7 @@ def serve(database: Engine, environment: dict[str, Value], host: str, port: int)
     """Serve until SIGINT or SIGTERM."""
     sys.setswitchinterval(SWITCH_SECONDS)
     uvicorn.run(
-        build(database, environment),
+        build(database, environment, Keeper(database, environment)),
         host=host,
         port=port,
         log_level="warning",

@@ -6,10 +6,12 @@ from typing import Protocol
 
 import msgspec
 
+from pilotfish.backtest.verdicts import WORDS as VERDICTS
+from pilotfish.backtest.verdicts import Verdict
 from pilotfish.core import reasons
-from pilotfish.core.numerals import count, money, percent, price, shares
+from pilotfish.core.numerals import NOTHING, count, money, percent, price, shares
 from pilotfish.core.reasons import MEANING, OUTCOMES, Outcome, Reason
-from pilotfish.core.units import price_of
+from pilotfish.core.units import MICRO, price_of
 from pilotfish.store.copies import WORDS, State
 from pilotfish.store.names import short as short
 from pilotfish.store.round_trips import ENDED_MEANING, ENDED_WORDS
@@ -148,3 +150,40 @@ def copied_share(row: HasOrders) -> tuple[str, str]:
     order."""
     told_of = f"of {count(row.orders)} orders, eaten in {count(row.trades)} fills" if row.trades > row.orders else ""
     return percent(row.orders_copied, row.orders), told_of
+
+
+_VERDICT_CODES = frozenset(verdict.value for verdict in Verdict)
+_VERDICT_KINDS = {Verdict.COPYABLE: "copy", Verdict.NOT_COPYABLE: "lost", Verdict.CANNOT_TELL: "wait"}
+_VERDICT_SIGNS = {Verdict.COPYABLE: "✓", Verdict.NOT_COPYABLE: "✗", Verdict.CANNOT_TELL: "?"}
+
+
+def badge(verdict: str) -> tuple[str, str, str]:
+    """The verdict of a look back as a badge: its class, its sign, its word."""
+    if verdict not in _VERDICT_CODES:
+        return "", "", verdict
+    known = Verdict(verdict)
+    return _VERDICT_KINDS[known], _VERDICT_SIGNS[known], VERDICTS[known]
+
+
+def share(part: float | None) -> str:
+    """A part of one, in percent; a dash where there is none."""
+    return NOTHING if part is None else percent(round(part * MICRO), MICRO)
+
+
+STAGES = {
+    "activity": "reading what they did",
+    "markets": "reading what became of the markets",
+    "tape": "reading all trades of those markets around theirs",
+    "prices": "reading prices",
+    "positions": "reading what they hold",
+    "reading": "putting their past together",
+    "running": "copying it, once for each assumption, delay and size",
+}
+"""What a look back does, in the order in which it does it."""
+
+
+def step_of(stage: str) -> tuple[int, int, str]:
+    """Which step of how many a look back is at, and what it does."""
+    steps = list(STAGES)
+    number = steps.index(stage) + 1 if stage in steps else 1
+    return number, len(steps), STAGES.get(stage, "beginning")

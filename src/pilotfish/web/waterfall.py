@@ -3,12 +3,14 @@ line. What is lost goes left, what is gained goes right; a total begins at zero.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
+from pilotfish.core import shortfall
 from pilotfish.store.views.report import Parts, Shortfall
+from pilotfish.web.look_back_answer import Answer
 
 WIDTH = 1_000
 """Units that a bar's place and length are given in, across the whole scale."""
@@ -49,6 +51,14 @@ class _Part(NamedTuple):
     always: bool = True
 
 
+class _Step(NamedTuple):
+    """A part with what it added, and what it is mostly made of (lost, by cause)."""
+
+    part: _Part
+    gained: int
+    causes: Mapping[str, int]
+
+
 _PARTS = (
     _Part("Delay", "their price to the mid when our order came", lambda p: p.delay_micro),
     _Part("Spread and impact", "from the mid to what we paid or got", lambda p: p.spread_micro),
@@ -64,10 +74,28 @@ _PARTS = (
 
 def waterfall(row: Shortfall) -> Waterfall:
     """A row of the report as bars."""
-    gained = [-part.lost(row.parts) for part in _PARTS]
-    levels: list[int] = [row.ideal_micro]
-    for amount in gained:
-        levels.append(levels[-1] + amount)
+    steps = [_Step(part, -part.lost(row.parts), part.causes(row)) for part in _PARTS]
+    return _laid_out(row.ideal_micro, steps, row.actual_micro, "cash and what the bids would pay")
+
+
+def looked_back(answer: Answer) -> Waterfall:
+    """The way from the leader's prices to ours in a look back, as the same bars."""
+    lost = {step.cause: -step.amount_micro for step in answer.steps}
+    known = {name: lost.pop(name, 0) for name in ("delay", "spread", "fees", "catch_up")}
+    parts = shortfall.Parts(**known, missed=lost)
+    causes = (parts.skipped, parts.clipped, parts.own_exits)
+    gained = [-amount for amount in known.values()] + [-sum(each.values()) for each in causes]
+    steps = [
+        _Step(part, amount, by_cause)
+        for part, amount, by_cause in zip(_PARTS, gained, ({}, {}, {}, {}, *causes), strict=True)
+    ]
+    return _laid_out(answer.at_leader_prices_micro, steps, answer.expected_micro, "in the expected reckoning")
+
+
+def _laid_out(ideal: int, steps: Sequence[_Step], actual: int, told: str) -> Waterfall:
+    levels: list[int] = [ideal]
+    for step in steps:
+        levels.append(levels[-1] + step.gained)
     low, high = min(0, *levels), max(0, *levels)
 
     def place(micro: int) -> int:
@@ -82,11 +110,12 @@ def waterfall(row: Shortfall) -> Waterfall:
             causes=_largest(causes),
         )  # fmt: skip
 
-    bars = [bar("At the leader's prices", "every trade whole, at once, free", 0, row.ideal_micro, {}, total=True)]
-    for part, amount, level in zip(_PARTS, gained, levels, strict=False):
-        if amount or part.always:
-            bars.append(bar(part.name, part.meaning, level, level + amount, part.causes(row), total=False))
-    bars.append(bar("We made", "cash and what the bids would pay", 0, row.actual_micro, {}, total=True))
+    bars = [bar("At the leader's prices", "every trade whole, at once, free", 0, ideal, {}, total=True)]
+    for step, level in zip(steps, levels, strict=False):
+        if step.gained or step.part.always:
+            name, meaning = step.part.name, step.part.meaning
+            bars.append(bar(name, meaning, level, level + step.gained, step.causes, total=False))
+    bars.append(bar("We made", told, 0, actual, {}, total=True))
     return Waterfall(tuple(bars), place(0))
 
 

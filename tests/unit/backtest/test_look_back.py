@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from pilotfish.backtest.assumptions import BANDS, Band
+from pilotfish.backtest.grounds import Grounds
 from pilotfish.backtest.judgement import Verdict
 from pilotfish.backtest.look_back import DELAYS_MS, SIZES, LookBack, look_back
 from pilotfish.backtest.told import answer_of, cause_words
@@ -139,7 +140,7 @@ def test_a_past_of_which_nothing_can_be_copied_is_judged_all_the_same() -> None:
 def test_another_delay_is_another_answer() -> None:
     of, _ = somebody(Kind.FIRST_SECOND)
     bands = {band: msgspec.structs.replace(a, delay_us=0, horizon_sec=1) for band, a in BANDS.items()}
-    at_once = look_back(of, POLICY, bands=bands, curves=False)
+    at_once = look_back(of, POLICY, Grounds(bands=bands), curves=False)
     late = look_back(of, POLICY, curves=False)
     assert at_once.delay_ms == 0
     assert at_once.result_micro != late.result_micro

@@ -107,6 +107,8 @@ def test_seconds_between_trades_are_bot_speed_and_fills_of_one_transaction_are_n
     assert flag.figures == {"transactions": 200, "between_sec": 2.0}
     fills = [trade(n, Side.BUY) for n in range(30) for _ in range(10)]
     assert Kind.BOT_SPEED not in found(past(fills))
+    eaten = [trade(60 * n + k, Side.BUY, token=str(n), at=START + n * HOUR + k) for n in range(30) for k in range(20)]
+    assert Kind.BOT_SPEED not in found(past(eaten)), "one resting order, eaten in twenty transactions"
 
 
 def test_round_trips_of_seconds_are_bot_speed() -> None:

@@ -104,6 +104,16 @@ def test_forty_long_shots_without_a_win_are_no_certain_loss() -> None:
     assert interval.high > 0
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_one_bet_held_to_its_end_does_not_hide_what_a_hundred_sold_ones_say(sign: int) -> None:
+    rng = random.Random(sign)
+    sold = [bet(n, price=0.8, paid=25 * USDC, made=sign * 0.02 + rng.gauss(0, 0.004), day=n) for n in range(100)]
+    held = bet(100, price=0.8, paid=25 * USDC, made=0.25, day=100)
+    alone, both = interval_of(sold), interval_of([*sold, held])
+    assert (alone.high < 0) if sign < 0 else (alone.low > 0)
+    assert both.high - both.low < 0.04, "one of a hundred and one moves it by little"
+
+
 def test_both_sides_of_a_market_that_were_held_to_the_end_are_certain() -> None:
     """A pair bought at 0.48 + 0.48 brings a dollar, whoever wins."""
     pairs = []

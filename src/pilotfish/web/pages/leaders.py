@@ -17,6 +17,7 @@ from pilotfish.core.settings import Value
 from pilotfish.polymarket.contracts import is_wallet
 from pilotfish.store import settings_store
 from pilotfish.store.views.leaders import LeaderFigures, read_figures
+from pilotfish.store.views.look_backs import LookBackRow, read_latest
 from pilotfish.store.views.positions import HoldingBesideOurs, read_holdings
 from pilotfish.store.views.report import Reported, Shortfall
 from pilotfish.store.views.results import LeaderResults, read_results
@@ -102,7 +103,8 @@ class Own(msgspec.Struct, frozen=True):
 
 class OneLeader(Page, frozen=True, kw_only=True):
     """One leader in one portfolio. ``results`` is ``None`` until the report is worked out, ``fall`` where nothing was
-    decided; ``record`` while the venue is being asked for the first time; ``own``: settings of their own."""
+    decided; ``record`` while the venue is being asked for the first time; ``looked``: what looking back says of them;
+    ``own``: settings of their own."""
 
     template: ClassVar[str] = "leader.html"
     title: ClassVar[str] = "leader"
@@ -115,6 +117,7 @@ class OneLeader(Page, frozen=True, kw_only=True):
     curve: Options
     held: list[HoldingBesideOurs]
     record: TheirRecord | None
+    looked: LookBackRow | None
     own: tuple[Own, ...]
 
 
@@ -199,7 +202,7 @@ def _read_one(site: Site, c: Connection, wallet: str, portfolio: str) -> list[On
             who=who, results=results, fall=waterfall(results.report) if results is not None and decided else None,
             curve=results_options(results.curve if results is not None else []),
             held=read_holdings(c, wallet, portfolio, limit=HELD_SHOWN), record=None,
-            own=_own(settings_store.load(c).leaders.get(wallet, {})),
+            looked=read_latest(c, wallet), own=_own(settings_store.load(c).leaders.get(wallet, {})),
         )
     ]  # fmt: skip
 

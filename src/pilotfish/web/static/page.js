@@ -158,6 +158,23 @@
     } catch (problem) { lost(true); }
     finally { asking = false; }
   };
+  // -- what was shown in place and goes on by itself: asked for again while something in it runs, or was just asked for
+  let renewing = false;
+  const renew = async (now) => {
+    if (renewing || document.visibilityState === "hidden") return;
+    renewing = true;
+    try {
+      for (const element of all("[data-renew]")) {
+        if (!now && !element.querySelector("[data-running]")) continue;
+        const answer = await fetch(element.dataset.renew, { credentials: "same-origin" });
+        if (!answer.ok) continue;
+        Idiomorph.morph(element, await answer.text(), same);
+        sayTimes();
+      }
+    } catch (problem) { lost(true); }
+    finally { renewing = false; }
+  };
+  setInterval(renew, 1000, false);
   const go = async () => { await ask(); setTimeout(go, lostSince ? Math.max(every, 1500) : every); };
   if (live && every) setTimeout(go, every);
   document.addEventListener("visibilitychange", ask);
@@ -292,7 +309,7 @@
       field.focus();
     }
     if (data.done !== undefined) toast(data.done || (told && told.status) || "Done");
-    if (data.go === "now") ask();
+    if (data.go === "now") { ask(); renew(true); }
     else if (data.go === "reload") location.reload();
     else if (data.go) location.href = data.go;
   };
