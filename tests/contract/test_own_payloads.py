@@ -249,13 +249,18 @@ def test_books_and_frames_to_the_millionth() -> None:
     assert frames("ws_market_price_change_msg.json") == [
         market_ws.Changes(
             (
-                market_ws.Change(yes, Side.BUY, 450_000, 0, 440_000, 470_000),
-                market_ws.Change(no, Side.SELL, 550_000, 12_500_000, 530_000, 550_000),
+                market_ws.Change(yes, Side.BUY, 450_000, 0, 440_000, 470_000, ("0.45", "0")),
+                market_ws.Change(no, Side.SELL, 550_000, 12_500_000, 530_000, 550_000, ("0.55", "12.5")),
             ),
             DAY_ONE * 1000 + 456,
         )
     ]
-    assert frames("ws_market_tick_size_change_msg.json") == [market_ws.TickChange(yes, 1_000)]
+    (tick,) = frames("ws_market_tick_size_change_msg.json")
+    assert isinstance(tick, market_ws.TickChange)
+    assert (tick.token_id, tick.tick, tick.digits) == (yes, 1_000, "0.001")
+    trade = {"event_type": "last_trade_price", "asset_id": yes, "side": "buy", "price": "0.456", "size": "219.217767"}
+    told, errors = market_ws.parse(msgspec.json.encode([trade, trade | {"price": "nothing"}, trade | {"side": ""}]))
+    assert (told, errors) == ([market_ws.LastTrade(yes, Side.BUY, "0.456", "219.217767")], [])
 
 
 def test_the_venues_sdk_reads_them_too() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 from alembic.autogenerate import compare_metadata
@@ -52,3 +53,26 @@ def test_every_field_of_a_policy_is_a_declared_setting() -> None:
 def test_every_folder_says_what_lives_there() -> None:
     for init in SOURCE.rglob("__init__.py"):
         assert init.read_text().strip().startswith('"""'), init
+
+
+def test_a_backtest_walks_no_book_charges_no_fee_and_sizes_nothing_itself() -> None:
+    """What the engine, its paper venue and its rules do is theirs alone: a backtest answers their questions."""
+    rules = {
+        "pilotfish.core.sizing", "pilotfish.core.fees", "pilotfish.core.fills", "pilotfish.core.policy",
+        "pilotfish.core.ledger", "pilotfish.core.settlement", "pilotfish.core.lateness", "pilotfish.core.paper",
+    }  # fmt: skip
+    called = {
+        "calibration.py": {"buy_limit", "simulate_buy", "PaperFill", "NO_FEE"},
+    }
+    files = sorted((SOURCE / "backtest").glob("*.py"))
+    assert len(files) > 15
+    for file in files:
+        tree = ast.parse(file.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module in rules:
+                assert {name.name for name in node.names} <= called.get(file.name, set()), (file.name, node.lineno)
+            if isinstance(node, ast.ImportFrom) and node.module == "pilotfish.core.book":
+                assert {name.name for name in node.names} <= {"Book", "LiquidityMemory", "make_book"}, file.name
+            if isinstance(node, ast.For | ast.comprehension):
+                over = ast.unparse(node.iter)
+                assert not over.endswith((".bids", ".asks")), f"{file.name} goes through the levels of a book: {over}"

@@ -190,3 +190,32 @@ def test_a_recorded_session_is_decided_and_filled_the_same_in_a_backtest_of_what
     assert told["tiers"] == {"book": 1.0}
     assert f"{TRADES} of {TRADES} trades seen when the worker saw them" in told["basis"]
     assert played.spent == told["spent_micro"]
+
+
+def test_a_killed_worker_leaves_books_that_can_be_read_and_its_next_start_seals_them(tmp_path: Path) -> None:
+    with rig(tmp_path) as (stand, pilot):
+        pilot.start()
+        pilot.follow()
+        token = stand.market()
+        stand.fill(token, "BUY", 100)
+        pilot.fills(1)
+        until("its book is recorded", lambda: token in listed(pilot))
+        pilot.kill()
+        before = listed(pilot)[token]
+        assert before["snapshots"] + before["answers"] > 0
+        assert sealed(tmp_path) == []
+        pilot.start()
+        until("it is sealed", lambda: sealed(tmp_path))
+        pilot.stop()
+        after = listed(pilot)[token]
+        assert after["rows"] >= before["rows"], "nothing that was there is gone"
+        assert pilot.status()["worker"]["recording"]["healthy"]
+        assert not list((tmp_path / "recording").rglob("*.arrows"))
+
+
+def listed(pilot: Pilot) -> dict[str, dict[str, Any]]:
+    return {row["token_id"]: row for row in json.loads(pilot.cli("books", "list", "--json"))}
+
+
+def sealed(folder: Path) -> list[Path]:
+    return sorted((folder / "history" / "books").rglob("*.parquet"))
