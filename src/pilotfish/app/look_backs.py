@@ -84,7 +84,7 @@ def _next(database: Engine) -> Job | None:
 def _work(database: Engine, environment: Mapping[str, Value], lease: Lease, job: Job) -> None:
     try:
         with _Watch(database, lease, job.id) as watch:
-            found, result = looked(environment, job, watch.tell)
+            found, result = looked(environment, History(history_place(environment)), job, watch.tell)
     except Problem as problem:
         told = redact(str(problem))
         _store(database, lambda c: rows.fail(c, job.id, _now(), told))
@@ -96,9 +96,11 @@ def _work(database: Engine, environment: Mapping[str, Value], lease: Lease, job:
     _store(database, lambda c: rows.finish(c, job.id, _now(), found.verdict, found.why, result))
 
 
-def looked(environment: Mapping[str, Value], job: Job, tell: Tell) -> tuple[LookBack, dict[str, object]]:
-    """Do a look back; gives the answer, and its JSON. Raises :class:`~pilotfish.core.problem.Problem`."""
-    history = History(history_place(environment))
+def looked(
+    environment: Mapping[str, Value], history: History, job: Job, tell: Tell
+) -> tuple[LookBack, dict[str, object]]:
+    """Do a look back; gives the answer, and its JSON as it is kept. Raises
+    :class:`~pilotfish.core.problem.Problem`."""
     now = job.asked_at // SECOND
     from_at = now - job.days * DAY
     requests = _pull(environment, history, job, from_at, now, tell)
