@@ -19,12 +19,15 @@ from sqlalchemy import create_engine, select
 
 from pilotfish.app.look_backs import At, looked
 from pilotfish.backtest.refusal import NothingToLookAtError
+from pilotfish.cli.session import clean_environment
+from pilotfish.cli.stand import free_port
 from pilotfish.core.units import SECOND
 from pilotfish.history.folder import History, HistoryError, HistoryFullError
 from pilotfish.sim.story import cast
 from pilotfish.store import look_backs_store, settings_store
 from pilotfish.store import tables as t
 from pilotfish.store.look_backs_store import Job
+from tests import processes
 from tests.past_venue import NOW, WALLET, PastVenue, condition_id, serving, trade
 from tests.rig import Pilot, Stand, until
 
@@ -252,3 +255,32 @@ def test_what_the_terminal_found_stands_with_the_others_and_what_is_wrong_is_ref
         with pytest.raises(urllib.error.HTTPError) as refused:
             desk.call("POST", "", body)
         assert told in json.load(refused.value)["detail"]
+
+
+@pytest.mark.slow
+def test_a_demonstration_looks_back_at_its_leaders_one_of_each_verdict_and_leaves_nothing_behind(
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    env = {**clean_environment(), "TMPDIR": str(tmp_path)}
+    with (tmp_path / "told").open("w") as told:
+        demo = processes.start("demo", "--port", str(port), cwd=tmp_path, env=env, stderr=told)
+
+    def rows() -> list[dict[str, Any]]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/look-backs", timeout=10) as answer:
+                return list(json.load(answer)["data"])
+        except OSError:
+            return []
+
+    try:
+        until("all are looked back at", lambda: [r["state"] for r in rows()] == ["done"] * 4, 300)
+        verdicts = {row["label"]: row["verdict"] for row in rows()}
+    finally:
+        demo.send_signal(signal.SIGINT)
+        code = demo.wait(90)
+    assert verdicts == {
+        "Whale": "cannot_tell", "Scalper": "not_copyable", "Holder": "copyable", "Stepper": "cannot_tell",
+    }  # fmt: skip
+    assert code == 0, (tmp_path / "told").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["told"]
