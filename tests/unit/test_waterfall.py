@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from pilotfish.core.shortfall import CLIPPED, Line, Parts
 from pilotfish.core.units import MICRO
 from pilotfish.store.views.report import Shortfall, row_of
-from pilotfish.web.waterfall import THINNEST, WIDTH, Waterfall, waterfall
+from pilotfish.web.look_back_answer import Answer, Step
+from pilotfish.web.waterfall import THINNEST, WIDTH, Waterfall, looked_back, waterfall
 
 amounts = st.integers(-(10**12), 10**12)
 causes = st.dictionaries(st.sampled_from(["SKIP_SPREAD", "SKIP_CASH", CLIPPED, "EXIT_BY_HAND"]), amounts)
@@ -55,3 +56,21 @@ def test_a_loss_on_paper() -> None:
         ("We made", 0, 500),
     ]  # fmt: skip
     assert next(bar.causes for bar in found.bars if bar.name == "Not copied") == (("SKIP_CASH", -10 * MICRO),)
+
+
+@given(amounts, parts)
+def test_a_look_back_is_laid_out_as_the_report_is(actual: int, of: Parts) -> None:
+    _, reported = fall(actual, of)
+    own = {"delay": of.delay, "spread": of.spread, "fees": of.fees, "catch_up": of.catch_up}
+    answer = Answer(
+        from_at=0, to_at=1, events=0, edge_per_usdc=None, interval=None, halves=None, size_micro=1, delay_ms=1,
+        result_micro={"expected": actual}, at_leader_prices_micro=actual + of.total,
+        steps=tuple(Step(cause=cause, amount_micro=-lost) for cause, lost in {**own, **of.missed}.items()),
+        fees_micro=0, spent_micro=0, filled_share=0.0, trades=0, orders=0, skipped={}, tiers={}, by_delay=(),
+        by_size=(), parts=(), flags=(), equity=(), open={}, complete=True,
+    )  # fmt: skip
+    found = looked_back(answer)
+    assert [(bar.name, bar.micro, bar.start, bar.length, bar.causes) for bar in found.bars] == [
+        (bar.name, bar.micro, bar.start, bar.length, bar.causes) for bar in reported.bars
+    ]
+    assert found.zero == reported.zero

@@ -12,12 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pytest
 from playwright.sync_api import Browser
 from sqlalchemy import JSON, Engine, String, Text, create_engine, insert, select, update
 
 from pilotfish.cli.session import clean_environment
+from pilotfish.store import look_backs_store
 from pilotfish.store import tables as t
+from pilotfish.web.look_back_answer import Answer, Flag, Step
 from tests.rig import WALLET, Pilot, rig, until
 from tests.web.chromium import Watched, window
 
@@ -96,6 +99,14 @@ def routes() -> list[dict[str, Any]]:
     return [r for r in found if not r["path"].startswith("/_nicegui")]
 
 
+ANSWER = Answer(
+    from_at=1_790_000_000, to_at=1_790_100_000, events=1, edge_per_usdc=0.1, interval=(0.0, 0.2), halves=None,
+    size_micro=1, delay_ms=1, result_micro={"expected": 5}, at_leader_prices_micro=9,
+    steps=(Step(cause="delay", amount_micro=-4),), fees_micro=0, spent_micro=1, filled_share=1.0, trades=1, orders=1,
+    skipped={ALL: 2}, tiers={ALL: 1.0}, by_delay=(), by_size=(), parts=(), flags=(Flag(kind="", text="x", figures={}),),
+    equity=((1_790_000_000, 1),), open={ALL: 5}, complete=False, books=("x",), history="x", titles={ALL: "x"},
+)  # fmt: skip
+"""An answer that is text wherever it can be."""
 KEPT = {
     "leaders": {"wallet", "status"}, "portfolios": {"name", "status"},
     "settings": {"name", "portfolio", "leader", "value"},
@@ -108,7 +119,7 @@ KEPT = {
     "ledger_entries": {"portfolio", "leader", "token_id"}, "equity_snapshots": {"portfolio"}, "follows": {"portfolio"},
     "cursors": {"leader"}, "worker_status": {"name"}, "bad_inputs": {"fingerprint"},
     "listening": {"source"}, "liquidity_taken": set(), "history_gaps": set(),
-    "round_trips": {"portfolio", "leader", "token_id"},
+    "round_trips": {"portfolio", "leader", "token_id"}, "look_backs": {"wallet", "state", "stage"},
 }  # fmt: skip
 """What rows are found by and codes of ours; every other text, of columns to come too, is somebody's."""
 
@@ -124,6 +135,10 @@ def spoil(database: Engine) -> None:
         at = last.at
         c.execute(insert(t.bad_inputs).values(fingerprint="1", at=at, source="api", error="", payload="", count=1))
         c.execute(insert(t.health_events).values(at=at, source="api", healthy=False, detail=""))
+        look_backs_store.keep(
+            c, WALLET, name="", days=9, values={"below_min": "skip"}, at=at, by="", verdict="", why="",
+            result=msgspec.to_builtins(ANSWER),
+        )  # fmt: skip
         c.execute(
             insert(t.settings_audit).values(at=at, name="", portfolio="", leader="", old="", new="", by="somebody")
         )

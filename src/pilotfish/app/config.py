@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dotenv import dotenv_values
 
@@ -14,9 +13,6 @@ from pilotfish.core import settings as s
 from pilotfish.core.names import nearest
 from pilotfish.core.problem import Problem
 from pilotfish.core.settings import Kind, SettingError, Value
-
-if TYPE_CHECKING:
-    from sqlalchemy import URL
 
 
 class ConfigError(Problem):
@@ -96,16 +92,13 @@ def process_value(values: Mapping[str, Value], name: str) -> str:
 def history_place(values: Mapping[str, Value]) -> str:
     """Where pulled history is kept: ``history_url``, else beside a SQLite database; empty = the platform's data folder
     (a server's database). Raises :class:`~pilotfish.store.database.DatabaseError`."""
-    from pilotfish.store.database import database_url  # slow to import, and not needed by who names a place
+    from pilotfish.store.database import (  # slow to import, and not needed by who names a place
+        database_url,
+        place_beside,
+    )
 
     configured = process_value(values, "history_url")
     return configured or place_beside(database_url(process_value(values, "database_url")))
-
-
-def place_beside(url: URL) -> str:
-    """Where history is kept when nothing else is said: beside a SQLite database; empty = the platform's data folder."""
-    beside = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
-    return str(Path(url.database or "").absolute().parent / "history") if beside else ""
 
 
 def env_example() -> str:

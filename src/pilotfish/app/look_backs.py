@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish.app.book_recording import spool_of
-from pilotfish.app.config import history_place, process_value
+from pilotfish.app.config import history_place
 from pilotfish.app.lease import Lease, LeaseError
 from pilotfish.app.logs import redact
 from pilotfish.app.pulls import pulled_of
@@ -35,7 +35,7 @@ from pilotfish.history.records import Past
 from pilotfish.history.summary import told_of
 from pilotfish.polymarket.http import VenueError
 from pilotfish.store import look_backs_store as rows
-from pilotfish.store.database import database_url, snapshot
+from pilotfish.store.database import snapshot
 from pilotfish.store.look_backs_store import Job
 from pilotfish.store.outage import is_outage
 
@@ -87,7 +87,7 @@ def _next(database: Engine) -> Job | None:
 def _work(database: Engine, environment: Mapping[str, Value], lease: Lease, job: Job) -> None:
     try:
         with _Watch(database, lease, job.id) as watch:
-            found, result = looked(database, environment, job, watch.tell)
+            found, result = looked(database, environment, History(history_place(environment)), job, watch.tell)
     except Problem as problem:
         told = redact(str(problem))
         _store(database, lambda c: rows.fail(c, job.id, _now(), told))
@@ -100,10 +100,10 @@ def _work(database: Engine, environment: Mapping[str, Value], lease: Lease, job:
 
 
 def looked(
-    database: Engine, environment: Mapping[str, Value], job: Job, tell: Tell
+    database: Engine, environment: Mapping[str, Value], history: History, job: Job, tell: Tell
 ) -> tuple[LookBack, dict[str, object]]:
-    """Do a look back; gives the answer, and its JSON. Raises :class:`~pilotfish.core.problem.Problem`."""
-    history = History(history_place(environment))
+    """Do a look back; gives the answer, and its JSON as it is kept. Raises
+    :class:`~pilotfish.core.problem.Problem`."""
     now = job.asked_at // SECOND
     from_at = now - job.days * DAY
     requests = _pull(environment, history, job, from_at, now, tell)
@@ -111,7 +111,7 @@ def looked(
     past = read_past(history, job.wallet, from_at, now, job.name)
     refuse_nothing(past, str(history), job.days, read=True)
     with snapshot(database) as c:
-        by = grounds_of(c, history, past, spool_of(database_url(process_value(environment, "database_url"))))
+        by = grounds_of(c, history, past, spool_of(database.url))
     found = look_back(past, policy_from(job.values), by, told=lambda done, of: tell(At("running", done, of, requests)))
     return found, kept_of(past, found)
 

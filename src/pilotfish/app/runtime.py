@@ -16,7 +16,7 @@ from sqlalchemy import Engine as Database
 from pilotfish.app import ending
 from pilotfish.app.alerts import Alerts
 from pilotfish.app.book_recording import BookRecording, RecordLimits, spool_of
-from pilotfish.app.config import place_beside, process_value
+from pilotfish.app.config import process_value
 from pilotfish.app.control import Control
 from pilotfish.app.dashboard import DashboardStatus
 from pilotfish.app.health import Health
@@ -34,6 +34,7 @@ from pilotfish.core.problem import Problem
 from pilotfish.core.settings import Value
 from pilotfish.feeds.hub import Fatal, Hub
 from pilotfish.polymarket.http import make_session
+from pilotfish.store.database import place_beside
 from pilotfish.store.writer import Writer
 
 log = structlog.get_logger(__name__)

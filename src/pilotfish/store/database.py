@@ -120,6 +120,12 @@ def open_to_read(configured: str) -> Engine | None:
         raise last
 
 
+def place_beside(url: URL) -> str:
+    """Where history is kept when nothing else is said: beside a SQLite database; empty = the platform's data folder."""
+    beside = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+    return str(Path(url.database or "").absolute().parent / "history") if beside else ""
+
+
 def empty_database() -> Engine:
     """A database in memory, with all tables and without a row: what reading finds where nothing was recorded yet."""
     engine = create_engine(

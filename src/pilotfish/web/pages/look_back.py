@@ -15,6 +15,7 @@ from pilotfish.core.setting_titles import TITLES
 from pilotfish.core.settings import Value
 from pilotfish.store.database import snapshot
 from pilotfish.store.views.base import View as Row
+from pilotfish.store.views.base import decimal
 from pilotfish.store.views.leaders import Leader, read_leaders
 from pilotfish.store.views.look_backs import LookBackWhole, read_look_back
 from pilotfish.web import csv_files
@@ -162,8 +163,8 @@ class Figure(Row, frozen=True, kw_only=True):
     name: str
     positions: int | None = None
     events: int | None = None
-    paid: str = ""
-    result: str = ""
+    paid: float | None = None
+    result: float | None = None
     edge_per_usdc: float | None = None
     low: float | None = None
     high: float | None = None
@@ -187,15 +188,15 @@ def _figures(found: Answer) -> Iterator[Figure]:
             yield Figure(
                 what=what,
                 name=f"{point.delay_ms / 1000:g} s" if what == "delay" else csv_files.amount(point.size_micro),
-                paid=csv_files.amount(point.spent_micro), result=csv_files.amount(point.result_micro),
+                paid=decimal(point.spent_micro), result=decimal(point.result_micro),
                 edge_per_usdc=point.edge_per_usdc, filled=point.filled,
             )  # fmt: skip
     for part in found.parts:
         ends = part.interval
         yield Figure(
-            what=part.by, name=part.name, positions=part.bets, events=part.events, paid=csv_files.amount(part.paid),
-            result=csv_files.amount(part.result), edge_per_usdc=part.edge_per_usdc, low=ends.low if ends else None,
+            what=part.by, name=part.name, positions=part.bets, events=part.events, paid=decimal(part.paid),
+            result=decimal(part.result), edge_per_usdc=part.edge_per_usdc, low=ends.low if ends else None,
             high=ends.high if ends else None,
         )  # fmt: skip
     for at, amount in found.equity:
-        yield Figure(what="equity", name=day(at), result=csv_files.amount(amount))
+        yield Figure(what="equity", name=day(at), result=decimal(amount))
