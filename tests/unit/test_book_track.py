@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pilotfish.core.book import Book
@@ -69,6 +69,7 @@ def rows_of(steps: list[tuple[str, object]]) -> list[BookRow]:
 
 
 @given(STEPS)
+@example([("snapshot", {}), ("gap", 0), ("gap", 15)])
 def test_the_book_of_any_instant_is_what_the_rows_up_to_it_say(steps: list[tuple[str, object]]) -> None:
     rows = rows_of(steps)
     track = track_of(TOKEN, rows)

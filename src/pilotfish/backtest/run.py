@@ -99,6 +99,7 @@ class _Run:
         mode = msgspec.structs.replace(policy, trigger_mode=TriggerMode.API, paused=False, by_leader={})
         shared = Globals(trigger_mode=TriggerMode.API, max_live_lag_sec=policy.max_live_lag_sec)
         self.engine = Engine()
+        self._recorded = whole.books.keys()
         self.quotes = Quotes(past.markets, whole.tapes, past.tape_known, past.prices, whole.books, assumed)
         self.balances = Balances(past)
         self._needs_worth = policy.sizing_mode == "bankroll_ratio"
@@ -139,7 +140,8 @@ class _Run:
         return self.told.played(self.engine)
 
     def _prepare(self, window: ev.ApiWindowRead) -> None:
-        """What the engine would ask for once it sees these trades, told before it asks: one decision, not three."""
+        """What the engine would ask for once it sees these trades, told before it asks: one decision, not three. Books
+        that were recorded it asks for itself: live it may have gone by one that it had been given a moment before."""
         for token in dict.fromkeys(fill.token_id for fill in window.fills):
             market, known = self.market_of.get(token), self.engine.state.markets.get(token)
             if market is None:
@@ -148,7 +150,7 @@ class _Run:
                 self.drive.push(
                     ev.MarketSeen(at=window.at, market=market_at(market, token, window.at, self.past.to_at))
                 )
-            quote = self.quotes.at(token, window.at, ())
+            quote = self.quotes.at(token, window.at, ()) if token not in self._recorded else None
             if quote is not None:
                 self.drive.push(ev.BookSeen(at=window.at, book=quote.book))
 

@@ -80,6 +80,11 @@ class BookTap:
         if self._on():
             self._told(whole(payload, token_id, received_at, Heard.ANSWER, since=requested_at))
 
+    def asked(self, token_id: str, at: int) -> None:
+        """A kept book was used, as it stood at an instant (µs)."""
+        if token_id in self._open:
+            self._told(BookRow(token_id=token_id, at=at, kind=Heard.ASKED))
+
     def tick(self, change: ws.TickChange) -> None:
         """A token's tick is another one now."""
         if change.token_id in self._open:

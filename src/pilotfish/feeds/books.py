@@ -46,6 +46,7 @@ class Books:
         self.local.want(token_id)
         book = self.local.get(token_id, self.hub.number("local_book_fill_age_ms"))
         if book is not None:
+            self.local.tap.asked(token_id, book.received_at)
             self.hub.give(BookSeen(at=self.hub.now(), book=book))
         else:
             self._reread(token_id)

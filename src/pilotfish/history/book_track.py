@@ -7,7 +7,7 @@ before it with the changes since. Between a gap and the next whole book there is
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -53,6 +53,8 @@ class BookTrack:
         self._since = 0
         self._answers: list[_Answer] = []
         self._given: list[int] = []
+        self._used: list[int] = []
+        """When the kept book was asked for."""
         self._bids: dict[int, int] = {}
         self._asks: dict[int, int] = {}
         self._tick, self._min = 10_000, 5 * MICRO
@@ -87,6 +89,8 @@ class BookTrack:
             case Heard.TICK if self._stands:
                 self._tick = micro(row.price)
                 self._add(row.at, _TICK, self._tick, 0)
+            case Heard.ASKED if self._inside:
+                insort(self._used, row.at)
             case Heard.GAP:
                 self.end(row.since or row.at)
             case Heard.ANSWER if self._inside:
@@ -107,9 +111,9 @@ class BookTrack:
     def end(self, at: int) -> None:
         """From an instant on nothing is known, whatever was told since."""
         self._reach(at)
-        if self._stands:
+        if self._stands or (self._ats and at < self._ats[-1]):
             self._cut(at)
-            self._stands = False
+        self._stands = False
 
     def _reach(self, at: int) -> None:
         """It is an instant: what stood when a span began is kept as of then, and after a span nothing is known."""
@@ -165,13 +169,16 @@ class BookTrack:
         return None
 
     def asked(self, at: int, within: int) -> Book | None:
-        """What the venue answered when it was asked at an instant (µs), or at most ``within`` µs later."""
+        """What the worker was answered when it asked at an instant (µs), or at most ``within`` µs later: the kept book
+        as it stood then, or what was read over HTTP, whichever it asked for first."""
+        place = bisect_left(self._used, at)
+        used = self._used[place] if place < len(self._used) and self._used[place] <= at + within else None
         for found in self._answers[bisect_left(self._given, at) :]:
-            if at <= found.requested_at <= at + within:
+            if at <= found.requested_at <= at + within and (used is None or found.requested_at < used):
                 return self._book(found.book, found.requested_at, found.received_at)
             if found.received_at > at + within + LONGEST_ANSWER:
                 break
-        return None
+        return self.at(used) if used is not None else None
 
     def books(self) -> Iterator[Book]:
         """Every book in the order of time, each as of when it was known; an empty one where none was then."""

@@ -16,12 +16,14 @@ from pilotfish.polymarket import wire
 
 class Heard(StrEnum):
     """Kinds of rows. A ``snapshot`` is a whole book, from which on every change follows as a ``delta``; an ``answer``
-    is a whole book as it was read once, over HTTP, and nothing is known of what followed. After a ``gap`` nothing is
-    known of a token before its next snapshot or answer."""
+    is a whole book as it was read once, over HTTP, and nothing is known of what followed. ``asked``: the worker needed
+    the book at this instant and took the kept one. After a ``gap`` nothing is known of a token before its next snapshot
+    or answer."""
 
     SNAPSHOT = "snapshot"
     DELTA = "delta"
     ANSWER = "answer"
+    ASKED = "asked"
     TICK = "tick"
     TRADE = "trade"
     GAP = "gap"
