@@ -131,6 +131,7 @@ def test_who_is_not_signed_in_changes_nothing(desk: Desk) -> None:
 CHANGES = (
     ("/leaders", "follow somebody here, or to pause, resume or leave them"),
     (f"/leaders/{WALLET}", "pause, resume or leave them, to name them otherwise"),
+    ("/look-backs", "look back at somebody from here, or to cancel it"),
     ("/positions?sort=title", "close a position by hand, or all of them"),
     ("/portfolios", "duplicate a portfolio, to choose whom it copies, or to archive it"),
     ("/settings", "change a setting, to send a test alert, or to reset the paper state"),
