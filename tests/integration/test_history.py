@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow.fs as pafs
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pilotfish.history.check import check
@@ -375,6 +375,9 @@ SECONDS = st.integers(0, 8)
     no_bounds=st.booleans(),
     v1=st.booleans(),
 )
+@example([(7, 0), (7, 3), (7, 3), (7, 3)], 1, None, False, False, False)
+@example([(0, 0)] * 4, 3, 5, False, False, False)
+@example([(0, 0), (0, 0), (0, 0), (0, 1)], 3, 4, False, True, False)
 @settings(max_examples=80)
 def test_whatever_the_pages_a_history_is_exact_or_says_what_it_lacks(
     tmp_path_factory: pytest.TempPathFactory, offsets: list[tuple[int, int]], page: int, wall: int | None,

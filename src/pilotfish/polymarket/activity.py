@@ -64,8 +64,8 @@ class _EnoughError(Exception):
 
 class Walk:
     """One reading of at most ``most`` answers. Pages within a second go by offset up to ``max_offset``, or by cursor
-    (``None``); where such pages seem to overlap, which identical fills can feign, a ``strict`` walk calls the second a
-    gap."""
+    (``None``); where such pages seem to overlap or to say the same again, which identical fills can feign, a ``strict``
+    walk calls the second a gap."""
 
     def __init__(
         self,
@@ -171,16 +171,17 @@ class Walk:
         cursors, doubtful = set(), False
         while page.more and page.cursor is not None:
             full = len(page.rows) >= page.asked
+            ended = not full and not self._strict
             if page.cursor in cursors:
-                return rows, not full, False
+                return rows, ended, False
             cursors.add(page.cursor)
             following = await self._ask(second, second, page.cursor)
             new = _of(second, following.rows)
             same = len(new) > 1 and _keys(new) == _keys(_of(second, page.rows))
             nothing_new = not Counter(_keys(new)) - Counter(_keys(rows))
             if new and (same or (nothing_new and following.more)):
-                return rows, not full, False
-            known = _overlap(_keys(rows), _keys(new))
+                return rows, ended, False
+            known = overlap(_keys(rows), _keys(new), strict=self._strict)
             doubtful = doubtful or (self._strict and known > 0)
             rows += new[known:]
             if not new:
@@ -205,10 +206,10 @@ def _keys(rows: Sequence[Any]) -> list[str]:
     return [wire.encode(row) for row in rows]
 
 
-def _overlap(before: list[str], after: list[str]) -> int:
+def overlap(before: list[str], after: list[str], *, strict: bool) -> int:
     """How many rows at the beginning of a page are the end of the page before. Rows that are all alike are no sign of
-    that: identical fills of one transaction are."""
-    for n in range(min(len(before), len(after)), 1, -1):
-        if before[-n:] == after[:n] and len(set(after[:n])) > 1:
+    that, since identical fills of one transaction are, too; to who is ``strict`` they may be."""
+    for n in range(min(len(before), len(after)), 0 if strict else 1, -1):
+        if before[-n:] == after[:n] and (strict or len(set(after[:n])) > 1):
             return n
     return 0

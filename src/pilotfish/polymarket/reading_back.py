@@ -11,7 +11,7 @@ from collections import Counter
 from typing import Any
 
 from pilotfish.polymarket import wire
-from pilotfish.polymarket.activity import EDGE, Answer, Fetch, Reading, stamp_of
+from pilotfish.polymarket.activity import EDGE, Answer, Fetch, Reading, overlap, stamp_of
 
 
 async def read_back(fetch: Fetch, max_offset: int | None, start: int, end: int, most: int) -> Reading:
@@ -54,4 +54,5 @@ def _new(rows: list[Any], page: Answer, edged: bool) -> list[Any] | None:
             return None
         new = new[edge:]
         return new or None
-    return new if Counter(map(wire.encode, new)) - Counter(map(wire.encode, rows)) else None
+    before, after = list(map(wire.encode, rows)), list(map(wire.encode, new))
+    return new if Counter(after) - Counter(before) and not overlap(before, after, strict=True) else None
