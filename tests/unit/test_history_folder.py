@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import duckdb
@@ -128,5 +129,5 @@ def test_the_example_for_duckdb_in_the_documents_works_and_names_every_column(hi
     example = text.split("```sql\n")[1].split("```")[0].replace("HISTORY", history.url.removeprefix("file://"))
     assert duckdb.sql(example).fetchall() == [(WALLET, CONDITION, 1, 5.5, 0.0)]
     for kind, shape in SHAPES.items():
-        part = text.split(f"### {kind}\n")[1].split("\n### ")[0]
+        part = re.split(r"\n##+ ", text.split(f"### {kind}\n")[1])[0]
         assert [line.split("`")[1] for line in part.splitlines() if line.startswith("| `")] == shape.schema.names, kind

@@ -102,11 +102,11 @@ def test_only_the_times_when_the_chain_was_on_count_as_missing(database: Engine)
     assert [n - 1 for n in same] == on
     seen = figures(database)
     assert (seen.only_api, seen.only_polygon, seen.chain_first) == (len(on), 0, 0)
-    assert missing(database) == [], "these trades lie in the future"
-    with database.begin() as c:
-        c.execute(update(t.trades).values(traded_at=t.trades.c.traded_at - 10**15))
-        c.execute(update(t.listening).values(since=t.listening.c.since - 10**15, until=t.listening.c.until - 10**15))
     assert [number - 1 for number in missing(database)] == on[::-1]
+    with database.begin() as c:
+        c.execute(update(t.trades).values(traded_at=t.trades.c.traded_at + 10**15))
+        c.execute(update(t.listening).values(since=t.listening.c.since + 10**15, until=t.listening.c.until + 10**15))
+    assert missing(database) == [], "these trades lie in the future"
 
 
 def test_what_was_before_anything_was_written_down_counts_as_before(database: Engine) -> None:
