@@ -4,7 +4,8 @@
 # make screenshots   the README's pictures, from the demo in Chromium (ARGS="--all --out DIR": every page and theme)
 # make page-times   how long each page takes in Chromium and of the server, in a database with a million trades
 # make fixtures   the payloads that contract tests read, made anew by tests/payloads
-# make install, make quick, make lint, make fmt, make lock
+# make quick   rules, contracts, stories and simulated worlds, without what takes long: under a minute
+# make install, make lint, make fmt, make lock
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -34,7 +35,8 @@ test: $(VENV)/.dev lint
 	@PATH="$(CURDIR)/.cache/npm/node_modules/.bin:$$PATH" $(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 quick: $(VENV)/.dev
-	@PATH="$(CURDIR)/.cache/npm/node_modules/.bin:$$PATH" $(BIN)/python -m pytest -n 3 -m "not slow" $(ARGS)
+	@PATH="$(CURDIR)/.cache/npm/node_modules/.bin:$$PATH" $(BIN)/python -m pytest -n 3 -m "not slow" \
+	  tests/unit tests/contract tests/story tests/simulation $(ARGS)
 
 scenarios: $(VENV)/.dev
 	@$(BIN)/python -m pytest -n 3 --dist worksteal -m scenario $(ARGS)

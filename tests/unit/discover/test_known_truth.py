@@ -14,6 +14,7 @@ def looks(seed: int, kind: Kind) -> Looked:
     return look(jobs_of(seed, crowd(seed, kind, 1))[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize(
     ("kind", "verdict"),
@@ -31,6 +32,7 @@ def test_each_kind_is_judged_as_its_truth_is(seed: int, kind: Kind, verdict: Ver
     assert looked.judgement.verdict is verdict, looked.judgement.why
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_doubts_are_flagged_where_they_belong(seed: int) -> None:
     assert "one_event" in looks(seed, Kind.ONE_EVENT).flags
