@@ -99,7 +99,9 @@ def backtest(
     sweeps: list[str] = typer.Option(
         [], "--sweep", metavar="NAME=A,B,C", help="Try several values of a setting side by side; more can follow."
     ),
-    delay: float = typer.Option(-1.0, "--delay", help="Seconds after which a trade is seen; without it as measured here, else 2.2."),
+    delay: float = typer.Option(
+        -1.0, "--delay", help="Seconds after which a trade is seen; without it as measured here, else 2.2."
+    ),
     portfolio: str = typer.Option("", "--portfolio", help="With this portfolio's settings; without it main's."),
     offline: bool = typer.Option(False, "--offline", help="Ask the venue nothing; use the history that there is."),
     processes: int = typer.Option(0, "--processes", min=0, help="Processes; 0 = one a core."),
