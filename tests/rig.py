@@ -93,6 +93,15 @@ class Stand:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
 
+    @contextmanager
+    def holding(self, route: str) -> Iterator[None]:
+        """Answer this route only after the block, so that what waits for it can be looked at."""
+        self.post("/faults", service=route, mode="hang")
+        try:
+            yield
+        finally:
+            self.post("/faults", service=route, mode="off")
+
     def market(self, **more: Any) -> str:
         """List a market with a wide, deep book around 0.50; gives its first token."""
         tokens: list[str] = self.post("/markets", **more)["tokens"]

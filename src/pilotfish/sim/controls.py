@@ -225,9 +225,10 @@ class Controls:
     async def faults(self, body: dict[str, Any]) -> dict[str, Any]:
         """Switch a fault on or off."""
         service, mode = str(body["service"]), str(body["mode"])
-        if mode == "off":
-            self.venue.faults.pop(service, None)
-        else:
+        before = self.venue.faults.pop(service, None)
+        if before is not None:
+            before.gone.set()
+        if mode != "off":
             left = body.get("count")
             lasting = body.get("seconds")
             self.venue.faults[service] = Fault(

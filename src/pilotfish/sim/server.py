@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -60,7 +61,8 @@ def _middleware(venue: Venue) -> Middleware:
             case "empty":
                 return web.Response(text="")
             case "hang":
-                await asyncio.sleep(fault.seconds or 60)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(fault.gone.wait(), fault.seconds or 60)
                 return await handler(request)
             case _:
                 response = await handler(request)

@@ -31,13 +31,15 @@ PASTS = {
 
 @dataclass(slots=True)
 class Fault:
-    """What is wrong with a service: its ``mode``, for ``left`` more requests (None = until taken away)."""
+    """What is wrong with a service: its ``mode``, for ``left`` more requests (None = until taken away); ``gone`` is set
+    once it is taken away, which ends a ``hang`` early."""
 
     mode: str
     status: int = 500
     left: int | None = None
     seconds: float = 0.0
     until: float | None = None
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(slots=True)
