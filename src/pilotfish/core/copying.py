@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 
-import msgspec
-
 from pilotfish.core import ledger, sizing
 from pilotfish.core import policy as rules
 from pilotfish.core.bookkeeping import Bookkeeping
@@ -21,11 +19,12 @@ from pilotfish.core.effects import (
 )
 from pilotfish.core.events import PendingDecision
 from pilotfish.core.leader_orders import LeaderOrders
+from pilotfish.core.ledger import Position
 from pilotfish.core.orders import Order
 from pilotfish.core.patience import given_up_at
 from pilotfish.core.reasons import Outcome, Reason
-from pilotfish.core.recording import decision_change
-from pilotfish.core.records import DecisionRecord, SavingRecord
+from pilotfish.core.recording import decision_change, decision_record
+from pilotfish.core.records import CheckRow, SavingRecord
 from pilotfish.core.state import State
 from pilotfish.core.timers import LookAgain, ReorgOver, Waited
 from pilotfish.core.trade import Side, Trade
@@ -197,50 +196,55 @@ class Copying:
         market = state.markets.get(trade.token_id)
         position = desk.positions.get(key)
         has_position = position is not None and position.shares > 0
-        day_spent = desk.spent_today if desk.spent_day == at // DAY else 0
-        buy = trade.side is Side.BUY
-        condition = market.condition_id if market else None
-        return rules.decide(
-            rules.Facts(
-                at=at,
-                portfolio=desk.name,
-                policy=policy,
-                trade=trade,
-                leader_paused=leader is None or leader.paused or not leader.active or not desk.wants(trade.leader),
-                healthy=state.healthy,
-                market=market,
-                market_failed=item.market_attempts >= policy.market_attempts,
-                book=state.books.get(trade.token_id),
-                book_failed=item.book_attempts >= policy.book_attempts,
-                memory=state.memory,
-                held=0 if self._sold_before(desk, trade) else desk.held(key),
-                cash=desk.free_cash() if buy else 0,
-                market_cost=desk.cost_where(condition_id=condition) if buy and condition else 0,
-                leader_cost=desk.cost_where(leader=trade.leader) if buy and policy.per_leader_cap_usdc else 0,
-                total_cost=desk.cost_where() if buy and policy.total_cap_usdc else 0,
-                spent_today=day_spent,
-                open_positions=desk.positions_to_be() if policy.max_open_positions else desk.sums.open,
-                leader_positions=desk.positions_to_be(trade.leader) if policy.max_positions_per_leader else 0,
-                has_position=has_position,
-                opens_new=not (has_position or desk.open_intents(key, Side.BUY)),
-                buys_of_outcome=desk.buys.get(trade.token_id, 0),
-                same_order=item.order is not None and item.order.spent,
-                leader_value=leader.value if leader else None,
-                equity=desk.equity,
-                lost_today=desk.lost_today,
-                saved=desk.saved.get(key, 0) if buy else 0,
-                reference=ledger.reference_of(position) if position is not None else 0,
-            )
+        paused = leader is None or leader.paused or not leader.active or not desk.wants(trade.leader)
+        facts = rules.Facts(
+            at=at,
+            portfolio=desk.name,
+            policy=policy,
+            trade=trade,
+            leader_paused=paused,
+            healthy=state.healthy,
+            market=market,
+            market_failed=item.market_attempts >= policy.market_attempts,
+            book=state.books.get(trade.token_id),
+            book_failed=item.book_attempts >= policy.book_attempts,
+            memory=state.memory,
+            held=0 if position is None or self._sold_before(trade, position) else desk.held(key),
+            has_position=has_position,
+            same_order=item.order is not None and item.order.spent,
+            leader_value=leader.value if leader else None,
+            equity=desk.cash + desk.sums.worth,
         )
+        if trade.side is Side.SELL:
+            facts.reference = ledger.reference_of(position) if position is not None else 0
+            return rules.decide(facts)
+        facts.cash = desk.free_cash()
+        if market is not None and market.condition_id:
+            facts.market_cost = desk.cost_where(condition_id=market.condition_id)
+        if policy.per_leader_cap_usdc:
+            facts.leader_cost = desk.cost_where(leader=trade.leader)
+        if policy.total_cap_usdc:
+            facts.total_cost = desk.cost_where()
+        if desk.spent_day == at // DAY:
+            facts.spent_today = desk.spent_today
+        if policy.max_open_positions:
+            facts.open_positions = desk.positions_to_be()
+        if policy.max_positions_per_leader:
+            facts.leader_positions = desk.positions_to_be(trade.leader)
+        facts.opens_new = not (has_position or desk.open_intents(key, Side.BUY))
+        facts.buys_of_outcome = desk.buys.get(trade.token_id, 0)
+        facts.saved = desk.saved.get(key, 0)
+        if policy.daily_loss_stop_usdc:
+            facts.lost_today = desk.lost_today
+        return rules.decide(facts)
 
-    def _sold_before(self, desk: Desk, trade: Trade) -> bool:
+    def _sold_before(self, trade: Trade, position: Position) -> bool:
         """True for a late SELL of shares whose going was copied already, where what is held was bought after that."""
         leader = self.state.leaders.get(trade.leader)
-        gone = leader.gone.get(trade.token_id) if leader is not None else None
+        gone = leader.gone.get(trade.token_id) if leader is not None and leader.gone else None
         if gone is None or trade.side is not Side.SELL or trade.unexplained or trade.traded_at > gone:
             return False
-        position = desk.positions.get((trade.leader, trade.token_id))
-        return position is not None and position.shares > 0 and position.opened_at > gone
+        return position.shares > 0 and position.opened_at > gone
 
     def _finish(self, desk: Desk, key: DeskKey, item: Waiting, verdict: rules.Verdict, at: int) -> None:
         trade = item.trade
@@ -291,9 +295,9 @@ class Copying:
         before, ratio = trade.leader_pre_sell_shares, desk.policy.of(trade.leader).exit_all_ratio
         for order in desk.open_intents(key, Side.BUY):
             budget = sizing.shrink(order.budget, trade.shares, before, ratio)
-            verdict.trace.append(rules.Check("pending_buy_left_micro", budget, order.budget, True))
+            verdict.trace.append(["pending_buy_left_micro", budget, order.budget, True])
             desk.unspend(order.created_at, order.budget - budget)
-            order.budget = budget
+            desk.rebudget(order, budget)
             order.shares = sizing.shrink(order.shares, trade.shares, before, ratio)
             if order.share_cap:
                 order.share_cap = max(1, sizing.shrink(order.share_cap, trade.shares, before, ratio))
@@ -375,30 +379,33 @@ class Copying:
 
     # -- rows --------------------------------------------------------------------------------------------------
 
-    def _write_wait(self, desk: Desk, item: Waiting, reason: Reason, trace: list[rules.Check], at: int) -> None:
+    def _write_wait(self, desk: Desk, item: Waiting, reason: Reason, trace: list[CheckRow], at: int) -> None:
         self._write(desk, item, rules.Verdict("wait", reason, trace), at)
 
     def _write(self, desk: Desk, item: Waiting, verdict: rules.Verdict, at: int) -> None:
-        change = decision_change(item.decision_id, verdict, at)
         if item.written:
-            self.state.out.append(Update(change))
+            self.state.out.append(Update(decision_change(item.decision_id, verdict, at)))
             return
         item.written = True
         trade, order = item.trade, item.order
-        later = order is not None and order.decision_id != item.decision_id
-        moved = order is None and item.adjustment_id is not None
-        record = DecisionRecord(
-            **msgspec.structs.asdict(change),
+        record = decision_record(
+            item.decision_id,
+            verdict,
+            at,
             trade_id=trade.id or None,
             adjustment_id=item.adjustment_id,
             portfolio=desk.name,
             leader=trade.leader,
             token_id=trade.token_id,
             side=trade.side,
-            wanted_usdc_micro=Usdc(item.ideal),
-            order_decision_id=order.decision_id if order is not None and later else None,
+            wanted=item.ideal,
+            order_decision_id=(
+                order.decision_id if order is not None and order.decision_id != item.decision_id else None
+            ),
             sized_by_order=item.by_order if order is not None else None,
-            exit_price_micro=price_of(trade.usdc, trade.shares) if moved else None,
+            exit_price=(
+                price_of(trade.usdc, trade.shares) if order is None and item.adjustment_id is not None else None
+            ),
         )
         self.state.out.append(Insert(record))
 

@@ -72,6 +72,10 @@ class Desk:
         """Orders that are still being worked on; changed by :meth:`begin` and :meth:`end` alone."""
         self._intents_of: dict[DeskKey, dict[int, Order]] = {}
         self._buys_out: dict[int, Order] = {}
+        self._promised = 0
+        """The budgets of pending BUYs together."""
+        self._promised_by: dict[str, int] = {}
+        """The same by condition and by leader."""
         self.orders: dict[DeskKey, LeaderOrders] = {}
         """The leaders' orders, oldest first."""
         for order in state.orders:
@@ -171,7 +175,10 @@ class Desk:
         position = self.positions.get(key)
         if position is None:
             return 0
-        promised = sum(i.shares - i.filled_shares for i in self.open_intents(key, Side.SELL))
+        out = self._intents_of.get(key)
+        if out is None:
+            return position.shares
+        promised = sum([i.shares - i.filled_shares for i in out.values() if i.side is Side.SELL])
         return max(0, position.shares - promised)
 
     @property
@@ -187,15 +194,34 @@ class Desk:
         self._intents_of.setdefault((order.leader, order.token_id), {})[order.id] = order
         if order.side is Side.BUY:
             self._buys_out[order.id] = order
+            self._promise(order, order.budget)
+
+    def rebudget(self, order: Order, budget: int) -> None:
+        """Change what a pending BUY may spend."""
+        if order.id in self._buys_out:
+            self._promise(order, budget - order.budget)
+        order.budget = budget
+
+    def _promise(self, order: Order, more: int) -> None:
+        self._promised += more
+        by = self._promised_by
+        for what in (order.condition_id, order.leader):
+            left = by.get(what, 0) + more
+            if left:
+                by[what] = left
+            else:
+                by.pop(what, None)
 
     def end(self, order_id: int) -> None:
         """An order is over."""
         order = self.intents.pop(order_id, None)
-        self._buys_out.pop(order_id, None)
         if order is not None:
+            if self._buys_out.pop(order_id, None) is not None:
+                self._promise(order, -order.budget)
             key = (order.leader, order.token_id)
-            del self._intents_of[key][order_id]
-            if not self._intents_of[key]:
+            mine = self._intents_of[key]
+            del mine[order_id]
+            if not mine:
                 del self._intents_of[key]
 
     def end_all(self) -> None:
@@ -203,6 +229,8 @@ class Desk:
         self.intents.clear()
         self._intents_of.clear()
         self._buys_out.clear()
+        self._promised = 0
+        self._promised_by.clear()
 
     def open_intents(self, key: DeskKey, side: Side | None = None) -> list[Order]:
         """Intents of this leader and token that are still being worked on."""
@@ -211,12 +239,11 @@ class Desk:
 
     def free_cash(self) -> int:
         """Cash that no pending BUY has promised away, fees included at their highest documented rate."""
-        promised = sum([i.budget for i in self._buys_out.values()])
-        return self.cash - promised - promised * 70_000 // PPM
+        return self.cash - self._promised - self._promised * 70_000 // PPM
 
     def spendable(self, order: Order) -> int:
         """Cash that a BUY order of ours may use up, its fee included: what the other pending BUYs leave."""
-        others = sum([i.budget for i in self._buys_out.values() if i.id != order.id])
+        others = self._promised - (order.budget if order.id in self._buys_out else 0)
         return max(0, self.cash - others - others * 70_000 // PPM)
 
     def positions_to_be(self, leader: str | None = None) -> int:
@@ -228,11 +255,9 @@ class Desk:
     def cost_where(self, *, condition_id: str | None = None, leader: str | None = None) -> int:
         """Cost of open positions, of one market or one leader if named, with pending BUYs."""
         what = condition_id if condition_id is not None else leader
-        cost = self.sums.cost if what is None else self._cost_by.get(what, 0)
-        buys = self._buys_out.values()
-        if condition_id is not None:
-            return cost + sum([i.budget for i in buys if i.condition_id == condition_id])
-        return cost + sum([i.budget for i in buys if leader is None or i.leader == leader])
+        if what is None:
+            return self.sums.cost + self._promised
+        return self._cost_by.get(what, 0) + self._promised_by.get(what, 0)
 
     def spend(self, at: int, amount: int) -> None:
         """Count a BUY towards its UTC day."""

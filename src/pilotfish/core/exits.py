@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from pilotfish.core import ledger, sizing
 from pilotfish.core.book import bid_value
 from pilotfish.core.bookkeeping import Bookkeeping
@@ -13,15 +11,15 @@ from pilotfish.core.effects import Insert, NeedBook, SetTimer
 from pilotfish.core.ledger import Position
 from pilotfish.core.numerals import plural, shares
 from pilotfish.core.orders import Order
-from pilotfish.core.policy import Check, Verdict
+from pilotfish.core.policy import Verdict
 from pilotfish.core.reasons import Reason
-from pilotfish.core.recording import decision_change
-from pilotfish.core.records import DecisionRecord
+from pilotfish.core.recording import decision_record
+from pilotfish.core.records import CheckRow
 from pilotfish.core.settings import Policy
 from pilotfish.core.state import State
 from pilotfish.core.timers import RuleAgain
 from pilotfish.core.trade import Side
-from pilotfish.core.units import BPS, MICRO, SECOND, Usdc
+from pilotfish.core.units import BPS, MICRO, SECOND
 
 EXITS_NAMED, TITLE_SHOWN, TOKEN_SHOWN = 5, 80, 12
 """How many exits a person is told by name, and how much of a name."""
@@ -68,7 +66,7 @@ class Exits:
             for key, (_, again) in desk.armed.items()
         ]
 
-    def _rule(self, desk: Desk, position: Position, policy: Policy) -> tuple[str, Reason, Check] | None:
+    def _rule(self, desk: Desk, position: Position, policy: Policy) -> tuple[str, Reason, CheckRow] | None:
         """The rule whose limit the position's value has passed, if any."""
         if policy.paused or position.cost <= 0 or position.mark_price is None or position.unmarked_since is not None:
             return None
@@ -77,14 +75,14 @@ class Exits:
         change = (ledger.value_of(position) - position.cost) * BPS // position.cost
         profit, loss = policy.take_profit_bps, policy.stop_loss_bps
         if profit and change >= profit:
-            return "take_profit", Reason.EXIT_TAKE_PROFIT, Check("value_over_cost_bps", change, profit, True)
+            return "take_profit", Reason.EXIT_TAKE_PROFIT, ["value_over_cost_bps", change, profit, True]
         if loss and change <= -loss:
-            return "stop_loss", Reason.EXIT_STOP_LOSS, Check("value_over_cost_bps", change, -loss, True)
+            return "stop_loss", Reason.EXIT_STOP_LOSS, ["value_over_cost_bps", change, -loss, True]
         return None
 
     def _sweep(self, desk: Desk, position: Position, at: int) -> None:
         """Close a position that is dust and that nothing is about to sell."""
-        check = Check("held_shares_micro", position.shares, ledger.DUST_SHARES, True)
+        check = ["held_shares_micro", position.shares, ledger.DUST_SHARES, True]
         order = self._order(desk, position, "dust", Reason.EXIT_DUST, check, at)
         order.held = True
         self.bookkeeping.note(desk, order)
@@ -99,7 +97,7 @@ class Exits:
         ]
         orders = []
         for position in chosen:
-            check = Check("held_shares_micro", position.shares, 1, True)
+            check = ["held_shares_micro", position.shares, 1, True]
             order = self._order(desk, position, "close", Reason.EXIT_BY_HAND, check, at)
             orders.append((order, order.shares))
             self.bookkeeping.open(desk, order, at)
@@ -130,7 +128,7 @@ class Exits:
         tick = min(market.tick if market else MICRO, book.tick if book else MICRO)
         return sizing.sell_limit(price, MICRO, policy.sell_max_slippage_bps, tick, policy.sell_max_slippage_ticks)
 
-    def _order(self, desk: Desk, position: Position, rule: str, reason: Reason, check: Check, at: int) -> Order:
+    def _order(self, desk: Desk, position: Position, rule: str, reason: Reason, check: CheckRow, at: int) -> Order:
         """The order of an exit of our own, after its decision was written."""
         state, policy = self.state, desk.policy.of(position.leader)
         key = (position.leader, position.token_id)
@@ -140,15 +138,15 @@ class Exits:
         if book is not None and book.mid2:
             reference = book.mid2 // 2
         limit = 1 if rule == "close" else self.limit(desk, position, policy)
-        change = decision_change(number, Verdict("exit", reason, [check]), at)
-        record = DecisionRecord(
-            **msgspec.structs.asdict(change),
+        record = decision_record(
+            number,
+            Verdict("exit", reason, [check]),
+            at,
             rule=rule,
             portfolio=desk.name,
             leader=position.leader,
             token_id=position.token_id,
             side=Side.SELL,
-            wanted_usdc_micro=Usdc(0),
         )
         state.out.append(Insert(record))
         latency = sizing.latency_ms(policy, draw(desk.name, rule, position.token_id, number))

@@ -10,7 +10,8 @@ import msgspec
 from pilotfish.core import lateness, sizing
 from pilotfish.core.book import Book, LiquidityMemory
 from pilotfish.core.events import Market
-from pilotfish.core.reasons import Action, Reason
+from pilotfish.core.reasons import Reason
+from pilotfish.core.records import CheckRow
 from pilotfish.core.settings import Policy, TriggerMode
 from pilotfish.core.trade import Side, Source, Trade, TradeClass
 from pilotfish.core.units import BPS, MAX_TRADE, MICRO, PPM, SECOND, ceil_div, price_of
@@ -37,23 +38,24 @@ class Facts(msgspec.Struct, kw_only=True, gc=False):
     book_failed: bool
     memory: LiquidityMemory
     held: int
-    cash: int
-    market_cost: int
-    leader_cost: int
-    total_cost: int
-    spent_today: int
-    open_positions: int
-    leader_positions: int
     has_position: bool
-    opens_new: bool
-    buys_of_outcome: int
     same_order: bool
     leader_value: int | None = None
     equity: int = 0
-    lost_today: int = 0
-    saved: int = 0
     reference: int = 0
     """What a share of ours is worth (millionths), for a SELL whose own price is not known."""
+    # What follows matters to a BUY alone; what belongs to a limit, only where that is set.
+    cash: int = 0
+    market_cost: int = 0
+    leader_cost: int = 0
+    total_cost: int = 0
+    spent_today: int = 0
+    open_positions: int = 0
+    leader_positions: int = 0
+    opens_new: bool = False
+    buys_of_outcome: int = 0
+    lost_today: int = 0
+    saved: int = 0
 
     @property
     def market_age(self) -> int:
@@ -71,15 +73,6 @@ class Facts(msgspec.Struct, kw_only=True, gc=False):
         return self.book if self.book_age <= self.policy.book_max_age_ms * 1000 else None
 
 
-class Check(msgspec.Struct, gc=False):
-    """One line of a trace."""
-
-    check: str
-    value: object
-    limit: object
-    passed: bool
-
-
 class Verdict(msgspec.Struct, gc=False):
     """``action`` is copy, skip or wait. A copy says how much (``budget`` or ``shares``) and within which ``limit``.
 
@@ -89,7 +82,7 @@ class Verdict(msgspec.Struct, gc=False):
 
     action: str
     reason: Reason
-    trace: list[Check] = []
+    trace: list[CheckRow] = []
     budget: int = 0
     shares: int = 0
     limit: int = 0
@@ -101,62 +94,79 @@ class Verdict(msgspec.Struct, gc=False):
 
 
 class _End(Exception):  # noqa: N818 - control flow of one function, not an error
-    def __init__(self, action: Action, reason: Reason) -> None:
-        self.action, self.reason = action.value, reason
+    def __init__(self, reason: Reason) -> None:
+        self.reason = reason
 
 
 class _Trace:
     """Collects checks; the first that fails ends the decision."""
 
+    __slots__ = ("lines",)
+
     def __init__(self) -> None:
-        self.lines: list[Check] = []
+        self.lines: list[CheckRow] = []
 
     def note(self, check: str, value: object, limit: object = None) -> None:
-        self.lines.append(Check(check, value, limit, True))
+        self.lines.append([check, value, limit, True])
 
     def require(self, passed: bool, reason: Reason, check: str, value: object, limit: object) -> None:
-        self.lines.append(Check(check, value, limit, passed))
+        self.lines.append([check, value, limit, passed])
         if not passed:
-            raise _End(reason.action, reason)
+            raise _End(reason)
 
 
 def decide(f: Facts) -> Verdict:
     """Decide one trade for one portfolio."""
-    trace = _Trace()
+    trace, trade = _Trace(), f.trade
     verdict = Verdict("copy", Reason.COPY, trace.lines)
+    buy = trade.side is Side.BUY
     try:
-        if f.trade.side is Side.BUY and not f.trade.is_backfill and not f.trade.is_combo and not _once_spent(f):
-            verdict.wanted = sizing.wanted_usdc(f.policy, f.trade, f.leader_value, f.equity) or 0
+        if buy and not trade.is_backfill and not trade.is_combo and not _once_spent(f):
+            verdict.wanted = sizing.wanted_usdc(f.policy, trade, f.leader_value, f.equity) or 0
         kind = verdict.kind = _common(f, trace)
-        if f.trade.side is Side.BUY:
+        if buy:
             _buy(f, kind, trace, verdict)
         else:
             _sell(f, trace, verdict)
     except _End as end:
-        verdict.action, verdict.reason = end.action, end.reason
+        verdict.action, verdict.reason = end.reason.action.value, end.reason
     return verdict
 
 
 def _common(f: Facts, t: _Trace) -> TradeClass:
-    trade, policy = f.trade, f.policy
-    kind = lateness.classify(trade.traded_at, f.at, policy.max_live_lag_sec, backfill=trade.is_backfill)
-    age = max(0, f.at - trade.traded_at)
-    t.require(kind is not TradeClass.BACKFILL, Reason.SKIP_BACKFILL, "class", kind.value, None)
-    t.note("age_ms", age // 1000, policy.max_live_lag_sec * 1000)
-    t.require(
-        not (f.leader_paused or policy.paused), Reason.SKIP_PAUSED, "paused", f.leader_paused or policy.paused, False
-    )
-    t.require(trade.active, Reason.WAIT_REORG, "on_chain", trade.active, True)
-    copied = policy.copy_side in ("both", trade.side.value.lower())
-    t.require(copied, Reason.SKIP_SIDE, "side", trade.side.value, policy.copy_side)
-    t.require(not trade.is_combo, Reason.SKIP_UNSUPPORTED, "combo", trade.is_combo, False)
+    trade, policy, lines = f.trade, f.policy, t.lines
+    backfill, side = trade.is_backfill, str(trade.side)
+    kind = lateness.classify(trade.traded_at, f.at, policy.max_live_lag_sec, backfill=backfill)
+    lines.append(["class", str(kind), None, not backfill])
+    if backfill:
+        raise _End(Reason.SKIP_BACKFILL)
+    age = f.at - trade.traded_at
+    lines.append(["age_ms", age // 1000 if age > 0 else 0, policy.max_live_lag_sec * 1000, True])
+    paused = f.leader_paused or policy.paused
+    lines.append(["paused", paused, False, not paused])
+    if paused:
+        raise _End(Reason.SKIP_PAUSED)
+    active = trade.active
+    lines.append(["on_chain", active, True, active])
+    if not active:
+        raise _End(Reason.WAIT_REORG)
+    copied = policy.copy_side == "both" or policy.copy_side == side.lower()
+    lines.append(["side", side, policy.copy_side, copied])
+    if not copied:
+        raise _End(Reason.SKIP_SIDE)
+    lines.append(["combo", trade.is_combo, False, not trade.is_combo])
+    if trade.is_combo:
+        raise _End(Reason.SKIP_UNSUPPORTED)
     missed = _sources(f, t)
     return TradeClass.CATCH_UP if missed else kind
 
 
 def _sources(f: Facts, t: _Trace) -> bool:
     """Mode and health (DESIGN.md section 5). True where the chain has missed the trade: then it is catch-up."""
-    mode, buy = f.policy.trigger_mode, f.trade.side is Side.BUY
+    mode = f.policy.trigger_mode
+    if mode is TriggerMode.BOTH and not f.policy.strict_both and not f.policy.wait_for_api:
+        return False
+    buy = f.trade.side is Side.BUY
     gates: list[tuple[Source, Reason, Reason]] = []
     strict = mode is TriggerMode.BOTH and f.policy.strict_both
     if mode is TriggerMode.POLYGON or strict:

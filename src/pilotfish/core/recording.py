@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
-
 from pilotfish.core.ledger import Position, Trip
 from pilotfish.core.orders import Order
 from pilotfish.core.policy import Verdict
 from pilotfish.core.records import (
     DecisionChange,
+    DecisionRecord,
     IntentChange,
     IntentRecord,
     PositionRecord,
@@ -16,14 +15,11 @@ from pilotfish.core.records import (
     TradeChange,
     TradeRecord,
 )
-from pilotfish.core.trade import Trade
+from pilotfish.core.trade import Side, Trade
 from pilotfish.core.units import Micros, Price, Shares, Usdc
 
 _ALIKE = tuple(name for name in TradeRecord.__struct_fields__ if name in Trade.__struct_fields__)
 """What a trade and its record call alike and hold alike; amounts have their unit in the record's name."""
-_CHANGING = TradeChange.__struct_fields__
-_CHANGING_ALIKE = tuple(name for name in _ALIKE if name in _CHANGING)
-_changing_of, _alike_of = attrgetter(*_CHANGING_ALIKE), attrgetter(*_ALIKE)
 
 
 def micros(at: int | None) -> Micros | None:
@@ -31,24 +27,74 @@ def micros(at: int | None) -> Micros | None:
     return None if at is None else Micros(at)
 
 
+def _usdc(amount: int | None) -> Usdc | None:
+    return None if amount is None else Usdc(amount)
+
+
+def _shares(amount: int | None) -> Shares | None:
+    return None if amount is None else Shares(amount)
+
+
 def trade_change(t: Trade) -> TradeChange:
     """What a later sighting can change of a trade."""
     return TradeChange(
+        id=t.id,
         usdc_micro=Usdc(t.usdc),
-        fee_micro=None if t.fee is None else Usdc(t.fee),
-        leader_pre_sell_shares_micro=None if t.leader_pre_sell_shares is None else Shares(t.leader_pre_sell_shares),
-        **dict(zip(_CHANGING_ALIKE, _changing_of(t), strict=True)),
+        traded_at=Micros(t.traded_at),
+        traded_at_estimated=t.traded_at_estimated,
+        first_seen_by_api_at=micros(t.first_seen_by_api_at),
+        first_seen_by_polygon_at=micros(t.first_seen_by_polygon_at),
+        is_combo=t.is_combo,
+        condition_id=t.condition_id,
+        outcome=t.outcome,
+        title=t.title,
+        slug=t.slug,
+        fee_micro=_usdc(t.fee),
+        role=t.role,
+        order_hash=t.order_hash,
+        exchange=t.exchange,
+        block_number=t.block_number,
+        block_hash=t.block_hash,
+        log_index=t.log_index,
+        leader_pre_sell_shares_micro=_shares(t.leader_pre_sell_shares),
+        api_lagged=t.api_lagged,
+        retracted_at=micros(t.retracted_at),
     )
 
 
 def trade_record(t: Trade) -> TradeRecord:
     """A trade, whole."""
     return TradeRecord(
-        shares_micro=Shares(t.shares),
+        id=t.id,
         usdc_micro=Usdc(t.usdc),
-        fee_micro=None if t.fee is None else Usdc(t.fee),
-        leader_pre_sell_shares_micro=None if t.leader_pre_sell_shares is None else Shares(t.leader_pre_sell_shares),
-        **dict(zip(_ALIKE, _alike_of(t), strict=True)),
+        traded_at=Micros(t.traded_at),
+        traded_at_estimated=t.traded_at_estimated,
+        first_seen_by_api_at=micros(t.first_seen_by_api_at),
+        first_seen_by_polygon_at=micros(t.first_seen_by_polygon_at),
+        is_combo=t.is_combo,
+        condition_id=t.condition_id,
+        outcome=t.outcome,
+        title=t.title,
+        slug=t.slug,
+        fee_micro=_usdc(t.fee),
+        role=t.role,
+        order_hash=t.order_hash,
+        exchange=t.exchange,
+        block_number=t.block_number,
+        block_hash=t.block_hash,
+        log_index=t.log_index,
+        leader_pre_sell_shares_micro=_shares(t.leader_pre_sell_shares),
+        api_lagged=t.api_lagged,
+        retracted_at=micros(t.retracted_at),
+        leader=t.leader,
+        tx_hash=t.tx_hash,
+        token_id=t.token_id,
+        side=t.side,
+        shares_micro=Shares(t.shares),
+        occurrence=t.occurrence,
+        first_source=t.first_source,
+        trade_class=t.trade_class,
+        moves_holding=t.moves_holding,
     )
 
 
@@ -103,7 +149,36 @@ def decision_change(number: int, v: Verdict, at: int) -> DecisionChange:
         trade_class=v.kind,
         asked_usdc_micro=Usdc(v.wanted),
         granted_usdc_micro=Usdc(v.granted if v.action == "copy" else 0),
-        trace=[[c.check, c.value, c.limit, c.passed] for c in v.trace],
+        trace=v.trace,
+    )
+
+
+def decision_record(
+    number: int, v: Verdict, at: int, *, portfolio: str, leader: str, token_id: str, side: Side, wanted: int = 0,
+    trade_id: int | None = None, adjustment_id: int | None = None, rule: str | None = None,
+    order_decision_id: int | None = None, sized_by_order: bool | None = None, exit_price: Price | None = None,
+) -> DecisionRecord:  # fmt: skip
+    """A decision with whose it is; ``wanted`` is the USDC (millionths) that the ideal takes of it."""
+    return DecisionRecord(
+        id=number,
+        action=v.action,
+        reason=v.reason,
+        decided_at=Micros(at),
+        trade_class=v.kind,
+        asked_usdc_micro=Usdc(v.wanted),
+        granted_usdc_micro=Usdc(v.granted if v.action == "copy" else 0),
+        trace=v.trace,
+        trade_id=trade_id,
+        adjustment_id=adjustment_id,
+        rule=rule,
+        portfolio=portfolio,
+        leader=leader,
+        token_id=token_id,
+        side=side,
+        wanted_usdc_micro=Usdc(wanted),
+        order_decision_id=order_decision_id,
+        sized_by_order=sized_by_order,
+        exit_price_micro=exit_price,
     )
 
 
@@ -127,8 +202,19 @@ def intent_change(i: Order) -> IntentChange:
 
 def intent_record(i: Order) -> IntentRecord:
     """An order, whole."""
-    change = intent_change(i)
     return IntentRecord(
+        id=i.id,
+        shares_micro=Shares(i.shares),
+        budget_micro=Usdc(i.budget),
+        limit_price_micro=Price(i.limit_price),
+        due_at=Micros(i.due_at),
+        give_up_at=Micros(i.give_up_at),
+        state=i.state,
+        reason=i.reason,
+        filled_shares_micro=Shares(i.filled_shares),
+        attempts=i.attempts,
+        share_cap_micro=Shares(i.share_cap),
+        dust_micro=Shares(i.dust),
         decision_id=i.decision_id,
         trade_id=i.trade_id,
         portfolio=i.portfolio,
@@ -139,7 +225,6 @@ def intent_record(i: Order) -> IntentRecord:
         leader_price_micro=Price(i.leader_price),
         traded_at=Micros(i.traded_at),
         created_at=Micros(i.created_at),
-        **{name: getattr(change, name) for name in IntentChange.__struct_fields__},
     )
 
 
