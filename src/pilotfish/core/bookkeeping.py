@@ -51,11 +51,13 @@ class Bookkeeping:
     def note(self, desk: Desk, order: Order) -> None:
         """Write a new order."""
         desk.begin(order)
+        self.state.owners[order.id] = desk
         self.state.out.append(Insert(intent_record(order)))
 
     def resume(self, desk: Desk, order: Order, trade: Trade | None, at: int) -> None:
         """An order that was open when the run before ended is decided anew: never filled blindly, never lost."""
         desk.begin(order)
+        self.state.owners[order.id] = desk
         order.resumed = True
         if trade is not None:
             order.leader_usdc, order.leader_shares = trade.usdc, trade.shares
@@ -155,6 +157,8 @@ class Bookkeeping:
     def forget(self, desk: Desk, at: int) -> None:
         """A portfolio's paper state is wiped: take its orders back without writing what became of them."""
         out = [order.id for order in desk.intents.values() if not order.held]
+        for number in desk.intents:
+            self.state.owners.pop(number, None)
         desk.end_all()
         for number in out:
             self._say(CancelOrder(number), at)
@@ -171,7 +175,10 @@ class Bookkeeping:
             return
         x = e.execution
         market = self.state.markets.get(order.token_id)
-        position = desk.position(order.key, market)
+        position = desk.positions.get(order.key)
+        if position is None:
+            position = desk.position(order.key, market)
+            self.state.holders.add(order.token_id, desk)
         move = ledger.buy if order.side is Side.BUY else ledger.sell
         entries = move(position, x.shares, x.usdc, x.fee, e.at)
         order.fills, order.filled_shares = e.number, order.filled_shares + x.shares
@@ -218,15 +225,14 @@ class Bookkeeping:
     def _finish(self, desk: Desk, order: Order, state: OrderState, reason: Outcome | None) -> None:
         order.move(state, reason)
         desk.end(order.id)
+        self.state.owners.pop(order.id, None)
         if order.side is Side.BUY:
             desk.unspend(order.created_at, max(0, order.budget - order.spent))
         self.state.out.append(Update(intent_change(order)))
 
     def _find(self, order_id: int) -> tuple[Desk | None, Order | None]:
-        for desk in self.state.desks.values():
-            if order_id in desk.intents:
-                return desk, desk.intents[order_id]
-        return None, None
+        desk = self.state.owners.get(order_id)
+        return (desk, desk.intents[order_id]) if desk is not None else (None, None)
 
     # -- what is too little to sell ----------------------------------------------------------------------------
 

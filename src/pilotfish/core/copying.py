@@ -97,7 +97,10 @@ class Copying:
         policy, leader = desk.policy.of(key[0]), self.state.leaders.get(key[0])
         item.ideal = sizing.ideal_usdc(policy, item.trade, leader.value if leader else None, desk.bankroll)
         item.by_order = sizing.by_order(policy)
-        orders = desk.orders.setdefault(key, LeaderOrders())
+        orders = desk.orders.get(key)
+        if orders is None:
+            orders = desk.orders[key] = LeaderOrders()
+            self.state.copiers.add(key, desk)
         item.order, _ = orders.join(item.trade, item.decision_id, policy.burst_window_sec, at)
         market = self.state.markets.get(key[1])
         if market is None or market.payout is None:
@@ -135,7 +138,8 @@ class Copying:
 
     def wake(self, what: Waited, token_id: str, at: int) -> None:
         """Something that queues wait for has come."""
-        for name, key in sorted(self._waits.pop((what, token_id), ())):
+        waiting = self._waits.pop((what, token_id), None)
+        for name, key in sorted(waiting) if waiting else ():
             desk = self.state.desks.get(name)
             if desk is not None:
                 self.advance(desk, key, at)
@@ -325,8 +329,9 @@ class Copying:
 
     def learned(self, trade: Trade) -> None:
         """The other source has seen a trade, too: its order may be known by hash from now on."""
-        for desk in self.state.desks.values():
-            orders = desk.orders.get((trade.leader, trade.token_id))
+        key = (trade.leader, trade.token_id)
+        for desk in self.state.copiers.of(key):
+            orders = desk.orders.get(key)
             if orders is not None:
                 orders.learned(trade)
 

@@ -60,8 +60,10 @@ class Sums:
 class Desk:
     """Positions are changed by the ledger and then handed to :meth:`count`, which keeps the sums right."""
 
-    def __init__(self, state: PortfolioState) -> None:
+    def __init__(self, state: PortfolioState, number: int = 0) -> None:
         self.name = state.name
+        self.number = number
+        """Its place among the portfolios."""
         self.policy: Policy = state.policy
         self.bankroll = state.bankroll
         self.cash = state.cash

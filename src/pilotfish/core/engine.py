@@ -15,7 +15,6 @@ from pilotfish.core import lateness
 from pilotfish.core.bookkeeping import Bookkeeping
 from pilotfish.core.copying import Copying
 from pilotfish.core.dedupe import Sighting
-from pilotfish.core.desk import Desk
 from pilotfish.core.effects import (
     Answered,
     CheckChain,
@@ -114,15 +113,26 @@ class Engine:
             ev.TimerFired: self._timer,
             ev.Tick: self._tick,
         }
+        self._timers: dict[type, Callable[[Any, int], None]] = {
+            OrderDue: self._order_due,
+            LookAgain: self._look_again,
+            ReorgOver: self._reorg_over,
+            HoldingsAgain: self._holdings_again,
+            RuleAgain: self._rule_again,
+            ApiOverdue: self._api_overdue,
+            LogOverdue: self._log_overdue,
+        }
 
     def apply(self, event: ev.Event) -> list[Effect]:
         """Apply one event; the returned effects belong into one commit, in this order."""
         assert event.at >= self.at, f"time goes back from {self.at} to {event.at}"
         self.at = event.at
         self._handlers[type(event)](event)
-        booked, self.state.booked = self.state.booked, {}
-        self.valuing.value(booked.values(), event.at)
-        out, self.state.out = self.state.out, []
+        state = self.state
+        if state.booked:
+            booked, state.booked = state.booked, {}
+            self.valuing.value(booked.values(), event.at)
+        out, state.out = state.out, []
         return _once(out)
 
     def _say(self, effect: Effect) -> None:
@@ -158,7 +168,7 @@ class Engine:
                 self._moved.setdefault((trade.leader, trade.token_id), []).append(trade)
             s.traded_at[trade.token_id] = max(trade.traded_at, s.traded_at.get(trade.token_id, 0))
         for portfolio in e.portfolios:
-            self._add_desk(portfolio)
+            s.add_desk(portfolio)
             for token_id, side, price, shares in portfolio.taken:
                 s.memory.take(portfolio.name, token_id, side, price, shares)
         for portfolio in e.portfolios:
@@ -196,12 +206,8 @@ class Engine:
         if timer is not None:
             self._watched[trade.id] = (trade, timer)
 
-    def _add_desk(self, portfolio: ev.PortfolioState) -> Desk:
-        desk = self.state.desks[portfolio.name] = Desk(portfolio)
-        return desk
-
     def _portfolio(self, e: ev.PortfolioAdded) -> None:
-        self.state.booked[e.state.name] = self._add_desk(e.state)
+        self.state.booked[e.state.name] = self.state.add_desk(e.state)
 
     def _archive(self, e: ev.PortfolioArchived) -> None:
         desk = self.state.desks.get(e.portfolio)
@@ -211,12 +217,12 @@ class Engine:
             for order in list(desk.intents.values()):
                 self.bookkeeping.cancel(desk, order, Outcome.CANCELLED_ARCHIVED, e.at)
             self.state.memory.forget(desk.name)
-            del self.state.desks[e.portfolio]
+            self.state.remove_desk(desk)
 
     def _follows(self, e: ev.FollowsChanged) -> None:
         desk = self.state.desks.get(e.portfolio)
         if desk is not None:
-            desk.follows = None if e.leaders is None else frozenset(e.leaders)
+            self.state.follow(desk, None if e.leaders is None else frozenset(e.leaders))
             self.copying.wake_all(e.at)
 
     def _close(self, e: ev.CloseAsked) -> None:
@@ -461,7 +467,7 @@ class Engine:
             fetched_at=Micros(market.fetched_at),
         )
         self.state.out.append(Upsert(record))
-        for desk in self.state.desks.values():
+        for desk in self.state.holders.of(market.token_id):
             for position in desk.by_token.get(market.token_id, ()):
                 if not position.condition_id:
                     desk.name_market(position, market)
@@ -509,29 +515,37 @@ class Engine:
             self.copying.wake_all(e.at)
 
     def _timer(self, e: ev.TimerFired) -> None:
-        match e.timer:
-            case OrderDue(order_id):
-                if self.paper is not None:
-                    self.paper.due(order_id, e.at)
-            case LookAgain(what, token_id):
-                self.copying.retry(what, token_id, e.at)
-            case ReorgOver(trade_id):
-                self.copying.give_up_reorg(trade_id, e.at)
-                self.reorgs.give_up(trade_id, e.at)
-            case HoldingsAgain(wallet):
-                self.leading.recheck(wallet)
-            case RuleAgain(name, wallet, token_id):
-                if name in self.state.desks:
-                    self.exits.look_again(self.state.desks[name], (wallet, token_id))
-            case ApiOverdue(trade_id):
-                trade, _ = self._watched.pop(trade_id, (None, None))
-                if trade is not None and trade.first_seen_by_api_at is None:
-                    trade.api_lagged = True
-                    self.state.out.append(Update(trade_change(trade)))
-            case LogOverdue(trade_id):
-                trade, _ = self._watched.pop(trade_id, (None, None))
-                if trade is not None:
-                    self._log_missing(trade)
+        self._timers[type(e.timer)](e.timer, e.at)
+
+    def _order_due(self, timer: OrderDue, at: int) -> None:
+        if self.paper is not None:
+            self.paper.due(timer.order_id, at)
+
+    def _look_again(self, timer: LookAgain, at: int) -> None:
+        self.copying.retry(timer.what, timer.token_id, at)
+
+    def _reorg_over(self, timer: ReorgOver, at: int) -> None:
+        self.copying.give_up_reorg(timer.trade_id, at)
+        self.reorgs.give_up(timer.trade_id, at)
+
+    def _holdings_again(self, timer: HoldingsAgain, _at: int) -> None:
+        self.leading.recheck(timer.leader)
+
+    def _rule_again(self, timer: RuleAgain, _at: int) -> None:
+        desk = self.state.desks.get(timer.portfolio)
+        if desk is not None:
+            self.exits.look_again(desk, (timer.leader, timer.token_id))
+
+    def _api_overdue(self, timer: ApiOverdue, _at: int) -> None:
+        watched = self._watched.pop(timer.trade_id, None)
+        if watched is not None and watched[0].first_seen_by_api_at is None:
+            watched[0].api_lagged = True
+            self.state.out.append(Update(trade_change(watched[0])))
+
+    def _log_overdue(self, timer: LogOverdue, _at: int) -> None:
+        watched = self._watched.pop(timer.trade_id, None)
+        if watched is not None:
+            self._log_missing(watched[0])
 
     def _log_missing(self, trade: Trade) -> None:
         """The API has shown a trade whose log should have come through subscriptions that look healthy."""
@@ -557,6 +571,9 @@ _ONCE = frozenset((NeedBook, NeedMarket, NeedHoldings, SetTimer))
 def _once(effects: list[Effect]) -> list[Effect]:
     """What is asked for, and each timer, once an event, however many wait for it."""
     if len(effects) < 2:
+        return effects
+    asked = [effect for effect in effects if type(effect) in _ONCE]
+    if len(asked) < 2 or len(set(asked)) == len(asked):
         return effects
     seen: set[Effect] = set()
     kept = []

@@ -8,7 +8,7 @@ from pilotfish.core.book import Book, LiquidityMemory
 from pilotfish.core.dedupe import TradeIndex
 from pilotfish.core.desk import Desk, DeskKey
 from pilotfish.core.effects import Effect, Insert, Upsert
-from pilotfish.core.events import Market, Move
+from pilotfish.core.events import Market, Move, PortfolioState
 from pilotfish.core.gaps import Gap
 from pilotfish.core.holdings import Holding
 from pilotfish.core.ledger import Entry, Position, end_trip
@@ -17,6 +17,7 @@ from pilotfish.core.records import EntryRecord
 from pilotfish.core.settings import Globals
 from pilotfish.core.trade import Source
 from pilotfish.core.units import Micros, Shares, Usdc
+from pilotfish.core.whose import Whose
 
 
 @dataclass(slots=True)
@@ -57,6 +58,15 @@ class State:
         """Portfolios whose cash or positions an event has changed: what they are worth is written with it."""
         self.leaders: dict[str, Leader] = {}
         self.desks: dict[str, Desk] = {}
+        """Portfolios that take part, in their order; changed by :meth:`add_desk` and :meth:`remove_desk` alone."""
+        self.holders: Whose[str] = Whose()
+        """Token -> portfolios that have or had a position in it."""
+        self.copiers: Whose[DeskKey] = Whose()
+        """(leader, token) -> portfolios that know orders of theirs."""
+        self.owners: dict[int, Desk] = {}
+        """Order of ours that is being worked on -> whose it is."""
+        self._followers: dict[str, list[Desk]] = {}
+        self._numbered = 0
         self.index = TradeIndex()
         self.holdings: dict[DeskKey, Holding] = {}
         self.holding_sums: dict[DeskKey, int] = {}
@@ -90,9 +100,37 @@ class State:
         self.ids[what] += 1
         return self.ids[what]
 
+    def add_desk(self, portfolio: PortfolioState) -> Desk:
+        """A portfolio takes part from now on."""
+        self._numbered += 1
+        desk = self.desks[portfolio.name] = Desk(portfolio, self._numbered)
+        for token_id in desk.by_token:
+            self.holders.add(token_id, desk)
+        for key in desk.orders:
+            self.copiers.add(key, desk)
+        self._followers.clear()
+        return desk
+
+    def remove_desk(self, desk: Desk) -> None:
+        """A portfolio takes part no longer."""
+        del self.desks[desk.name]
+        for number in [n for n, owner in self.owners.items() if owner is desk]:
+            del self.owners[number]
+        self.holders.forget(desk)
+        self.copiers.forget(desk)
+        self._followers.clear()
+
+    def follow(self, desk: Desk, leaders: frozenset[str] | None) -> None:
+        """A portfolio copies these leaders from now on (``None`` = all)."""
+        desk.follows = leaders
+        self._followers.clear()
+
     def followers(self, leader: str) -> list[Desk]:
         """The portfolios that copy a leader."""
-        return [desk for desk in self.desks.values() if desk.wants(leader)]
+        found = self._followers.get(leader)
+        if found is None:
+            found = self._followers[leader] = [desk for desk in self.desks.values() if desk.wants(leader)]
+        return found
 
     def put_position(self, desk: Desk, position: Position, ended: str = "leader") -> None:
         """Count a position that has changed, and write its row; ``ended`` says what a round trip that is over now was

@@ -27,10 +27,12 @@ class Valuing:
 
     def mark(self, book: Book, at: int) -> None:
         """Value what is held of a token at what its bids would pay for all of it; without bids that is not known."""
-        for desk in self.state.desks.values():
+        for desk in self.state.holders.of(book.token_id):
             positions = [p for p in desk.by_token.get(book.token_id, ()) if p.shares]
-            total = sum(p.shares for p in positions)
-            price = bid_value(book, total) * MICRO // total if total and book.bids else None
+            if not positions:
+                continue
+            total = sum([p.shares for p in positions])
+            price = bid_value(book, total) * MICRO // total if book.bids else None
             for position in positions:
                 if ledger.mark(position, price, at):
                     desk.count(position)
