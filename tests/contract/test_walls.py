@@ -120,9 +120,9 @@ ORDER_OF_A_FILL = {
     "polymarket/decode.py": "a log says it",
     "core/trade.py": "an observation and a trade hold it, and answer what it is asked for",
     "core/records.py": "what is written of a trade",
+    "core/recording.py": "from the trade to that",
     "store/tables.py": "its column",
     "store/views/trades.py": "its field in exports and REST",
-    "web/templates/trade.html": "a trade's details",
 }
 """Where the hash of a fill's order is named; everybody else asks the trade (``fills_order``, ``log_id``)."""
 

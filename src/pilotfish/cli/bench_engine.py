@@ -19,14 +19,21 @@ import msgspec
 from pilotfish.core import events as ev
 from pilotfish.core.book import Book, make_book
 from pilotfish.core.drive import Ask, Drive, played
-from pilotfish.core.effects import Effect, NeedBook, NeedMarket
+from pilotfish.core.effects import Effect, Insert, NeedBook, NeedMarket
 from pilotfish.core.engine import Engine
+from pilotfish.core.records import FillRecord, IntentRecord
 from pilotfish.core.settings import Policy, policy_from
-from pilotfish.core.trade import LeaderFill, Side, Source
+from pilotfish.core.trade import LeaderFill, Side, Source, Trade, TradeClass, first_seen
 from pilotfish.core.units import MICRO, SECOND
+from pilotfish.polymarket.contracts import CTF_EXCHANGE_V2, order_filled
+from pilotfish.polymarket.decode import decode_order_filled
 
 BEGIN = 1_800_000_000 * SECOND
 TOKENS, LEADERS, TRADES, PAST = 500, 50, 20_000, 1_000
+WARM, OPEN, TICKS, FOLLOWED = 2_000, 400, 200, 10
+"""Trades before those that are measured; orders that leaders hold at a time; trades from one tick to the next; leaders
+that each of many portfolios follows."""
+DAY = 86_400 * SECOND
 BETWEEN = 5_000
 """µs from one fill to the next: 200 a second."""
 API_LATE = 4 * SECOND
@@ -83,43 +90,72 @@ class World:
         return min(99, max(1, cents)) * 10_000
 
 
-def fills_of(world: World, leaders: int, tokens: int, trades: int, seed: int, begin: int) -> Iterator[LeaderFill]:
-    """``trades`` fills of the chain: orders of one to four fills, BUYs and SELLs of what is held in equal parts."""
-    chance = random.Random(seed)
-    held: list[dict[int, int]] = [{} for _ in range(leaders)]
+def fills_of(world: World, leaders: int, tokens: int, trades: int, begin: int) -> Iterator[LeaderFill]:
+    """``trades`` fills of the chain: orders of one to four fills, BUYs and SELLs of what is held in equal parts. What
+    is bought and sold is the same however many leaders it is spread over."""
+    chance = random.Random(leaders)
+    mine = random.Random(1)
+    held: list[tuple[int, int, int]] = []
     made = 0
     while made < trades:
-        leader, number = chance.randrange(leaders), chance.randrange(tokens)
-        mine = held[leader]
-        selling = mine and chance.random() < 0.5
+        parts = min(mine.choice((1, 1, 1, 2, 4)), trades - made)
+        selling = len(held) > OPEN and mine.random() < 0.5
         if selling:
-            number = chance.choice(list(mine)) if len(mine) < 64 else next(iter(mine))
+            leader, number, whole = held.pop(mine.randrange(len(held)))
+        else:
+            leader, number, whole = chance.randrange(leaders), mine.randrange(tokens), mine.randrange(20, 2_000) * MICRO
+            held.append((leader, number, whole))
         side = Side.SELL if selling else Side.BUY
-        price, parts = world.price(number, side), chance.choice((1, 1, 1, 2, 4))
-        whole = mine.pop(number) if selling else chance.randrange(20, 2_000) * MICRO
-        if not selling:
-            mine[number] = mine.get(number, 0) + whole // parts * parts
-        order = f"0x{seed:032x}{made:032x}"
-        for part in range(min(parts, trades - made)):
-            shares = whole // parts if part < parts - 1 or not selling else whole - whole // parts * (parts - 1)
-            yield LeaderFill(
-                source=Source.POLYGON, leader=f"0x{leader:040x}", tx_hash=f"0x{seed + 7:032x}{made + part:032x}",
-                token_id=world.token(number), side=side, shares=shares, usdc=shares * price // MICRO,
-                traded_at=(begin + (made + part) * BETWEEN) // SECOND * SECOND, fee=0, role="maker", order_hash=order,
-                exchange="ctf-v2", block_number=93_000_000 + made // 400, block_hash=f"0x{made // 400:064x}",
-                log_index=(made + part) % 400, raw=RAW,
-            )  # fmt: skip
-        made += min(parts, trades - made)
+        price, order = world.price(number, side), f"0x{made:064x}"
+        for part in range(parts):
+            shares = whole // parts if part < parts - 1 else whole - whole // parts * (parts - 1)
+            at = (begin + (made + part) * BETWEEN) // SECOND * SECOND
+            log = order_filled(
+                order,
+                f"0x{leader:040x}",
+                "0x" + "c" * 40,
+                side,
+                world.token(number),
+                shares,
+                shares * price // MICRO,
+                0,
+            )
+            log |= {
+                "address": CTF_EXCHANGE_V2,
+                "blockNumber": hex(93_000_000 + made // 400),
+                "blockHash": f"0x{made // 400:064x}",
+                "transactionHash": f"0x{made + part:064x}",
+                "logIndex": hex((made + part) % 400),
+            }
+            yield decode_order_filled(log).observed(at, RAW)
+        made += parts
 
 
-def as_row(fill: LeaderFill, world: World) -> LeaderFill:
+def as_row(fill: LeaderFill) -> LeaderFill:
     """The same fill as the Data API shows it."""
     number = int(fill.token_id[1:])
-    return msgspec.structs.replace(
-        fill, source=Source.API, fee=None, role=None, order_hash=None, exchange=None, block_number=None,
-        block_hash=None, log_index=None, condition_id=f"0x{number // 2:064x}", outcome="Yes" if number % 2 else "No",
-        title=f"Will event {number // 2} happen?", slug=f"event-{number // 2}",
+    return LeaderFill(
+        source=Source.API, leader=fill.leader, tx_hash=fill.tx_hash, token_id=fill.token_id, side=fill.side,
+        shares=fill.shares, usdc=fill.usdc, traded_at=fill.traded_at, condition_id=f"0x{number // 2:064x}",
+        outcome="Yes" if number % 2 else "No", title=f"Will event {number // 2} happen?", slug=f"event-{number // 2}",
+        raw=RAW,
     )  # fmt: skip
+
+
+def remembered(world: World, leaders: int, tokens: int, count: int) -> tuple[Trade, ...]:
+    """So many trades of the day before, which both sources have shown."""
+    chance, made = random.Random(count), []
+    for n in range(count):
+        at = BEGIN - DAY + n * DAY // (count + 1)
+        fill = LeaderFill(
+            source=Source.POLYGON, leader=f"0x{chance.randrange(leaders):040x}", tx_hash=f"0xff{n:062x}",
+            token_id=world.token(chance.randrange(tokens)), side=Side.BUY, shares=MICRO + n, usdc=MICRO,
+            traded_at=at // SECOND * SECOND, log_index=n % 400, block_number=92_000_000 + n,
+        )  # fmt: skip
+        trade = first_seen(fill, n + 1, 1, fill.traded_at or 0, TradeClass.LIVE, at)
+        trade.first_seen_by_api_at = at
+        made.append(trade)
+    return tuple(made)
 
 
 def settings() -> Policy:
@@ -127,31 +163,45 @@ def settings() -> Policy:
     return policy_from({"bankroll_usdc": 10**13, "fixed_usdc": 5 * MICRO, "per_market_cap_usdc": 0})
 
 
-def begun(leaders: int) -> list[ev.Event]:
-    """A run's first events: one portfolio, so many leaders."""
-    policy = settings()
-    desk = ev.PortfolioState(name="main", bankroll=policy.bankroll, cash=policy.bankroll, policy=policy)
-    at = BEGIN
+def begun(leaders: int, past: tuple[Trade, ...] = (), portfolios: int = 1) -> list[ev.Event]:
+    """A run's first events: so many leaders and portfolios, and the trades of before that are remembered."""
+    policy, at = settings(), BEGIN
+    desks = tuple(
+        ev.PortfolioState(
+            name=f"p{n}",
+            bankroll=policy.bankroll,
+            cash=policy.bankroll,
+            policy=policy,
+            follows=None if portfolios == 1 else tuple(f"0x{(n + k) % leaders:040x}" for k in range(FOLLOWED)),
+        )
+        for n in range(portfolios)
+    )
     return [
-        ev.Restored(at=at, portfolios=(desk,)),
+        ev.Restored(at=at, portfolios=desks, trades=past, last_trade_id=len(past)),
         ev.HealthChanged(at=at, source=Source.POLYGON, healthy=True),
         *(
             ev.LeaderFollowed(
-                at=at, leader=f"0x{n:040x}", follow_from=at, floor_ts=at // SECOND, cursor_ts=at // SECOND,
-                is_new=True, bootstrapped=True,
-            )  # fmt: skip
+                at=at,
+                leader=f"0x{n:040x}",
+                follow_from=at,
+                floor_ts=at // SECOND,
+                cursor_ts=at // SECOND,
+                is_new=True,
+                bootstrapped=True,
+            )
             for n in range(leaders)
         ),
     ]
 
 
 def mix(
-    trades: int = TRADES, *, leaders: int = LEADERS, tokens: int = TOKENS, past: int = PAST, seed: int = 1
-) -> Mix:
-    """``past`` trades, then ``trades`` that are measured, as they enter an engine."""
+    trades: int = TRADES, *, leaders: int = LEADERS, tokens: int = TOKENS, past: int = PAST, portfolios: int = 1,
+    seed: int = 1,
+) -> Mix:  # fmt: skip
+    """:data:`WARM` trades, then ``trades`` that are measured, as they enter an engine that remembers ``past`` more."""
     world = World(tokens, seed)
     entered: list[ev.Event] = []
-    copied = filled = 0
+    copied = filled = cut = 0
 
     def answer(ask: Ask, at: int) -> Iterable[ev.Event]:
         if isinstance(ask, NeedBook):
@@ -163,33 +213,31 @@ def mix(
         nonlocal copied, filled
         entered.append(event)
         for effect in effects:
-            name = type(getattr(effect, "record", None)).__name__
-            copied += name == "IntentRecord"
-            filled += name == "FillRecord"
+            if isinstance(effect, Insert):
+                copied += isinstance(effect.record, IntentRecord)
+                filled += isinstance(effect.record, FillRecord)
 
     drive = Drive(Engine(), answer, keep)
-    for event in begun(leaders):
+    for event in begun(leaders, remembered(world, leaders, tokens, past), portfolios):
         drive.push(event)
     drive.run(BEGIN)
-    cut = 0
-    for part, (count, number) in enumerate(((past, 2 * seed), (trades, 2 * seed + 1))):
-        begin = drive.at + SECOND
-        waiting: dict[str, list[LeaderFill]] = {}
-        if part:
+    begin = drive.at + SECOND
+    waiting: dict[str, list[LeaderFill]] = {}
+    for n, fill in enumerate(fills_of(world, leaders, tokens, WARM + trades, begin)):
+        at = begin + n * BETWEEN + LOG_LATE
+        drive.run(at)
+        if n == WARM:
             cut, copied, filled = len(entered), 0, 0
-        for n, fill in enumerate(fills_of(world, leaders, tokens, count, number, begin)):
-            at = begin + n * BETWEEN + LOG_LATE
-            drive.run(at)
-            drive.push(ev.ChainFillSeen(at=at, fill=fill))
-            rows = waiting.setdefault(fill.leader, [])
-            rows.append(as_row(fill, world))
-            if len(rows) >= POLLED_TOGETHER:
-                drive.push(_window(waiting.pop(fill.leader), at + API_LATE))
-            if n % 1_000 == 0:
-                drive.push(ev.Tick(at=at))
-        for rows in waiting.values():
-            drive.push(_window(rows, drive.at + API_LATE))
-        drive.run(drive.at + 60 * SECOND)
+        drive.push(ev.ChainFillSeen(at=at, fill=fill))
+        rows = waiting.setdefault(fill.leader, [])
+        rows.append(as_row(fill))
+        if len(rows) >= POLLED_TOGETHER:
+            drive.push(_window(waiting.pop(fill.leader), at + API_LATE))
+        if n % TICKS == 0:
+            drive.push(ev.Tick(at=at))
+    for rows in waiting.values():
+        drive.push(_window(rows, drive.at + API_LATE))
+    drive.run(drive.at + 60 * SECOND)
     return Mix(entered[:cut], entered[cut:], trades, copied, filled)
 
 

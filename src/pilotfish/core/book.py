@@ -106,6 +106,9 @@ class Take(msgspec.Struct, frozen=True, array_like=True, gc=False):
     shares: int
 
 
+_NONE: list[LevelKey] = []
+
+
 class LiquidityMemory:
     """What a portfolio took of a level stays taken until the level has left the book (DESIGN.md section 7).
 
@@ -135,7 +138,7 @@ class LiquidityMemory:
         """Forget levels that are no longer in the book; returns which."""
         mine = self._taken.get(book.token_id)
         if mine is None:
-            return []
+            return _NONE
         there = {Side.BUY: {lv.price for lv in book.asks}, Side.SELL: {lv.price for lv in book.bids}}
         gone = [key for key in mine if key[2] not in there[key[1]]]
         for key in gone:

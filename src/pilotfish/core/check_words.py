@@ -1,7 +1,7 @@
 """What a decision's trace says, in a reader's words: each check by a readable name, its value and limit with their unit
 and the right way round, and in one sentence why a trade was copied or not.
 
-In comes a trace as it is stored (:class:`~pilotfish.core.policy.Check`), out goes plain text, the same on pages and in
+In comes a trace as it is stored (lines of check, value, limit, passed), out goes plain text, the same on pages and in
 the terminal.
 """
 

@@ -193,7 +193,7 @@ class Engine:
             *(SetTimer(timer.timer, max(at, timer.at)) for _, timer in self._watched.values()),
         ]
 
-    def _watch(self, trade: Trade, at: int) -> None:
+    def _watch(self, trade: Trade, at: int) -> SetTimer | None:
         """Note by when the source that has not shown a trade yet should have; its log only where that is ahead."""
         timer = None
         if trade.first_seen_by_polygon_at is None:
@@ -205,6 +205,7 @@ class Engine:
             timer = SetTimer(ApiOverdue(trade.id), overdue)
         if timer is not None:
             self._watched[trade.id] = (trade, timer)
+        return timer
 
     def _portfolio(self, e: ev.PortfolioAdded) -> None:
         self.state.booked[e.state.name] = self.state.add_desk(e.state)
@@ -366,27 +367,32 @@ class Engine:
         trade = sighting.trade
         if not sighting.changed:
             return
+        from_chain = sighting.fill.source is Source.POLYGON
         touched = self._reordered(trade)
-        if sighting.fill.source is Source.POLYGON:
+        if from_chain:
             touched += self._sort_occurrences(trade)
-        for seen in _unique([trade, *touched]):
+        changed = _unique([trade, *touched]) if touched else [trade]
+        for seen in changed:
             self.copying.learned(seen)
         if sighting.revived:
             if trade.moves_holding:
                 touched += self.leading.holding(trade.leader, trade.token_id).add_trade(trade)
                 self.leading.write_holding(trade.leader, trade.token_id, trade.signed_shares, at)
             self.reorgs.revive(trade, at)
+            changed = _unique([trade, *touched])
         self.leading.settle_holding(trade, at)
-        for changed in _unique([trade, *touched]):
-            self.state.out.append(Update(trade_change(changed)))
-        if sighting.fill.source is Source.POLYGON or sighting.revived:
+        for each in changed:
+            self.state.out.append(Update(trade_change(each)))
+        if from_chain or sighting.revived:
             self.copying.wake(Waited.CHAIN, trade.token_id, at)
-        if sighting.fill.source is Source.API:
+        if not from_chain:
             self.copying.wake(Waited.API, trade.token_id, at)
 
     def _sort_occurrences(self, trade: Trade) -> list[Trade]:
         """Identical fills in the order of their logs, in the index and in the holding; returns what changed."""
         moved = self.state.index.sort_occurrences(trade.key)
+        if not moved:
+            return moved
         return [*moved, *(other for each in moved for other in self._reordered(each))]
 
     def _reordered(self, trade: Trade) -> list[Trade]:
@@ -422,12 +428,14 @@ class Engine:
         if trade.moves_holding:
             self.leading.write_holding(trade.leader, trade.token_id, trade.signed_shares, at)
         if fill.source is Source.POLYGON:
-            s.out.extend(Update(trade_change(t)) for t in _unique(self._sort_occurrences(trade)))
+            sorted_anew = self._sort_occurrences(trade)
+            if sorted_anew:
+                s.out.extend(Update(trade_change(t)) for t in _unique(sorted_anew))
             if trade.moves_holding:
                 self.leading.settle_holding(trade, at)
-        self._watch(trade, at)
-        if trade.id in self._watched:
-            s.out.append(self._watched[trade.id][1])
+        watched = self._watch(trade, at)
+        if watched is not None:
+            s.out.append(watched)
         self.copying.new_trade(trade, at)
 
     def _retract(self, trade: Trade, at: int) -> None:

@@ -38,7 +38,10 @@ class Leading:
         self.copying = copying
 
     def holding(self, leader: str, token_id: str) -> Holding:
-        return self.state.holdings.setdefault((leader, token_id), Holding())
+        held = self.state.holdings.get((leader, token_id))
+        if held is None:
+            held = self.state.holdings[(leader, token_id)] = Holding()
+        return held
 
     def write_holding(
         self, leader: str, token_id: str, moved: int, at: int, cause: str | None = None, tx_hash: str | None = None,
@@ -50,7 +53,8 @@ class Leading:
         """
         number = None
         s, key = self.state, (leader, token_id)
-        shares = self.holding(leader, token_id).shares
+        held = s.holdings.get(key)
+        shares = held.shares if held is not None else self.holding(leader, token_id).shares
         explained = s.holding_sums.get(key, 0) + moved
         if shares != explained or told is not None:
             number = s.next_id("adjustment")
@@ -75,7 +79,8 @@ class Leading:
     def settle_holding(self, trade: Trade, at: int) -> None:
         """Write a holding that came out differently when its trades were put into another order."""
         key = (trade.leader, trade.token_id)
-        if key in self.state.holdings and self.state.holdings[key].shares != self.state.holding_sums.get(key, 0):
+        held = self.state.holdings.get(key)
+        if held is not None and held.shares != self.state.holding_sums.get(key, 0):
             self.write_holding(trade.leader, trade.token_id, 0, at)
 
     def snapshot(self, e: ev.HoldingsSnapshot) -> None:

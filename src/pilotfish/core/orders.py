@@ -7,8 +7,6 @@ nothing more.
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 import msgspec
 
 from pilotfish.core.book import Take
@@ -16,9 +14,10 @@ from pilotfish.core.fees import FeeSchedule
 from pilotfish.core.reasons import Outcome
 from pilotfish.core.sizing import Slack
 from pilotfish.core.trade import Side
+from pilotfish.core.words import Word
 
 
-class OrderState(StrEnum):
+class OrderState(Word):
     """Where an order stands."""
 
     PENDING = "pending"
@@ -133,7 +132,7 @@ class CancelOrder(msgspec.Struct, frozen=True, gc=False, tag=True):
     order_id: int
 
 
-class How(StrEnum):
+class How(Word):
     """How an order ended."""
 
     FILLED = "filled"

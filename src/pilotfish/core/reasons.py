@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from pilotfish.core.words import Word
 
 
-class Action(StrEnum):
+class Action(Word):
     """What a decision is."""
 
     COPY = "copy"
@@ -14,7 +14,7 @@ class Action(StrEnum):
     EXIT = "exit"
 
 
-class Reason(StrEnum):
+class Reason(Word):
     """The code that a decision carries. What kind of decision it is of is asked of it, never read from the code."""
 
     COPY = "COPY"
@@ -183,7 +183,7 @@ NEVER_COPIED = (Reason.SKIP_BACKFILL, Reason.SKIP_UNSUPPORTED, Reason.SKIP_RESET
 """Decisions on what could not be copied, whatever the settings: left out where it is said how much of it was."""
 
 
-class Outcome(StrEnum):
+class Outcome(Word):
     """How an intent ended, where it did not simply fill."""
 
     UNFILLED_PRICE = "UNFILLED_PRICE"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 import msgspec
 
@@ -23,9 +22,10 @@ from pilotfish.core.setting_values import show as show
 from pilotfish.core.setting_values import text_of as text_of
 from pilotfish.core.setting_values import tiers_of, words_of
 from pilotfish.core.units import MICRO, micro_from_decimal
+from pilotfish.core.words import Word
 
 
-class Origin(StrEnum):
+class Origin(Word):
     """Where an effective value comes from, weakest first."""
 
     DEFAULT = "default"
@@ -35,7 +35,7 @@ class Origin(StrEnum):
     LEADER = "leader"
 
 
-class TriggerMode(StrEnum):
+class TriggerMode(Word):
     """Which source may trigger copying (DESIGN.md section 5)."""
 
     API = "api"

@@ -6,13 +6,14 @@ says when; ``engine.timers()`` works all of them out, so that no restart loses o
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TypeAlias
 
 import msgspec
 
+from pilotfish.core.words import Word
 
-class Waited(StrEnum):
+
+class Waited(Word):
     """What a decision can wait for; each wait is for one token."""
 
     BOOK = "book"

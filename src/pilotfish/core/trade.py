@@ -7,29 +7,30 @@ identical fills. USDC is no part of it: the Data API's figure contains the taker
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import TypeAlias, TypeVar
 
 import msgspec
 
+from pilotfish.core.words import Word
+
 _T = TypeVar("_T")
 
 
-class Source(StrEnum):
+class Source(Word):
     """Where an observation came from."""
 
     API = "api"
     POLYGON = "polygon"
 
 
-class Side(StrEnum):
+class Side(Word):
     """The leader's side of the fill."""
 
     BUY = "BUY"
     SELL = "SELL"
 
 
-class TradeClass(StrEnum):
+class TradeClass(Word):
     """How a trade relates to now: from before the follow, fresh, or missed and late."""
 
     BACKFILL = "backfill"

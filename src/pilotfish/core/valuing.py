@@ -62,12 +62,13 @@ class Valuing:
             if figures == desk.last_equity and at - desk.last_equity_at < EQUITY_EVERY:
                 continue
             desk.last_equity, desk.last_equity_at = figures, at
-            desk.peak = max(desk.peak, desk.equity)
-            desk.drawdown = max(desk.drawdown, desk.peak - desk.equity)
+            equity = desk.equity
+            desk.peak = max(desk.peak, equity)
+            desk.drawdown = max(desk.drawdown, desk.peak - equity)
             record = EquityRecord(
                 portfolio=desk.name,
                 at=Micros(at),
-                equity_micro=Usdc(desk.equity),
+                equity_micro=Usdc(equity),
                 cash_micro=Usdc(desk.cash),
                 positions_value_micro=Usdc(sums.worth),
                 unmarked_value_micro=Usdc(sums.unmarked),

@@ -57,6 +57,11 @@ class LeaderTrade(View, frozen=True, kw_only=True, rename={"kind": "class"}):
     leader_pre_sell_shares_micro: Shares | None
     status: Standing
 
+    @property
+    def order(self) -> str | None:
+        """What the leader's order is known by, where a log said it."""
+        return self.order_hash
+
 
 class SeenTrade(LeaderTrade, frozen=True, kw_only=True):
     """A trade with its leader's name, and how long after the match it was first seen."""
