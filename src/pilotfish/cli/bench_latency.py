@@ -1,0 +1,221 @@
+"""From socket to disk: a log's frame is sent by the stand-in venue, and looked for in the database until the decision on
+it, and the fill of its copy, are there. A real worker, real sockets, SQLite, no simulated latency.
+
+The venue runs in the measuring process, so that it knows when each frame went out; the worker in its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+import statistics
+import tempfile
+import threading
+import time
+from asyncio.subprocess import Process
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pilotfish.cli import session, stand
+from pilotfish.core.units import MICRO
+from pilotfish.sim.chain import Order
+from pilotfish.sim.market import SimMarket, digest
+from pilotfish.sim.server import serve
+from pilotfish.sim.server import urls as urls_of
+from pilotfish.sim.venue import Venue
+from pilotfish.store import leaders_store, worker_state
+from pilotfish.store.database import open_database, snapshot
+
+LEADERS, WARM = 50, 40
+RATES = ((200, 15), (2_000, 5))
+"""Trades a second, and for how many seconds."""
+LOOK_EVERY = 0.001
+PATIENCE = 60.0
+
+
+class Latency(NamedTuple):
+    """Milliseconds from a frame being sent to what was looked for being durable: median and 99th of a hundred; and the
+    medians of the first and the last quarter, which are alike where nothing piles up. ``rate`` is what was reached."""
+
+    what: str
+    rate: float
+    median: float
+    p99: float
+    first: float
+    last: float
+    count: int
+
+
+class Seen:
+    """Looks at the database, over and over, for what has become durable."""
+
+    def __init__(self, path: Path) -> None:
+        self.decided: dict[str, float] = {}
+        self.filled: dict[str, float] = {}
+        self._path = path
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def start(self) -> None:
+        """Look from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no longer."""
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        database = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)
+        final, filled = 0, 0
+        waiting: set[int] = set()
+        while not self._over.wait(LOOK_EVERY):
+            rows = database.execute(
+                "SELECT d.id, t.tx_hash, d.action FROM decisions d JOIN trades t ON t.id = d.trade_id WHERE d.id > ?"
+                " ORDER BY d.id",
+                (min(waiting, default=final + 1) - 1,),
+            ).fetchall()
+            copies = database.execute(
+                "SELECT f.id, t.tx_hash FROM fills f JOIN intents i ON i.id = f.intent_id"
+                " JOIN trades t ON t.id = i.trade_id WHERE f.id > ?",
+                (filled,),
+            ).fetchall()
+            now = time.time()
+            for number, tx, action in rows:
+                final = max(final, number)
+                if action == "wait":
+                    waiting.add(number)
+                elif tx not in self.decided:
+                    waiting.discard(number)
+                    self.decided[tx] = now
+            for number, tx in copies:
+                filled = max(filled, number)
+                self.filled.setdefault(tx, now)
+        database.close()
+
+
+def measure(rates: Sequence[tuple[int, int]] = RATES) -> list[Latency]:
+    """What it takes at each rate, decisions and fills."""
+    with tempfile.TemporaryDirectory(prefix="pilotfish-bench-") as folder:
+        return asyncio.run(_measure(Path(folder), rates))
+
+
+async def _measure(folder: Path, rates: Sequence[tuple[int, int]]) -> list[Latency]:
+    path = folder / "bench.db"
+    url = f"sqlite:///{path}"
+    database = await asyncio.to_thread(open_database, url)
+    with database.begin() as c:
+        for n in range(LEADERS):
+            leaders_store.add(c, _wallet(n), f"leader {n}", session.now(), by="bench")
+    venue = Venue(7, "quiet")
+    markets = [_market(venue, n) for n in range(20)]
+    children: list[Process] = []
+    seen = Seen(path)
+    try:
+        async with serve(venue, 0) as port:
+            settings = {
+                **urls_of(port), "DATABASE_URL": url, "PER_MARKET_CAP_USDC": "0", "FIXED_USDC": "1",
+                "BANKROLL": "1000000", "ORDER_LATENCY_MS": "0", "LOG_LEVEL": "ERROR",
+                "RECORD_BOOKS": "false", "JOURNAL": "false",
+            }  # fmt: skip
+            children.append(await stand.spawn(folder, {**session.clean_environment(), **settings}, "run", "--no-web"))
+            async with asyncio.timeout(stand.READY_SECONDS):
+                while True:
+                    with snapshot(database) as c:
+                        state, _ = worker_state.read(c)
+                    if state is not None and state.polygon.healthy and state.polygon.watched >= LEADERS:
+                        break
+                    await asyncio.sleep(0.1)
+            seen.start()
+            trading = _Trading(venue, markets)
+            await trading.send(20, WARM / 20)
+            await _all(seen, trading.sent)
+            found = []
+            for rate, seconds in rates:
+                trading.sent = {}
+                reached = await trading.send(rate, seconds)
+                await _all(seen, trading.sent)
+                found += [_told("decision", reached, trading.sent, seen.decided)]
+                found += [_told("fill", reached, trading.sent, seen.filled)]
+            return found
+    finally:
+        seen.stop()
+        await stand.end(children)
+        database.dispose()
+
+
+def _wallet(number: int) -> str:
+    return f"0x{0xA1:02x}{number:038x}"
+
+
+def _market(venue: Venue, number: int) -> SimMarket:
+    """A market with a deep book."""
+    market = SimMarket(
+        condition_id="0x" + digest(venue.seed, "bench market", number), question=f"Bench {number}",
+        slug=f"bench-{number}", category="bench",
+        tokens=(str(int(digest("bench token", number), 16)), str(int(digest("bench other", number), 16))),
+        bids={490_000: 10**9 * MICRO}, asks={500_000: 10**9 * MICRO}, frozen=True, changed_at=time.time(),
+    )  # fmt: skip
+    venue.chain.add_market(market)
+    return market
+
+
+class _Trading:
+    """Leaders that trade at a pace."""
+
+    def __init__(self, venue: Venue, markets: list[SimMarket]) -> None:
+        self.sent: dict[str, float] = {}
+        """Transaction -> when its log's frame was handed to the socket."""
+        self._venue, self._markets, self._count = venue, markets, 0
+        self._chance = random.Random(7)
+        self._held: list[tuple[int, str]] = []
+
+    async def send(self, rate: int, seconds: float) -> float:
+        """So many trades a second for so long, evenly; gives the rate that was reached."""
+        began = time.perf_counter()
+        for n in range(int(rate * seconds)):
+            ahead = began + n / rate - time.perf_counter()
+            if ahead > 0 or n % 50 == 0:
+                await asyncio.sleep(max(0.0, ahead))
+            self._one()
+        return int(rate * seconds) / (time.perf_counter() - began)
+
+    def _one(self) -> None:
+        chain, self._count = self._venue.chain, self._count + 1
+        if len(self._held) > 200 and self._chance.random() < 0.5:
+            (leader, token), side = self._held.pop(self._chance.randrange(len(self._held))), "SELL"
+        else:
+            leader, token = self._chance.randrange(LEADERS), self._chance.choice(self._markets).tokens[0]
+            side = "BUY"
+            self._held.append((leader, token))
+        price = 500_000 if side == "BUY" else 490_000
+        mine = Order(_wallet(leader), side, token, 10 * MICRO, price, "0x" + digest("bench", self._count))
+        other = "SELL" if side == "BUY" else "BUY"
+        theirs = Order("0x" + "cc" * 20, other, token, 10 * MICRO, price, "0x" + digest("other", self._count))
+        tx = chain.match(mine, [theirs], now=time.time(), chain_delay=None, api_delay=1.0)
+        self.sent[tx.tx_hash] = time.time()
+        chain.on_logs(tx.logs)
+
+
+async def _all(seen: Seen, sent: dict[str, float]) -> None:
+    """Wait until all that was sent is decided; fills of what was copied come within a moment of that."""
+    async with asyncio.timeout(PATIENCE):
+        while not all(tx in seen.decided for tx in sent):
+            await asyncio.sleep(0.05)
+    await asyncio.sleep(1.0)
+
+
+def _told(what: str, rate: float, sent: dict[str, float], found: dict[str, float]) -> Latency:
+    spans = [1000 * (found[tx] - at) for tx, at in sent.items() if tx in found]
+    quarter = max(1, len(spans) // 4)
+    return Latency(
+        what=what,
+        rate=rate,
+        median=statistics.median(spans),
+        p99=statistics.quantiles(spans, n=100)[98],
+        first=statistics.median(spans[:quarter]),
+        last=statistics.median(spans[-quarter:]),
+        count=len(spans),
+    )
