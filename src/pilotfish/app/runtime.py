@@ -200,7 +200,7 @@ class Worker:
 
     def _missed(self) -> set[str]:
         """What leaders bought and nobody here holds; the report values it, too."""
-        return {token for desk in self.engine.state.desks.values() for _, token in desk.missed} - self._held()
+        return {token for desk in self.engine.state.desks.values() for token in desk.missed} - self._held()
 
     async def _follow_books(self, feeds: Feeds) -> None:
         """Keep the books of what followed leaders hold, as far as there is room: their next trade may be in it."""

@@ -76,7 +76,7 @@ class Copying:
         copied everything."""
         for desk in self.state.followers(trade.leader):
             key = (trade.leader, trade.token_id)
-            if key in desk.missed or desk.held(key) or desk.open_intents(key):
+            if key[0] in desk.missed.get(key[1], ()) or desk.held(key) or desk.open_intents(key):
                 self._enqueue(desk, trade, adjustment_id, at)
 
     def _enqueue(self, desk: Desk, trade: Trade, adjustment_id: int | None, at: int) -> None:
@@ -104,7 +104,7 @@ class Copying:
         item.order, _ = orders.join(item.trade, item.decision_id, policy.burst_window_sec, at)
         market = self.state.markets.get(key[1])
         if market is None or market.payout is None:
-            desk.missed.add(key)
+            desk.miss(key)
 
     def advance(self, desk: Desk, key: DeskKey, at: int) -> None:
         """Decide from the head of a queue until one has to wait."""

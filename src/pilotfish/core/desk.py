@@ -85,8 +85,10 @@ class Desk:
         self.spent_day, self.spent_today = state.spent_day, state.spent_today
         self.buys: dict[str, int] = dict(state.buys)
         self.saved: dict[DeskKey, int] = {(leader, token): usdc for leader, token, usdc in state.saved}
-        self.missed: set[DeskKey] = set(state.missed)
-        """What the leaders bought in markets that are not resolved: valued also where we hold nothing of it."""
+        self.missed: dict[str, set[str]] = {}
+        """Token -> leaders who bought it, of markets that are not resolved: valued also where we hold nothing of it."""
+        for leader, token_id in state.missed:
+            self.miss((leader, token_id))
         self.queues: dict[DeskKey, deque[Waiting]] = {}
         self.sums = Sums()
         self.day, self.day_equity = -1, state.day_equity
@@ -118,6 +120,10 @@ class Desk:
         self.spent_today = 0
         self.last_equity, self.day_equity = None, None
         self.peak, self.drawdown = self.bankroll, 0
+
+    def miss(self, key: DeskKey) -> None:
+        """A leader bought this token, whatever we make of it."""
+        self.missed.setdefault(key[1], set()).add(key[0])
 
     def wants(self, leader: str) -> bool:
         """True if this portfolio copies the leader."""

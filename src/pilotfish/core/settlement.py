@@ -46,7 +46,7 @@ class Settlement:
         """The market is resolved: what is out is cancelled, and every position in the token is paid out."""
         assert market.payout is not None
         for desk in self.state.desks.values():
-            desk.missed = {key for key in desk.missed if key[1] != market.token_id}
+            desk.missed.pop(market.token_id, None)
             for order in [i for i in desk.intents.values() if i.token_id == market.token_id]:
                 self.bookkeeping.cancel(desk, order, Outcome.CANCELLED_RESOLVED, at)
             for position in desk.by_token.get(market.token_id, ()):
