@@ -36,7 +36,7 @@ COLUMNS = {
     "equity": "portfolio,equity_micro,cash_micro,positions_value_micro,cost_micro,realized_pnl_micro,"
     "unrealized_pnl_micro,fees_micro,open_positions,peak_micro,drawdown_micro,unmarked_value_micro,at",
     "look_backs": "id,wallet,label,asked_at,by,days,state,stage,done,of,requests,error,verdict,why,started_at,"
-    "finished_at,values,result",
+    "finished_at,values,result,left_sec",
 }
 
 

@@ -17,16 +17,17 @@ import pyarrow.fs as pafs
 import pytest
 from sqlalchemy import create_engine, select
 
-from pilotfish.app.look_backs import At, looked
+from pilotfish.app.look_backs import looked
 from pilotfish.backtest.refusal import NothingToLookAtError
 from pilotfish.cli.session import clean_environment
 from pilotfish.cli.stand import free_port
 from pilotfish.core.units import SECOND
 from pilotfish.history.folder import History, HistoryError, HistoryFullError
 from pilotfish.sim.story import cast
-from pilotfish.store import look_backs_store, settings_store
+from pilotfish.store import settings_store
 from pilotfish.store import tables as t
 from pilotfish.store.database import empty_database
+from pilotfish.store.jobs import At
 from pilotfish.store.look_backs_store import Job
 from tests import processes
 from tests.past_venue import NOW, WALLET, PastVenue, condition_id, serving, trade
@@ -41,7 +42,7 @@ DAY = 86_400
 
 
 def job() -> Job:
-    values = look_backs_store.policy_values({}, settings_store.Stored({}, {}, {}), "main", WALLET, {})
+    values = settings_store.policy_values({}, settings_store.Stored({}, {}, {}), "main", WALLET, {})
     return Job(id=1, wallet=WALLET, name="", days=30, asked_at=NOW * SECOND, values=values)
 
 

@@ -278,7 +278,7 @@ def questions(
         "look backs: newest page": lambda c: read_look_backs(c, limit=20),
         "look backs: of a wallet": lambda c: read_latest(c, _wallet(5)),
         "look backs: one with its answer": lambda c: read_look_back(c, 5),
-        "look backs: whether one waits": look_backs_store.anything_to_do,
+        "look backs: whether one waits": look_backs_store.JOBS.anything_to_do,
         "REST: fills": lambda c: read_fills(c, limit=100),
         "REST: decisions": lambda c: read_decisions(c, limit=100),
     }  # fmt: skip

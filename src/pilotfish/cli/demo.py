@@ -200,7 +200,7 @@ class _Demo:
         with database.begin() as c:
             stored = settings_store.load(c)
             for leader in self.leaders:
-                values = look_backs_store.policy_values({}, stored, MAIN, leader.wallet, {})
+                values = settings_store.policy_values({}, stored, MAIN, leader.wallet, {})
                 look_backs_store.ask(
                     c, leader.wallet, name=leader.label, days=PAST_DAYS, values=values, at=session.now(), by="demo"
                 )
