@@ -43,7 +43,7 @@ DAY = 86_400
 
 def job() -> Job:
     values = settings_store.policy_values({}, settings_store.Stored({}, {}, {}), "main", WALLET, {})
-    return Job(id=1, wallet=WALLET, name="", days=30, asked_at=NOW * SECOND, values=values)
+    return Job(wallet=WALLET, name="", days=30, asked_at=NOW * SECOND, values=values)
 
 
 async def look(venue: PastVenue, history: History) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def ask(c: Connection, wallet: str = WALLET, days: int = 90) -> int:
 def taken(c: Connection) -> int:
     job = JOBS.take(c, Job, AT)
     assert job is not None
-    return job.id
+    return job[0]
 
 
 def state(c: Connection, number: int) -> JobState:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
+import msgspec
 import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -21,7 +22,7 @@ from pilotfish.app.lease import Lease, LeaseError
 from pilotfish.app.logs import redact
 from pilotfish.core.pace import Pace
 from pilotfish.core.problem import Problem
-from pilotfish.store.jobs import At, Jobs, Taken
+from pilotfish.store.jobs import At, Jobs
 from pilotfish.store.outage import is_outage
 
 log = structlog.get_logger(__name__)
@@ -30,7 +31,7 @@ SAY_SECONDS = 0.5
 """How often it is said how far a job is, and looked whether it was cancelled."""
 STORE_TRIES = 5
 UNFORESEEN = "an unforeseen error ended it; the dashboard's log says more. What was read of the history is kept"
-J = TypeVar("J", bound=Taken)
+J = TypeVar("J", bound=msgspec.Struct)
 Store: TypeAlias = Callable[[Connection, int], object]
 """Stores what came of a job, at an instant (µs)."""
 
@@ -42,7 +43,7 @@ class Work(Generic[J]):
 
     jobs: Jobs
     kind: type[J]
-    do: Callable[[J, Watch], Store]
+    do: Callable[[int, J, Watch], Store]
 
 
 def work_off(database: Engine, work: Work[J]) -> None:
@@ -56,28 +57,28 @@ def work_off(database: Engine, work: Work[J]) -> None:
     try:
         with database.begin() as c:
             work.jobs.take_up(c, _now())
-        while (job := _next(database, work)) is not None:
-            _do(database, work, lease, job)
+        while (taken := _next(database, work)) is not None:
+            _do(database, work, lease, *taken)
     finally:
         lease.release()
 
 
-def _next(database: Engine, work: Work[J]) -> J | None:
+def _next(database: Engine, work: Work[J]) -> tuple[int, J] | None:
     with database.begin() as c:
         return work.jobs.take(c, work.kind, _now())
 
 
-def _do(database: Engine, work: Work[J], lease: Lease, job: J) -> None:
+def _do(database: Engine, work: Work[J], lease: Lease, number: int, job: J) -> None:
     try:
-        with Watch(database, work.jobs, lease, job.id) as watch:
-            store = work.do(job, watch)
+        with Watch(database, work.jobs, lease, number) as watch:
+            store = work.do(number, job, watch)
     except Problem as problem:
         told = redact(str(problem))
-        _store(database, lambda c, at: work.jobs.fail(c, job.id, at, told))
+        _store(database, lambda c, at: work.jobs.fail(c, number, at, told))
         return
     except Exception:
-        log.exception(f"a {work.jobs.noun} ended by an unforeseen error", number=job.id)
-        _store(database, lambda c, at: work.jobs.fail(c, job.id, at, UNFORESEEN))
+        log.exception(f"a {work.jobs.noun} ended by an unforeseen error", number=number)
+        _store(database, lambda c, at: work.jobs.fail(c, number, at, UNFORESEEN))
         return
     _store(database, store)
 

@@ -41,9 +41,9 @@ Tell: TypeAlias = Callable[[At], None]
 def work(database: Engine, environment: Mapping[str, Value]) -> Work[Job]:
     """The look backs of a database, and how one is made."""
 
-    def do(job: Job, watch: Watch) -> Store:
+    def do(number: int, job: Job, watch: Watch) -> Store:
         found, result = looked(database, environment, History(history_place(environment)), job, watch.tell)
-        return lambda c, at: look_backs_store.finish(c, job.id, at, found.verdict, found.why, result)
+        return lambda c, at: look_backs_store.finish(c, number, at, found.verdict, found.why, result)
 
     return Work(look_backs_store.JOBS, Job, do)
 

@@ -31,7 +31,7 @@ REST_SECONDS = 2.0
 def work(database: Engine, environment: Mapping[str, Value]) -> Work[SearchJob]:
     """The searches of a database, and how one is made."""
 
-    def do(job: SearchJob, watch: Watch) -> Store:
+    def do(number: int, job: SearchJob, watch: Watch) -> Store:
         def told(at: Told) -> None:
             watch.tell(At(at.stage, at.done, at.of, at.requests), at.worked)
 
@@ -45,7 +45,7 @@ def work(database: Engine, environment: Mapping[str, Value]) -> Work[SearchJob]:
         now = job.asked_at // SECOND
         found = found_by(environment, job, now, told, processes=_processes(), part=PART, began=began)
         kept: dict[str, object] = msgspec.to_builtins(found)
-        return lambda c, at: searches_store.finish(c, job.id, at, kept)
+        return lambda c, at: searches_store.finish(c, number, at, kept)
 
     return Work(searches_store.JOBS, SearchJob, do)
 

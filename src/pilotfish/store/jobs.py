@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from pilotfish.core.numerals import plural
 from pilotfish.core.problem import Problem
-from pilotfish.store.mapping import read_row
+from pilotfish.store.mapping import read_pairs
 
 ATTEMPTS = 3
 """How often a job is taken up whose process died on it."""
@@ -56,13 +56,13 @@ class At(NamedTuple):
     left_sec: int | None = None
 
 
-class Taken(msgspec.Struct, frozen=True, kw_only=True):
-    """A job that somebody works on, by its number; a kind of job adds what it is about."""
+class _Number(msgspec.Struct, frozen=True):
+    """Which job it is."""
 
     id: int
 
 
-J = TypeVar("J", bound=Taken)
+J = TypeVar("J", bound=msgspec.Struct)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +124,17 @@ class Jobs:
         c.execute(running.where(col.attempts >= ATTEMPTS).values(failed))
         c.execute(running.values(state=JobState.WAITING))
 
-    def take(self, c: Connection, kind: type[J], at: int) -> J | None:
-        """The one that has waited longest, which runs from now on; ``None`` = none waits."""
+    def take(self, c: Connection, kind: type[J], at: int) -> tuple[int, J] | None:
+        """The one that has waited longest, which runs from now on: its number, and what it is about (columns of the
+        table); ``None`` = none waits."""
         col = self.table.c
         next_one = select(self.table).where(col.state == JobState.WAITING).order_by(col.id).limit(1)
         begun = {"state": JobState.RUNNING, "started_at": at, **At()._asdict()}
-        while (job := read_row(c, kind, next_one)) is not None:
-            change = update(self.table).where(col.id == job.id, col.state == JobState.WAITING)
+        while (found := next(read_pairs(c, _Number, kind, next_one), None)) is not None:
+            number, job = found[0].id, found[1]
+            change = update(self.table).where(col.id == number, col.state == JobState.WAITING)
             if c.execute(change.values(attempts=col.attempts + 1, **begun)).rowcount:
-                return job
+                return number, job
         return None
 
     def progress(self, c: Connection, number: int, at: At) -> bool:

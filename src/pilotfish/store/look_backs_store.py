@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
 from sqlalchemy import Connection, select
 
 from pilotfish.core.settings import Value
 from pilotfish.store import tables as t
-from pilotfish.store.jobs import OPEN, Jobs, JobState, Taken
+from pilotfish.store.jobs import OPEN, Jobs, JobState
 
 KEPT = 200
 """Look backs that have ended and are kept, the newest; a result is some ten KiB."""
@@ -18,7 +19,7 @@ DAYS = 90
 JOBS = Jobs(table=t.look_backs, noun="look back", nouns="look backs", most_waiting=50, kept=KEPT, lighter="fewer days")
 
 
-class Job(Taken, frozen=True, kw_only=True):
+class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A look back to be worked off: of whom, over how many days to ``asked_at`` (µs), with which settings."""
 
     wallet: str

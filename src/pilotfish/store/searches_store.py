@@ -15,7 +15,7 @@ from pilotfish.core.problem import Problem
 from pilotfish.core.settings import Value
 from pilotfish.store import look_backs_store
 from pilotfish.store import tables as t
-from pilotfish.store.jobs import OPEN, Jobs, JobState, Taken
+from pilotfish.store.jobs import OPEN, Jobs, JobState
 
 KEPT = 50
 """Searches that have ended and are kept, the newest, with their boards."""
@@ -63,7 +63,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     values: dict[str, Value] = {}
 
 
-class SearchJob(Taken, Wanted, frozen=True, kw_only=True):
+class SearchJob(Wanted, frozen=True, kw_only=True):
     """A search to be worked off, as it was asked for at ``asked_at`` (µs)."""
 
     asked_at: int
