@@ -140,12 +140,7 @@ class Desk:
         self.address = ""
 
     def call(self, method: str, path: str, body: object = None) -> Any:
-        request = urllib.request.Request(
-            f"{self.address}/api/v1/look-backs{path}", json.dumps(body).encode() if body is not None else None,
-            {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}, method=method,
-        )  # fmt: skip
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return json.load(answer)
+        return self.pilot.rest(self.address, method, f"/look-backs{path}", body)
 
     def ask(self, wallet: str, days: int = 100) -> int:
         number: int = self.call("POST", "", {"wallet": wallet, "days": days})["id"]
@@ -228,13 +223,7 @@ def test_it_ends_with_the_dashboard_however_that_ends_and_goes_on_with_the_next(
     desk.pilot.web.kill()
     desk.pilot.web.wait(20)
 
-    def gone() -> bool:
-        try:
-            return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-        except FileNotFoundError:
-            return True
-
-    until("the process has ended, too", gone)
+    until("the process has ended, too", lambda: processes.gone(process))
     desk.address = desk.pilot.start_web()
     done = desk.reached(number, lambda r: r["state"] not in ("waiting", "running"))
     assert (done["state"], done["error"]) == ("done", None)

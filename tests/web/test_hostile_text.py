@@ -22,6 +22,7 @@ from pilotfish.store import look_backs_store, searches_store
 from pilotfish.store import tables as t
 from pilotfish.store.searches_store import Wanted
 from pilotfish.web.look_back_answer import Answer, Flag, Step
+from tests.found import FOUND as SEARCHED
 from tests.rig import WALLET, Pilot, rig, until
 from tests.web.chromium import Watched, window
 

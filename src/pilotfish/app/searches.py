@@ -19,12 +19,13 @@ from pilotfish.core.settings import Value
 from pilotfish.core.units import SECOND
 from pilotfish.polymarket.history_api import HistoryApi
 from pilotfish.store import searches_store
+from pilotfish.store.database import snapshot
 from pilotfish.store.jobs import At
 from pilotfish.store.searches_store import SearchJob
 
 PART = 0.5
 """How much of the venue's limits a search takes: the rest is the worker's, and of whoever else asks."""
-REST_SECONDS = 2.0
+REST_SECONDS = 5.0
 """How long a search asks nothing once it is seen that a look back is waited for; looked at twice a second."""
 
 
@@ -40,6 +41,8 @@ def work(database: Engine, environment: Mapping[str, Value]) -> Work[SearchJob]:
                 if not searches_store.next_in_line(c):
                     api.rest(REST_SECONDS)
 
+            with snapshot(database) as c:
+                give_way(c)
             watch.also = give_way
 
         now = job.asked_at // SECOND

@@ -96,6 +96,7 @@ class _Asking:
         half = Budget(self._budget.left // 2 if self._budget.left is not None else None, within=self._budget)
         drops: dict[str, Drop | None] = {}
         todo = list(candidates)
+        self._told(Told("activity", 0, len(candidates), self._budget.made))
         while todo:
             # As many at once as can have all that they may take: so it does not matter who is answered first.
             room = AT_ONCE if half.left is None else max(1, min(AT_ONCE, half.left // ACTIVITY_REQUESTS))

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from pilotfish.backtest.cores import on_cores
+from tests import processes
 from tests.rig import until
 
 
@@ -68,13 +69,6 @@ def stay(folder: str) -> int:
     return 0
 
 
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
-
-
 def test_the_processes_of_one_that_is_killed_end_with_it(tmp_path: Path) -> None:
     first = get_context("spawn").Process(target=_hand_out, args=(str(tmp_path),))
     first.start()
@@ -83,7 +77,7 @@ def test_the_processes_of_one_that_is_killed_end_with_it(tmp_path: Path) -> None
     )
     first.kill()
     first.join()
-    until("both have ended, too", lambda: all(gone(pid) for pid in pids))
+    until("both have ended, too", lambda: all(processes.gone(pid) for pid in pids))
 
 
 def _hand_out(folder: str) -> None:
