@@ -250,7 +250,7 @@ def test_what_the_terminal_found_stands_with_the_others_and_what_is_wrong_is_ref
 
 
 @pytest.mark.slow
-def test_a_demonstration_looks_back_at_its_leaders_one_of_each_verdict_and_leaves_nothing_behind(
+def test_a_demonstration_looks_back_at_its_leaders_searches_among_them_and_leaves_nothing_behind(
     tmp_path: Path,
 ) -> None:
     port = free_port()
@@ -258,9 +258,9 @@ def test_a_demonstration_looks_back_at_its_leaders_one_of_each_verdict_and_leave
     with (tmp_path / "told").open("w") as told:
         demo = processes.start("demo", "--port", str(port), cwd=tmp_path, env=env, stderr=told)
 
-    def rows() -> list[dict[str, Any]]:
+    def rows(of: str = "look-backs") -> list[dict[str, Any]]:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/look-backs", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/{of}", timeout=10) as answer:
                 return list(json.load(answer)["data"])
         except OSError:
             return []
@@ -268,11 +268,15 @@ def test_a_demonstration_looks_back_at_its_leaders_one_of_each_verdict_and_leave
     try:
         until("all are looked back at", lambda: [r["state"] for r in rows()] == ["done"] * 4, 300)
         verdicts = {row["label"]: row["verdict"] for row in rows()}
+        until("they are searched", lambda: [r["state"] for r in rows("searches")] == ["done"], 120)
+        (search,) = rows("searches")
     finally:
         demo.send_signal(signal.SIGINT)
         code = demo.wait(90)
     assert verdicts == {
         "Whale": "cannot_tell", "Scalper": "not_copyable", "Holder": "copyable", "Stepper": "cannot_tell",
     }  # fmt: skip
+    assert (search["tested"], search["copyable"]) == (3, 1), search
+    assert search["requests"] < 100, "it goes by what the look backs have read"
     assert code == 0, (tmp_path / "told").read_text()
     assert [path.name for path in tmp_path.iterdir()] == ["told"]
