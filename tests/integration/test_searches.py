@@ -27,7 +27,7 @@ from pilotfish.sim.story import cast
 from pilotfish.store import look_backs_store, searches_store
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database, snapshot
-from pilotfish.store.searches_store import Candidate, Source, Wanted
+from pilotfish.store.searches_store import Candidate, SearchSource, Wanted
 from pilotfish.store.views.searches import read_search
 from tests import processes
 from tests.kept_past import DAY, kept_world
@@ -175,7 +175,7 @@ async def test_a_search_asks_nothing_while_somebody_waits_for_a_look_back(tmp_pa
     with database.begin() as c:
         first = look_backs_store.ask(c, WALLET, name="", days=9, values={}, at=NOW * SECOND, by="test")
         assert not searches_store.next_in_line(c), "there is none"
-        wanted = Wanted(source=Source.WALLETS, wallets=(Candidate(wallet=WALLET),))
+        wanted = Wanted(source=SearchSource.WALLETS, wallets=(Candidate(wallet=WALLET),))
         number = searches_store.ask(c, wanted, at=NOW * SECOND, by="test")
         assert not searches_store.next_in_line(c), "it is not even begun"
 

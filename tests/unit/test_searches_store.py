@@ -14,7 +14,7 @@ from pilotfish.store import searches_store
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
 from pilotfish.store.jobs import At
-from pilotfish.store.searches_store import JOBS, KEPT, Candidate, SearchJob, Source, Wanted
+from pilotfish.store.searches_store import JOBS, KEPT, Candidate, SearchJob, SearchSource, Wanted
 from pilotfish.store.views.searches import (
     BoardFilter,
     categories_of,
@@ -27,7 +27,9 @@ from pilotfish.store.views.searches import (
 from tests.found import FOUND, row
 
 AT = 1_800_000_000_000_000
-NAMED = Wanted(source=Source.WALLETS, wallets=(Candidate(wallet="0x" + "a" * 40, name="A"),), values={"bankroll": 5})
+NAMED = Wanted(
+    source=SearchSource.WALLETS, wallets=(Candidate(wallet="0x" + "a" * 40, name="A"),), values={"bankroll": 5}
+)
 
 
 @pytest.fixture
@@ -54,7 +56,10 @@ def test_a_search_is_taken_as_it_was_asked_for_and_comes_back_as_it_was_found(c:
     assert searches_store.ask(c, Wanted(), at=AT, by="test") != number
     taken = JOBS.take(c, SearchJob, AT)
     assert taken is not None
-    assert taken == (number, SearchJob(asked_at=AT, source=Source.WALLETS, wallets=NAMED.wallets, values=NAMED.values))
+    assert taken == (
+        number,
+        SearchJob(asked_at=AT, source=SearchSource.WALLETS, wallets=NAMED.wallets, values=NAMED.values),
+    )
     assert JOBS.progress(c, number, At("activity", 3, 7, 20, 60))
     assert searches_store.finish(c, number, AT, FOUND)
     found = read_search(c, number)
@@ -74,9 +79,9 @@ def test_of_a_search_that_was_cancelled_nothing_is_kept(c: Connection) -> None:
 
 def test_what_cannot_be_searched_is_refused_and_no_more_than_a_bound_waits(c: Connection) -> None:
     with pytest.raises(Problem, match="no wallet is named"):
-        searches_store.ask(c, Wanted(source=Source.WALLETS), at=AT, by="test")
+        searches_store.ask(c, Wanted(source=SearchSource.WALLETS), at=AT, by="test")
     with pytest.raises(Problem, match="takes requests, and none are allowed"):
-        searches_store.ask(c, Wanted(source=Source.MARKETS, budget=0), at=AT, by="test")
+        searches_store.ask(c, Wanted(source=SearchSource.MARKETS, budget=0), at=AT, by="test")
     for days in range(2, 2 + JOBS.most_waiting):
         searches_store.ask(c, Wanted(days=days), at=AT, by="test")
     with pytest.raises(Problem, match=f"{JOBS.most_waiting} searches wait already; cancel some"):

@@ -238,7 +238,8 @@ def test_a_whole_visit_by_keys_alone(traded: tuple[Stand, Pilot, str], browser: 
 
 @pytest.mark.parametrize("width", [1440, 360])
 @pytest.mark.parametrize("path", ["/", "/leaders", f"/leaders/{WALLET}", "/discover", "/trades", "/positions",
-                                  "/orders", "/latency", "/portfolios", "/settings", "/login", "/api/docs"])  # fmt: skip
+                                  "/orders", "/latency", "/portfolios", "/settings", "/login",
+                                  "/api/docs"])  # fmt: skip
 def test_wherever_tab_stops_it_is_seen_and_whatever_a_press_opens_a_key_opens_too(
     traded: tuple[Stand, Pilot, str], browser: Browser, path: str, width: int
 ) -> None:

@@ -18,7 +18,7 @@ from pilotfish.history.folder import History
 from pilotfish.history.spending import Budget
 from pilotfish.polymarket.history_api import HistoryApi, history_api
 from pilotfish.polymarket.http import VenueError, make_session
-from pilotfish.store.searches_store import Source, Wanted
+from pilotfish.store.searches_store import SearchSource, Wanted
 
 STAGES = ("markets", "activity", "history", "looking back")
 """What a search does, in the order in which it does it."""
@@ -62,14 +62,14 @@ async def _candidates(
     api: HistoryApi, wanted: Wanted, span: Span, budget: Budget, told: Callable[[Told], None]
 ) -> list[Candidate]:
     """Whom to look at: who is named, or whom the venue names."""
-    if wanted.source is Source.WALLETS:
+    if wanted.source is SearchSource.WALLETS:
         return [Candidate(wallet=one.wallet, name=one.name) for one in wanted.wallets][: wanted.most]
 
     def read(done: int, of: int) -> None:
         told(Told(STAGES[0], done, of, budget.made))
 
     try:
-        if wanted.source is Source.LEADERBOARD:
+        if wanted.source is SearchSource.LEADERBOARD:
             found = await of_leaderboards(api, budget, wanted.most, wanted.categories or ("",))
         else:
             found = await of_markets(api, budget, wanted.most, span.from_at, read)

@@ -73,7 +73,7 @@ def fill_database(database: Database, trades: int) -> None:
         c.execute(insert(t.positions), [_position(i) for i in range(min(trades // 10, 10_000))])
         c.execute(insert(t.equity_snapshots), [_snapshot(i) for i in range(trades // 10)])
         c.execute(insert(t.searches), [_search(i) for i in range(1, 6)])
-        board = [_searched(search, i) for search in range(1, 6) for i in range(1, min(trades // 15, 10_000))]
+        board = [_searched(search, i) for search in range(1, 6) for i in range(1, min(2 + trades // 15, 10_000))]
         c.execute(insert(t.searched_wallets), board)
         c.execute(insert(t.look_backs), [_look_back(i) for i in range(1, min(trades // 10, look_backs_store.KEPT) + 1)])
     for begin in range(1, trades + 1, CHUNK):

@@ -27,7 +27,7 @@ from pilotfish.store import tables as t
 from pilotfish.store.copies import WORDS
 from pilotfish.store.database import open_database, snapshot
 from pilotfish.store.portfolios_store import MAIN
-from pilotfish.store.searches_store import Candidate, Source, Wanted
+from pilotfish.store.searches_store import Candidate, SearchSource, Wanted
 from pilotfish.store.verify import verify
 from pilotfish.store.views.leaders import became
 from pilotfish.store.views.portfolios import Counts, read_counts, read_portfolios
@@ -208,7 +208,7 @@ class _Demo:
                 )
             values = settings_store.policy_values({}, stored, MAIN, None, {})
             everybody = tuple(Candidate(wallet=leader.wallet, name=leader.label) for leader in self.leaders)
-            wanted = Wanted(source=Source.WALLETS, wallets=everybody, days=PAST_DAYS, values=values)
+            wanted = Wanted(source=SearchSource.WALLETS, wallets=everybody, days=PAST_DAYS, values=values)
             searches_store.ask(c, wanted, at=session.now(), by="demo")
 
     def _check(self) -> None:

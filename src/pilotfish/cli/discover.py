@@ -35,7 +35,7 @@ from pilotfish.store.searches_store import (
     MOST,
     MOST_CANDIDATES,
     Candidate,
-    Source,
+    SearchSource,
     Wanted,
 )
 
@@ -45,7 +45,7 @@ _ANY = "any"
 
 def discover(
     source: str = typer.Option(
-        Source.LEADERBOARD.value,
+        SearchSource.LEADERBOARD.value,
         "--from",
         metavar="leaderboard|markets|FILE",
         help="Whom to look at: the venue's leaderboards; who traded in the most traded markets; or a file of wallets,"
@@ -101,10 +101,10 @@ def _wanted(env: dict[str, Value], source: str, most: int, categories: Sequence[
     """What is searched, with the settings in effect for the main portfolio."""
     with snapshot(session.reading(env, as_json=True)) as c:
         values = settings_store.policy_values(env, settings_store.load(c), MAIN, None, {})
-    given = () if source in (Source.LEADERBOARD, Source.MARKETS) else _from_file(source, most)
+    given = () if source in (SearchSource.LEADERBOARD, SearchSource.MARKETS) else _from_file(source, most)
     return Wanted(
-        source=Source.WALLETS if given else Source(source), wallets=given, categories=tuple(categories), most=most,
-        budget=budget, days=days, values=values,
+        source=SearchSource.WALLETS if given else SearchSource(source), wallets=given, categories=tuple(categories),
+        most=most, budget=budget, days=days, values=values,
     )  # fmt: skip
 
 
@@ -112,7 +112,8 @@ def _from_file(source: str, most: int) -> tuple[Candidate, ...]:
     """The wallets of a file; lines that hold none are named."""
     if not Path(source).exists():
         raise typer.BadParameter(
-            f"{source!r} is no file, and neither {Source.LEADERBOARD} nor {Source.MARKETS}", param_hint="--from"
+            f"{source!r} is no file, and neither {SearchSource.LEADERBOARD} nor {SearchSource.MARKETS}",
+            param_hint="--from",
         )
     read = read_wallets(Path(source))
     for line in read.bad[:MOST_NAMED]:

@@ -31,7 +31,7 @@ JOBS = Jobs(
 )
 
 
-class Source(StrEnum):
+class SearchSource(StrEnum):
     """Where the candidates of a search are from."""
 
     LEADERBOARD = "leaderboard"
@@ -54,7 +54,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What is searched: up to ``most`` candidates of a ``source`` (of these leaderboards, or exactly these
     ``wallets``), over whole ``days`` (UTC) before today, within ``budget`` requests, with these settings."""
 
-    source: Source = Source.LEADERBOARD
+    source: SearchSource = SearchSource.LEADERBOARD
     wallets: tuple[Candidate, ...] = ()
     categories: tuple[str, ...] = ()
     most: int = MOST
@@ -72,9 +72,9 @@ class SearchJob(Wanted, frozen=True, kw_only=True):
 def ask(c: Connection, wanted: Wanted, *, at: int, by: str) -> int:
     """Ask for a search (``at`` in µs); gives its number. Who asks for what waits or runs already is given that one's.
     Raises :class:`SearchError` and :class:`~.jobs.JobError`."""
-    if wanted.source is Source.WALLETS and not wanted.wallets:
+    if wanted.source is SearchSource.WALLETS and not wanted.wallets:
         raise SearchError("no wallet is named; give one a line")
-    if wanted.source is not Source.WALLETS and not wanted.budget:
+    if wanted.source is not SearchSource.WALLETS and not wanted.budget:
         raise SearchError("who is to be looked at takes requests, and none are allowed; allow some, or name wallets")
     col, asked = t.searches.c, _asked(wanted)
     same = [col[name] for name in asked]

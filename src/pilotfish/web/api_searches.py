@@ -21,7 +21,7 @@ from pilotfish.store.searches_store import (
     MOST_CANDIDATES,
     Candidate,
     SearchError,
-    Source,
+    SearchSource,
     Wanted,
 )
 from pilotfish.store.views.base import Page
@@ -44,7 +44,7 @@ class NewSearch(rest.Body):
     `wallets` of a text (one a line, CSV or JSON); `most` of them, within `budget` requests, over `days` whole days
     (UTC) before today; with a portfolio's settings (`main` unless named), of which `values` changes some."""
 
-    source: Source = Source.LEADERBOARD
+    source: SearchSource = SearchSource.LEADERBOARD
     wallets: str = Field("", max_length=MOST_TEXT)
     categories: list[str] = Field([], max_length=20)
     most: int = Field(MOST, ge=1, le=MOST_CANDIDATES)
@@ -127,7 +127,7 @@ def router(site: Site) -> APIRouter:
 
 def _named(new: NewSearch) -> tuple[Candidate, ...]:
     """The wallets that are named. Raises :class:`Problem` where a line holds none."""
-    if new.source is not Source.WALLETS:
+    if new.source is not SearchSource.WALLETS:
         return ()
     read = read_text(new.wallets, "the list")
     if read.bad:

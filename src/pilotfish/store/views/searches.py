@@ -11,7 +11,7 @@ from pilotfish.core.settings import Value
 from pilotfish.store import tables as t
 from pilotfish.store.jobs import JobState
 from pilotfish.store.mapping import read_row, read_rows
-from pilotfish.store.searches_store import Candidate, Source
+from pilotfish.store.searches_store import Candidate, SearchSource
 from pilotfish.store.views.base import Page, View, following, iso
 
 STREAMED = 500
@@ -27,7 +27,7 @@ class SearchRow(View, frozen=True, kw_only=True):
     id: int
     asked_at: str
     by: str
-    source: Source
+    source: SearchSource
     categories: list[str]
     most: int
     budget: int
@@ -108,7 +108,7 @@ class _Stored(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     asked_at: int
     by: str
-    source: Source
+    source: SearchSource
     categories: list[str]
     most: int
     budget: int

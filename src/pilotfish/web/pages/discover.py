@@ -15,7 +15,16 @@ from pilotfish.core import settings as s
 from pilotfish.core.settings import Value
 from pilotfish.store import look_backs_store
 from pilotfish.store.database import snapshot
-from pilotfish.store.searches_store import BUDGET, DAYS, KEPT, LEAST_DAYS, LONGEST_DAYS, MOST, MOST_CANDIDATES, Source
+from pilotfish.store.searches_store import (
+    BUDGET,
+    DAYS,
+    KEPT,
+    LEAST_DAYS,
+    LONGEST_DAYS,
+    MOST,
+    MOST_CANDIDATES,
+    SearchSource,
+)
 from pilotfish.store.views.base import View as Row
 from pilotfish.store.views.base import decimal
 from pilotfish.store.views.leaders import read_leaders
@@ -48,8 +57,8 @@ VERDICTS: Choices = (ANY, *((verdict.value, word.lower()) for verdict, word in W
 LEAST: Choices = (ANY, *((str(edge), f"{came_back(edge)} or more") for edge in (-0.1, -0.05, 0.0, 0.02, 0.05, 0.1)))
 """What a dollar came back as at least: lower ends of the edge."""
 SOURCES: Choices = (
-    (Source.LEADERBOARD, "the venue's leaderboards"), (Source.MARKETS, "who traded in the busiest markets"),
-    (Source.WALLETS, "a list of wallets"),
+    (SearchSource.LEADERBOARD, "the venue's leaderboards"), (SearchSource.MARKETS, "who traded in the busiest markets"),
+    (SearchSource.WALLETS, "a list of wallets"),
 )  # fmt: skip
 Number = Annotated[int, Path(ge=0, le=LARGEST_ID)]
 pages = APIRouter(include_in_schema=False)
