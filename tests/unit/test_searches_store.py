@@ -67,6 +67,7 @@ def test_a_search_is_taken_as_it_was_asked_for_and_comes_back_as_it_was_found(c:
     assert found.result == FOUND
     assert list(found.result) == list(FOUND), "in the same order"
     assert (found.tested, found.copyable, found.requests, found.left_sec) == (3, 1, 321, None)
+    assert (found.done, found.of) == (7, 7), "what is done is done"
 
 
 def test_of_a_search_that_was_cancelled_nothing_is_kept(c: Connection) -> None:

@@ -22,10 +22,12 @@ from sqlalchemy import Engine, create_engine, delete
 from pilotfish.core.settings import Value
 from pilotfish.history.folder import History
 from pilotfish.sim.past_people import Kind, crowd
-from pilotfish.store import searches_store
+from pilotfish.store import look_backs_store, searches_store
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
-from pilotfish.store.searches_store import Wanted
+from pilotfish.store.jobs import At
+from pilotfish.store.look_backs_store import Job
+from pilotfish.store.searches_store import SearchJob, Wanted
 from pilotfish.web import server
 from tests.found import FOUND, row
 from tests.kept_past import DAY, kept_world
@@ -154,7 +156,35 @@ def test_a_search_shows_how_far_it_is_and_is_cancelled_where_it_is_shown(desk: D
     expect(first.locator(".chip")).to_have_text("– cancelled")
     first.get_by_role("link").click()
     expect(page.locator("#answer")).to_contain_text("the same search goes on from there")
+    with desk.stand.holding("data/v2/activity"):
+        page.get_by_role("button", name="Search again").click()
+        expect(page.locator("#going section")).to_contain_text("the leaderboards, 60 days, at most 100 requests")
+        page.locator("#going").get_by_role("button", name="Cancel search").click()
+        expect(page.locator("#going section")).to_have_count(0)
     seen.clean()
+
+
+def test_what_runs_says_about_how_long_its_step_takes_once_that_can_be_told(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path / 'x.db'}")
+    nowhere: dict[str, Value] = dict.fromkeys(("data_api_url", "gamma_api_url"), "http://127.0.0.1:9")
+    with TestClient(server.build(database, nowhere), base_url="http://127.0.0.1:8080") as client:
+        for left, told in ((None, False), (118, True)):
+            with database.begin() as c:
+                number = searches_store.ask(c, Wanted(days=30 if left else 31), at=AT, by="test")
+                searches_store.JOBS.take(c, SearchJob, AT)
+                searches_store.JOBS.progress(c, number, At("history", 3, 70, 412, left))
+                look_backs_store.ask(c, PEOPLE[0].wallet, name="", days=9, values={}, at=AT, by="test")
+                taken = look_backs_store.JOBS.take(c, Job, AT)
+                if taken is not None:
+                    look_backs_store.JOBS.progress(c, taken[0], At("tape", 3, 70, 412, left))
+            shown = client.get("/discover").text
+            assert "step 3 of 4: reading the rest of their pasts, 3 of 70 · 412 requests" in shown
+            assert "A look back goes first" in shown
+            assert ("about 2 min left in this step" in shown) == told
+        with database.begin() as c:
+            look_backs_store.JOBS.progress(c, 1, At("tape", 3, 70, 412, 35))
+        assert "3 of 70 · 412 requests · about 40 s left in this step" in client.get("/look-backs").text
+    database.dispose()
 
 
 def test_filters_change_what_is_shown_and_the_file_and_not_the_answer(desk: Desk) -> None:

@@ -143,7 +143,8 @@ class Jobs:
 
     def end(self, c: Connection, number: int, values: Mapping[str, object]) -> bool:
         """Store what came of a job, in its ``state``; False where it was cancelled."""
-        return self._running(c, number, {"left_sec": None, **values})
+        said = {"left_sec": None, **values}
+        return self._running(c, number, {"done": self.table.c.of, **said} if said["state"] == JobState.DONE else said)
 
     def fail(self, c: Connection, number: int, at: int, error: str) -> bool:
         """Store why nothing came of a job; False where it was cancelled."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import Field
 from sqlalchemy import Connection
@@ -94,6 +95,12 @@ def router(site: Site) -> APIRouter:
             return searches_store.ask(c, wanted, at=now(), by=BY)
 
         return _found(_write(change))
+
+    @api.post("/searches/{number}/again", status_code=201, **writing)  # type: ignore[arg-type]
+    def again(number: Id) -> SearchWhole:
+        """Ask for the same once more, with the same wallets and settings, over as many days before today."""
+        wanted = msgspec.convert(_found(number), Wanted, from_attributes=True)
+        return _found(_write(lambda c: searches_store.ask(c, wanted, at=now(), by=BY)))
 
     @api.post("/searches/{number}/cancel", **writing)  # type: ignore[arg-type]
     def cancel(number: Id) -> SearchWhole:
