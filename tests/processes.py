@@ -73,6 +73,14 @@ class Program:
         self.send_signal(signal.SIGKILL)
 
 
+def gone(pid: int) -> bool:
+    """True once a process has ended, also where nobody has asked for its exit code yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
 def start(
     *arguments: str, cwd: Path, env: dict[str, str], stdout: IO[str] | int | None = None, stderr: IO[str] | int
 ) -> Program:

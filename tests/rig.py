@@ -202,6 +202,16 @@ class Pilot:
         until("the dashboard answers", lambda: self._answers(f"{address}/healthz"))
         return address
 
+    def rest(self, address: str, method: str, path: str, body: object = None) -> Any:
+        """What REST of a dashboard at that address answers to the admin."""
+        request = urllib.request.Request(
+            f"{address}/api/v1{path}", json.dumps(body).encode() if body is not None else None,
+            {"Authorization": f"Bearer {self.environment.get('ADMIN_TOKEN', '')}", "Content-Type": "application/json"},
+            method=method,
+        )  # fmt: skip
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.load(answer)
+
     def _answers(self, url: str) -> bool:
         assert self.web is not None
         assert self.web.poll() is None, (self.folder / "web.log").read_text()

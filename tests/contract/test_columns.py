@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from pilotfish.store import exports, look_backs_store
+from pilotfish.store import exports, look_backs_store, searches_store
 from pilotfish.store.database import snapshot
+from pilotfish.store.searches_store import Wanted
 from pilotfish.store.views.feed import FeedRow
 from pilotfish.store.views.trades import DecisionOnTrade
 from tests.desk import LEADER, START
+from tests.found import FOUND
 from tests.story import play
 
 BECAME = (
@@ -36,7 +38,11 @@ COLUMNS = {
     "equity": "portfolio,equity_micro,cash_micro,positions_value_micro,cost_micro,realized_pnl_micro,"
     "unrealized_pnl_micro,fees_micro,open_positions,peak_micro,drawdown_micro,unmarked_value_micro,at",
     "look_backs": "id,wallet,label,asked_at,by,days,state,stage,done,of,requests,error,verdict,why,started_at,"
-    "finished_at,values,result",
+    "finished_at,values,result,left_sec",
+    "searches": "id,asked_at,by,source,categories,most,budget,days,state,stage,done,of,requests,left_sec,error,tested,"
+    "copyable,why,started_at,finished_at,wallets,values,result",
+    "searched_wallets": "search_id,place,wallet,name,verdict,why,edge_per_usdc,low,high,shrunk,p_value,q_value,events,"
+    "trades,filled_share,result_micro,flags,incomplete,category",
 }
 
 
@@ -44,6 +50,7 @@ def test_every_export_has_its_columns_in_their_order() -> None:
     database = play(3, minutes=3, deeds=25).database
     with database.begin() as c:
         look_backs_store.ask(c, LEADER, name="", days=90, values={}, at=START, by="test")
+        searches_store.keep(c, Wanted(), at=START, by="test", found=FOUND)
     with snapshot(database) as c:
         found = {kind: next(exports.csv_lines(exports.rows(c, kind))).split("\r\n")[0] for kind in exports.KINDS}
     assert found == COLUMNS

@@ -17,16 +17,17 @@ import pyarrow.fs as pafs
 import pytest
 from sqlalchemy import create_engine, select
 
-from pilotfish.app.look_backs import At, looked
+from pilotfish.app.look_backs import looked
 from pilotfish.backtest.refusal import NothingToLookAtError
 from pilotfish.cli.session import clean_environment
 from pilotfish.cli.stand import free_port
 from pilotfish.core.units import SECOND
 from pilotfish.history.folder import History, HistoryError, HistoryFullError
 from pilotfish.sim.story import cast
-from pilotfish.store import look_backs_store, settings_store
+from pilotfish.store import settings_store
 from pilotfish.store import tables as t
 from pilotfish.store.database import empty_database
+from pilotfish.store.jobs import At
 from pilotfish.store.look_backs_store import Job
 from tests import processes
 from tests.past_venue import NOW, WALLET, PastVenue, condition_id, serving, trade
@@ -41,8 +42,8 @@ DAY = 86_400
 
 
 def job() -> Job:
-    values = look_backs_store.policy_values({}, settings_store.Stored({}, {}, {}), "main", WALLET, {})
-    return Job(id=1, wallet=WALLET, name="", days=30, asked_at=NOW * SECOND, values=values)
+    values = settings_store.policy_values({}, settings_store.Stored({}, {}, {}), "main", WALLET, {})
+    return Job(wallet=WALLET, name="", days=30, asked_at=NOW * SECOND, values=values)
 
 
 async def look(venue: PastVenue, history: History) -> dict[str, Any]:
@@ -139,12 +140,7 @@ class Desk:
         self.address = ""
 
     def call(self, method: str, path: str, body: object = None) -> Any:
-        request = urllib.request.Request(
-            f"{self.address}/api/v1/look-backs{path}", json.dumps(body).encode() if body is not None else None,
-            {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}, method=method,
-        )  # fmt: skip
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return json.load(answer)
+        return self.pilot.rest(self.address, method, f"/look-backs{path}", body)
 
     def ask(self, wallet: str, days: int = 100) -> int:
         number: int = self.call("POST", "", {"wallet": wallet, "days": days})["id"]
@@ -227,13 +223,7 @@ def test_it_ends_with_the_dashboard_however_that_ends_and_goes_on_with_the_next(
     desk.pilot.web.kill()
     desk.pilot.web.wait(20)
 
-    def gone() -> bool:
-        try:
-            return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-        except FileNotFoundError:
-            return True
-
-    until("the process has ended, too", gone)
+    until("the process has ended, too", lambda: processes.gone(process))
     desk.address = desk.pilot.start_web()
     done = desk.reached(number, lambda r: r["state"] not in ("waiting", "running"))
     assert (done["state"], done["error"]) == ("done", None)
@@ -260,7 +250,7 @@ def test_what_the_terminal_found_stands_with_the_others_and_what_is_wrong_is_ref
 
 
 @pytest.mark.slow
-def test_a_demonstration_looks_back_at_its_leaders_one_of_each_verdict_and_leaves_nothing_behind(
+def test_a_demonstration_looks_back_at_its_leaders_searches_among_them_and_leaves_nothing_behind(
     tmp_path: Path,
 ) -> None:
     port = free_port()
@@ -268,9 +258,9 @@ def test_a_demonstration_looks_back_at_its_leaders_one_of_each_verdict_and_leave
     with (tmp_path / "told").open("w") as told:
         demo = processes.start("demo", "--port", str(port), cwd=tmp_path, env=env, stderr=told)
 
-    def rows() -> list[dict[str, Any]]:
+    def rows(of: str = "look-backs") -> list[dict[str, Any]]:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/look-backs", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/{of}", timeout=10) as answer:
                 return list(json.load(answer)["data"])
         except OSError:
             return []
@@ -278,11 +268,15 @@ def test_a_demonstration_looks_back_at_its_leaders_one_of_each_verdict_and_leave
     try:
         until("all are looked back at", lambda: [r["state"] for r in rows()] == ["done"] * 4, 300)
         verdicts = {row["label"]: row["verdict"] for row in rows()}
+        until("they are searched", lambda: [r["state"] for r in rows("searches")] == ["done"], 120)
+        (search,) = rows("searches")
     finally:
         demo.send_signal(signal.SIGINT)
         code = demo.wait(90)
     assert verdicts == {
         "Whale": "cannot_tell", "Scalper": "not_copyable", "Holder": "copyable", "Stepper": "cannot_tell",
     }  # fmt: skip
+    assert (search["tested"], search["copyable"]) == (3, 1), search
+    assert search["requests"] < 100, "it goes by what the look backs have read"
     assert code == 0, (tmp_path / "told").read_text()
     assert [path.name for path in tmp_path.iterdir()] == ["told"]

@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 from pilotfish.core.settings import SettingError
 from pilotfish.store import leaders_store, look_backs_store, settings_store
 from pilotfish.store.database import open_database
-from pilotfish.store.look_backs_store import ATTEMPTS, KEPT, MOST_WAITING, LookBackError, LookBackState
+from pilotfish.store.jobs import ATTEMPTS, At, JobError, JobState
+from pilotfish.store.look_backs_store import JOBS, KEPT, Job
 from pilotfish.store.views.look_backs import read_latest, read_look_back, read_look_backs
 
 WALLET, OTHER = "0x" + "a1" * 20, "0x" + "b2" * 20
@@ -31,12 +32,12 @@ def ask(c: Connection, wallet: str = WALLET, days: int = 90) -> int:
 
 
 def taken(c: Connection) -> int:
-    job = look_backs_store.take(c, AT)
+    job = JOBS.take(c, Job, AT)
     assert job is not None
-    return job.id
+    return job[0]
 
 
-def state(c: Connection, number: int) -> LookBackState:
+def state(c: Connection, number: int) -> JobState:
     found = read_look_back(c, number)
     assert found is not None
     return found.state
@@ -45,7 +46,7 @@ def state(c: Connection, number: int) -> LookBackState:
 def test_what_waits_is_taken_in_the_order_in_which_it_was_asked_for(c: Connection) -> None:
     first, second = ask(c), ask(c, OTHER)
     assert [taken(c), taken(c)] == [first, second]
-    assert look_backs_store.take(c, AT) is None
+    assert JOBS.take(c, Job, AT) is None
 
 
 def test_what_is_asked_for_twice_and_has_not_ended_is_one_look_back(c: Connection) -> None:
@@ -59,37 +60,37 @@ def test_what_is_asked_for_twice_and_has_not_ended_is_one_look_back(c: Connectio
 
 
 def test_no_more_than_a_bound_waits(c: Connection) -> None:
-    for days in range(1, MOST_WAITING + 1):
+    for days in range(1, JOBS.most_waiting + 1):
         ask(c, days=days)
-    with pytest.raises(LookBackError, match=f"{MOST_WAITING} look backs wait already; cancel some"):
+    with pytest.raises(JobError, match=f"{JOBS.most_waiting} look backs wait already; cancel some"):
         ask(c, days=999)
 
 
 def test_what_is_cancelled_is_taken_by_nobody_and_keeps_that_state(c: Connection) -> None:
     waiting, running = ask(c), ask(c, OTHER)
-    look_backs_store.cancel(c, waiting, AT)
+    JOBS.cancel(c, waiting, AT)
     assert taken(c) == running
-    look_backs_store.cancel(c, running, AT)
-    assert not look_backs_store.progress(c, running, "tape", 1, 2, 3), "its process hears of it"
+    JOBS.cancel(c, running, AT)
+    assert not JOBS.progress(c, running, At("tape", 1, 2, 3, 4)), "its process hears of it"
     assert not look_backs_store.finish(c, running, AT, "copyable", "Copyable.", {})
-    assert state(c, running) is LookBackState.CANCELLED
-    with pytest.raises(LookBackError, match="has ended: cancelled"):
-        look_backs_store.cancel(c, running, AT)
-    with pytest.raises(LookBackError, match="there is no look back 77"):
-        look_backs_store.cancel(c, 77, AT)
+    assert state(c, running) is JobState.CANCELLED
+    with pytest.raises(JobError, match="has ended: cancelled"):
+        JOBS.cancel(c, running, AT)
+    with pytest.raises(JobError, match="there is no look back 77"):
+        JOBS.cancel(c, 77, AT)
 
 
 def test_what_ran_in_a_process_that_died_is_taken_up_again_a_few_times(c: Connection) -> None:
     number = ask(c)
     for _ in range(ATTEMPTS):
-        look_backs_store.take_up(c, AT)
+        JOBS.take_up(c, AT)
         assert taken(c) == number
-    look_backs_store.take_up(c, AT)
+    JOBS.take_up(c, AT)
     found = read_look_back(c, number)
     assert found is not None
-    assert found.state is LookBackState.FAILED
+    assert found.state is JobState.FAILED
     assert found.error is not None and "try fewer days" in found.error
-    assert not look_backs_store.anything_to_do(c)
+    assert not JOBS.anything_to_do(c)
 
 
 def test_the_newest_that_have_ended_are_kept_and_what_waits_is_never_dropped(c: Connection) -> None:
@@ -106,12 +107,12 @@ def test_the_newest_that_have_ended_are_kept_and_what_waits_is_never_dropped(c: 
 def test_the_latest_of_a_wallet_is_what_is_known_not_what_was_cancelled(c: Connection) -> None:
     assert read_latest(c, WALLET) is None
     failed = ask(c)
-    look_backs_store.fail(c, taken(c), AT, "no trades")
+    JOBS.fail(c, taken(c), AT, "no trades")
     latest = read_latest(c, WALLET)
     assert latest is not None and (latest.id, latest.error) == (failed, "no trades")
     done = ask(c)
     look_backs_store.finish(c, taken(c), AT, "copyable", "Copyable.", {})
-    look_backs_store.cancel(c, ask(c), AT)
+    JOBS.cancel(c, ask(c), AT)
     ask(c, OTHER)
     latest = read_latest(c, WALLET)
     assert latest is not None and (latest.id, latest.verdict) == (done, "copyable")
@@ -123,7 +124,7 @@ def test_a_look_back_goes_by_the_settings_for_that_wallet_in_that_portfolio(c: C
     stored = settings_store.load(c)
 
     def size(wallet: str, **changes: object) -> object:
-        return look_backs_store.policy_values({}, stored, "main", wallet, changes)["fixed_usdc"]
+        return settings_store.policy_values({}, stored, "main", wallet, changes)["fixed_usdc"]
 
     assert size(WALLET) == 50_000_000
     assert size(OTHER) == 25_000_000

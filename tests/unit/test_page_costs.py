@@ -41,6 +41,10 @@ GROWS = {
     "orders of a market": "sorts the market's trades",
     "our orders in a market": "sorts our orders in the market",
     "our orders: totals": "adds up the newest 5,000 orders",
+    "search: its board by everything": "looks through the board of one search",
+    "search: how many": "looks through the board of one search",
+    "search: categories": "looks through the board of one search",
+    "search: all of it": "reads the board of one search",
     "overview: what just happened to another portfolio": "looks through the newest 10,000 decisions",
 }
 """What may grow with something other than the number of trades, or up to a bound."""

@@ -18,9 +18,11 @@ from playwright.sync_api import Browser
 from sqlalchemy import JSON, Engine, String, Text, create_engine, insert, select, update
 
 from pilotfish.cli.session import clean_environment
-from pilotfish.store import look_backs_store
+from pilotfish.store import look_backs_store, searches_store
 from pilotfish.store import tables as t
+from pilotfish.store.searches_store import Wanted
 from pilotfish.web.look_back_answer import Answer, Flag, Step
+from tests.found import FOUND as SEARCHED
 from tests.rig import WALLET, Pilot, rig, until
 from tests.web.chromium import Watched, window
 
@@ -120,6 +122,7 @@ KEPT = {
     "cursors": {"leader"}, "worker_status": {"name"}, "bad_inputs": {"fingerprint"},
     "listening": {"source"}, "liquidity_taken": set(), "history_gaps": set(),
     "round_trips": {"portfolio", "leader", "token_id"}, "look_backs": {"wallet", "state", "stage"},
+    "searches": {"state", "stage", "source"}, "searched_wallets": {"wallet"},
 }  # fmt: skip
 """What rows are found by and codes of ours; every other text, of columns to come too, is somebody's."""
 
@@ -139,6 +142,7 @@ def spoil(database: Engine) -> None:
             c, WALLET, name="", days=9, values={"below_min": "skip"}, at=at, by="", verdict="", why="",
             result=msgspec.to_builtins(ANSWER),
         )  # fmt: skip
+        searches_store.keep(c, Wanted(), at=at, by="", found=SEARCHED)
         c.execute(
             insert(t.settings_audit).values(at=at, name="", portfolio="", leader="", old="", new="", by="somebody")
         )
@@ -269,6 +273,8 @@ def test_no_text_of_the_database_runs_a_script(browser: Browser, hostile: Hostil
             visit(seen, f"{path}{'&' if '?' in path else '?'}{of}")
     for path in (
         "/latency",
+        "/discover",
+        "/look-backs",
         f"/settings?leader={WALLET}",
         "/positions?status=closed",
         "/positions?status=all",

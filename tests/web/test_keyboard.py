@@ -174,6 +174,21 @@ def test_a_whole_visit_by_keys_alone(traded: tuple[Stand, Pilot, str], browser: 
         hands.press("Enter")
     assert TIDE in Path(found.value.path()).read_text()
 
+    # search among wallets that are named, and read what was found
+    hands.press("g", "d")
+    page.wait_for_url("**/discover")
+    hands.to("Whom.*")
+    hands.press("End")
+    hands.to("Wallets, one a line, or CSV, or JSON")
+    hands.write(WALLET)
+    hands.press("Tab")
+    hands.seen()
+    hands.press("Enter")
+    expect(page.locator("#answer .finding")).to_contain_text("None of 1 wallet could be looked back at")
+    hands.to("search 1")
+    hands.press("Enter")
+    page.wait_for_url("**/discover?search=1")
+
     # find a setting, change it, and take the change back
     hands.press("g", "s")
     page.wait_for_url("**/settings")
@@ -222,8 +237,9 @@ def test_a_whole_visit_by_keys_alone(traded: tuple[Stand, Pilot, str], browser: 
 
 
 @pytest.mark.parametrize("width", [1440, 360])
-@pytest.mark.parametrize("path", ["/", "/leaders", f"/leaders/{WALLET}", "/trades", "/positions", "/orders", "/latency",
-                                  "/portfolios", "/settings", "/login", "/api/docs"])  # fmt: skip
+@pytest.mark.parametrize("path", ["/", "/leaders", f"/leaders/{WALLET}", "/discover", "/trades", "/positions",
+                                  "/orders", "/latency", "/portfolios", "/settings", "/login",
+                                  "/api/docs"])  # fmt: skip
 def test_wherever_tab_stops_it_is_seen_and_whatever_a_press_opens_a_key_opens_too(
     traded: tuple[Stand, Pilot, str], browser: Browser, path: str, width: int
 ) -> None:
@@ -235,7 +251,7 @@ def test_wherever_tab_stops_it_is_seen_and_whatever_a_press_opens_a_key_opens_to
         page.locator("#record .pairs").wait_for()
     page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
     there = page.evaluate(
-        "[...document.querySelectorAll('a[href],button,input,select,summary,[tabindex=\"0\"]')].filter((e) =>"
+        "[...document.querySelectorAll('a[href],button,input,select,textarea,summary,[tabindex=\"0\"]')].filter((e) =>"
         " e.checkVisibility() && !e.disabled && e.type !== 'hidden').length"
     )
     begun = page.evaluate("document.activeElement !== document.body")  # a field to write into has the focus already

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from pilotfish.backtest.candidates import Candidate
@@ -49,6 +50,17 @@ class Asked(NamedTuple):
     requests: int
 
 
+class Told(NamedTuple):
+    """How far a search is: in this ``stage``, ``done`` of ``of`` wallets; ``requests`` made since its beginning. Where
+    wallets are not alike in what they take, ``worked`` is how much of how much work is done."""
+
+    stage: str
+    done: int
+    of: int
+    requests: int
+    worked: tuple[int, int] | None = None
+
+
 class Span(NamedTuple):
     """What is looked back at (epoch seconds, both inclusive), and what time it is."""
 
@@ -59,7 +71,7 @@ class Span(NamedTuple):
 
 async def ask(
     history: History, api: HistoryApi, candidates: Sequence[Candidate], span: Span, budget: Budget,
-    told: Callable[[str, int, int], None] = lambda _what, _done, _of: None,
+    told: Callable[[Told], None] = lambda _: None,
 ) -> Asked:  # fmt: skip
     """Read what is missing of these wallets, within a budget. What is read is on disk at once: stopped at any moment,
     the same call goes on from there. Raises :class:`~pilotfish.history.folder.HistoryError`."""
@@ -71,7 +83,7 @@ async def ask(
 
 class _Asking:
     def __init__(
-        self, history: History, api: HistoryApi, span: Span, budget: Budget, told: Callable[[str, int, int], None]
+        self, history: History, api: HistoryApi, span: Span, budget: Budget, told: Callable[[Told], None]
     ) -> None:
         self._history, self._api, self._span, self._budget, self._told = history, api, span, budget, told
         self._silent = 0
@@ -84,13 +96,14 @@ class _Asking:
         half = Budget(self._budget.left // 2 if self._budget.left is not None else None, within=self._budget)
         drops: dict[str, Drop | None] = {}
         todo = list(candidates)
+        self._told(Told("activity", 0, len(candidates), self._budget.made))
         while todo:
             # As many at once as can have all that they may take: so it does not matter who is answered first.
             room = AT_ONCE if half.left is None else max(1, min(AT_ONCE, half.left // ACTIVITY_REQUESTS))
             batch, todo = todo[:room], todo[room:]
             answers = await asyncio.gather(*(self._active(one.wallet, half) for one in batch))
             drops |= {one.wallet: answer for one, answer in zip(batch, answers, strict=True)}
-            self._told("activity", len(candidates) - len(todo), len(candidates))
+            self._told(Told("activity", len(candidates) - len(todo), len(candidates), self._budget.made))
         enough = [one for one in candidates if drops[one.wallet] is None]
         return enough, [drop for drop in drops.values() if drop is not None]
 
@@ -125,13 +138,22 @@ class _Asking:
         costs = {one.wallet: await asyncio.to_thread(self._cost, one.wallet) for one in enough}
         drops: dict[str, Drop | None] = {}
         order = sorted(enough, key=lambda one: costs[one.wallet])
-        for done, one in enumerate(order, 1):
-            drops[one.wallet] = await self._complete(one.wallet, costs[one.wallet])
-            self._told("history", done, len(order))
+        began, left, work = self._budget.made, self._budget.left, sum(costs.values())
+        work = work if left is None else min(work, left)
+
+        def told(done: int) -> None:
+            made = self._budget.made
+            # The dearest come last: of the time that is left, wallets say too little, requests more.
+            self._told(Told("history", done, len(order), made, (made - began, work) if work else None))
+
+        for done, one in enumerate(order):
+            told(done)
+            drops[one.wallet] = await self._complete(one.wallet, costs[one.wallet], partial(told, done))
+        told(len(order))
         known = [one for one in enough if drops[one.wallet] is None]
         return known, [drop for one in enough if (drop := drops[one.wallet]) is not None]
 
-    async def _complete(self, wallet: str, cost: int) -> Drop | None:
+    async def _complete(self, wallet: str, cost: int, told: Callable[[], None]) -> Drop | None:
         left = self._budget.left
         if cost and left is not None and cost > left:
             return Drop(wallet, Dropped.NOT_ASKED, f"{cost} requests are needed, {left} are left")
@@ -139,8 +161,9 @@ class _Asking:
         if cost and self._may_ask(self._budget):
             own = Budget(within=self._budget)
             pulled = await pull(
-                self._history, self._api, wallet, from_at=self._span.from_at, now=self._span.now, budget=own
-            )
+                self._history, self._api, wallet, from_at=self._span.from_at, now=self._span.now, budget=own,
+                told=lambda _: told(),
+            )  # fmt: skip
             detail = "; ".join(pulled.failures[:3])
             self._heard(bool(pulled.failures) and not pulled.rows)
         gaps = await asyncio.to_thread(self._lacking, wallet)

@@ -5,11 +5,13 @@ A process that dies (killed, out of memory) costs nothing but time: its jobs run
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import TypeVar
 
 J = TypeVar("J")
@@ -52,7 +54,7 @@ def on_cores(
 def _round(work: Callable[[J], R], jobs: dict[int, J], processes: int, keep: Callable[[int, R], None]) -> bool:
     """Run these jobs; False where a process died before all were done."""
     # Started anew rather than forked: this process has threads, of which a fork would copy the locks only.
-    pool = ProcessPoolExecutor(min(processes, len(jobs)), get_context("spawn"), initializer=_leave_ctrl_c)
+    pool = ProcessPoolExecutor(min(processes, len(jobs)), get_context("spawn"), initializer=_begin)
     try:
         places: dict[Future[R], int] = {pool.submit(work, job): place for place, job in jobs.items()}
         for future in as_completed(places):
@@ -64,6 +66,15 @@ def _round(work: Callable[[J], R], jobs: dict[int, J], processes: int, keep: Cal
     return True
 
 
-def _leave_ctrl_c() -> None:
-    """Ctrl-C at a terminal reaches every process; it is the first one's to say what ends."""
+def _begin() -> None:
+    """Ctrl-C at a terminal reaches every process; it is the first one's to say what ends. However that one ends, this
+    one ends with it: who waits for the next job of a process that was killed waits for ever."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None, "a pool's process has one that started it"
+    parent.join()
+    os._exit(1)

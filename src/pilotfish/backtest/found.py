@@ -7,6 +7,7 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -14,9 +15,10 @@ import msgspec
 
 from pilotfish.backtest.asking import Asked
 from pilotfish.backtest.candidates import Candidate
-from pilotfish.backtest.judgement import MIN_EVENTS, Judgement, Verdict
+from pilotfish.backtest.judgement import MIN_EVENTS, Judgement, Terms, Verdict
 from pilotfish.backtest.one_wallet import MIN_TRADES, Dropped, Looked
 from pilotfish.backtest.ranking import PastRank, Ranked, rank
+from pilotfish.core.numerals import count, plural
 from pilotfish.core.problem import Problem
 
 
@@ -31,7 +33,7 @@ class What(StrEnum):
     COPYABLE = "copyable"
 
 
-WORDS = {
+_WORDS = {
     What.CANDIDATES: "candidates",
     What.ENOUGH_TRADES: f"with at least {MIN_TRADES} BUYs",
     What.HISTORY_KNOWN: "with a history that is known",
@@ -42,9 +44,11 @@ WORDS = {
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """A step of the funnel: so many ``wallets`` came this far; those that did not are ``dropped``, by reason."""
+    """A step of the funnel, and that in words: so many ``wallets`` came this far; those that did not are ``dropped``,
+    by reason."""
 
     step: What
+    words: str
     wallets: int
     dropped: dict[str, int] = {}
 
@@ -52,7 +56,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """A wallet on the board. ``edge_per_usdc`` is what a dollar made after all costs, ``low`` and ``high`` its 90 %
     interval, ``q_value`` the p-value with the number of wallets reckoned in; ``result_micro`` in millionths of a USDC.
-    ``incomplete`` says what is missing of the history; empty = nothing."""
+    ``incomplete`` says what is missing of the history; empty = nothing. ``category`` is that in which most was paid."""
 
     place: int
     wallet: str
@@ -71,17 +75,20 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     result_micro: int
     flags: tuple[str, ...]
     incomplete: str
+    category: str
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """What a search found, from ``from_at`` to ``to_at`` (epoch seconds), at a size (millionths of a USDC; the mean one
-    where sizes differ) and delay. ``tested`` are all who were looked back at; ``incomplete`` of them rest on histories
-    with gaps. ``problems`` are wallets of whom something went wrong, each with what."""
+    where sizes differ) and delay. ``why`` is the answer in words; ``tested`` are all who were looked back at;
+    ``incomplete`` of them rest on histories with gaps. ``problems`` are wallets of whom something went wrong, each with
+    what."""
 
     from_at: int
     to_at: int
     size_micro: int
     delay_ms: int
+    why: str
     requests: int
     funnel: tuple[Step, ...]
     past_rank: PastRank
@@ -104,13 +111,17 @@ def found_of(candidates: Sequence[Candidate], asked: Asked, looked: Sequence[Loo
     rows = tuple(_row(ranked, by_wallet[ranked.wallet]) for ranked in board.rows)
     terms = next((judgement.terms for judgement in judged.values()), None)
     drops = [*asked.early, *asked.late]
+    size = sum(j.terms.size for j in judged.values()) // len(judged) if judged else 0
+    delay_ms = terms.delay_ms if terms is not None else 0
+    funnel = _funnel(candidates, asked, looked, rows, judged)
     return Found(
         from_at=span[0],
         to_at=span[1],
-        size_micro=sum(j.terms.size for j in judged.values()) // len(judged) if judged else 0,
-        delay_ms=terms.delay_ms if terms is not None else 0,
+        size_micro=size,
+        delay_ms=delay_ms,
+        why=_why(funnel, board.tested, board.copyable, Terms(size=size, delay_ms=delay_ms), span),
         requests=asked.requests,
-        funnel=_funnel(candidates, asked, looked, rows, judged),
+        funnel=funnel,
         past_rank=board.past_rank,
         tested=board.tested,
         copyable=board.copyable,
@@ -130,7 +141,7 @@ def _funnel(
     enough = [row for row in rows if row.events >= MIN_EVENTS]
     copyable = [row for row in enough if row.verdict is Verdict.COPYABLE]
     return (
-        Step(step=What.CANDIDATES, wallets=len(candidates)),
+        _step(What.CANDIDATES, len(candidates), ()),
         _step(What.ENOUGH_TRADES, len(asked.enough), (drop.why for drop in asked.early)),
         _step(What.HISTORY_KNOWN, len(asked.known), (drop.why for drop in asked.late)),
         _step(What.LOOKED_BACK, len(rows), (one.dropped for one in looked if one.dropped is not None)),
@@ -143,7 +154,31 @@ def _funnel(
 
 def _step(step: What, wallets: int, dropped: Iterable[Dropped]) -> Step:
     counts = Counter(why.value for why in dropped)
-    return Step(step=step, wallets=wallets, dropped=dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))))
+    ordered = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    return Step(step=step, words=_WORDS[step], wallets=wallets, dropped=ordered)
+
+
+def _why(funnel: Sequence[Step], tested: int, copyable: int, terms: Terms, span: tuple[int, int]) -> str:
+    """The answer: how many were tested, how many survive, and how many of those luck may have made."""
+    if not tested:
+        return f"None of {plural(funnel[0].wallets, 'wallet')} could be looked back at."
+    begun, ended = (datetime.fromtimestamp(at, UTC).date().isoformat() for at in span)
+    of = f"Of {plural(tested, 'wallet')} tested"
+    if copyable:
+        told = (
+            f"{of}, {count(copyable)} would have paid to be copied {terms.words}, {begun} to {ended}; of those named "
+            "so, at most one in ten is luck, on average."
+        )
+    else:
+        told = (
+            f"{of}, none can be told from luck as worth copying {terms.words}, {begun} to {ended}: whoever looks best "
+            "here may be the luckiest."
+        )
+    lucky = funnel[-1].dropped.get(Dropped.TESTED_MANY, 0)
+    if not lucky:
+        return told
+    looks = "1 more looks" if lucky == 1 else f"{count(lucky)} more look"
+    return f"{told} {looks} copyable alone, and not among so many, of whom some do as well by luck."
 
 
 def _left_at(row: Row, alone: Judgement) -> Dropped:
@@ -172,6 +207,7 @@ def _row(ranked: Ranked, looked: Looked) -> Row:
         result_micro=looked.result_micro,
         flags=looked.flags,
         incomplete=looked.incomplete,
+        category=looked.category,
     )
 
 

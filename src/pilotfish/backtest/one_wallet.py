@@ -9,6 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from pilotfish.backtest.assumptions import Band
+from pilotfish.backtest.breakdown import By
 from pilotfish.backtest.judgement import Judgement
 from pilotfish.backtest.look_back import LookBack, judged
 from pilotfish.core.problem import Problem
@@ -58,7 +59,7 @@ class WalletJob(msgspec.Struct, frozen=True, kw_only=True):
 class Looked(msgspec.Struct, frozen=True, kw_only=True):
     """What a look back at one of many came to: a judgement, or why there is none (``dropped``, and ``detail`` for
     people). ``incomplete`` says what of the history is missing; empty = nothing. ``result_micro`` is the expected
-    result in millionths of a USDC, ``flags`` are kinds of doubt."""
+    result in millionths of a USDC, ``flags`` are kinds of doubt, ``category`` is that in which most was paid."""
 
     wallet: str
     name: str = ""
@@ -70,6 +71,7 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
     result_micro: int = 0
     flags: tuple[str, ...] = ()
     incomplete: str = ""
+    category: str = ""
 
 
 class SharedHistoryError(Problem):
@@ -115,7 +117,14 @@ def _answer(past: Past, found: LookBack, judgement: Judgement) -> Looked:
         result_micro=found.result_micro[Band.EXPECTED],
         flags=tuple(flag.kind.value for flag in found.flags),
         incomplete=told_of(past.missing) if past.missing else "",
+        category=_main_category(found),
     )
+
+
+def _main_category(found: LookBack) -> str:
+    """Where most was paid; empty where nothing has ended."""
+    parts = [part for part in found.parts if part.by is By.CATEGORY]
+    return max(parts, key=lambda part: part.paid).name if parts else ""
 
 
 def unfit(past: Past) -> Dropped | None:

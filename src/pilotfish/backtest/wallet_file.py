@@ -48,9 +48,15 @@ def read_wallets(path: Path) -> WalletFile:
         raise WalletFileError(f"{path} is not text; give one wallet a line, a CSV or JSON") from None
     except OSError as problem:
         raise WalletFileError(f"{path} cannot be read: {problem.strerror or problem}") from None
+    return read_text(text, str(path))
+
+
+def read_text(text: str, named: str) -> WalletFile:
+    """Read the text of a file of wallets, or what somebody pasted; ``named`` is what it is called where it holds none.
+    Raises :class:`WalletFileError`."""
     found: dict[str, Candidate] = {}
     bad: list[str] = []
-    for entry in _entries(path, text):
+    for entry in _entries(named, text):
         if is_wallet(entry.wallet):
             wallet = entry.wallet.lower()
             found.setdefault(wallet, Candidate(wallet=wallet, name=entry.name[:200]))
@@ -58,13 +64,13 @@ def read_wallets(path: Path) -> WalletFile:
             bad.append(f"{entry.where}: {entry.wallet[:60]!r} is not a wallet: expected 0x and 40 hex digits")
     if not found:
         why = f": {bad[0]}" if bad else ""
-        raise WalletFileError(f"{path} holds no wallet{why}; give one wallet a line, a CSV or JSON")
+        raise WalletFileError(f"{named} holds no wallet{why}; give one wallet a line, a CSV or JSON")
     return WalletFile(list(found.values()), bad)
 
 
-def _entries(path: Path, text: str) -> Iterator[_Entry]:
+def _entries(named: str, text: str) -> Iterator[_Entry]:
     if text.lstrip()[:1] in ("[", "{"):
-        return _json(path, text)
+        return _json(named, text)
     lines = text.splitlines()
     if lines and _column([cell.strip().lower() for cell in lines[0].split(",")]) is not None:
         return _csv(lines)
@@ -96,16 +102,16 @@ def _column(heads: list[str]) -> int | None:
     return next((heads.index(name) for name in COLUMNS if name in heads), None)
 
 
-def _json(path: Path, text: str) -> Iterator[_Entry]:
+def _json(named: str, text: str) -> Iterator[_Entry]:
     try:
         answer = msgspec.json.decode(text)
     except msgspec.DecodeError as problem:
-        raise WalletFileError(f"{path} is not JSON: {problem}") from None
+        raise WalletFileError(f"{named} is not JSON: {problem}") from None
     rows = answer
     if isinstance(answer, dict):
         rows = next((answer[key] for key in ("rows", "wallets", "data") if isinstance(answer.get(key), list)), None)
     if not isinstance(rows, list):
-        raise WalletFileError(f"{path}: expected a list of wallets, or an object with one as rows, wallets or data")
+        raise WalletFileError(f"{named}: expected a list of wallets, or an object with one as rows, wallets or data")
     for number, row in enumerate(rows, 1):
         fields = {str(key).lower(): value for key, value in row.items()} if isinstance(row, dict) else {}
         wallet = next((fields[name] for name in COLUMNS if name in fields), "" if fields else row)

@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection
 
 from pilotfish.app.book_recording import spool_of
 from pilotfish.app.config import history_place, process_value
@@ -31,6 +29,7 @@ from pilotfish.backtest.refusal import refuse_nothing
 from pilotfish.backtest.told import answer_of, cause_words
 from pilotfish.cli import printed, session
 from pilotfish.cli.history import progress_bar, wallets_of
+from pilotfish.cli.progress import bar
 from pilotfish.core import settings as s
 from pilotfish.core.numerals import NOTHING, count, duration, gain, money, percent, plural
 from pilotfish.core.reasons import words
@@ -42,7 +41,7 @@ from pilotfish.history.records import Past
 from pilotfish.history.summary import span_of, told_of
 from pilotfish.polymarket.http import VenueError
 from pilotfish.store import look_backs_store, names, settings_store
-from pilotfish.store.database import DatabaseError, database_url, snapshot
+from pilotfish.store.database import database_url, snapshot
 from pilotfish.store.portfolios_store import MAIN
 
 DAY = 86_400
@@ -212,18 +211,16 @@ def _name(env: dict[str, Value], wallet: str) -> str:
 
 
 def _keep(env: dict[str, Value], past: Past, days: int, values: dict[str, Value], found: LookBack) -> None:
-    """Keep the answer where the dashboard finds it; where there is no database to write to, it is only shown."""
+    """Keep the answer where the dashboard finds it."""
     policy = {name: values[name] for name in Policy.__struct_fields__ if name in values}
-    try:
-        with session.existing(env).begin() as c:
-            look_backs_store.keep(
-                c, past.wallet, name=past.name, days=days, values=policy, at=session.now(), by="terminal",
-                verdict=found.verdict, why=found.why, result=kept_of(past, found),
-            )  # fmt: skip
-    except session.NothingRecordedError:
-        return
-    except (DatabaseError, SQLAlchemyError) as problem:
-        print(f"The answer is not kept ({str(problem).splitlines()[0][:200]}).", file=sys.stderr)
+
+    def store(c: Connection) -> None:
+        look_backs_store.keep(
+            c, past.wallet, name=past.name, days=days, values=policy, at=session.now(), by="terminal",
+            verdict=found.verdict, why=found.why, result=kept_of(past, found),
+        )  # fmt: skip
+
+    session.keep(env, store)
 
 
 # -- what is told ------------------------------------------------------------------------------------------------------
@@ -232,11 +229,8 @@ def _keep(env: dict[str, Value], past: Past, days: int, values: dict[str, Value]
 @contextmanager
 def _bar(policies: int) -> Iterator[Callable[[int, int], None]]:
     """A bar of the runs, at a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
-               TimeRemainingColumn())  # fmt: skip
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("running through the past", total=None)
+    with bar() as (progress, task):
+        progress.update(task, description="running")
         before = itertools.count()
         so_far = [0]
 

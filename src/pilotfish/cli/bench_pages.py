@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, insert, select
 from sqlalchemy import Engine as Database
 
 from pilotfish.core.units import MICRO, SECOND
-from pilotfish.store import look_backs_store, report
+from pilotfish.store import look_backs_store, report, searches_store
 from pilotfish.store import tables as t
 from pilotfish.store.copies import State
 from pilotfish.store.database import open_database
@@ -32,6 +32,15 @@ from pilotfish.store.views.our_orders import OrderFilter, read_our_order, read_o
 from pilotfish.store.views.portfolios import read_counts, read_equity, read_portfolios
 from pilotfish.store.views.positions import read_positions
 from pilotfish.store.views.sales import read_sales
+from pilotfish.store.views.searches import (
+    BoardFilter,
+    categories_of,
+    count_board,
+    read_board,
+    read_search,
+    read_search_to_show,
+    read_searches,
+)
 from pilotfish.store.views.sources import read_gaps
 from pilotfish.store.views.trades import TradeFilter, read_trades
 from pilotfish.store.views.trips import Sort, TripFilter, TripState, read_trips
@@ -63,6 +72,9 @@ def fill_database(database: Database, trades: int) -> None:
         c.execute(insert(t.markets), [_market(i) for i in range(MARKETS)])
         c.execute(insert(t.positions), [_position(i) for i in range(min(trades // 10, 10_000))])
         c.execute(insert(t.equity_snapshots), [_snapshot(i) for i in range(trades // 10)])
+        c.execute(insert(t.searches), [_search(i) for i in range(1, 6)])
+        board = [_searched(search, i) for search in range(1, 6) for i in range(1, min(2 + trades // 15, 10_000))]
+        c.execute(insert(t.searched_wallets), board)
         c.execute(insert(t.look_backs), [_look_back(i) for i in range(1, min(trades // 10, look_backs_store.KEPT) + 1)])
     for begin in range(1, trades + 1, CHUNK):
         numbers = range(begin, min(begin + CHUNK, trades + 1))
@@ -190,6 +202,24 @@ def _look_back(i: int) -> Values:
     }  # fmt: skip
 
 
+def _search(i: int) -> Values:
+    return {
+        "id": i, "asked_at": _AT + i, "by": "web", "source": "leaderboard", "wallets": [], "categories": [],
+        "most": 500, "budget": 5_000, "days": 90, "values": {}, "state": "done", "attempts": 1,
+        "stage": "looking back", "done": 100, "of": 100, "requests": 4_000, "tested": 100, "copyable": 0,
+        "why": "None.", "started_at": _AT + i, "finished_at": _AT + i, "result": {"why": "None.", "rows": []},
+    }  # fmt: skip
+
+
+def _searched(search: int, i: int) -> Values:
+    return {
+        "search_id": search, "place": i, "wallet": _wallet(i), "name": "", "verdict": "cannot_tell", "why": "",
+        "edge_per_usdc": 0.1, "low": 0.3 - i / 1000, "high": 0.4, "shrunk": 0.0, "p_value": 0.2, "q_value": 1.0,
+        "events": i, "trades": i, "filled_share": 0.5, "result_micro": i, "flags": [], "incomplete": "",
+        "category": f"category {i % 7}",
+    }  # fmt: skip
+
+
 def questions(
     counts: DecisionCounts, trade_counts: TradeCounts, reports: report.Reports, copies: CopyCounts | None = None
 ) -> dict[str, Callable[[Connection], object]]:
@@ -197,6 +227,7 @@ def questions(
     copies = copies or CopyCounts()
     trips = TripCounts()
     ours = OrderFilter
+    few = BoardFilter(verdict="cannot_tell", events=30, category="category 3", low=0.0)
     f, rare = TradeFilter, TradeFilter(reason="SKIP_RESET")
 
     def held(sort: Sort, **more: str | TripState | None) -> Callable[[Connection], object]:
@@ -278,7 +309,15 @@ def questions(
         "look backs: newest page": lambda c: read_look_backs(c, limit=20),
         "look backs: of a wallet": lambda c: read_latest(c, _wallet(5)),
         "look backs: one with its answer": lambda c: read_look_back(c, 5),
-        "look backs: whether one waits": look_backs_store.anything_to_do,
+        "look backs: whether one waits": look_backs_store.JOBS.anything_to_do,
+        "searches: newest page": lambda c: read_searches(c, limit=20),
+        "searches: the newest that found something": lambda c: read_search_to_show(c, None),
+        "searches: whether one waits": searches_store.next_in_line,
+        "search: its board": lambda c: read_board(c, 3, BoardFilter(), limit=25, after=20),
+        "search: its board by everything": lambda c: read_board(c, 3, few, limit=25),
+        "search: how many": lambda c: count_board(c, 3, few),
+        "search: categories": lambda c: categories_of(c, 3),
+        "search: all of it": lambda c: read_search(c, 3),
         "REST: fills": lambda c: read_fills(c, limit=100),
         "REST: decisions": lambda c: read_decisions(c, limit=100),
     }  # fmt: skip

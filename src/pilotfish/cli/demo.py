@@ -22,11 +22,12 @@ from pilotfish.cli import session, stand
 from pilotfish.cli.printed import say
 from pilotfish.core.numerals import count, money, plural
 from pilotfish.core.reasons import words
-from pilotfish.store import leaders_store, look_backs_store, report, settings_store, worker_state
+from pilotfish.store import leaders_store, look_backs_store, report, searches_store, settings_store, worker_state
 from pilotfish.store import tables as t
 from pilotfish.store.copies import WORDS
 from pilotfish.store.database import open_database, snapshot
 from pilotfish.store.portfolios_store import MAIN
+from pilotfish.store.searches_store import Candidate, SearchSource, Wanted
 from pilotfish.store.verify import verify
 from pilotfish.store.views.leaders import became
 from pilotfish.store.views.portfolios import Counts, read_counts, read_portfolios
@@ -196,14 +197,19 @@ class _Demo:
             raise stand.StandError(f"the worker was not ready within {stand.READY_SECONDS:.0f} s")
 
     def _look_back(self, database: Engine) -> None:
-        """Ask for look backs of all leaders; the dashboard's process works them off beside everything else."""
+        """Ask for look backs of all leaders, and for a search among them that goes by what those have read; processes
+        of the dashboard work them off beside everything else."""
         with database.begin() as c:
             stored = settings_store.load(c)
             for leader in self.leaders:
-                values = look_backs_store.policy_values({}, stored, MAIN, leader.wallet, {})
+                values = settings_store.policy_values({}, stored, MAIN, leader.wallet, {})
                 look_backs_store.ask(
                     c, leader.wallet, name=leader.label, days=PAST_DAYS, values=values, at=session.now(), by="demo"
                 )
+            values = settings_store.policy_values({}, stored, MAIN, None, {})
+            everybody = tuple(Candidate(wallet=leader.wallet, name=leader.label) for leader in self.leaders)
+            wanted = Wanted(source=SearchSource.WALLETS, wallets=everybody, days=PAST_DAYS, values=values)
+            searches_store.ask(c, wanted, at=session.now(), by="demo")
 
     def _check(self) -> None:
         for name, child in zip(("the stand-in venue", "the worker"), self.children, strict=False):

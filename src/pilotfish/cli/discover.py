@@ -2,66 +2,61 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 
+import msgspec
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pilotfish.app.config import history_place, process_value
-from pilotfish.backtest.asking import Asked, Span, ask
-from pilotfish.backtest.candidates import Candidate, of_leaderboards, of_markets
+from pilotfish.app.searching import found_by
+from pilotfish.backtest.asking import Told
 from pilotfish.backtest.cluster import checked_address
-from pilotfish.backtest.discover import look_back_at, span_of
 from pilotfish.backtest.found import Found, read_found, write_found
 from pilotfish.backtest.judgement import Verdict
 from pilotfish.backtest.wallet_file import MOST_NAMED, read_wallets
 from pilotfish.cli import found_told, session
 from pilotfish.cli.choice import one_of
+from pilotfish.cli.progress import bar
 from pilotfish.cli.stopping import keeps_what_is_read
 from pilotfish.core.numerals import count
-from pilotfish.core.problem import Problem
-from pilotfish.core.settings import Policy, Value, policy_from
-from pilotfish.history.folder import History
-from pilotfish.history.spending import Budget
-from pilotfish.polymarket.history_api import HistoryApi, history_api
-from pilotfish.polymarket.http import VenueError, make_session
-from pilotfish.store import settings_store
+from pilotfish.core.settings import Value
+from pilotfish.store import searches_store, settings_store
 from pilotfish.store.database import snapshot
 from pilotfish.store.portfolios_store import MAIN
+from pilotfish.store.searches_store import (
+    BUDGET,
+    DAYS,
+    LEAST_DAYS,
+    LONGEST_DAYS,
+    MOST,
+    MOST_CANDIDATES,
+    Candidate,
+    SearchSource,
+    Wanted,
+)
 
-LEADERBOARD, MARKETS = "leaderboard", "markets"
 VERDICTS = tuple(verdict.value.replace("_", " ") for verdict in Verdict)
 _ANY = "any"
-Told: TypeAlias = Callable[[str, int, int], None]
-"""Hears what is done, how much of it, and of how much."""
-Asking: TypeAlias = Callable[[HistoryApi, Span, Budget, Told], Awaitable[list[Candidate]]]
-
-
-class NobodyError(Problem):
-    """There is nobody to look back at."""
 
 
 def discover(
     source: str = typer.Option(
-        LEADERBOARD,
+        SearchSource.LEADERBOARD.value,
         "--from",
         metavar="leaderboard|markets|FILE",
         help="Whom to look at: the venue's leaderboards; who traded in the most traded markets; or a file of wallets,"
         " one a line, CSV or JSON.",
     ),
-    most: int = typer.Option(500, "--most", min=1, max=10_000, help="Most candidates."),
+    most: int = typer.Option(MOST, "--most", min=1, max=MOST_CANDIDATES, help="Most candidates."),
     category: list[str] = typer.Option([], "--category", help="Leaderboards of this category alone; repeatable."),
-    budget: int = typer.Option(5_000, "--budget", min=0, help="Most requests; 0 = only what was read before."),
-    days: int = typer.Option(90, "--days", min=2, max=4000, help="How far back, in whole days (UTC) before today."),
+    budget: int = typer.Option(BUDGET, "--budget", min=0, help="Most requests; 0 = only what was read before."),
+    days: int = typer.Option(
+        DAYS, "--days", min=LEAST_DAYS, max=LONGEST_DAYS, help="How far back, in whole days (UTC) before today."
+    ),
     verdict: str = typer.Option(
         _ANY, "--verdict", callback=one_of([_ANY, *VERDICTS]), help="Show only: copyable, not copyable, cannot tell."
     ),
@@ -82,7 +77,7 @@ def discover(
     else:
         if dask:
             checked_address(dask)
-        found = _search(env, source, most, category, budget, days, processes, dask)
+        found = _search(env, _wanted(env, source, most, category, budget, days), processes, dask)
         if out is not None:
             write_found(found, out)
     wanted = None if verdict == _ANY else Verdict(verdict.replace(" ", "_"))
@@ -93,89 +88,58 @@ def discover(
         found_told.print_found(found, rows, found_told.BOARD.view(columns, wide=wide))
 
 
-def _search(
-    env: dict[str, Value], source: str, most: int, categories: Sequence[str], budget: int, days: int, processes: int,
-    dask: str,
-) -> Found:  # fmt: skip
-    history, span, policy = History(history_place(env)), span_of(int(time.time()), days), _policy(env)
-    allowed = Budget(budget)
-    given = _from_file(source, most) if source not in (LEADERBOARD, MARKETS) else None
-    with keeps_what_is_read():
-        with _bar() as told:
-            source_of = given or partial(_candidates, source, most, categories)
-            candidates, asked = asyncio.run(_asked(env, history, span, allowed, told, source_of))
-        with _bar() as told:
-            many = len(asked.known)
-            return look_back_at(
-                history, candidates, asked, span, policy, processes=processes or os.cpu_count() or 1, cluster=dask,
-                told=lambda done: told("looking back", done, many),
-            )  # fmt: skip
+def _search(env: dict[str, Value], wanted: Wanted, processes: int, dask: str) -> Found:
+    with keeps_what_is_read(), _bar() as told:
+        found = found_by(
+            env, wanted, int(time.time()), told, processes=processes or os.cpu_count() or 1, cluster=dask
+        )  # fmt: skip
+    _keep(env, wanted, found)
+    return found
 
 
-def _policy(env: dict[str, Value]) -> Policy:
-    """The settings in effect for the main portfolio."""
+def _wanted(env: dict[str, Value], source: str, most: int, categories: Sequence[str], budget: int, days: int) -> Wanted:
+    """What is searched, with the settings in effect for the main portfolio."""
     with snapshot(session.reading(env, as_json=True)) as c:
-        return policy_from({n: e.value for n, e in settings_store.effective(env, settings_store.load(c), MAIN).items()})
+        values = settings_store.policy_values(env, settings_store.load(c), MAIN, None, {})
+    given = () if source in (SearchSource.LEADERBOARD, SearchSource.MARKETS) else _from_file(source, most)
+    return Wanted(
+        source=SearchSource.WALLETS if given else SearchSource(source), wallets=given, categories=tuple(categories),
+        most=most, budget=budget, days=days, values=values,
+    )  # fmt: skip
 
 
-def _from_file(source: str, most: int) -> list[Candidate]:
+def _from_file(source: str, most: int) -> tuple[Candidate, ...]:
     """The wallets of a file; lines that hold none are named."""
     if not Path(source).exists():
-        raise typer.BadParameter(f"{source!r} is no file, and neither {LEADERBOARD} nor {MARKETS}", param_hint="--from")
+        raise typer.BadParameter(
+            f"{source!r} is no file, and neither {SearchSource.LEADERBOARD} nor {SearchSource.MARKETS}",
+            param_hint="--from",
+        )
     read = read_wallets(Path(source))
     for line in read.bad[:MOST_NAMED]:
         print(f"{source}, {line}; left out", file=sys.stderr)
     if len(read.bad) > MOST_NAMED:
         print(f"{source}: and {count(len(read.bad) - MOST_NAMED)} more without a wallet", file=sys.stderr)
-    return read.candidates[:most]
+    return tuple(Candidate(wallet=one.wallet, name=one.name) for one in read.candidates[:most])
 
 
-async def _asked(
-    env: dict[str, Value], history: History, span: Span, budget: Budget, told: Told, source: list[Candidate] | Asking
-) -> tuple[list[Candidate], Asked]:
-    async with make_session() as http:
-        api = history_api(http, process_value(env, "data_api_url"), process_value(env, "gamma_api_url"))
-        candidates = source if isinstance(source, list) else await source(api, span, budget, told)
-        return candidates, await ask(history, api, candidates, span, budget, told)
-
-
-async def _candidates(
-    source: str, most: int, categories: Sequence[str], api: HistoryApi, span: Span, budget: Budget, told: Told
-) -> list[Candidate]:
-    """Whom the venue names."""
-    try:
-        if source == LEADERBOARD:
-            found = await of_leaderboards(api, budget, most, categories or [""])
-        else:
-            found = await of_markets(api, budget, most, span.from_at, lambda done, of: told("markets", done, of))
-    except VenueError as problem:
-        raise NobodyError(
-            f"the venue does not say whom to look at ({problem}); try again, or give a file of wallets: --from FILE"
-        ) from None
-    if not found:
-        raise NobodyError(
-            f"--from {source} takes requests, and --budget allows none; give more, or a file of wallets: --from FILE"
-            if budget.spent
-            else "the venue names nobody; give a file of wallets: --from FILE"
-        )
-    return found
+def _keep(env: dict[str, Value], wanted: Wanted, found: Found) -> None:
+    """Keep what was found where the dashboard finds it; where there is no database to write to, it is only shown."""
+    kept = msgspec.to_builtins(found)
+    session.keep(env, lambda c: searches_store.keep(c, wanted, at=session.now(), by="terminal", found=kept))
 
 
 @contextmanager
-def _bar() -> Iterator[Told]:
-    """A bar of what is done, at a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description:>12}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
-               TimeRemainingColumn())  # fmt: skip
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("asking", total=None)
+def _bar() -> Iterator[Callable[[Told], None]]:
+    """A bar of what is done."""
+    with bar() as (progress, task):
         doing = ""
 
-        def told(what: str, done: int, of: int) -> None:
+        def told(at: Told) -> None:
             nonlocal doing
-            if what != doing:
-                doing = what
-                progress.reset(task, total=of, description=what)
-            progress.update(task, completed=done, total=of)
+            if at.stage != doing:
+                doing = at.stage
+                progress.reset(task, total=at.of, description=doing)
+            progress.update(task, completed=at.done, total=at.of, worked=at.worked)
 
         yield told

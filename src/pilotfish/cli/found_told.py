@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import msgspec
 
-from pilotfish.backtest.found import WORDS, Found, Row, Step, What
+from pilotfish.backtest.found import Found, Row, Step, What
 from pilotfish.backtest.judgement import WORDS as VERDICTS
 from pilotfish.backtest.judgement import Verdict, came_back
 from pilotfish.cli import printed
-from pilotfish.core.numerals import NOTHING, count, duration, money, percent
+from pilotfish.core.numerals import NOTHING, count, percent
 from pilotfish.core.units import MICRO
 
 WIDE = printed.WIDE
@@ -28,6 +27,7 @@ BOARD = printed.Table[Row](
     printed.Column("filled", lambda r: percent(round(r.filled_share * MICRO), MICRO), 8, right=True),
     printed.Column("doubts", lambda r: ", ".join(flag.replace("_", " ") for flag in r.flags) or NOTHING, 9, least=12),
     printed.Column("wallet", lambda r: r.wallet, 10),
+    printed.Column("category", lambda r: r.category or NOTHING, 11),
     printed.Column("why", lambda r: r.why, 7, least=24),
 )
 
@@ -45,7 +45,7 @@ def print_found(found: Found, rows: Sequence[Row], view: printed.View[Row]) -> N
             f"Incomplete: of {count(found.incomplete)} of {count(found.tested)} wallets the history has gaps; --json "
             "names them."
         )
-    printed.say((_answer(found), "bold"))
+    printed.say((found.why, "bold"))
     for line in _funnel(found):
         printed.say(*line)
     for problem in found.problems[:SHOWN]:
@@ -62,28 +62,12 @@ def print_found(found: Found, rows: Sequence[Row], view: printed.View[Row]) -> N
         printed.say(f"{count(len(rows))} of {count(len(found.rows))} are shown.")
 
 
-def _answer(found: Found) -> str:
-    begun, ended = (datetime.fromtimestamp(at, UTC).date().isoformat() for at in (found.from_at, found.to_at))
-    if not found.tested:
-        return f"None of {_many(found.funnel[0].wallets)} could be looked back at."
-    terms = f"at {money(found.size_micro)} USDC and {duration(found.delay_ms)}, {begun} to {ended}"
-    if not found.copyable:
-        return (
-            f"Of {_many(found.tested)} tested, none can be told from luck as worth copying {terms}: whoever "
-            "looks best here may be the luckiest."
-        )
-    return (
-        f"Of {_many(found.tested)} tested, {count(found.copyable)} would have paid to be copied {terms}; of "
-        "those named so, at most one in ten is luck, on average."
-    )
-
-
 def _funnel(found: Found) -> list[list[printed.Part]]:
     """A line a step: how many are left, and what became of the others."""
     width = len(count(found.funnel[0].wallets))
     lines: list[list[printed.Part]] = []
     for step in found.funnel:
-        lines.append([f"{count(step.wallets):>{width}} {WORDS[step.step]}", (_dropped(step), "dim")])
+        lines.append([f"{count(step.wallets):>{width}} {step.words}", (_dropped(step), "dim")])
         if step.step is What.HISTORY_KNOWN:
             lines[-1].append((f"; {count(found.requests)} requests were made", "dim"))
     return lines
@@ -92,10 +76,6 @@ def _funnel(found: Found) -> list[list[printed.Part]]:
 def _dropped(step: Step) -> str:
     parts = [f"{count(wallets)} {why}" for why, wallets in step.dropped.items()]
     return f" ({'; '.join(parts)})" if parts else ""
-
-
-def _many(wallets: int) -> str:
-    return f"{count(wallets)} wallet{'s' if wallets != 1 else ''}"
 
 
 def _back(edge: float | None) -> str:

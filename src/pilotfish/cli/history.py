@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 import msgspec
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from pilotfish.app.config import history_place, process_value
 from pilotfish.app.pulls import pulled_of
 from pilotfish.cli import session
+from pilotfish.cli.progress import bar
 from pilotfish.cli.stopping import keeps_what_is_read
 from pilotfish.core.numerals import count
 from pilotfish.core.problem import Problem
@@ -80,15 +80,8 @@ def pull(
 @contextmanager
 def progress_bar() -> Iterator[Callable[[Told], None]]:
     """One bar for all that a pull does, on the terminal alone."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description:>9}"),
-        BarColumn(),
-        TextColumn("{task.fields[rows]:,} rows, {task.fields[requests]:,} requests"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("activity", total=None, rows=0, requests=0)
+    of = "{task.fields[rows]:,} rows, {task.fields[requests]:,} requests"
+    with bar(of, rows=0, requests=0) as (progress, task):
         stage = ""
 
         def told(at: Told) -> None:

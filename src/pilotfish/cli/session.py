@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -17,7 +18,7 @@ from pilotfish.core.problem import Problem
 from pilotfish.core.settings import ALL, Kind, Value
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
 
 class NothingRecordedError(Problem):
@@ -95,6 +96,21 @@ def reading(env: dict[str, Value], *, as_json: bool, code: int = 0) -> Engine:
         print(nothing_recorded(configured))
         raise typer.Exit(code)
     return _until_the_end(empty_database())
+
+
+def keep(env: dict[str, Value], store: Callable[[Connection], object]) -> None:
+    """Keep an answer where the dashboard finds it; where there is no database to write to, it is only shown."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from pilotfish.store.database import DatabaseError
+
+    try:
+        with existing(env).begin() as c:
+            store(c)
+    except NothingRecordedError:
+        return
+    except (DatabaseError, SQLAlchemyError) as problem:
+        print(f"The answer is not kept ({str(problem).splitlines()[0][:200]}).", file=sys.stderr)
 
 
 def now() -> int:

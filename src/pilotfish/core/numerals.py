@@ -86,6 +86,15 @@ def duration(ms: int | None, *, sign: bool = False) -> str:
     raise AssertionError("days hold any time")
 
 
+def about(seconds: int) -> str:
+    """A time that is guessed, as roughly as it is known: *about 20 s*, *about 2 min*, *about 3 h*."""
+    if seconds < 55:
+        return f"about {max(10, _nearest(seconds, 10) * 10)} s"
+    if seconds < 5_400:
+        return f"about {_nearest(seconds, 60)} min"
+    return f"about {_nearest(seconds, 3_600)} h"
+
+
 def precise(ms: int | None) -> str:
     """A time of a machine: milliseconds below ten seconds, then as :func:`duration`."""
     if ms is None or abs(ms) >= 10_000:

@@ -57,6 +57,11 @@ class HistoryApi:
         services = {id(s): s for s in (self._data.service, self._trades.service, self._gamma)}
         return sum(s.health.requests for s in services.values())
 
+    def rest(self, seconds: float) -> None:
+        """Ask nothing for so long: somebody else goes first. May be called from another thread."""
+        for service in (self._data.service, self._trades.service, self._gamma):
+            service.rest(seconds)
+
     # -- windows -----------------------------------------------------------------------------------------------
 
     async def activity(self, wallet: str, start: int, end: int, most: int) -> Reading:
@@ -195,12 +200,12 @@ class HistoryApi:
         return found.name if found is not None else ""
 
 
-def history_api(session: aiohttp.ClientSession, data_url: str, gamma_url: str) -> HistoryApi:
-    """The services at these addresses, within their limits."""
+def history_api(session: aiohttp.ClientSession, data_url: str, gamma_url: str, *, part: float = 1.0) -> HistoryApi:
+    """The services at these addresses, within their limits; within a ``part`` of them, to leave others the rest."""
     return HistoryApi(
-        Service(session, "data", data_url, per_second=DATA_PER_SECOND),
-        Service(session, "data", data_url, per_second=TRADES_PER_SECOND),
-        Service(session, "gamma", gamma_url, per_second=GAMMA_PER_SECOND),
+        Service(session, "data", data_url, per_second=part * DATA_PER_SECOND),
+        Service(session, "data", data_url, per_second=part * TRADES_PER_SECOND),
+        Service(session, "gamma", gamma_url, per_second=part * GAMMA_PER_SECOND),
     )
 
 

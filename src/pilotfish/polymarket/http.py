@@ -80,6 +80,10 @@ class Service:
         """POST JSON and decode the JSON answer."""
         return await self._request("POST", path, body=body)
 
+    def rest(self, seconds: float) -> None:
+        """Ask nothing for so long; may be called from another thread, and again before that is over."""
+        self._not_before = max(self._not_before, time.monotonic() + seconds)
+
     async def _request(
         self, method: str, path: str, *, params: dict[str, str | int] | None = None, body: object = None
     ) -> Any:
@@ -90,9 +94,7 @@ class Service:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _once(self, method: str, path: str, params: dict[str, str | int] | None, body: object) -> Any:
-        wait = self._not_before - time.monotonic()
-        if wait > 0:
-            await asyncio.sleep(wait)
+        await self._rested()
         async with self._limiter:
             started = time.monotonic()
             self.health.requests += 1
@@ -112,6 +114,13 @@ class Service:
             decoded = self._decode(raw, path)
             self.health.ok(time.monotonic() - started)
             return decoded
+
+    async def _rested(self) -> None:
+        while True:
+            wait = self._not_before - time.monotonic()
+            if wait <= 0:
+                return
+            await asyncio.sleep(wait)
 
     def _decode(self, raw: bytes, path: str) -> Any:
         try:

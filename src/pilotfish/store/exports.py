@@ -28,6 +28,7 @@ from pilotfish.store.views.latency import SeenRow, trade_latency
 from pilotfish.store.views.look_backs import read_every
 from pilotfish.store.views.orders import StoredFill, fill, intent
 from pilotfish.store.views.positions import adjustment, holding, ledger_entry, position
+from pilotfish.store.views.searches import read_every_search, read_every_wallet
 from pilotfish.store.views.trades import leader_trade
 from pilotfish.store.views.valuations import read_valuations
 
@@ -93,6 +94,14 @@ def _look_backs(c: Connection, _portfolio: str | None, leader: str | None) -> It
     return read_every(c, leader)
 
 
+def _searches(c: Connection, _portfolio: str | None, _leader: str | None) -> Iterator[View]:
+    return read_every_search(c)
+
+
+def _searched_wallets(c: Connection, _portfolio: str | None, leader: str | None) -> Iterator[View]:
+    return read_every_wallet(c, leader)
+
+
 _READINGS: dict[str, Reading] = {
     "trades": _each(TradeRecord, leader_trade, "id"),
     "decisions": _decisions,
@@ -106,6 +115,8 @@ _READINGS: dict[str, Reading] = {
     "report": _report,
     "equity": _equity,
     "look_backs": _look_backs,
+    "searches": _searches,
+    "searched_wallets": _searched_wallets,
 }
 KINDS = tuple(_READINGS)
 """What can be exported."""

@@ -121,6 +121,25 @@ def policy_of(environment: Mapping[str, Value], stored: Stored, portfolio: str) 
     return msgspec.structs.replace(resolved(None), by_leader=own)
 
 
+def policy_values(
+    environment: Mapping[str, Value],
+    stored: Stored,
+    portfolio: str,
+    leader: str | None,
+    changes: Mapping[str, object],
+) -> dict[str, Value]:
+    """The settings in a portfolio, or for a leader in it, that a past depends on, with ``changes`` as a person gave
+    them. Raises :class:`~pilotfish.core.settings.SettingError`."""
+    found = effective(environment, stored, portfolio, leader)
+    values = {name: found[name].value for name in Policy.__struct_fields__ if name in found}
+    for name, given in changes.items():
+        setting = s.find(name)
+        if setting.name not in values:
+            raise SettingError(f"{setting.name} belongs to no policy: a past is the same whatever it is")
+        values[setting.name] = s.parse(setting, given)
+    return values
+
+
 def globals_of(environment: Mapping[str, Value], stored: Stored) -> Globals:
     """The settings that belong to no portfolio."""
     return s.globals_from({n: e.value for n, e in effective(environment, stored).items()})

@@ -7,6 +7,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Double,
     Index,
     Integer,
     MetaData,
@@ -291,11 +292,34 @@ look_backs = Table(
     Column("attempts", Integer, nullable=False), _str("stage", 16), Column("done", Integer, nullable=False),
     Column("of", Integer, nullable=False), Column("requests", Integer, nullable=False),
     Column("error", Text), _str("verdict", 16, null=True), Column("why", Text), _big("started_at", null=True),
-    _big("finished_at", null=True), Column("result", JSON(none_as_null=True)),
+    _big("finished_at", null=True), Column("result", JSON(none_as_null=True)), Column("left_sec", Integer),
     Index("ix_look_backs_wallet_id", "wallet", "id"),
     Index("ix_look_backs_state_id", "state", "id"),
 )  # fmt: skip
 """Pasts of wallets that were asked for, and what came of them."""
+
+searches = Table(
+    "searches", metadata,
+    _auto(), _big("asked_at"), _str("by", 100), _str("source", 16), Column("wallets", JSON, nullable=False),
+    Column("categories", JSON, nullable=False), Column("most", Integer, nullable=False), _big("budget"),
+    Column("days", Integer, nullable=False), Column("values", JSON, nullable=False), _str("state", 12),
+    Column("attempts", Integer, nullable=False), _str("stage", 16), Column("done", Integer, nullable=False),
+    Column("of", Integer, nullable=False), Column("requests", Integer, nullable=False), Column("left_sec", Integer),
+    Column("error", Text), Column("tested", Integer), Column("copyable", Integer), Column("why", Text),
+    _big("started_at", null=True), _big("finished_at", null=True), Column("result", JSON(none_as_null=True)),
+    Index("ix_searches_state_id", "state", "id"),
+)  # fmt: skip
+"""Searches through many wallets that were asked for, and what came of them beside the board."""
+searched_wallets = Table(
+    "searched_wallets", metadata,
+    _big("search_id", key=True), Column("place", Integer, primary_key=True, autoincrement=False), _str("wallet", 42),
+    _str("name", 200), _str("verdict", 16), Column("why", Text, nullable=False), Column("edge_per_usdc", Double),
+    Column("low", Double), Column("high", Double), Column("shrunk", Double), Column("p_value", Double),
+    Column("q_value", Double, nullable=False), Column("events", Integer, nullable=False),
+    Column("trades", Integer, nullable=False), Column("filled_share", Double, nullable=False), _big("result_micro"),
+    Column("flags", JSON, nullable=False), Column("incomplete", Text, nullable=False), _str("category", 100),
+)  # fmt: skip
+"""The boards of searches: a row for each wallet that was looked back at, the best first."""
 
 PAPER_TABLES = (
     intents, fills, positions, round_trips, savings, liquidity_taken, ledger_entries, equity_snapshots,

@@ -10,14 +10,14 @@ from urllib.parse import quote, urlencode
 from pilotfish.store.portfolios_store import MAIN
 
 PAGES = (
-    ("/", "Overview"), ("/leaders", "Leaders"), ("/look-backs", "Look back"), ("/trades", "Trades"),
-    ("/positions", "Positions"), ("/orders", "Orders"), ("/latency", "Latency"), ("/portfolios", "Portfolios"),
-    ("/settings", "Settings"),
+    ("/", "Overview"), ("/leaders", "Leaders"), ("/look-backs", "Look back"), ("/discover", "Discover"),
+    ("/trades", "Trades"), ("/positions", "Positions"), ("/orders", "Orders"), ("/latency", "Latency"),
+    ("/portfolios", "Portfolios"), ("/settings", "Settings"),
 )  # fmt: skip
 """What the navigation shows."""
 KEYS = {
-    "/": "o", "/leaders": "l", "/look-backs": "b", "/trades": "t", "/positions": "p", "/orders": "r", "/latency": "y",
-    "/portfolios": "f", "/settings": "s",
+    "/": "o", "/leaders": "l", "/look-backs": "b", "/discover": "d", "/trades": "t", "/positions": "p", "/orders": "r",
+    "/latency": "y", "/portfolios": "f", "/settings": "s",
 }  # fmt: skip
 """The key that opens a page, after ``g``."""
 STATIC = Path(__file__).parent / "static"

@@ -72,7 +72,7 @@ def router(site: Site) -> APIRouter:
                 portfolios_store.find(c, new.portfolio)
             stored = settings_store.load(c)
             given = {name: value for name, value in new.values.items() if value is not None}
-            values = look_backs_store.policy_values(site.environment, stored, new.portfolio, wallet, given)
+            values = settings_store.policy_values(site.environment, stored, new.portfolio, wallet, given)
             return look_backs_store.ask(c, wallet, name=name, days=new.days, values=values, at=now(), by=BY)
 
         return _found(_write(change))
@@ -83,7 +83,7 @@ def router(site: Site) -> APIRouter:
         _found(number)
 
         def change(c: Connection) -> int:
-            look_backs_store.cancel(c, number, now())
+            look_backs_store.JOBS.cancel(c, number, now())
             return number
 
         return _found(_write(change))

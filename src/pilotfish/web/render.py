@@ -81,7 +81,7 @@ def environment() -> Environment:
         trim_blocks=True, lstrip_blocks=True, auto_reload=False,
     )  # fmt: skip
     for name in ("money", "gain", "shares", "price", "price_micro", "count", "percent", "duration",
-                 "precise"):  # fmt: skip
+                 "precise", "about"):  # fmt: skip
         env.filters[name] = getattr(numerals, name)
     env.filters |= {
         "words": reasons.words, "json": json_text, "short": telling.short, "told": telling.told,

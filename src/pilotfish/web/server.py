@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import uvicorn
@@ -16,12 +16,25 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from pilotfish import __version__
-from pilotfish.app.look_back_keeper import Keeper
+from pilotfish.app.job_keeper import Keeper
 from pilotfish.core.settings import Value
-from pilotfish.web import addresses, api, api_look_backs, api_writes, docs_page, login, probes, rest, stream
+from pilotfish.store import look_backs_store, searches_store
+from pilotfish.web import (
+    addresses,
+    api,
+    api_look_backs,
+    api_searches,
+    api_writes,
+    docs_page,
+    login,
+    probes,
+    rest,
+    stream,
+)
 from pilotfish.web.answers import Application
 from pilotfish.web.auth import Doors
 from pilotfish.web.pages import (
+    discover,
     latency,
     leaders,
     look_back,
@@ -43,9 +56,14 @@ from pilotfish.web.view import Views
 SWITCH_SECONDS = 0.0005
 """How long a thread that reads may keep the loop that serves waiting; Python's own 5 ms add up over a page."""
 PAGES = (
-    overview, leaders, look_backs, look_back, preview_part, trades, orders, positions, position_parts, latency,
-    portfolios, settings,
+    overview, leaders, look_backs, look_back, discover, preview_part, trades, orders, positions, position_parts,
+    latency, portfolios, settings,
 )  # fmt: skip
+LONG_WORK = {
+    look_backs_store.JOBS.kind: look_backs_store.JOBS.anything_to_do,
+    searches_store.JOBS.kind: searches_store.next_in_line,
+}
+"""What has a process of its own, and whether there is any of it to do."""
 GZIP_FROM = 1_000
 """Bytes from which an answer is worth packing."""
 
@@ -61,9 +79,9 @@ class Assets(StaticFiles):
         return answer
 
 
-def application(site: Site, reader: Reader, keeper: Keeper | None = None) -> FastAPI:
-    """REST, probes and fragments, without doors and pages. ``keeper``: what looks after the process for look backs;
-    without it those wait."""
+def application(site: Site, reader: Reader, keepers: Sequence[Keeper] = ()) -> FastAPI:
+    """REST, probes and fragments, without doors and pages. ``keepers``: what looks after the processes for long work;
+    without one it waits."""
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
@@ -72,8 +90,7 @@ def application(site: Site, reader: Reader, keeper: Keeper | None = None) -> Fas
             asyncio.create_task(reader.run(), name="reader"),
             asyncio.create_task(site.warm_up(), name="warm-up"),
         ]
-        if keeper is not None:
-            tasks.append(asyncio.create_task(keeper.run(), name="look backs"))
+        tasks += [asyncio.create_task(keeper.run(), name=keeper.kind) for keeper in keepers]
         yield
         for task in tasks:
             task.cancel()
@@ -93,7 +110,7 @@ def application(site: Site, reader: Reader, keeper: Keeper | None = None) -> Fas
         app.include_router(page.pages)
     for router in (
         api.router(site), stream.router(site, reader), api_writes.router(site, site.preview),
-        api_look_backs.router(site), probes.router(site),
+        api_look_backs.router(site), api_searches.router(site), probes.router(site),
         login.router(site.sessions), parts.router(), docs_page.router(app),
     ):  # fmt: skip
         app.include_router(router)
@@ -101,18 +118,19 @@ def application(site: Site, reader: Reader, keeper: Keeper | None = None) -> Fas
     return app
 
 
-def build(database: Engine, environment: dict[str, Value], keeper: Keeper | None = None) -> Doors:
+def build(database: Engine, environment: dict[str, Value], keepers: Sequence[Keeper] = ()) -> Doors:
     """The whole dashboard behind its doors."""
     site, reader = Site(database, environment), Reader(database)
-    app = application(site, reader, keeper)
+    app = application(site, reader, keepers)
     return Doors(app, site.sessions, site.allowed_hosts)
 
 
 def serve(database: Engine, environment: dict[str, Value], host: str, port: int) -> None:
     """Serve until SIGINT or SIGTERM."""
     sys.setswitchinterval(SWITCH_SECONDS)
+    keepers = [Keeper(database, environment, kind, to_do) for kind, to_do in LONG_WORK.items()]
     uvicorn.run(
-        build(database, environment, Keeper(database, environment)),
+        build(database, environment, keepers),
         host=host,
         port=port,
         log_level="warning",

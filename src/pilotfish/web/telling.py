@@ -170,20 +170,30 @@ def share(part: float | None) -> str:
     return NOTHING if part is None else percent(round(part * MICRO), MICRO)
 
 
+LOOK_BACK = "look back"
 STAGES = {
-    "activity": "reading what they did",
-    "markets": "reading what became of the markets",
-    "tape": "reading all trades of those markets around theirs",
-    "prices": "reading prices",
-    "positions": "reading what they hold",
-    "reading": "putting their past together",
-    "running": "copying it, once for each assumption, delay and size",
+    LOOK_BACK: {
+        "activity": "reading what they did",
+        "markets": "reading what became of the markets",
+        "tape": "reading all trades of those markets around theirs",
+        "prices": "reading prices",
+        "positions": "reading what they hold",
+        "reading": "putting their past together",
+        "running": "copying it, once for each assumption, delay and size",
+    },
+    "search": {
+        "markets": "asking whom to look at",
+        "activity": "reading what they did",
+        "history": "reading the rest of their pasts",
+        "looking back": "copying each through their past",
+    },
 }
-"""What a look back does, in the order in which it does it."""
+"""What long work does, in the order in which it does it."""
 
 
-def step_of(stage: str) -> tuple[int, int, str]:
-    """Which step of how many a look back is at, and what it does."""
-    steps = list(STAGES)
+def step_of(stage: str, work: str = LOOK_BACK) -> tuple[int, int, str]:
+    """Which step of how many some work is at, and what it does."""
+    told = STAGES[work]
+    steps = list(told)
     number = steps.index(stage) + 1 if stage in steps else 1
-    return number, len(steps), STAGES.get(stage, "beginning")
+    return number, len(steps), told.get(stage, "beginning")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from pilotfish.backtest.cores import on_cores
+from tests import processes
+from tests.rig import until
 
 
 class Deadly(NamedTuple):
@@ -58,3 +61,24 @@ def test_a_job_that_kills_its_process_each_time_is_said_and_the_others_are_done(
 def test_what_a_job_raises_ends_all(processes: int) -> None:
     with pytest.raises(ValueError, match="below zero"):
         on_cores(double, [Deadly(n) for n in (1, -1, 2)], processes, lost=none)
+
+
+def stay(folder: str) -> int:
+    (Path(folder) / str(os.getpid())).touch()
+    signal.pause()
+    return 0
+
+
+def test_the_processes_of_one_that_is_killed_end_with_it(tmp_path: Path) -> None:
+    first = get_context("spawn").Process(target=_hand_out, args=(str(tmp_path),))
+    first.start()
+    pids = until(
+        "both are at work", lambda: found if len(found := [int(x.name) for x in tmp_path.iterdir()]) == 2 else []
+    )
+    first.kill()
+    first.join()
+    until("both have ended, too", lambda: all(processes.gone(pid) for pid in pids))
+
+
+def _hand_out(folder: str) -> None:
+    on_cores(stay, [folder, folder], 2, lost=lambda _: -1)

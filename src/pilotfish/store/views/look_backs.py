@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, select
 from pilotfish.core.settings import Value
 from pilotfish.store import names
 from pilotfish.store import tables as t
-from pilotfish.store.look_backs_store import LookBackState
+from pilotfish.store.jobs import JobState
 from pilotfish.store.mapping import read_row, read_rows
 from pilotfish.store.views.base import Page, View, following, iso
 
@@ -18,8 +18,8 @@ STREAMED = 20
 """Rows fetched at a time: a result is large."""
 
 
-class LookBackRow(View, frozen=True, kw_only=True):
-    """A look back without its result. ``label``: what the wallet is called here, else by itself; ``stage`` with
+class _Told(View, frozen=True, kw_only=True):
+    """What is told of every look back. ``label``: what the wallet is called here, else by itself; ``stage`` with
     ``done`` of ``of`` parts and the ``requests`` made say how far a running one is; ``error`` why one failed;
     ``verdict`` and ``why`` what came of one that is done."""
 
@@ -29,7 +29,7 @@ class LookBackRow(View, frozen=True, kw_only=True):
     asked_at: str
     by: str
     days: int
-    state: LookBackState
+    state: JobState
     stage: str
     done: int
     of: int
@@ -43,14 +43,22 @@ class LookBackRow(View, frozen=True, kw_only=True):
     @property
     def ended(self) -> bool:
         """True where nothing more comes of it."""
-        return self.state not in (LookBackState.WAITING, LookBackState.RUNNING)
+        return self.state.ended
 
 
-class LookBackWhole(LookBackRow, frozen=True, kw_only=True):
+class LookBackRow(_Told, frozen=True, kw_only=True):
+    """A look back without its result. ``left_sec``: about how many seconds its stage still takes, where that is
+    known."""
+
+    left_sec: int | None
+
+
+class LookBackWhole(_Told, frozen=True, kw_only=True):
     """A look back with the settings that it was made with, and the result as ``backtest --json`` gives it."""
 
     values: dict[str, Value]
     result: dict[str, object] | None
+    left_sec: int | None
 
 
 class _Stored(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +70,7 @@ class _Stored(msgspec.Struct, frozen=True, kw_only=True):
     asked_at: int
     by: str
     days: int
-    state: LookBackState
+    state: JobState
     stage: str
     done: int
     of: int
@@ -72,6 +80,7 @@ class _Stored(msgspec.Struct, frozen=True, kw_only=True):
     why: str | None
     started_at: int | None
     finished_at: int | None
+    left_sec: int | None
 
 
 class _StoredWhole(_Stored, frozen=True, kw_only=True):
@@ -106,8 +115,8 @@ def read_look_back(c: Connection, number: int) -> LookBackWhole | None:
 def read_latest(c: Connection, wallet: str) -> LookBackRow | None:
     """What is known of a wallet (lower case) by looking back: the newest that waits, runs or is done; else the newest
     that failed; what was cancelled says nothing."""
-    told = (LookBackState.WAITING, LookBackState.RUNNING, LookBackState.DONE)
-    for states in (told, (LookBackState.FAILED,)):
+    told = (JobState.WAITING, JobState.RUNNING, JobState.DONE)
+    for states in (told, (JobState.FAILED,)):
         found = read_row(c, _Stored, _newest(_L.wallet == wallet, _L.state.in_(states)))
         if found is not None:
             return _row(found, names.labels(c))

@@ -426,6 +426,15 @@
     });
   });
 
+  // A field that stands for one choice alone is there while that is chosen.
+  document.addEventListener("change", (e) => {
+    if (!e.target.matches || !e.target.matches("select[data-reveals]")) return;
+    for (const one of all("[data-when]", e.target.form)) {
+      one.hidden = one.dataset.when !== e.target.value;
+      for (const field of all("input,textarea", one)) field.disabled = one.hidden;
+    }
+  });
+
   // One setting's form: saved when its field changes, and shown as the server has it now.
   const shown = (form, setting) => {
     const field = form.elements[setting.name];
