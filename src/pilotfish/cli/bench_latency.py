@@ -1,4 +1,4 @@
-"""From socket to disk: a log's frame is sent by the stand-in venue, and looked for in the database until the decision on
+"""From socket to disk: a log's frame is sent by the stand-in venue, and the database is looked at until the decision on
 it, and the fill of its copy, are there. A real worker, real sockets, SQLite, no simulated latency.
 
 The venue runs in the measuring process, so that it knows when each frame went out; the worker in its own.
@@ -45,7 +45,7 @@ class Latency(NamedTuple):
     p99: float
     first: float
     last: float
-    count: int
+    trades: int
 
 
 class Seen:
@@ -202,7 +202,9 @@ class _Trading:
 async def _all(seen: Seen, sent: dict[str, float]) -> None:
     """Wait until all that was sent is decided; fills of what was copied come within a moment of that."""
     async with asyncio.timeout(PATIENCE):
-        while not all(tx in seen.decided for tx in sent):
+        while True:
+            if all(tx in seen.decided for tx in sent):
+                break
             await asyncio.sleep(0.05)
     await asyncio.sleep(1.0)
 
@@ -217,5 +219,5 @@ def _told(what: str, rate: float, sent: dict[str, float], found: dict[str, float
         p99=statistics.quantiles(spans, n=100)[98],
         first=statistics.median(spans[:quarter]),
         last=statistics.median(spans[-quarter:]),
-        count=len(spans),
+        trades=len(spans),
     )
