@@ -72,7 +72,7 @@ TAKEN_APART = {
     "cli/backtest.py": "name=value and name=a,b,c as a person wrote them",
     "cli/portfolio.py": "name=value as a person wrote it",
     "cli/setup.py": "a URL as a person wrote it",
-    "cli/bench_tabs.py": "server-sent events, by their standard",
+    "cli/benches/tabs.py": "server-sent events, by their standard",
     "cli/stand.py": "lines of an environment that another process prints for machines",
     "core/numerals.py": "a decimal, to shorten it",
     "core/reasons.py": "the codes' own home gives their words",
