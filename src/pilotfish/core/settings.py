@@ -68,8 +68,9 @@ ALL: tuple[Setting, ...] = (
        " showed late; 0 = never.", "Sources", unit="s", low=0, high=_DAY),
     _S("late_rows_reach_sec", _K.INT, 7200, "How far back that second reading goes.", "Sources", unit="s", low=60,
        high=7 * _DAY),
-    _S("leader_stagger_ms", _K.INT, 500, "Delay between the first polls of two leaders.", "Sources", unit="ms", low=0,
-       high=60_000),
+    _S("leader_stagger_ms", _K.INT, 500, "Delay between the first polls of two leaders; less where all of them"
+       " would not be polled within one interval, or within what the service's limit allows.", "Sources", unit="ms",
+       low=0, high=60_000),
     _S("api_lag_fallback_ms", _K.INT, 3000, "How long the API may take to confirm a trade seen on chain before it is"
        " recorded as lagging.", "Sources", unit="ms", low=0, high=600_000),
     _S("wait_for_api", _K.BOOL, False, "Wait for the API's fields of a trade seen on chain before deciding, for at most"

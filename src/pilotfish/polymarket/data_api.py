@@ -71,12 +71,12 @@ class DataApi:
         """The version in use: ``v2``, or ``v1`` while v2 is not there."""
         return "v1" if time.monotonic() < self._v1_until else "v2"
 
-    async def v2(self, path: str, params: dict[str, str | int]) -> Any | None:
+    async def v2(self, path: str, params: dict[str, str | int], *, first: bool = False) -> Any | None:
         """An answer of a v2 route, or ``None`` where only v1 is to be had."""
         if self.version == "v1":
             return None
         try:
-            return await self.service.get(path, params)
+            return await self.service.get(path, params, first=first)
         except NotFoundError:
             self._v1_until = time.monotonic() + V2_RETRY_AFTER
             return None
@@ -84,18 +84,20 @@ class DataApi:
     # -- activity ----------------------------------------------------------------------------------------------
 
     async def activity(
-        self, leader: str, start: int, end: int | None = None, heard: Callable[[], None] = lambda: None
-    ) -> ActivityWindow:
+        self, leader: str, start: int, end: int | None = None, heard: Callable[[], None] = lambda: None, *,
+        first: bool = False,
+    ) -> ActivityWindow:  # fmt: skip
         """All rows of ``leader`` from ``start`` to ``end`` (epoch seconds, inclusive; ``None`` = now), oldest first.
 
-        ``heard`` is called for every page. Raises :class:`~pilotfish.polymarket.http.VenueError`.
+        ``heard`` is called for every page; ``first``: before what else is asked of the service.
+        Raises :class:`~pilotfish.polymarket.http.VenueError`.
         """
         start = max(1, start)
         reading = None
         if self.version == "v2":
-            reading = await self._walk(self._fetch_v2(leader), None, start, end, heard)
+            reading = await self._walk(self._fetch_v2(leader, first), None, start, end, heard)
         if reading is None:
-            reading = await self._walk(self._fetch_v1(leader), V1_MAX_OFFSET, start, end, heard)
+            reading = await self._walk(self._fetch_v1(leader, first), V1_MAX_OFFSET, start, end, heard)
         if reading is None or reading.through == start:
             raise VenueError(f"data activity of {leader} from {start} on cannot be read page by page", 200)
         return _window(reading, leader, start)
@@ -110,7 +112,7 @@ class DataApi:
         except BoundsError as problem:
             raise VenueError(f"data activity cannot be read page by page: {problem}", 200) from None
 
-    def _fetch_v2(self, leader: str) -> Fetch:
+    def _fetch_v2(self, leader: str, first: bool) -> Fetch:
         async def fetch(start: int, end: int | None, cursor: str | None, _skip: int) -> Answer:
             params: dict[str, str | int] = {
                 "user": leader,
@@ -124,7 +126,7 @@ class DataApi:
                 params["end"] = end
             if cursor is not None:
                 params["cursor"] = cursor
-            answer = await self.v2("/v2/activity", params)
+            answer = await self.v2("/v2/activity", params, first=first)
             if answer is None:
                 raise NoV2Error
             rows, following = page_of(answer, "/v2/activity")
@@ -132,7 +134,7 @@ class DataApi:
 
         return fetch
 
-    def _fetch_v1(self, leader: str) -> Fetch:
+    def _fetch_v1(self, leader: str, first: bool) -> Fetch:
         async def fetch(start: int, end: int | None, _cursor: str | None, skip: int) -> Answer:
             params: dict[str, str | int] = {
                 "user": leader,
@@ -146,7 +148,7 @@ class DataApi:
             }
             if end is not None:
                 params["end"] = end
-            rows = list_of(await self.service.get("/activity", params), "/activity")
+            rows = list_of(await self.service.get("/activity", params, first=first), "/activity")
             return Answer(rows, PAGE, may_be_cut(len(rows)))
 
         return fetch
