@@ -84,6 +84,9 @@ ALL: tuple[Setting, ...] = (
     _S("polygon_taker_topic", _K.BOOL, True, "Also subscribe to logs that name a leader as counterparty. They are"
        " evidence only, never trades; off saves provider units.", "Sources"),
     _S("polygon_chunk_size", _K.INT, 100, "Wallets per log subscription.", "Sources", low=1, high=1000),
+    _S("polygon_unfiltered_above", _K.INT, 1000, "Above so many wallets one subscription without a wallet filter takes"
+       " the place of the filtered ones, and leaders are picked here: the provider then delivers, and bills, every fill"
+       " of the venue. 0 = never.", "Sources", low=0, high=1_000_000),
     _S("polygon_gap_grace_ms", _K.INT, 10_000, "How long the log of a trade that the API has shown may be missing"
        " before it counts as missed by the chain: mode polygon then decides without it, and the subscriptions are made"
        " anew.", "Sources", unit="ms", low=0, high=600_000),

@@ -258,6 +258,11 @@ class Poller:
         return self.schedule.round / SECOND
 
     @property
+    def per_second(self) -> float:
+        """Polls a second, at the most."""
+        return SECOND / self.schedule.pace.slot
+
+    @property
     def oldest_s(self) -> float | None:
         """Seconds since that leader was last polled well for whom it is longest ago; ``None`` without leaders."""
         return self.schedule.oldest(self._now()) / SECOND if self.cursors else None
