@@ -105,7 +105,8 @@ def test_how_logs_are_delivered_is_told_with_what_the_other_way_would_cost() -> 
     assert ChainState().delivery() == ""
     filtered = ChainState(subscriptions=2, watched=3, filtered_a_day=12_345, unfiltered_a_day=960_000)
     assert filtered.delivery() == (
-        "2 subscriptions with wallet filters deliver 12,345 logs a day; without filters at least 960,000"
+        "2 subscriptions with wallet filters; logs delivered a day: 12,345,"
+        " without filters it would be at least 960,000"
     )
     whole = ChainState(subscriptions=1, unfiltered=True, filtered_a_day=12_345, unfiltered_a_day=2_000_000)
-    assert whole.delivery() == "no wallet filter: 2,000,000 logs a day are delivered; filters would deliver 12,345"
+    assert whole.delivery() == ("no wallet filter; logs delivered a day: 2,000,000, with filters it would be 12,345")

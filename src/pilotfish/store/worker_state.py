@@ -89,12 +89,13 @@ class ChainState(msgspec.Struct, frozen=True, kw_only=True):
         """How logs are delivered, and what that costs against the other way, in words; empty while none are."""
         if not self.subscriptions:
             return ""
-        filtered = f"{self.filtered_a_day:,}" if self.filtered_a_day is not None else "a number not known yet of"
-        every = f"{self.unfiltered_a_day:,}" if self.unfiltered_a_day is not None else "a number not known yet of"
+        filtered, every = (
+            f"{n:,}" if n is not None else "not known yet" for n in (self.filtered_a_day, self.unfiltered_a_day)
+        )
         if self.unfiltered:
-            return f"no wallet filter: {every} logs a day are delivered; filters would deliver {filtered}"
+            return f"no wallet filter; logs delivered a day: {every}, with filters it would be {filtered}"
         many = f"{self.subscriptions} subscription{'s' if self.subscriptions > 1 else ''} with wallet filters"
-        return f"{many} deliver {filtered} logs a day; without filters at least {every}"
+        return f"{many}; logs delivered a day: {filtered}, without filters it would be at least {every}"
 
 
 class LocalState(msgspec.Struct, frozen=True, kw_only=True):
