@@ -72,6 +72,7 @@ TAKEN_APART = {
     "cli/backtest.py": "name=value and name=a,b,c as a person wrote them",
     "cli/portfolio.py": "name=value as a person wrote it",
     "cli/setup.py": "a URL as a person wrote it",
+    "cli/benches/channel_venue.py": "a frame, to put the time in when it is sent",
     "cli/benches/tabs.py": "server-sent events, by their standard",
     "cli/stand.py": "lines of an environment that another process prints for machines",
     "core/numerals.py": "a decimal, to shorten it",

@@ -21,6 +21,7 @@ BENCHES: dict[str, Bench] = {
     "ingest": Bench("ingest", "an observation to a durable decision"),
     "marks": Bench("marks", "every position valued anew"),
     "journal": Bench("journal", "what writing down every event costs"),
+    "channel": Bench("channel", "5,000 books kept at 20,000 changes a second", usual=False),
     "pages": Bench("pages", "what each page asks; fills a database first, minutes for a million trades", usual=False),
     "tabs": Bench("tabs", "ten open dashboards beside the worker", usual=False),
     "truth": Bench("truth", "discovery in worlds whose truth is known; an hour", usual=False),
