@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from typing import TypedDict
+from typing import Any, TypeAlias, TypedDict
 
-from pilotfish.cli.benches.figure import Figure, Options, figure, rates
+from pilotfish.cli.benches.figure import Figure, Options, figure, rates, same
 from pilotfish.polymarket.contracts import CTF_EXCHANGE_V2, order_filled
 from pilotfish.polymarket.decode import decode_order_filled
+
+Facts: TypeAlias = tuple[str, str, int, int, int, int, int]
+"""Owner, counterparty, side, token, what was made and taken, and the fee."""
 
 
 class _Log(TypedDict):
@@ -63,14 +67,21 @@ def _logs(n: int) -> list[_Log]:
 
 
 def figures(_options: Options) -> list[Figure]:
-    """Raw log object → decoded fill, against ``eth_abi`` and ``web3``'s log processing."""
+    """Ours gives the same as both others, and is then timed against them."""
     logs = _logs(500)
 
-    def ours() -> None:
+    def ours() -> list[Facts]:
+        found = []
         for log in logs:
-            decode_order_filled(log)
+            fill = decode_order_filled(log)
+            buys = fill.side == "BUY"
+            making, taking = (fill.usdc, fill.shares) if buys else (fill.shares, fill.usdc)
+            found.append(
+                (fill.wallet, fill.counterparty, 0 if buys else 1, int(fill.token_id), making, taking, fill.fee)
+            )
+        return found
 
-    sides: dict[str, Callable[[], None]] = {"ours": ours}
+    sides: dict[str, Callable[[], object]] = {"ours": lambda: [decode_order_filled(log) for log in logs]}
     try:
         from eth_abi.abi import decode as abi_decode
         from hexbytes import HexBytes
@@ -78,31 +89,45 @@ def figures(_options: Options) -> list[Figure]:
         from web3._utils.events import get_event_data
     except ImportError:
         note = "not installed: pip install 'pilotfish[dev]'"
-        return [figure("decode", "logs/s", rates(sides, len(logs))["ours"], "eth_abi, web3", None, note)]
+        found = rates(sides, len(logs), clock=time.thread_time)
+        return [figure("decode", "logs/s", found["ours"], "eth_abi, web3", None, note)]
     types = list(_DATA.values())
     codec = Web3().codec
 
-    def with_eth_abi() -> None:
-        for log in logs:
-            abi_decode(types, bytes.fromhex(log["data"][2:]))
-            for topic in log["topics"][2:]:
-                abi_decode(["address"], bytes.fromhex(topic[2:]))
+    def with_eth_abi() -> list[tuple[Any, ...]]:
+        return [
+            (
+                *(abi_decode(["address"], bytes.fromhex(topic[2:]))[0] for topic in log["topics"][2:]),
+                *abi_decode(types, bytes.fromhex(log["data"][2:])),
+            )
+            for log in logs
+        ]
 
-    def with_web3() -> None:
-        for log in logs:
-            entry = {
-                **log,
-                "topics": [HexBytes(x) for x in log["topics"]],
-                "data": HexBytes(log["data"]),
-                "blockNumber": int(log["blockNumber"], 16),
-                "logIndex": int(log["logIndex"], 16),
-                "transactionIndex": 1,
-            }
-            get_event_data(codec, _ABI_EVENT, entry)
+    def with_web3() -> list[Any]:
+        return [
+            get_event_data(
+                codec,
+                _ABI_EVENT,
+                {
+                    **log,
+                    "topics": [HexBytes(x) for x in log["topics"]],
+                    "data": HexBytes(log["data"]),
+                    "blockNumber": int(log["blockNumber"], 16),
+                    "logIndex": int(log["logIndex"], 16),
+                    "transactionIndex": 1,
+                },
+            )["args"]
+            for log in logs
+        ]
 
+    facts = ours()
+    same("a decoded log against eth_abi", facts, [found[:7] for found in with_eth_abi()])
+    names = ("maker", "taker", *list(_DATA)[:5])
+    read = [[a[n] for n in names] for a in with_web3()]
+    same("a decoded log against web3", facts, [(a.lower(), b.lower(), *rest) for a, b, *rest in read])
     sides |= {"eth_abi": with_eth_abi, "web3": with_web3}
-    found = rates(sides, len(logs))
+    speeds = rates(sides, len(logs), clock=time.thread_time)
     return [
-        figure("decode", "logs/s", found["ours"], "eth_abi", found["eth_abi"]),
-        figure("decode", "logs/s", found["ours"], "web3 log processing", found["web3"]),
+        figure("decode", "logs/s", speeds["ours"], "eth_abi", speeds["eth_abi"], aim=15.0),
+        figure("decode", "logs/s", speeds["ours"], "web3 log processing", speeds["web3"], aim=100.0),
     ]
