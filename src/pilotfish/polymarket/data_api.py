@@ -15,7 +15,7 @@ from pilotfish.core.trade import LeaderFill
 from pilotfish.core.units import scaled, shown
 from pilotfish.polymarket import wire
 from pilotfish.polymarket.activity import Answer, BoundsError, Fetch, Reading, Walk
-from pilotfish.polymarket.http import NotFoundError, Service, VenueError
+from pilotfish.polymarket.http import NotFoundError, Read, Service, VenueError
 from pilotfish.polymarket.rows import MOVES, TokenInfo, add_position, as_row, condition_of, kind_of, parse_token
 from pilotfish.polymarket.rows import Holdings as Holdings
 from pilotfish.polymarket.rows import Payouts as Payouts
@@ -25,6 +25,7 @@ from pilotfish.polymarket.rows import parse_resolution as parse_resolution
 from pilotfish.polymarket.rows import parse_timestamp as parse_timestamp
 from pilotfish.polymarket.rows import parse_token_id as parse_token_id
 from pilotfish.polymarket.rows import parse_trade_row as parse_trade_row
+from pilotfish.polymarket.usual_rows import UsualRow, fills_of, read_page
 
 PAGE = 500
 """Rows per page: v1's limit, half of v2's."""
@@ -71,12 +72,14 @@ class DataApi:
         """The version in use: ``v2``, or ``v1`` while v2 is not there."""
         return "v1" if time.monotonic() < self._v1_until else "v2"
 
-    async def v2(self, path: str, params: dict[str, str | int], *, first: bool = False) -> Any | None:
+    async def v2(
+        self, path: str, params: dict[str, str | int], *, first: bool = False, read: Read = wire.decode
+    ) -> Any | None:
         """An answer of a v2 route, or ``None`` where only v1 is to be had."""
         if self.version == "v1":
             return None
         try:
-            return await self.service.get(path, params, first=first)
+            return await self.service.get(path, params, first=first, read=read)
         except NotFoundError:
             self._v1_until = time.monotonic() + V2_RETRY_AFTER
             return None
@@ -126,7 +129,7 @@ class DataApi:
                 params["end"] = end
             if cursor is not None:
                 params["cursor"] = cursor
-            answer = await self.v2("/v2/activity", params, first=first)
+            answer = await self.v2("/v2/activity", params, first=first, read=read_page)
             if answer is None:
                 raise NoV2Error
             rows, following = page_of(answer, "/v2/activity")
@@ -267,7 +270,15 @@ def _window(reading: Reading, leader: str, start: int) -> ActivityWindow:
     fills: list[LeaderFill] = []
     moves: list[Move] = []
     bad: list[tuple[str, str]] = []
+    usual = [row for _, row in reading.rows if type(row) is UsualRow]
+    read = iter(fills_of(usual, leader))
     for stamp, row in reading.rows:
+        if type(row) is UsualRow:
+            fill = next(read)
+            if fill is not None:
+                fills.append(fill)
+                continue
+            row = wire.decode(row.text)
         try:
             if not stamp:
                 parse_timestamp(as_row(row).get("timestamp"))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import aiohttp
 import msgspec
@@ -18,6 +18,9 @@ from pilotfish.polymarket.throttle import Throttle
 
 CONNECTIONS = 160
 """At the same time, to all services: more than the poller asks at once, so that nothing else waits for its answers."""
+
+Read: TypeAlias = Callable[[bytes], Any]
+"""Reads a body; raises :class:`~pilotfish.polymarket.wire.NotJsonError` for one that is no JSON."""
 
 
 class VenueError(Exception):
@@ -78,10 +81,12 @@ class Service:
         self._attempts = attempts
         self._not_before = 0.0
 
-    async def get(self, path: str, params: dict[str, str | int] | None = None, *, first: bool = False) -> Any:
-        """GET and decode JSON; numbers with a fraction come as exact ``Decimal``. ``first``: before other requests, as
-        far as the throttle keeps room free."""
-        return await self._request("GET", path, params=params, first=first)
+    async def get(
+        self, path: str, params: dict[str, str | int] | None = None, *, first: bool = False, read: Read = wire.decode
+    ) -> Any:
+        """GET and decode JSON; numbers with a fraction come as exact ``Decimal``, unless ``read`` does it otherwise.
+        ``first``: before other requests, as far as the throttle keeps room free."""
+        return await self._request("GET", path, params=params, first=first, read=read)
 
     async def post(self, path: str, body: object) -> Any:
         """POST JSON and decode the JSON answer."""
@@ -93,16 +98,16 @@ class Service:
 
     async def _request(
         self, method: str, path: str, *, params: dict[str, str | int] | None = None, body: object = None,
-        first: bool = False,
+        first: bool = False, read: Read = wire.decode,
     ) -> Any:  # fmt: skip
         waits = {"wait_initial": 0.5, "wait_max": 10.0, "wait_jitter": 0.5}
         async for attempt in stamina.retry_context(on=_again, attempts=self._attempts, timeout=None, **waits):
             with attempt:
-                return await self._once(method, path, params, body, first)
+                return await self._once(method, path, params, body, first, read)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _once(
-        self, method: str, path: str, params: dict[str, str | int] | None, body: object, first: bool
+        self, method: str, path: str, params: dict[str, str | int] | None, body: object, first: bool, read: Read
     ) -> Any:
         await self._rested()
         await self.throttle.wait(path, first=first)
@@ -121,7 +126,7 @@ class Service:
             raise error from None
         if answer.status != 200:
             raise self._refusal(answer.status, raw, answer.headers.get("Retry-After"), path)
-        decoded = self._decode(raw, path)
+        decoded = self._decode(raw, path, read)
         self.health.ok(time.monotonic() - started)
         return decoded
 
@@ -132,9 +137,9 @@ class Service:
                 return
             await asyncio.sleep(wait)
 
-    def _decode(self, raw: bytes, path: str) -> Any:
+    def _decode(self, raw: bytes, path: str, read: Read) -> Any:
         try:
-            return wire.decode(raw)
+            return read(raw)
         except wire.NotJsonError as problem:
             error = VenueError(f"{self.name} {path}: the answer is not JSON ({problem}): {raw[:80]!r}", 200, "not_json")
             self.health.failed(str(error))
