@@ -19,6 +19,7 @@ class Bench(NamedTuple):
 BENCHES: dict[str, Bench] = {
     "decode": Bench("decode", "a log of the chain to a fill"),
     "activity": Bench("activity", "a page of activity to fills"),
+    "walk": Bench("walk", "real order books walked, beside other packages"),
     "ingest": Bench("ingest", "an observation to a durable decision"),
     "marks": Bench("marks", "every position valued anew"),
     "journal": Bench("journal", "what writing down every event costs"),
