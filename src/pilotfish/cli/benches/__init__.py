@@ -20,6 +20,8 @@ BENCHES: dict[str, Bench] = {
     "decode": Bench("decode", "a log of the chain to a fill"),
     "activity": Bench("activity", "a page of activity to fills"),
     "walk": Bench("walk", "real order books walked, beside other packages"),
+    "polls": Bench("polls", "1,000 and 10,000 leaders on one schedule"),
+    "decision": Bench("decision", "a fill to a durable decision, beside another package", usual=False),
     "ingest": Bench("ingest", "an observation to a durable decision"),
     "marks": Bench("marks", "every position valued anew"),
     "journal": Bench("journal", "what writing down every event costs"),

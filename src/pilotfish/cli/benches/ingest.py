@@ -19,7 +19,7 @@ from pilotfish.store.database import open_database
 from pilotfish.store.writer import Writer
 
 
-def _ingest(n: int, database: Database, *, grouped: bool) -> float:
+def durable_in(n: int, database: Database, *, grouped: bool) -> float:
     """Seconds from the first of ``n`` trades to the last one's decision being durable."""
     with database.begin() as c:
         c.execute(insert(t.portfolios).values(name="main", bankroll_micro=10**10, created_at=AT))
@@ -48,7 +48,7 @@ def figures(_options: Options) -> list[Figure]:
         for grouped, n in ((True, 6_000), (False, 600)):
             with tempfile.TemporaryDirectory(prefix="pilotfish-bench-") as folder:
                 database = open_database(f"sqlite:///{Path(folder) / 'bench.db'}")
-                rates[grouped].append(n / _ingest(n, database, grouped=grouped))
+                rates[grouped].append(n / durable_in(n, database, grouped=grouped))
     ours, single = measured(rates[True]), measured(rates[False])
     drive = driven(Engine(), events(20_000))
     started = time.perf_counter()
