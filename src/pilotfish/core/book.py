@@ -125,7 +125,12 @@ class LiquidityMemory:
     def available(self, who: str, token_id: str, side: Side, level: Level) -> int:
         """Shares of ``level`` still there for ``who`` (a portfolio)."""
         mine = self._taken.get(token_id)
-        return level.size if mine is None else max(0, level.size - mine.get((who, side, level.price), 0))
+        return level.size if mine is None else self.left(mine, who, side, level)
+
+    @staticmethod
+    def left(taken: dict[LevelKey, int], who: str, side: Side, level: Level) -> int:
+        """The same, of a token of which something was taken (:meth:`taken`)."""
+        return max(0, level.size - taken.get((who, side, level.price), 0))
 
     def taken(self, token_id: str) -> dict[LevelKey, int] | None:
         """What was taken of a token's levels, by whomever; ``None`` where nothing was."""
@@ -206,7 +211,7 @@ def walk_buy(
         if price > limit or money <= 0 or wanted <= 0:
             break
         if mine is not None:
-            free = max(0, free - mine.get((who, Side.BUY, price), 0))
+            free = memory.left(mine, who, Side.BUY, level)
         cost = free * price
         if free > wanted or cost > money:
             shares = min(money // price, wanted)
@@ -244,7 +249,7 @@ def walk_sell(book: Book, shares: int, limit: int, memory: LiquidityMemory, who:
         if price < limit or shares <= 0:
             break
         if mine is not None:
-            free = max(0, free - mine.get((who, Side.SELL, price), 0))
+            free = memory.left(mine, who, Side.SELL, level)
         if free > shares:
             free = shares
         if free > 0:
