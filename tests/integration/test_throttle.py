@@ -13,7 +13,6 @@ from aiohttp.test_utils import TestServer
 
 from pilotfish.polymarket.http import Service, make_session
 
-
 AT_ONCE = 10
 """Requests that a slow limit lets through at once."""
 
