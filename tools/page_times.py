@@ -16,7 +16,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 from screenshots import ARGUMENTS
 
-from pilotfish.cli import bench_pages
+from pilotfish.cli.benches import pages as bench_pages
 from pilotfish.cli.session import clean_environment
 from pilotfish.cli.stand import free_port
 from pilotfish.store.database import open_database

@@ -210,7 +210,7 @@ async def test_positions_whose_pages_never_end_are_not_whole(source: Source, mon
     held = hold(source, 300)
     real = source.api.service.get
 
-    async def get(path: str, params: dict[str, str | int] | None = None) -> Any:
+    async def get(path: str, params: dict[str, str | int] | None = None, **_: bool) -> Any:
         given = {k: v for k, v in (params or {}).items() if k not in ("cursor", "offset")}
         return await real(path, given)
 

@@ -145,6 +145,21 @@ async def test_a_kept_book_follows_every_change_without_a_request(reading: Readi
     assert reading.local.status.doubts == 0
 
 
+async def test_what_asks_for_a_book_at_the_same_time_is_answered_by_one(reading: Reading) -> None:
+    await reading.next_book(reading.token)
+    await reading.agrees()
+    asked_at = reading.hub.now()
+    for _ in range(50):
+        reading.books.ask(reading.token)
+    got = await reading.next_book(reading.token)
+    assert got.requested_at >= asked_at
+    assert (levels(got.bids), levels(got.asks)) == reading.truth()
+    await reading.book([(0.2, 10)], [(0.3, 10)])
+    await reading.agrees()
+    assert reading.hub.queue.empty()
+    assert levels((await reading.next_book(reading.token)).bids) == [(200_000, 10_000_000)]
+
+
 async def test_the_second_outcomes_book_is_kept_as_well(reading: Reading) -> None:
     other = reading.market.tokens[1]
     reading.local.want(other)

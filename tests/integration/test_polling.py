@@ -16,8 +16,9 @@ from pilotfish.feeds import reconcile
 from pilotfish.feeds.hub import Hub
 from pilotfish.feeds.late_rows import LateRows
 from pilotfish.feeds.markets import Markets
-from pilotfish.feeds.poller import Cursor, Poller
+from pilotfish.feeds.poller import SHARE, Cursor, Poller
 from pilotfish.feeds.reconcile import Reconcile
+from pilotfish.feeds.schedule import CATCH_UP
 from pilotfish.polymarket.clob import Clob
 from pilotfish.polymarket.data_api import DataApi
 from pilotfish.polymarket.gamma import Gamma
@@ -99,7 +100,7 @@ async def test_the_api_is_ill_while_a_leader_cannot_be_polled_though_its_status_
 async def test_one_leader_who_cannot_be_polled_makes_it_ill_and_is_named(polling: Polling) -> None:
     one, other = polling.follow(), polling.follow(OTHER)
     await until("polled", lambda: one.polls and other.polls)
-    polling.poller._tasks[OTHER].cancel()
+    polling.poller.schedule.remove(OTHER)
     before = one.polls
     said = await until("ill", lambda: (not (h := polling.poller.healthy())[0]) and h[1])
     assert OTHER in said
@@ -131,21 +132,40 @@ async def test_nobody_followed_the_status_counts(polling: Polling) -> None:
     assert polling.poller.healthy()[0]
 
 
-async def test_patience_is_the_setting_or_two_rounds_of_the_schedule_and_begins_with_the_first_poll(
-    polling: Polling,
-) -> None:
+async def test_patience_is_the_setting_or_two_rounds_of_the_schedule(polling: Polling) -> None:
     polling.set(poll_interval_ms=600_000)
+    one, other = polling.follow(), polling.follow(OTHER)
+    await until("both are polled", lambda: one.polls and other.polls)
     assert polling.poller.patience() == 1200
-    polling.set(poll_interval_ms=100, leader_stagger_ms=60_000)
-    polling.follow()
-    last = polling.follow(OTHER)
-    await until("the first is polled", lambda: polling.poller.cursors[WALLET].polls)
-    assert last.silent_for(time.monotonic()) < 0
-    assert polling.poller.healthy()[0]
-    polling.set(api_health_stale_ms=1000)
+    polling.set(poll_interval_ms=100, api_health_stale_ms=1000)
     polling.poller.api.service.per_second = 0.1
-    assert polling.poller.patience() == 40
-    assert "40 s" in polling.poller.healthy()[1]
+    before = one.polls + other.polls
+    await until("the slower rate holds", lambda: polling.poller.schedule.round < 600_000_000)
+    assert polling.poller.patience() == pytest.approx(2 * 2 / (0.1 * SHARE), rel=1e-3)
+    assert f"{polling.poller.patience():.0f} s" in polling.poller.healthy()[1]
+    assert one.polls + other.polls <= before + 2 * CATCH_UP
+
+
+async def test_many_leaders_are_polled_one_after_the_other_as_fast_as_the_limit_allows(polling: Polling) -> None:
+    polling.set(poll_interval_ms=1000, leader_stagger_ms=60_000, api_health_stale_ms=30_000)
+    began = time.monotonic()
+    cursors = [polling.follow(f"0x{n:040x}") for n in range(1, 401)]
+    await until("all are polled", lambda: all(c.polls for c in cursors), 60)
+    per_second = SHARE * polling.poller.api.service.per_second
+    assert time.monotonic() - began >= (len(cursors) - 2 * CATCH_UP) / per_second
+    assert polling.poller.round_s == pytest.approx(len(cursors) / per_second, rel=0.01)
+    assert polling.poller.oldest_s is not None
+
+
+async def test_who_leaves_while_they_are_asked_is_asked_no_more_and_may_come_back(polling: Polling) -> None:
+    polling.venue.faults["data/v2/activity"] = Fault("hang", seconds=60)
+    first = polling.follow()
+    await until("asked", lambda: polling.poller.api.service.health.requests)
+    polling.poller.unfollow(WALLET)
+    polling.venue.faults.pop("data/v2/activity").gone.set()
+    again = polling.follow()
+    await until("polled", lambda: again.polls > 1)
+    assert first.polls == 0
 
 
 async def test_an_unforeseen_fault_of_one_poll_is_said_and_the_next_poll_runs(

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, inspect, text
 from sqlalchemy.engine import make_url
 
-from pilotfish.cli import bench_pages
+from pilotfish.cli.benches import pages as bench_pages
 from pilotfish.store import exports, report
 from pilotfish.store.database import open_database, snapshot
 from pilotfish.store.report import Reports

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,31 @@ def test_the_taker_topic_subscription_can_be_switched_off(tmp_path: Path, saw: S
         assert [s["topics"][3] for s in subscriptions] == [None]
         stand.fill(token, "BUY", 10, role="maker")
         assert pilot.trades(1)[0]["first_source"] == "polygon"
+
+
+def test_above_a_number_of_wallets_all_fills_come_and_the_leaders_are_picked_here(tmp_path: Path, saw: Saw) -> None:
+    with rig(tmp_path, polygon_unfiltered_above=1) as (stand, pilot):
+        token = stand.market()
+        pilot.start()
+        pilot.follow()
+        assert not chain(pilot)["unfiltered"]
+        pilot.follow(WALLET_2)
+        until("no filter", lambda: chain(pilot)["unfiltered"])
+        stand.fill(token, "BUY", 10, wallet="0x" + "ee" * 20, chain_delay=0)
+        stand.fill(token, "BUY", 20, wallet=WALLET_2, chain_delay=0, api_delay=NEVER)
+        (trade,) = pilot.trades(1)
+        assert (trade["leader"], trade["first_source"]) == (WALLET_2, "polygon")
+        until("the others are counted", lambda: chain(pilot)["logs"] >= 3)
+        page = urllib.request.urlopen(f"{pilot.start_web()}/metrics", timeout=10).read().decode()
+        assert "pilotfish_logs_unfiltered 1.0" in page
+        assert "pilotfish_leaders_polled 2.0" in page
+        checks = {x["name"]: x for x in json.loads(pilot.cli("doctor", "--json", code=None))["checks"]}
+        saw(f"{checks['Polygon']['detail']}; {chain(pilot)['logs']} logs, one of them a leader's")
+        assert "no wallet filter" in checks["Polygon"]["detail"]
+        assert "no wallet filter" in pilot.cli("status")
+        pilot.cli("leaders", "remove", WALLET_2)
+        pilot.cli("leaders", "remove", WALLET)
+        until("filters again", lambda: not chain(pilot)["unfiltered"])
 
 
 @pytest.mark.parametrize("fault", ["drop", "refuse", "mute", "subscribe_error"])

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from pilotfish.core import events as ev
 from pilotfish.core import lateness
-from pilotfish.core.book import Level, LiquidityMemory
+from pilotfish.core.book import Level, LevelKey, LiquidityMemory
 from pilotfish.core.copying import Copying
 from pilotfish.core.dedupe import Sighting, TradeIndex
 from pilotfish.core.desk import Desk, DeskKey
@@ -106,10 +106,10 @@ def fee_from_another_market() -> AbstractContextManager[Any]:
 def liquidity_counted_twice() -> AbstractContextManager[Any]:
     """What was taken of a level is there again."""
 
-    def whole(self: LiquidityMemory, who: str, token_id: str, side: Side, level: Level) -> int:
+    def whole(taken: dict[LevelKey, int], who: str, side: Side, level: Level) -> int:
         return level.size
 
-    return patch.object(LiquidityMemory, "available", whole)
+    return patch.object(LiquidityMemory, "left", staticmethod(whole))
 
 
 def catch_up_as_live() -> AbstractContextManager[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Connection, Engine
 
-from pilotfish.cli import bench_pages
+from pilotfish.cli.benches import pages as bench_pages
 from pilotfish.store import report
 from pilotfish.store.copies import State
 from pilotfish.store.database import open_database, snapshot

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, insert, select, update
 from starlette.testclient import TestClient
 
-from pilotfish.cli import bench_pages
+from pilotfish.cli.benches import pages as bench_pages
 from pilotfish.core.units import SECOND
 from pilotfish.store import exports, sources
 from pilotfish.store import tables as t

@@ -17,6 +17,7 @@ from pilotfish.core.units import (
     micro_from_decimal,
     price_of,
     proceeds_of,
+    scaled,
     shares_for,
 )
 
@@ -70,3 +71,17 @@ def test_what_is_no_amount_is_refused(bad: object) -> None:
 def test_an_average_price_is_rounded_to_nearest() -> None:
     assert price_of(2, 3) == 666_667
     assert price_of(5, 0) == 0
+
+
+@given(st.text("0123456789.eE+- ", max_size=26), st.integers(0, 18))
+def test_a_plain_number_is_read_the_same_the_short_and_the_long_way(text: str, places: int) -> None:
+    try:
+        long = scaled("+" + text.strip(), places)  # a sign is never read the short way
+    except ValueError:
+        long = None
+    try:
+        short = scaled(text, places)
+    except ValueError:
+        short = None
+    if not text.strip().startswith(("+", "-")):
+        assert short == long

@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, update
 
-from pilotfish.cli import bench_pages
+from pilotfish.cli.benches import pages as bench_pages
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database, snapshot
 from pilotfish.store.mapping import UnreadableRowError

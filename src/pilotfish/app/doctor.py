@@ -22,6 +22,7 @@ from pilotfish.app.config import process_value
 from pilotfish.app.logs import redact
 from pilotfish.core.problem import Problem
 from pilotfish.core.settings import Value
+from pilotfish.feeds.chain_filter import VENUE_LOGS_A_DAY
 from pilotfish.polymarket import market_ws
 from pilotfish.polymarket.clob import Clob, parse_book
 from pilotfish.polymarket.contracts import CHAIN_ID
@@ -283,7 +284,23 @@ class _Doctor:
                 reading.cancel()
                 await asyncio.gather(reading, return_exceptions=True)
         number = head.get("number") if isinstance(head, dict) else None
-        return f"block {quantity(number)}" if number else "blocks arrive"
+        said = f"block {quantity(number)}" if number else "blocks arrive"
+        return f"{said}; {await asyncio.to_thread(self._delivery)}"
+
+    def _delivery(self) -> str:
+        """What the provider delivers, by a running worker's count or as it is going to be."""
+        with self._database.connect() as c:
+            state, age = worker_state.read(c)
+            count = c.execute(select(func.count()).where(t.leaders.c.status != "removed")).scalar_one()
+        if state is not None and worker_state.alive(state, age) and (told := state.polygon.delivery()):
+            return told
+        above = int(self._settings["polygon_unfiltered_above"])
+        if above and count > above:
+            return (
+                f"{count:,} wallets are more than {above:,} (polygon_unfiltered_above): all fills of the venue are"
+                f" delivered, at least {VENUE_LOGS_A_DAY:,} logs a day"
+            )
+        return f"wallet filters for {count:,}"
 
     async def _polygon_http(self) -> str:
         service = Service(

@@ -115,7 +115,11 @@ class Health:
             alerts=msgspec.structs.replace(alerts, error=redact(alerts.error)),
             leaders={
                 c.leader: ws.LeaderState(
-                    cursor_ts=c.cursor_ts, last_ok_at=c.last_ok_at, error=redact(c.error), gaps=tuple(sorted(c.gaps))
+                    cursor_ts=c.cursor_ts,
+                    last_ok_at=c.last_ok_at,
+                    asked_every_s=round(c.interval_s, 3) if c.interval_s is not None else None,
+                    error=redact(c.error) if c.error else "",
+                    gaps=tuple(sorted(c.gaps)),
                 )
                 for c in feeds.poller.cursors.values()
             },
@@ -138,6 +142,10 @@ class Health:
             last_ok_at=poller.last_ok_at,
             serving_lag_seconds=poller.serving_lag,
             poll_interval_s=round(max(pauses), 3) if pauses else None,
+            leaders=len(poller.cursors),
+            round_s=round(poller.round_s, 3) if poller.cursors else None,
+            oldest_poll_s=round(oldest, 3) if (oldest := poller.oldest_s) is not None else None,
+            polls_per_second=round(poller.per_second, 2),
             requests=asked.requests,
             errors=asked.errors,
             throttled=asked.throttled,
@@ -145,6 +153,7 @@ class Health:
 
     def _chain(self) -> ws.ChainState:
         chain, told = self._feeds.watcher.status, self._last.get(Source.POLYGON, _STARTING)
+        filtered, unfiltered = self._feeds.watcher.logs_a_day()
         return ws.ChainState(
             enabled=self._mode.mode is not None and not self._mode.api_only,
             off=self.chain_off(),
@@ -160,6 +169,10 @@ class Health:
             counterparty_logs=chain.counterparty_logs,
             receipts=chain.receipts,
             watched=chain.watched,
+            unfiltered=chain.unfiltered,
+            subscriptions=chain.subscriptions,
+            filtered_a_day=filtered,
+            unfiltered_a_day=unfiltered,
         )
 
     def _books(self) -> ws.BooksState:

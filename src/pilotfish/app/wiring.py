@@ -23,6 +23,7 @@ from pilotfish.polymarket.data_api import DataApi
 from pilotfish.polymarket.gamma import Gamma
 from pilotfish.polymarket.http import Service
 from pilotfish.polymarket.polygon import PolygonHttp
+from pilotfish.polymarket.throttle import DATA, DATA_ROUTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def wire(
 ) -> Feeds:
     """Feeds that speak to the addresses of ``env`` and give what they learn to ``hub``, and what they hear of order
     books to ``record``; none of them has begun."""
-    data = Service(session, "data", process_value(env, "data_api_url"), per_second=80)
+    data = Service(session, "data", process_value(env, "data_api_url"), per_second=DATA, routes=DATA_ROUTES)
     clob = Service(session, "clob", process_value(env, "clob_http_url"), per_second=120)
     gamma = Gamma(Service(session, "gamma", process_value(env, "gamma_api_url"), per_second=25))
     api, order_books = DataApi(data), Clob(clob)

@@ -179,7 +179,10 @@ def _sources(worker: WorkerState, *, running: bool) -> list[_Source]:
     found = []
     for name, part in parts:
         off = part.off if isinstance(part, ChainState) else ""
-        found.append(_Source(name, "off" if off else _light(part.healthy, running), off or part.detail))
+        told = off or part.detail
+        if isinstance(part, ChainState) and not off and (delivery := part.delivery()):
+            told = f"{told}; {delivery}"
+        found.append(_Source(name, "off" if off else _light(part.healthy, running), told))
     if not worker.journal.healthy:
         found.append(_Source("journal", ("▲ not written", "yellow"), worker.journal.detail))
     if not worker.recording.healthy:

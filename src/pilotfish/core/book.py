@@ -125,7 +125,16 @@ class LiquidityMemory:
     def available(self, who: str, token_id: str, side: Side, level: Level) -> int:
         """Shares of ``level`` still there for ``who`` (a portfolio)."""
         mine = self._taken.get(token_id)
-        return level.size if mine is None else max(0, level.size - mine.get((who, side, level.price), 0))
+        return level.size if mine is None else self.left(mine, who, side, level)
+
+    @staticmethod
+    def left(taken: dict[LevelKey, int], who: str, side: Side, level: Level) -> int:
+        """The same, of a token of which something was taken (:meth:`taken`)."""
+        return max(0, level.size - taken.get((who, side, level.price), 0))
+
+    def taken(self, token_id: str) -> dict[LevelKey, int] | None:
+        """What was taken of a token's levels, by whomever; ``None`` where nothing was."""
+        return self._taken.get(token_id)
 
     def take(self, who: str, token_id: str, side: Side, price: int, shares: int) -> int:
         """Remember that ``who`` took ``shares`` at ``price``; returns all that is taken there now."""
@@ -192,21 +201,31 @@ def walk_buy(
 ) -> list[Take]:
     """Levels a BUY takes: best ask first, at most ``budget`` USDC in whole cents and ``most_shares`` (0 = any), in
     all a multiple of :func:`share_step`."""
-    budget = budget // CENT * CENT
+    money = budget // CENT * CENT * MICRO
     wanted = most_shares or MAX_TRADE
+    mine = memory.taken(book.token_id)
     takes: list[Take] = []
+    total = 0
     for level in book.asks:
-        if level.price > limit or budget <= 0 or wanted <= 0:
+        price, free = level.price, level.size
+        if price > limit or money <= 0 or wanted <= 0:
             break
-        free = memory.available(who, book.token_id, Side.BUY, level)
-        shares = min(free, budget * MICRO // level.price, wanted)
-        if shares > 0:
-            takes.append(Take(level.price, shares))
-            budget -= ceil_div(shares * level.price, MICRO)
-            wanted -= shares
-            if shares < free:
-                break
-    return in_steps(takes, share_step(book.tick))
+        if mine is not None:
+            free = memory.left(mine, who, Side.BUY, level)
+        cost = free * price
+        if free > wanted or cost > money:
+            shares = min(money // price, wanted)
+            if shares > 0:
+                takes.append(Take(price, shares))
+                total += shares
+            break
+        if free:
+            takes.append(Take(price, free))
+            total += free
+            wanted -= free
+            money -= cost + -cost % MICRO
+    step = share_step(book.tick)
+    return in_steps(takes, step) if total % step else takes
 
 
 def in_steps(takes: list[Take], step: int) -> list[Take]:
@@ -223,12 +242,17 @@ def in_steps(takes: list[Take], step: int) -> list[Take]:
 
 def walk_sell(book: Book, shares: int, limit: int, memory: LiquidityMemory, who: str) -> list[Take]:
     """Levels a SELL takes: best bid first, at most ``shares``, no level below ``limit``."""
+    mine = memory.taken(book.token_id)
     takes: list[Take] = []
     for level in book.bids:
-        if level.price < limit or shares <= 0:
+        price, free = level.price, level.size
+        if price < limit or shares <= 0:
             break
-        taken = min(shares, memory.available(who, book.token_id, Side.SELL, level))
-        if taken > 0:
-            takes.append(Take(level.price, taken))
-            shares -= taken
+        if mine is not None:
+            free = memory.left(mine, who, Side.SELL, level)
+        if free > shares:
+            free = shares
+        if free > 0:
+            takes.append(Take(price, free))
+            shares -= free
     return takes

@@ -19,6 +19,7 @@ TITLES: dict[str, str] = {
     "polygon_health_stale_ms": "Polygon is down after",
     "polygon_taker_topic": "Also watch the counterparty's logs",
     "polygon_chunk_size": "Wallets in one subscription",
+    "polygon_unfiltered_above": "Wallets above which all fills are delivered",
     "polygon_gap_grace_ms": "Patience with a missing log",
     "simulate_api_lag": "Pretend that the API is late",
     "copy_side": "Sides that are copied",
@@ -129,7 +130,7 @@ ZERO: dict[str, str] = (
     )
     | dict.fromkeys(
         ("late_rows_interval_sec", "take_profit_bps", "stop_loss_bps", "daily_loss_stop_usdc", "burst_window_sec",
-         "order_latency_p99_ms"), "off"
+         "order_latency_p99_ms", "polygon_unfiltered_above"), "off"
     )
     | dict.fromkeys(("min_time_to_end_sec", "min_depth_usdc", "min_leader_usdc"), "any")
 )  # fmt: skip

@@ -68,8 +68,9 @@ ALL: tuple[Setting, ...] = (
        " showed late; 0 = never.", "Sources", unit="s", low=0, high=_DAY),
     _S("late_rows_reach_sec", _K.INT, 7200, "How far back that second reading goes.", "Sources", unit="s", low=60,
        high=7 * _DAY),
-    _S("leader_stagger_ms", _K.INT, 500, "Delay between the first polls of two leaders.", "Sources", unit="ms", low=0,
-       high=60_000),
+    _S("leader_stagger_ms", _K.INT, 500, "Delay between the first polls of two leaders; less where all of them"
+       " would not be polled within one interval, or within what the service's limit allows.", "Sources", unit="ms",
+       low=0, high=60_000),
     _S("api_lag_fallback_ms", _K.INT, 3000, "How long the API may take to confirm a trade seen on chain before it is"
        " recorded as lagging.", "Sources", unit="ms", low=0, high=600_000),
     _S("wait_for_api", _K.BOOL, False, "Wait for the API's fields of a trade seen on chain before deciding, for at most"
@@ -83,6 +84,9 @@ ALL: tuple[Setting, ...] = (
     _S("polygon_taker_topic", _K.BOOL, True, "Also subscribe to logs that name a leader as counterparty. They are"
        " evidence only, never trades; off saves provider units.", "Sources"),
     _S("polygon_chunk_size", _K.INT, 100, "Wallets per log subscription.", "Sources", low=1, high=1000),
+    _S("polygon_unfiltered_above", _K.INT, 1000, "Above so many wallets one subscription without a wallet filter takes"
+       " the place of the filtered ones, and leaders are picked here: the provider then delivers, and bills, every fill"
+       " of the venue. 0 = never.", "Sources", low=0, high=1_000_000),
     _S("polygon_gap_grace_ms", _K.INT, 10_000, "How long the log of a trade that the API has shown may be missing"
        " before it counts as missed by the chain: mode polygon then decides without it, and the subscriptions are made"
        " anew.", "Sources", unit="ms", low=0, high=600_000),

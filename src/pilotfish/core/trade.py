@@ -43,7 +43,7 @@ LogFacts: TypeAlias = tuple[int, str | None, int | None, str | None, int]
 """What one log says and another log of the same transaction may say otherwise: its index first."""
 
 
-class LeaderFill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class LeaderFill(msgspec.Struct, frozen=True, gc=False):
     """One fill of a leader's own order, as one source reports it.
 
     ``shares`` and ``usdc`` are millionths; ``usdc`` is without the taker's fee. ``traded_at`` is the block's time in

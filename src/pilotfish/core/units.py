@@ -84,7 +84,18 @@ def scaled(value: object, places: int) -> int:
     return result
 
 
+_PLAIN_TEXT = 24
+"""Characters of the longest number that is read the short way."""
+_TENS: tuple[int, ...] = tuple(10**n for n in range(64))
+
+
 def _scaled_text(text: str, places: int) -> int:
+    whole, point, rest = text.partition(".")
+    if len(text) <= _PLAIN_TEXT and text.isascii() and whole.isdigit() and len(rest) <= places:
+        if not point:
+            return int(whole) * _TENS[places]
+        if rest.isdigit():
+            return int(whole + rest) * _TENS[places - len(rest)]
     if len(text) > MAX_NUMBER_TEXT or not _NUMBER.fullmatch(text):
         raise ValueError(f"expected a number, got {shown(text)}")
     number = Decimal(text)

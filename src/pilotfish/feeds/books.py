@@ -37,19 +37,30 @@ class Books:
         self.hub = hub
         self.clob = clob
         self.local = local(self._reread)
+        self._wanted: dict[str, None] = {}
+        """Asked for, and not looked at yet."""
         self._asked: dict[str, bool] = {}
         """Tokens with a request under way -> asked again since it began."""
         self._valued: dict[str, tuple[Book, float]] = {}
 
     def ask(self, token_id: str) -> None:
-        """Give a token's book as it is from now on."""
+        """Give a token's book as it is from now on. Whatever asks for one at the same time is answered by one book."""
         self.local.want(token_id)
-        book = self.local.get(token_id, self.hub.number("local_book_fill_age_ms"))
-        if book is not None:
-            self.local.tap.asked(token_id, book.received_at)
-            self.hub.give(BookSeen(at=self.hub.now(), book=book))
-        else:
-            self._reread(token_id)
+        if not self._wanted:
+            asyncio.get_running_loop().call_soon(self._answer)
+        self._wanted[token_id] = None
+
+    def _answer(self) -> None:
+        """What was asked for since the loop last came by."""
+        wanted, self._wanted = self._wanted, {}
+        within = self.hub.number("local_book_fill_age_ms")
+        for token_id in wanted:
+            book = self.local.get(token_id, within)
+            if book is not None:
+                self.local.tap.asked(token_id, book.received_at)
+                self.hub.give(BookSeen(at=self.hub.now(), book=book))
+            else:
+                self._reread(token_id)
 
     def _reread(self, token_id: str) -> None:
         if token_id in self._asked:

@@ -6,6 +6,8 @@ handed over as a window whose cursor does not move; gaps in a leader's history t
 
 from __future__ import annotations
 
+import heapq
+
 import structlog
 
 from pilotfish.feeds.hub import Hub
@@ -29,8 +31,11 @@ class LateRows:
     def __init__(self, hub: Hub, poller: Poller) -> None:
         self.hub = hub
         self.poller = poller
-        self._due: dict[str, float] = {}
-        """Leader -> when the next reading is due (monotonic s)."""
+        self._due: list[tuple[float, int, Cursor]] = []
+        """A heap: when the next reading is due (steady s), a number that keeps the order, and of whom."""
+        self._entries = 0
+        self._known: dict[str, Cursor] = {}
+        self._changes = 0
 
     async def run(self) -> None:
         """Read one leader after the other; never ends."""
@@ -39,23 +44,41 @@ class LateRows:
     async def look(self) -> float:
         """Read the leader whose reading is due, if there is one; returns the pause after it in seconds."""
         interval = self.hub.number("late_rows_interval_sec")
-        now, cursors = self.hub.clock.steady(), self.poller.cursors
-        self._due = {w: self._due.get(w, c.begins_at + min(interval, SOON)) for w, c in cursors.items()}
+        now = self.hub.clock.steady()
+        self._take_up(min(interval, SOON))
+        while self._due and self._known.get(self._due[0][2].leader) is not self._due[0][2]:
+            heapq.heappop(self._due)
         if not interval or not self._due:
             return LOOK_SECONDS
-        leader = min(self._due, key=lambda w: (self._due[w], w))
-        due = min(self._due[leader], now + interval)
+        due, _, cursor = self._due[0]
+        due = min(due, now + interval)
         if due > now:
             return min(LOOK_SECONDS, due - now)
-        self._due[leader] = now + SOON
+        heapq.heappop(self._due)
+        after = SOON
         try:
-            await self.read(cursors[leader])
-            self._due[leader] = now + interval
+            await self.read(cursor)
+            after = interval
             self.hub.counts["late_reads"] += 1
         except VenueError as problem:
             self.hub.counts["late_reads_failed"] += 1
-            log.info("the second reading is tried again later", leader=leader, error=str(problem))
-        return min(LOOK_SECONDS, interval / (2 * len(cursors)))
+            log.info("the second reading is tried again later", leader=cursor.leader, error=str(problem))
+        finally:
+            self._put(now + after, cursor)
+        return min(LOOK_SECONDS, interval / (2 * max(1, len(self._known))))
+
+    def _take_up(self, after: float) -> None:
+        """Whoever has come since the last look."""
+        if self._changes == self.poller.changes:
+            return
+        for leader, cursor in self.poller.cursors.items():
+            if self._known.get(leader) is not cursor:
+                self._put(cursor.begins_at + after, cursor)
+        self._known, self._changes = dict(self.poller.cursors), self.poller.changes
+
+    def _put(self, due: float, cursor: Cursor) -> None:
+        self._entries += 1
+        heapq.heappush(self._due, (due, self._entries, cursor))
 
     async def read(self, cursor: Cursor) -> None:
         """Read a leader's last hours again, and what is missing of their history."""

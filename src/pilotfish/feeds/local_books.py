@@ -183,7 +183,8 @@ class LocalBooks:
         differs = difference(Side.BUY, bids, local.bids) | difference(Side.SELL, asks, local.asks)
         compared = not local.doubt or local.doubt is Doubt.UNPROVEN
         same = not differs and (local.tick, local.min_size) == (book.tick, book.min_size)
-        local.bids, local.asks, local.tick, local.min_size = bids, asks, book.tick, book.min_size
+        local.replace(bids, asks)
+        local.tick, local.min_size = book.tick, book.min_size
         self._judged(shard, local, differs=differs, compared=compared)
         if same:
             self.tap.settle(local)
@@ -290,7 +291,7 @@ class LocalBooks:
 
     async def _connection(self, shard: Channel) -> float:
         """One connection from open to close; returns the pause until the next one."""
-        heard: bool | None = False
+        heard = False
         try:
             socket = await ws.connect(self._session, self._url, sorted(shard.tokens))
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:
@@ -298,13 +299,17 @@ class LocalBooks:
         else:
             self.status.connected_at = self.hub.clock.wall()
             shard.socket = socket
-            helpers = [asyncio.create_task(_ping(socket), name="books-ping")]
+            shard.silent = False
+            helpers = [
+                asyncio.create_task(_ping(socket), name="books-ping"),
+                asyncio.create_task(self._end_when_silent(shard, socket), name="books-silence"),
+            ]
             if shard.wrong:
                 helpers.append(asyncio.create_task(self._compare_shard(shard), name="books-compare"))
             try:
                 heard = await self._listen(shard, socket)
-                why = WRONG if shard.wrong else "closed by the venue" if heard is not None else "silent"
-                self._lost(shard, why, sure=heard is not None)
+                why = WRONG if shard.wrong else "silent" if shard.silent else "closed by the venue"
+                self._lost(shard, why, sure=not shard.silent)
             except (aiohttp.ClientError, OSError) as problem:
                 self._lost(shard, f"{type(problem).__name__}: {problem}"[:200])
             finally:
@@ -314,7 +319,7 @@ class LocalBooks:
                 await asyncio.gather(*helpers, return_exceptions=True)
                 await asyncio.shield(socket.close())
         self.status.reconnects += 1
-        shard.failures = 0 if heard and not shard.wrong else min(shard.failures + 1, 10)
+        shard.failures = 0 if heard and not shard.silent and not shard.wrong else min(shard.failures + 1, 10)
         pause = min(MAX_BACKOFF, FIRST_BACKOFF * 2 ** max(0, shard.failures - 1))
         return float(pause * self.hub.chance.uniform(0.5, 1.0))
 
@@ -362,31 +367,42 @@ class LocalBooks:
         local.unexplained.clear()
         shard.suspected.discard(local.token_id)
 
-    async def _listen(self, shard: Channel, socket: aiohttp.ClientWebSocketResponse) -> bool | None:
-        """Read until the connection ends; True if it was of use, ``None`` if it went silent."""
+    async def _listen(self, shard: Channel, socket: aiohttp.ClientWebSocketResponse) -> bool:
+        """Read until the connection ends; True if it was of use."""
         useful = False
+        steady, wall = self.hub.clock.steady, self.hub.clock.wall
         while True:
-            patience = self.hub.number("local_book_stale_ms") / 1000
-            try:
-                message = await socket.receive(timeout=patience)
-            except TimeoutError:
-                return None
-            if message.type is aiohttp.WSMsgType.BINARY or message.type is aiohttp.WSMsgType.TEXT:
-                shard.heard_at = self.hub.clock.steady()
-                self.status.last_frame_at = self.hub.clock.wall()
+            message = await socket.receive()
+            kind = message.type
+            if kind is aiohttp.WSMsgType.TEXT or kind is aiohttp.WSMsgType.BINARY:
+                shard.heard_at = steady()
+                self.status.last_frame_at = wall()
                 self.status.error = ""
                 if message.data in ("PONG", b"PONG"):
                     continue
-                useful = shard.ready = True
-                shard.first_frame.set()
+                if not useful:
+                    useful = shard.ready = True
+                    shard.first_frame.set()
                 try:
                     self._take(shard, message.data)
                 except Exception as problem:
                     self._unreadable(shard, self.hub.fault("a market channel's frame", problem), message.data)
-            elif message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING):
+            elif kind in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING):
                 return useful
-            elif message.type is aiohttp.WSMsgType.ERROR:
+            elif kind is aiohttp.WSMsgType.ERROR:
                 raise aiohttp.ClientError(str(socket.exception()))
+
+    async def _end_when_silent(self, shard: Channel, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """Close a connection over which nothing, not even a heartbeat, came for too long."""
+        began = self.hub.clock.steady()
+        while True:
+            patience = self.hub.number("local_book_stale_ms") / 1000
+            left = max(began, shard.heard_at) + patience - self.hub.clock.steady()
+            if left <= 0:
+                shard.silent = True
+                await socket.close()
+                return
+            await asyncio.sleep(left)
 
     def _lost(self, shard: Channel, why: str, *, sure: bool = False) -> None:
         """The connection is gone. ``sure``: everything until now has come through it; else only what was heard last is
@@ -406,8 +422,12 @@ class LocalBooks:
     # -- frames ------------------------------------------------------------------------------------------------
 
     def _take(self, shard: Channel, text: str | bytes) -> None:
-        frames, errors = ws.parse(text)
         self.status.frames += 1
+        changes = ws.parse_changes(text)
+        if changes is not None:
+            self._changes(shard, changes)
+            return
+        frames, errors = ws.parse(text)
         for error in errors:
             self._unreadable(shard, error, text)
         for frame in frames:
@@ -451,7 +471,7 @@ class LocalBooks:
                 self._in_doubt(local, Doubt.UNREADABLE)
             return
         local.owner = shard
-        local.bids, local.asks = {lv.price: lv.size for lv in book.bids}, {lv.price: lv.size for lv in book.asks}
+        local.replace({lv.price: lv.size for lv in book.bids}, {lv.price: lv.size for lv in book.asks})
         if frame.raw.get("tick_size"):
             local.tick = book.tick
         if frame.raw.get("min_order_size"):
@@ -464,39 +484,40 @@ class LocalBooks:
         self.tap.snapshot(local, frame.raw)
 
     def _changes(self, shard: Channel, frame: ws.Changes) -> None:
-        last: dict[str, ws.Change] = {}
-        at = self.hub.now()
+        last: dict[str, tuple[KeptBook, ws.Change]] = {}
+        at, at_ms, books = self.hub.now(), frame.at_ms, self._books
         for change in frame.changes:
-            local = self._mine(shard, change.token_id)
-            if local is None:
+            local = books.get(change.token_id)
+            if local is None or local.owner is not shard:
                 continue
-            apply(local.side(change.side), change)
-            self.tap.change(change.token_id, change, frame.at_ms, at)
+            local.put(change.side, change.price, change.size)
+            self.tap.change(change.token_id, change, at_ms, at)
             if local.unexplained:
-                local.unexplained.discard((change.side, change.price))
-                if not local.unexplained:
-                    self._explained(shard, local)
-                    local.doubt, local.confirmed_at = (
-                        Doubt.UNPROVEN if shard.wrong else Doubt.NONE,
-                        self.hub.clock.steady(),
-                    )
+                self._may_explain(shard, local, change)
             if local.pending is not None:
-                local.pending.append((frame.at_ms, change))
+                local.pending.append((at_ms, change))
                 del local.pending[:-REPLAYED]
-            last[change.token_id] = change
-        for token, change in last.items():
-            local = self._books[token]
-            if not local.doubt and local.is_crossed:
-                self._in_doubt(local, Doubt.CROSSED)
-            elif not local.doubt:
-                self._compare(local, change.best_bid, change.best_ask)
+            last[change.token_id] = (local, change)
+        for local, change in last.values():
+            if not local.doubt:
+                if local.is_crossed:
+                    self._in_doubt(local, Doubt.CROSSED)
+                else:
+                    self._compare(local, change.best_bid, change.best_ask)
             self.tap.settle(local)
+
+    def _may_explain(self, shard: Channel, local: KeptBook, change: ws.Change) -> None:
+        """A change of a book of which the one over HTTP was another: is it what that had shown?"""
+        local.unexplained.discard((change.side, change.price))
+        if not local.unexplained:
+            self._explained(shard, local)
+            local.doubt, local.confirmed_at = Doubt.UNPROVEN if shard.wrong else Doubt.NONE, self.hub.clock.steady()
 
     def _compare(self, local: KeptBook, bid: int | None, ask: int | None) -> None:
         """Against the best prices that the venue says; both agreeing confirms the book."""
-        mine = local.best()
-        if (bid is not None and bid != mine[0]) or (ask is not None and ask != mine[1]):
-            self._in_doubt(local, Doubt.OTHER_PRICES, f"{mine[0]}/{mine[1]}, the venue says {bid}/{ask}")
+        if (bid is not None and bid != local.top_bid) or (ask is not None and ask != local.top_ask):
+            said = f"{local.top_bid}/{local.top_ask}, the venue says {bid}/{ask}"
+            self._in_doubt(local, Doubt.OTHER_PRICES, said)
         elif bid is not None and ask is not None:
             local.confirmed_at = self.hub.clock.steady()
 

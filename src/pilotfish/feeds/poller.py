@@ -1,8 +1,9 @@
 """The Data API, polled from a cursor per leader.
 
-Each poll reads everything from ``cursor − overlap`` on, all pages, and hands it to the engine as one window; the engine
-moves the cursor in the same commit as the trades, so a crash can only re-read, never skip. Rows can be later than the
-overlap: :class:`~pilotfish.feeds.late_rows.LateRows` reads the last hours again, slowly.
+Whose turn it is says :mod:`~pilotfish.feeds.schedule`. Each poll reads everything from ``cursor − overlap`` on, all
+pages, and hands it to the engine as one window; the engine moves the cursor in the same commit as the trades, so a
+crash can only re-read, never skip. Rows can be later than the overlap:
+:class:`~pilotfish.feeds.late_rows.LateRows` reads the last hours again, slowly.
 """
 
 from __future__ import annotations
@@ -17,14 +18,18 @@ from pilotfish.core.events import ApiWindowRead
 from pilotfish.core.gaps import Gap, after_reading
 from pilotfish.core.units import SECOND
 from pilotfish.feeds.hub import Hub
+from pilotfish.feeds.schedule import Pace, Schedule
 from pilotfish.polymarket.data_api import ActivityWindow, DataApi
 from pilotfish.polymarket.http import VenueError
 
 log = structlog.get_logger(__name__)
 
 SIMULATED_LAG_SEC = 5
-AT_ONCE = 0.02
-"""Seconds until the next poll where a poll could not read everything."""
+SHARE = 0.85
+"""The part of the service's rate that polls may take, where they need it; the rest is for holdings, second readings and
+look-ups."""
+LOOK_SECONDS = 1.0
+"""How often the schedule is looked at even if nothing is due: settings may have changed."""
 STATUS_SECONDS = 10.0
 STATUS_STALE = 120.0
 """What the service said of its own lag counts for this long."""
@@ -37,9 +42,9 @@ REPORTED = 10_000
 class Cursor:
     """Where the polling of one leader stands (epoch seconds), and how it goes.
 
-    ``begins_at`` is when the first poll is due, ``ok_at`` when the last one succeeded, ``page_at`` when the last page
-    came (steady s). ``resume_ts``: where a reading that was too long goes on. ``gaps``: seconds (from, to) of which
-    not all rows could be had.
+    ``begins_at`` is since when it is polled, ``asked_at`` when the last poll began, ``ok_at`` when the last one
+    succeeded, ``page_at`` when the last page came (steady s). ``resume_ts``: where a reading that was too long goes on.
+    ``gaps``: seconds (from, to) of which not all rows could be had.
     """
 
     leader: str
@@ -47,6 +52,7 @@ class Cursor:
     cursor_ts: int
     begins_at: float
     gaps: set[Gap] = field(default_factory=set)
+    asked_at: float | None = None
     ok_at: float | None = None
     page_at: float | None = None
     last_ok_at: float | None = None
@@ -56,25 +62,39 @@ class Cursor:
     polls: int = 0
 
     def silent_for(self, now: float) -> float:
-        """Seconds until ``now`` (steady s) since this leader could last be polled, or should first have been. A page of
-        a reading that is under way counts while nothing has failed."""
-        since = [self.begins_at, self.ok_at or 0.0, (self.page_at or 0.0) if not self.error else 0.0]
-        return now - max(since)
+        """Seconds until ``now`` (steady s) since this leader could last be polled, or polling them began. A page of a
+        reading that is under way counts while nothing has failed."""
+        return now - max(self.begins_at, self.ok_at or 0.0, (self.page_at or 0.0) if not self.error else 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Polled:
+    """What one poll brought: so many new trades, in so many requests; ``more``: there is more to read at once."""
+
+    ok: bool
+    trades: int = 0
+    requests: int = 1
+    more: bool = False
 
 
 class Poller:
-    """One task per leader; the service's limiter keeps them together below the documented limit."""
+    """One schedule for all leaders, within the rate of the service."""
 
     def __init__(self, hub: Hub, api: DataApi) -> None:
         self.hub = hub
         self.api = api
         self.cursors: dict[str, Cursor] = {}
+        self.changes = 0
+        """How often somebody was followed, or no longer."""
         self.labels: Mapping[str, str] = {}
         """Wallet -> what people call the leader, for messages."""
         self.last_ok_at: float | None = None
         self.started_at = hub.clock.wall()
+        self.schedule = Schedule(self._pace())
         self._lag: tuple[int, float] | None = None
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._asking: asyncio.Task[None] | None = None
+        self._polls: dict[str, asyncio.Task[None]] = {}
+        self._wake = asyncio.Event()
         self._reported: set[str] = set()
 
     def start(self) -> None:
@@ -84,17 +104,31 @@ class Poller:
     def follow(self, leader: str, floor_ts: int, cursor_ts: int, gaps: Iterable[Gap] = ()) -> None:
         """Poll a leader from now on."""
         self.unfollow(leader)
-        delay = len(self._tasks) * self.hub.number("leader_stagger_ms") / 1000
-        cursor = self.cursors[leader] = Cursor(leader, floor_ts, cursor_ts, self.hub.clock.steady() + delay, set(gaps))
-        polling = self._poll_forever(cursor, delay)
-        self._tasks[leader] = self.hub.spawn(polling, f"poll-{leader[:10]}", essential=True)
+        self.changes += 1
+        self.cursors[leader] = Cursor(leader, floor_ts, cursor_ts, self.hub.clock.steady(), set(gaps))
+        self.schedule.add(leader, self._now())
+        self._wake.set()
+        if self._asking is None:
+            self._asking = self.hub.spawn(self.hub.rounds("the polls", self._look), "polls", essential=True)
 
     def unfollow(self, leader: str) -> None:
         """Stop polling a leader."""
-        self.cursors.pop(leader, None)
-        task = self._tasks.pop(leader, None)
+        if self.cursors.pop(leader, None) is not None:
+            self.changes += 1
+        self.schedule.remove(leader)
+        task = self._polls.pop(leader, None)
         if task is not None:
             task.cancel()
+
+    def _now(self) -> int:
+        return round(self.hub.clock.steady() * SECOND)
+
+    def _pace(self) -> Pace:
+        return Pace(
+            interval=self.hub.number("poll_interval_ms") * 1000,
+            stagger=self.hub.number("leader_stagger_ms") * 1000,
+            slot=round(SECOND / (SHARE * self.api.service.per_second)),
+        )
 
     @property
     def serving_lag(self) -> int | None:
@@ -103,21 +137,41 @@ class Poller:
             return None
         return self._lag[0]
 
-    async def _poll_forever(self, cursor: Cursor, delay: float) -> None:
-        await asyncio.sleep(delay)
-        before: list[float] = []
+    async def _look(self) -> float:
+        """Ask those whose turn it is, and wait until somebody else's may be."""
+        self._wake.clear()
+        pace = self._pace()
+        self.schedule.keep(pace, self._now())
+        self.api.service.throttle.keep_free(min(len(self.cursors) / pace.interval, 1 / pace.slot) * SECOND)
+        names, again = self.schedule.due(self._now())
+        for name in names:
+            self._polls[name] = self.hub.spawn(self._ask(self.cursors[name]), f"poll-{name[:10]}")
+        pause = LOOK_SECONDS if again is None else min(LOOK_SECONDS, max(0, again - self._now()) / SECOND)
+        try:
+            async with asyncio.timeout(pause):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        return 0.0
 
-        async def one() -> float:
-            started = self.hub.clock.steady()
-            if before:
-                cursor.interval_s = started - before.pop()
-            before.append(started)
-            if await self._poll(cursor):
-                return AT_ONCE
-            pause = self.hub.number("poll_interval_ms") / 1000 - (self.hub.clock.steady() - started)
-            return max(0.05, pause * self.hub.chance.uniform(0.98, 1.02))
-
-        await self.hub.rounds(f"poll of {cursor.leader}", one, lambda error: self._failed(cursor, error))
+    async def _ask(self, cursor: Cursor) -> None:
+        """One poll of one leader, whatever comes of it."""
+        began = self.hub.clock.steady()
+        if cursor.asked_at is not None:
+            cursor.interval_s = began - cursor.asked_at
+        cursor.asked_at = began
+        try:
+            polled = await self._poll(cursor)
+        except Exception as problem:
+            self._failed(cursor, self.hub.fault(f"poll of {cursor.leader}", problem))
+            polled = _Polled(ok=False)
+        if self.cursors.get(cursor.leader) is cursor:
+            del self._polls[cursor.leader]
+            self.schedule.answered(
+                cursor.leader, self._now(), ok=polled.ok, trades=polled.trades, requests=polled.requests,
+                more=polled.more,
+            )  # fmt: skip
+            self._wake.set()
 
     def _failed(self, cursor: Cursor, error: str) -> None:
         if cursor.error != error:
@@ -125,16 +179,21 @@ class Poller:
         cursor.error = error
         self.hub.counts["polls_failed"] += 1
 
-    async def _poll(self, cursor: Cursor) -> bool:
-        """One poll; True if there is more to read at once."""
+    async def _poll(self, cursor: Cursor) -> _Polled:
         start = max(cursor.floor_ts, cursor.cursor_ts - self.hub.number("poll_overlap_sec"))
         if cursor.resume_ts is not None:
             start = cursor.resume_ts
+        pages = [0]
+
+        def heard() -> None:
+            pages[0] += 1
+            cursor.page_at = self.hub.clock.steady()
+
         try:
-            window = await self.api.activity(cursor.leader, start, heard=lambda: self._heard(cursor))
+            window = await self.api.activity(cursor.leader, start, heard=heard, first=True)
         except VenueError as problem:
             self._failed(cursor, str(problem))
-            return False
+            return _Polled(ok=False, requests=max(1, pages[0]))
         if cursor.error:
             log.info("poll works again", leader=cursor.leader)
         cursor.error, cursor.polls = "", cursor.polls + 1
@@ -143,16 +202,15 @@ class Poller:
         self.hub.counts["polls"] += 1
         window = self.lagged(window)
         reached = window.last_ts + 1 if window.last_ts is not None else 0
+        known = cursor.cursor_ts * SECOND
         await self.hand_over(cursor, window, max(cursor.cursor_ts, reached))
-        return not window.complete
+        trades = sum((fill.traded_at or 0) >= known for fill in window.fills)
+        return _Polled(ok=True, trades=trades, requests=pages[0], more=not window.complete)
 
     def lagged(self, window: ActivityWindow) -> ActivityWindow:
         """The window as it is to be taken: with ``simulate_api_lag`` as an API that lags would have shown it."""
         lags = self.hub.flag("simulate_api_lag")
         return _lagged(window, int(self.hub.clock.wall()) - SIMULATED_LAG_SEC) if lags else window
-
-    def _heard(self, cursor: Cursor) -> None:
-        cursor.page_at = self.hub.clock.steady()
 
     async def hand_over(self, cursor: Cursor, window: ActivityWindow, cursor_ts: int, end: int | None = None) -> None:
         """Give the engine what was read of a leader, up to ``end`` (``None`` = now), with where the cursor goes."""
@@ -194,11 +252,25 @@ class Poller:
 
     # -- health ------------------------------------------------------------------------------------------------
 
+    @property
+    def round_s(self) -> float:
+        """Seconds in which everybody is asked once: the interval, or what the service's limit allows."""
+        return self.schedule.round / SECOND
+
+    @property
+    def per_second(self) -> float:
+        """Polls a second, at the most."""
+        return SECOND / self.schedule.pace.slot
+
+    @property
+    def oldest_s(self) -> float | None:
+        """Seconds since that leader was last polled well for whom it is longest ago; ``None`` without leaders."""
+        return self.schedule.oldest(self._now()) / SECOND if self.cursors else None
+
     def patience(self) -> float:
         """Seconds that a leader may go without a poll: the setting, or two rounds of the schedule where it is slower
         (a longer interval, or so many leaders that the service's limit stretches it)."""
-        round_s = max(self.hub.number("poll_interval_ms") / 1000, len(self.cursors) / self.api.service.per_second)
-        return max(self.hub.number("api_health_stale_ms") / 1000, 2 * round_s)
+        return max(self.hub.number("api_health_stale_ms") / 1000, 2 * self.round_s)
 
     def healthy(self) -> tuple[bool, str]:
         """Whether the API is to be relied on, and why (not): by the leaders' own polls, and what it says of its lag."""
@@ -207,10 +279,9 @@ class Poller:
             return False, f"the service says that it is {self.serving_lag} s behind (limit {limit} s)"
         patience = self.patience()
         now = self.hub.clock.steady()
-        silent = sorted(((c.silent_for(now), c) for c in self.cursors.values()), key=lambda x: -x[0])
-        late = [(age, c) for age, c in silent if age > patience]
+        late = [(age, c) for c in self.cursors.values() if (age := c.silent_for(now)) > patience]
         if late:
-            return False, self._silence(late, patience)
+            return False, self._silence(sorted(late, key=lambda x: -x[0]), patience)
         since = self.last_ok_at if self.last_ok_at is not None else self.started_at
         age = self.hub.clock.wall() - since
         if not self.cursors and self.last_ok_at is not None and age > max(patience, 3 * STATUS_SECONDS):

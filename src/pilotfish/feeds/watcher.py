@@ -6,57 +6,30 @@ A quiet leader means no logs for hours, so health is judged by blocks, never by 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import structlog
 
-from pilotfish.core.events import ChainFillSeen
-from pilotfish.core.units import SECOND
+from pilotfish.feeds.chain_filter import Filter, LogFilter, Wanted, filters_for
+from pilotfish.feeds.chain_logs import ChainLogs
+from pilotfish.feeds.chain_status import ChainStatus
 from pilotfish.feeds.hub import Hub
 from pilotfish.polymarket import wire
 from pilotfish.polymarket.contracts import CHAIN_ID, EXCHANGES, is_wallet
-from pilotfish.polymarket.decode import DataError, DecodeError, OrderFilled, decode_order_filled
-from pilotfish.polymarket.polygon import (
-    MAX_FRAME,
-    Call,
-    PolygonHttp,
-    PolygonSocket,
-    RpcError,
-    block_timestamp,
-    quantity,
-    receipt_log,
-)
+from pilotfish.polymarket.polygon import MAX_FRAME, PolygonHttp, PolygonSocket, RpcError, quantity
 
 log = structlog.get_logger(__name__)
 
 FIRST_BACKOFF, MAX_BACKOFF = 0.5, 30.0
-BLOCKS_KEPT = 2048
-LOOKUP_TIMEOUT = 3.0
 HEAD_POLL = 2.0
-PENDING_LOGS = 10_000
 DOUBT_EVERY = 30.0
-
-
-@dataclass(slots=True)
-class ChainStatus:
-    """What a person wants to know of the chain source (times in epoch seconds)."""
-
-    state: str = "off"
-    connected_at: float | None = None
-    subscribed: bool = False
-    last_log_at: float | None = None
-    last_block_at: float | None = None
-    last_block: int | None = None
-    reconnects: int = 0
-    logs: int = 0
-    counterparty_logs: int = 0
-    receipts: int = 0
-    watched: int = 0
-    error: str = ""
+LOOK_SECONDS = 1.0
+"""How soon another setting of how to subscribe is taken up."""
+OVERLAP_SECONDS = 5.0
+"""How long a subscription stays after others have taken its place: two blocks. A log whose block was mined before those
+began may still be under way over this one."""
 
 
 class Watcher:
@@ -67,20 +40,17 @@ class Watcher:
     ) -> None:
         self.hub = hub
         self.status = ChainStatus()
-        self.wallets: frozenset[str] = frozenset()
         self._session = session
         self._ws_url = ws_url
-        self._look_up = look_up
         self._doubt = asyncio.Event()
         self._doubted = ""
         self._doubted_at = 0.0
         named = [a.strip().lower() for a in exchanges.split(",") if is_wallet(a.strip())]
         self.exchanges: tuple[str, ...] = tuple(named) or EXCHANGES
-        self._blocks: OrderedDict[int, int] = OrderedDict()
         self._task: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
-        self._logs: asyncio.Queue[Any] = asyncio.Queue(PENDING_LOGS)
-        self._socket: PolygonSocket | None = None
+        self._logs = ChainLogs(hub, self.status, self.exchanges, look_up)
+        self._filter = LogFilter()
 
     def start(self) -> None:
         """Connect and stay connected."""
@@ -102,11 +72,21 @@ class Watcher:
         self.status.state, self.status.subscribed, self.status.connected_at = "off", False, None
         self.status.watched = 0
 
+    @property
+    def wallets(self) -> frozenset[str]:
+        """Whose fills are watched for."""
+        return self._logs.wallets
+
     def watch(self, wallets: frozenset[str]) -> None:
         """Follow exactly these wallets."""
         if wallets != self.wallets:
-            self.wallets = wallets
+            self._logs.wallets = wallets
+            self._filter.watch(wallets)
             self._changed.set()
+
+    def logs_a_day(self) -> tuple[int | None, int | None]:
+        """What is delivered in a day with wallet filters, and without; ``None`` where that is not known yet."""
+        return self._filter.a_day(self.hub.clock.steady())
 
     def doubt(self, detail: str) -> None:
         """Something should have come and did not: connect and subscribe anew, at most every :data:`DOUBT_EVERY` s."""
@@ -149,7 +129,7 @@ class Watcher:
 
     def _ended(self, reason: str) -> None:
         self.status.subscribed, self.status.connected_at, self.status.watched = False, None, 0
-        self._socket = None
+        self.status.subscriptions = 0
         self.status.state, self.status.error = "waiting", reason[:300]
         self.status.reconnects += 1
 
@@ -157,11 +137,9 @@ class Watcher:
         async with self._session.ws_connect(
             self._ws_url, timeout=aiohttp.ClientWSTimeout(ws_close=2), max_msg_size=MAX_FRAME
         ) as ws:
-            socket = self._socket = PolygonSocket(
-                ws, self._on_event, lambda error, frame: self.hub.bad_input("polygon", error, frame)
-            )
+            socket = PolygonSocket(ws, self._on_event, lambda error, frame: self.hub.bad_input("polygon", error, frame))
             reader = asyncio.create_task(socket.run(), name="polygon-reader")
-            helpers = [asyncio.create_task(self._handle_logs(socket), name="polygon-logs")]
+            helpers = [asyncio.create_task(self._logs.run(socket), name="polygon-logs")]
             try:
                 chain = await socket.chain_id()
                 if chain != CHAIN_ID:
@@ -184,25 +162,61 @@ class Watcher:
                 await asyncio.gather(reader, *helpers, return_exceptions=True)
 
     async def _keep_subscribed(self, socket: PolygonSocket) -> str:
-        """Subscribe for the wallets, and again whenever they change: the new ones first, so that nothing is missed."""
-        current: list[str] = []
+        """Subscribe for the wallets, and again whenever they change. The new subscriptions come first, and the old ones
+        stay until whatever was under way over them has come; what both bring counts once."""
+        current: dict[Filter, str] = {}
+        retired: dict[Filter, tuple[str, float]] = {}
+        """Not needed any more, and until when they stay (steady s)."""
+        self._filter.forget()
         while True:
             self._changed.clear()
-            wallets = sorted(self.wallets)
-            size = self.hub.number("polygon_chunk_size")
-            fresh = []
-            for i in range(0, len(wallets), size):
-                chunk = wallets[i : i + size]
-                fresh.append(await socket.subscribe_fills(self.exchanges, chunk, as_maker=True))
-                if self.hub.flag("polygon_taker_topic"):
-                    fresh.append(await socket.subscribe_fills(self.exchanges, chunk, as_maker=False))
-            for old in current:
-                await socket.unsubscribe(old)
-            current = fresh
+            wallets, ways = self.wallets, self._ways()
+            planned = self._planned(wallets, ways)
+            self._filter.begin(self.hub.clock.steady(), unfiltered=Filter() in planned)
+            back = {wanted: retired.pop(wanted)[0] for wanted in planned if wanted in retired}
+            fresh = [wanted for wanted in planned if wanted not in current and wanted not in back]
+            current |= back
+            for wanted in fresh:
+                current[wanted] = await socket.subscribe_fills(self.exchanges, wanted.wallets, as_maker=wanted.as_maker)
+            until = self.hub.clock.steady() + OVERLAP_SECONDS
+            gone = {known: (current.pop(known), until) for known in current.keys() - set(planned)}
+            retired |= gone
             self.status.subscribed, self.status.state, self.status.error = True, "connected", ""
-            self.status.watched = len(wallets)
-            log.info("polygon subscribed", wallets=len(wallets), subscriptions=len(fresh))
-            await self._changed.wait()
+            self._say(planned, len(wallets), changed=bool(fresh or back or gone))
+            while not self._changed.is_set() and ways == self._ways():
+                try:
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        await self._changed.wait()
+                except TimeoutError:
+                    await self._let_go(socket, retired)
+
+    async def _let_go(self, socket: PolygonSocket, retired: dict[Filter, tuple[str, float]]) -> None:
+        now = self.hub.clock.steady()
+        for known in [known for known, (_, until) in retired.items() if until <= now]:
+            await socket.unsubscribe(retired.pop(known)[0])
+
+    def _ways(self) -> tuple[int, bool, int]:
+        """What settings say of how to subscribe."""
+        number = self.hub.number
+        return number("polygon_chunk_size"), self.hub.flag("polygon_taker_topic"), number("polygon_unfiltered_above")
+
+    def _planned(self, wallets: frozenset[str], ways: tuple[int, bool, int]) -> tuple[Filter, ...]:
+        chunk, takers, above = ways
+        return filters_for(wallets, chunk=chunk, takers=takers, above=above, unfiltered=self.status.unfiltered)
+
+    def _say(self, planned: tuple[Filter, ...], wallets: int, *, changed: bool) -> None:
+        self.status.watched, self.status.subscriptions = wallets, len(planned)
+        before, self.status.unfiltered = self.status.unfiltered, Filter() in planned
+        if changed:
+            log.info("polygon subscribed", wallets=wallets, subscriptions=len(planned))
+        if self.status.unfiltered != before:
+            filtered, whole = self.logs_a_day()
+            log.warning(
+                "all fills of the venue are delivered now, and filtered here" if self.status.unfiltered
+                else "only the leaders' fills are delivered now",
+                wallets=wallets, limit=self.hub.number("polygon_unfiltered_above"),
+                filtered_logs_a_day=filtered, all_logs_a_day=whole,
+            )  # fmt: skip
 
     async def _wait_for_doubt(self) -> str:
         self._doubt.clear()
@@ -232,95 +246,15 @@ class Watcher:
             except RpcError as problem:
                 self.hub.bad_input("polygon", f"block header: {problem}", wire.encode(result, 500))
             return
-        try:
-            self._logs.put_nowait((self.hub.now(), result))
-        except asyncio.QueueFull:
-            self.hub.counts["logs_dropped"] += 1
-            log.error(
-                "too many logs at once; the API will bring what is left out", dropped=self.hub.counts["logs_dropped"]
-            )
+        self.status.logs += 1
+        self.status.last_log_at = self.hub.clock.wall()
+        wanted = self._filter.take(result)
+        if wanted is Wanted.COUNTERPARTY:
+            self.status.counterparty_logs += not self._filter.came_before(result)
+        elif wanted is Wanted.UNREADABLE or (wanted is Wanted.OWN and not self._filter.came_before(result)):
+            self._logs.put(result)
 
     def _saw_block(self, number: int, timestamp: int | None) -> None:
         self.status.last_block_at, self.status.last_block = self.hub.clock.wall(), number
-        if timestamp is not None and wire.is_second(timestamp):
-            self._blocks[number] = timestamp
-            while len(self._blocks) > BLOCKS_KEPT:
-                self._blocks.popitem(last=False)
-
-    async def _handle_logs(self, socket: PolygonSocket) -> str:
-        while True:
-            at, raw = await self._logs.get()
-            self.status.logs += 1
-            self.status.last_log_at = self.hub.clock.wall()
-            try:
-                await self._handle_log(socket, raw, at)
-            except Exception as problem:
-                error = self.hub.fault("a Polygon log", problem)
-                self.hub.bad_input("polygon", f"log: {error}; left to the API", wire.encode(raw, 4000))
-
-    async def _handle_log(self, socket: PolygonSocket, raw: Any, at: int) -> None:
-        try:
-            decoded = decode_order_filled(raw)
-        except DecodeError as problem:
-            found = await self._from_receipt(socket, raw, problem)
-            if found is None:
-                return
-            decoded, raw = found
-        await self._take(socket, decoded, raw, at)
-
-    async def _from_receipt(
-        self, socket: PolygonSocket, raw: Any, problem: DecodeError
-    ) -> tuple[OrderFilled, Mapping[str, Any]] | None:
-        """A log without usable data: one look at its transaction's receipt; else the API brings the trade."""
-        tx = raw.get("transactionHash") if isinstance(raw, Mapping) else None
-        index = raw.get("logIndex") if isinstance(raw, Mapping) else None
-        payload = wire.encode(raw, 4000)
-        if not isinstance(tx, str) or index is None or not isinstance(problem, DataError):
-            self.hub.bad_input("polygon", f"log: {problem}", payload)
-            return None
-        self.status.receipts += 1
-        try:
-            entry = await receipt_log(self._caller(socket), tx, quantity(index))
-            full = {**entry, "removed": raw.get("removed", False)}
-            return decode_order_filled(full), full
-        except (RpcError, DecodeError) as second:
-            self.hub.bad_input("polygon", f"log: {problem}; its receipt: {second}; left to the API", payload)
-            return None
-
-    async def _take(self, socket: PolygonSocket, fill: OrderFilled, raw: Mapping[str, Any], at: int) -> None:
-        if fill.exchange not in self.exchanges:
-            self.hub.bad_input("polygon", f"log from {fill.exchange}, which is not watched", wire.encode(raw, 500))
-            return
-        if fill.wallet not in self.wallets:
-            self.status.counterparty_logs += 1
-            return
-        if fill.tx_hash is None:
-            self.hub.bad_input("polygon", "log without transactionHash", wire.encode(raw, 500))
-            return
-        if fill.usdc > fill.shares:
-            self.hub.bad_input("polygon", "log: its price is above 1", wire.encode(raw, 4000))
-            return
-        stamp = fill.block_timestamp
-        if stamp is not None and not wire.is_second(stamp):
-            stamp = None
-        if stamp is None and fill.block_number is not None and not fill.removed:
-            stamp = await self._block_time(socket, fill.block_number)
-        observed = fill.observed(stamp * SECOND if stamp is not None else None, wire.encode(raw, 20_000))
-        await self.hub.emit(ChainFillSeen(at=max(at, self.hub.now()), fill=observed, removed=fill.removed))
-
-    def _caller(self, socket: PolygonSocket) -> Call:
-        """Single look-ups go over HTTP where an address is set, so that they do not wait behind logs."""
-        return self._look_up.call if self._look_up is not None else socket.call
-
-    async def _block_time(self, socket: PolygonSocket, number: int) -> int | None:
-        known = self._blocks.get(number)
-        if known is not None:
-            return known
-        try:
-            async with asyncio.timeout(LOOKUP_TIMEOUT):
-                stamp = await block_timestamp(self._caller(socket), number)
-        except (RpcError, TimeoutError) as problem:
-            log.info("block time not available; the time of arrival stands in", block=number, error=str(problem))
-            return None
-        self._blocks[number] = stamp
-        return stamp
+        if timestamp is not None:
+            self._logs.saw_block(number, timestamp)

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 
 from pilotfish.polymarket import wire
 from pilotfish.polymarket.rows import RowError, as_row, parse_timestamp
+from pilotfish.polymarket.usual_rows import UsualRow
 
 MAX_REQUESTS = 200
 """Answers of one reading; what lies behind them is read next time."""
@@ -192,6 +193,8 @@ class Walk:
 
 def stamp_of(row: Any) -> int:
     """A row's second; 0 where it cannot be read."""
+    if type(row) is UsualRow:
+        return row.timestamp
     try:
         return parse_timestamp(as_row(row).get("timestamp"))
     except RowError:
@@ -203,7 +206,7 @@ def _of(second: int, rows: Sequence[Any]) -> list[Any]:
 
 
 def _keys(rows: Sequence[Any]) -> list[str]:
-    return [wire.encode(row) for row in rows]
+    return [row.text if type(row) is UsualRow else wire.encode(row) for row in rows]
 
 
 def overlap(before: list[str], after: list[str], *, strict: bool) -> int:

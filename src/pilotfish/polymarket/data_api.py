@@ -15,7 +15,7 @@ from pilotfish.core.trade import LeaderFill
 from pilotfish.core.units import scaled, shown
 from pilotfish.polymarket import wire
 from pilotfish.polymarket.activity import Answer, BoundsError, Fetch, Reading, Walk
-from pilotfish.polymarket.http import NotFoundError, Service, VenueError
+from pilotfish.polymarket.http import NotFoundError, Read, Service, VenueError
 from pilotfish.polymarket.rows import MOVES, TokenInfo, add_position, as_row, condition_of, kind_of, parse_token
 from pilotfish.polymarket.rows import Holdings as Holdings
 from pilotfish.polymarket.rows import Payouts as Payouts
@@ -25,6 +25,7 @@ from pilotfish.polymarket.rows import parse_resolution as parse_resolution
 from pilotfish.polymarket.rows import parse_timestamp as parse_timestamp
 from pilotfish.polymarket.rows import parse_token_id as parse_token_id
 from pilotfish.polymarket.rows import parse_trade_row as parse_trade_row
+from pilotfish.polymarket.usual_rows import UsualRow, fills_of, read_page
 
 PAGE = 500
 """Rows per page: v1's limit, half of v2's."""
@@ -71,12 +72,14 @@ class DataApi:
         """The version in use: ``v2``, or ``v1`` while v2 is not there."""
         return "v1" if time.monotonic() < self._v1_until else "v2"
 
-    async def v2(self, path: str, params: dict[str, str | int]) -> Any | None:
+    async def v2(
+        self, path: str, params: dict[str, str | int], *, first: bool = False, read: Read = wire.decode
+    ) -> Any | None:
         """An answer of a v2 route, or ``None`` where only v1 is to be had."""
         if self.version == "v1":
             return None
         try:
-            return await self.service.get(path, params)
+            return await self.service.get(path, params, first=first, read=read)
         except NotFoundError:
             self._v1_until = time.monotonic() + V2_RETRY_AFTER
             return None
@@ -84,18 +87,20 @@ class DataApi:
     # -- activity ----------------------------------------------------------------------------------------------
 
     async def activity(
-        self, leader: str, start: int, end: int | None = None, heard: Callable[[], None] = lambda: None
-    ) -> ActivityWindow:
+        self, leader: str, start: int, end: int | None = None, heard: Callable[[], None] = lambda: None, *,
+        first: bool = False,
+    ) -> ActivityWindow:  # fmt: skip
         """All rows of ``leader`` from ``start`` to ``end`` (epoch seconds, inclusive; ``None`` = now), oldest first.
 
-        ``heard`` is called for every page. Raises :class:`~pilotfish.polymarket.http.VenueError`.
+        ``heard`` is called for every page; ``first``: before what else is asked of the service.
+        Raises :class:`~pilotfish.polymarket.http.VenueError`.
         """
         start = max(1, start)
         reading = None
         if self.version == "v2":
-            reading = await self._walk(self._fetch_v2(leader), None, start, end, heard)
+            reading = await self._walk(self._fetch_v2(leader, first), None, start, end, heard)
         if reading is None:
-            reading = await self._walk(self._fetch_v1(leader), V1_MAX_OFFSET, start, end, heard)
+            reading = await self._walk(self._fetch_v1(leader, first), V1_MAX_OFFSET, start, end, heard)
         if reading is None or reading.through == start:
             raise VenueError(f"data activity of {leader} from {start} on cannot be read page by page", 200)
         return _window(reading, leader, start)
@@ -110,7 +115,7 @@ class DataApi:
         except BoundsError as problem:
             raise VenueError(f"data activity cannot be read page by page: {problem}", 200) from None
 
-    def _fetch_v2(self, leader: str) -> Fetch:
+    def _fetch_v2(self, leader: str, first: bool) -> Fetch:
         async def fetch(start: int, end: int | None, cursor: str | None, _skip: int) -> Answer:
             params: dict[str, str | int] = {
                 "user": leader,
@@ -124,7 +129,7 @@ class DataApi:
                 params["end"] = end
             if cursor is not None:
                 params["cursor"] = cursor
-            answer = await self.v2("/v2/activity", params)
+            answer = await self.v2("/v2/activity", params, first=first, read=read_page)
             if answer is None:
                 raise NoV2Error
             rows, following = page_of(answer, "/v2/activity")
@@ -132,7 +137,7 @@ class DataApi:
 
         return fetch
 
-    def _fetch_v1(self, leader: str) -> Fetch:
+    def _fetch_v1(self, leader: str, first: bool) -> Fetch:
         async def fetch(start: int, end: int | None, _cursor: str | None, skip: int) -> Answer:
             params: dict[str, str | int] = {
                 "user": leader,
@@ -146,7 +151,7 @@ class DataApi:
             }
             if end is not None:
                 params["end"] = end
-            rows = list_of(await self.service.get("/activity", params), "/activity")
+            rows = list_of(await self.service.get("/activity", params, first=first), "/activity")
             return Answer(rows, PAGE, may_be_cut(len(rows)))
 
         return fetch
@@ -265,7 +270,15 @@ def _window(reading: Reading, leader: str, start: int) -> ActivityWindow:
     fills: list[LeaderFill] = []
     moves: list[Move] = []
     bad: list[tuple[str, str]] = []
+    usual = [row for _, row in reading.rows if type(row) is UsualRow]
+    read = iter(fills_of(usual, leader))
     for stamp, row in reading.rows:
+        if type(row) is UsualRow:
+            fill = next(read)
+            if fill is not None:
+                fills.append(fill)
+                continue
+            row = wire.decode(row.text)
         try:
             if not stamp:
                 parse_timestamp(as_row(row).get("timestamp"))

@@ -5,15 +5,22 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import aiohttp
 import msgspec
 import stamina
-from aiolimiter import AsyncLimiter
 
 from pilotfish.polymarket import wire
+from pilotfish.polymarket.throttle import Throttle
+
+CONNECTIONS = 160
+"""At the same time, to all services: more than the poller asks at once, so that nothing else waits for its answers."""
+
+Read: TypeAlias = Callable[[bytes], Any]
+"""Reads a body; raises :class:`~pilotfish.polymarket.wire.NotJsonError` for one that is no JSON."""
 
 
 class VenueError(Exception):
@@ -58,23 +65,28 @@ class ServiceHealth:
 
 
 class Service:
-    """An HTTP service with a base URL. ``per_second`` keeps below the documented limit whatever is asked of it."""
+    """An HTTP service with a base URL. ``per_second``, and that of each of the ``routes``, keep below the documented
+    limits whatever is asked of it."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, name: str, base_url: str, *, per_second: float, attempts: int = 3
-    ) -> None:
+        self, session: aiohttp.ClientSession, name: str, base_url: str, *, per_second: float, attempts: int = 3,
+        routes: Mapping[str, float] | None = None,
+    ) -> None:  # fmt: skip
         self.name = name
         self.base_url = base_url.rstrip("/")
         self.per_second = per_second
         self.health = ServiceHealth()
         self._session = session
-        self._limiter = AsyncLimiter(max(1, int(per_second * 2)), 2.0)
+        self.throttle = Throttle(per_second, routes)
         self._attempts = attempts
         self._not_before = 0.0
 
-    async def get(self, path: str, params: dict[str, str | int] | None = None) -> Any:
-        """GET and decode JSON; numbers with a fraction come as exact ``Decimal``."""
-        return await self._request("GET", path, params=params)
+    async def get(
+        self, path: str, params: dict[str, str | int] | None = None, *, first: bool = False, read: Read = wire.decode
+    ) -> Any:
+        """GET and decode JSON; numbers with a fraction come as exact ``Decimal``, unless ``read`` does it otherwise.
+        ``first``: before other requests, as far as the throttle keeps room free."""
+        return await self._request("GET", path, params=params, first=first, read=read)
 
     async def post(self, path: str, body: object) -> Any:
         """POST JSON and decode the JSON answer."""
@@ -85,35 +97,38 @@ class Service:
         self._not_before = max(self._not_before, time.monotonic() + seconds)
 
     async def _request(
-        self, method: str, path: str, *, params: dict[str, str | int] | None = None, body: object = None
-    ) -> Any:
+        self, method: str, path: str, *, params: dict[str, str | int] | None = None, body: object = None,
+        first: bool = False, read: Read = wire.decode,
+    ) -> Any:  # fmt: skip
         waits = {"wait_initial": 0.5, "wait_max": 10.0, "wait_jitter": 0.5}
         async for attempt in stamina.retry_context(on=_again, attempts=self._attempts, timeout=None, **waits):
             with attempt:
-                return await self._once(method, path, params, body)
+                return await self._once(method, path, params, body, first, read)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _once(self, method: str, path: str, params: dict[str, str | int] | None, body: object) -> Any:
+    async def _once(
+        self, method: str, path: str, params: dict[str, str | int] | None, body: object, first: bool, read: Read
+    ) -> Any:
         await self._rested()
-        async with self._limiter:
-            started = time.monotonic()
-            self.health.requests += 1
-            payload = msgspec.json.encode(body) if body is not None else None
-            headers = {"Content-Type": "application/json"} if payload is not None else {}
-            try:
-                async with self._session.request(
-                    method, self.base_url + path, params=params, data=payload, headers=headers
-                ) as answer:
-                    raw = await _body(answer)
-            except (aiohttp.ClientError, TimeoutError, OSError) as problem:
-                error = VenueError(f"{self.name} {path}: no answer ({type(problem).__name__}: {problem})"[:300])
-                self.health.failed(str(error))
-                raise error from None
-            if answer.status != 200:
-                raise self._refusal(answer.status, raw, answer.headers.get("Retry-After"), path)
-            decoded = self._decode(raw, path)
-            self.health.ok(time.monotonic() - started)
-            return decoded
+        await self.throttle.wait(path, first=first)
+        started = time.monotonic()
+        self.health.requests += 1
+        payload = msgspec.json.encode(body) if body is not None else None
+        headers = {"Content-Type": "application/json"} if payload is not None else {}
+        try:
+            async with self._session.request(
+                method, self.base_url + path, params=params, data=payload, headers=headers
+            ) as answer:
+                raw = await _body(answer)
+        except (aiohttp.ClientError, TimeoutError, OSError) as problem:
+            error = VenueError(f"{self.name} {path}: no answer ({type(problem).__name__}: {problem})"[:300])
+            self.health.failed(str(error))
+            raise error from None
+        if answer.status != 200:
+            raise self._refusal(answer.status, raw, answer.headers.get("Retry-After"), path)
+        decoded = self._decode(raw, path, read)
+        self.health.ok(time.monotonic() - started)
+        return decoded
 
     async def _rested(self) -> None:
         while True:
@@ -122,9 +137,9 @@ class Service:
                 return
             await asyncio.sleep(wait)
 
-    def _decode(self, raw: bytes, path: str) -> Any:
+    def _decode(self, raw: bytes, path: str, read: Read) -> Any:
         try:
-            return wire.decode(raw)
+            return read(raw)
         except wire.NotJsonError as problem:
             error = VenueError(f"{self.name} {path}: the answer is not JSON ({problem}): {raw[:80]!r}", 200, "not_json")
             self.health.failed(str(error))
@@ -181,5 +196,5 @@ def make_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         timeout=aiohttp.ClientTimeout(total=20, connect=8),
         headers={"User-Agent": "pilotfish", "Accept": "application/json"},
-        connector=aiohttp.TCPConnector(limit=64, ttl_dns_cache=300),
+        connector=aiohttp.TCPConnector(limit=CONNECTIONS, ttl_dns_cache=300),
     )

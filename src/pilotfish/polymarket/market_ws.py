@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from functools import lru_cache
+from typing import Any, Literal, TypeAlias
 
 import aiohttp
 import msgspec
@@ -31,7 +32,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     raw: Mapping[str, Any]
 
 
-class Change(msgspec.Struct, frozen=True):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """The size at a price is ``size`` now (0 = gone), a BUY being a bid. ``best_bid`` and ``best_ask`` are those after
     the change, where the venue says them (0 = an empty side). ``digits`` are price and size as the venue wrote them."""
 
@@ -86,6 +87,74 @@ class Resolved(msgspec.Struct, frozen=True):
 
 
 Frame: TypeAlias = Snapshot | Changes | TickChange | LastTrade | Best | Resolved
+
+
+class _RawChange(msgspec.Struct, gc=False):
+    """A change as the venue usually writes it."""
+
+    asset_id: str
+    side: str
+    price: str
+    size: str
+    best_bid: str | None = None
+    best_ask: str | None = None
+
+
+class _RawChanges(msgspec.Struct):
+    event_type: Literal["price_change"]
+    price_changes: list[_RawChange]
+    timestamp: str = ""
+
+
+_changes_decoder = msgspec.json.Decoder(_RawChanges)
+_SIDES = {side.value: side for side in Side}
+
+
+def parse_changes(text: str | bytes) -> Changes | None:
+    """A message that is nothing but changes, as the venue usually writes them, in a fraction of the time of
+    :func:`parse`, which gives the same; ``None`` for any other, which is for that one to read. Never raises."""
+    try:
+        raw = _changes_decoder.decode(text)
+        stamp = raw.timestamp
+        if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 15):
+            return None
+        return Changes(tuple([_usual_change(one) for one in raw.price_changes]), int(stamp))
+    except (msgspec.MsgspecError, ValueError, KeyError, RecursionError):
+        return None
+
+
+def _usual_change(raw: _RawChange) -> Change:
+    """Raises :class:`ValueError` or :class:`KeyError` for one that has to be looked at more closely."""
+    token, price, size = raw.asset_id, raw.price, raw.size
+    if not wire.is_digits(token):
+        raise FrameError
+    return Change(
+        token, _SIDES[raw.side], _usual_price(price), _usual_size(size),
+        None if raw.best_bid is None else _usual_best(raw.best_bid),
+        None if raw.best_ask is None else _usual_best(raw.best_ask),
+        (price, size),
+    )  # fmt: skip
+
+
+@lru_cache(16_384)
+def _usual_price(text: str) -> int:
+    return _price(_usual(text))
+
+
+@lru_cache(16_384)
+def _usual_best(text: str) -> int | None:
+    return _optional(_usual(text)) if text else None
+
+
+def _usual_size(text: str) -> int:
+    return micro_from_decimal(_usual(text))
+
+
+def _usual(text: str) -> str:
+    """Digits and a point, as they are."""
+    if len(text) > 24 or not text.isascii() or not text.replace(".", "", 1).isdigit():
+        raise FrameError
+    return text
 
 
 def parse(text: str | bytes) -> tuple[list[Frame], list[str]]:
@@ -158,7 +227,7 @@ def _change(change: Any, outer: Any) -> Change:
         raise FrameError(f"size: {shown(change.get('size'))}")
     return Change(
         token_id=_token(change, outer),
-        side=Side(side),
+        side=_SIDES[side],
         price=_price(change.get("price")),
         size=size,
         best_bid=_optional(change.get("best_bid")),

@@ -102,9 +102,12 @@ class PolygonSocket:
             self._calls.pop(number, None)
 
     async def subscribe_fills(self, exchanges: Sequence[str], wallets: Sequence[str], *, as_maker: bool) -> str:
-        """Subscribe to ``OrderFilled`` with one of ``wallets`` as maker (or taker); returns the subscription id."""
-        slots: list[Any] = [ORDER_FILLED, None, None, None]
-        slots[2 if as_maker else 3] = [topic_of(w) for w in wallets]
+        """Subscribe to ``OrderFilled`` with one of ``wallets`` as maker (or taker), or to all where there are none;
+        returns the subscription id."""
+        slots: list[Any] = [ORDER_FILLED]
+        if wallets:
+            slots += [None, None, None]
+            slots[2 if as_maker else 3] = [topic_of(w) for w in wallets]
         return wire.text_of(await self.call("eth_subscribe", ["logs", {"address": list(exchanges), "topics": slots}]))
 
     async def subscribe_heads(self) -> str:

@@ -36,7 +36,12 @@ class ModeState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ApiState(msgspec.Struct, frozen=True, kw_only=True):
-    """The Data API. ``serving_lag_seconds``: how far behind it says that it is."""
+    """The Data API. ``serving_lag_seconds``: how far behind it says that it is.
+
+    ``round_s``: seconds in which every leader is polled once, by the poll interval or by what the documented limit
+    allows for that many (``polls_per_second`` at the most); ``oldest_poll_s``: since that leader was last polled well
+    for whom it is longest ago; ``poll_interval_s``: the longest time between the last two polls of a leader.
+    """
 
     healthy: bool = False
     detail: str = ""
@@ -44,13 +49,22 @@ class ApiState(msgspec.Struct, frozen=True, kw_only=True):
     last_ok_at: float | None = None
     serving_lag_seconds: int | None = None
     poll_interval_s: float | None = None
+    leaders: int = 0
+    round_s: float | None = None
+    oldest_poll_s: float | None = None
+    polls_per_second: float | None = None
     requests: int = 0
     errors: int = 0
     throttled: int = 0
 
 
 class ChainState(msgspec.Struct, frozen=True, kw_only=True):
-    """Polygon. ``off``: why it is not listened to, in words; empty while it is."""
+    """Polygon. ``off``: why it is not listened to, in words; empty while it is.
+
+    ``unfiltered``: every fill of the venue is delivered, and those of the leaders are picked here. ``filtered_a_day``
+    and ``unfiltered_a_day``: logs that the provider delivers in a day with wallet filters and without; ``None`` = not
+    known yet. What is not measured now is what is known of the venue, at the least.
+    """
 
     enabled: bool = False
     off: str = ""
@@ -66,6 +80,22 @@ class ChainState(msgspec.Struct, frozen=True, kw_only=True):
     counterparty_logs: int = 0
     receipts: int = 0
     watched: int = 0
+    unfiltered: bool = False
+    subscriptions: int = 0
+    filtered_a_day: int | None = None
+    unfiltered_a_day: int | None = None
+
+    def delivery(self) -> str:
+        """How logs are delivered, and what that costs against the other way, in words; empty while none are."""
+        if not self.subscriptions:
+            return ""
+        filtered, every = (
+            f"{n:,}" if n is not None else "not known yet" for n in (self.filtered_a_day, self.unfiltered_a_day)
+        )
+        if self.unfiltered:
+            return f"no wallet filter; logs delivered a day: {every}, with filters it would be {filtered}"
+        many = f"{self.subscriptions} subscription{'s' if self.subscriptions > 1 else ''} with wallet filters"
+        return f"{many}; logs delivered a day: {filtered}, without filters it would be at least {every}"
 
 
 class LocalState(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,10 +181,12 @@ class AlertsState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeaderState(msgspec.Struct, frozen=True, kw_only=True):
-    """How polling a leader goes. ``gaps``: epoch seconds (from, to) of which not all rows could be had."""
+    """How polling a leader goes. ``asked_every_s``: seconds between the last two polls; ``gaps``: epoch seconds (from,
+    to) of which not all rows could be had."""
 
     cursor_ts: int = 0
     last_ok_at: float | None = None
+    asked_every_s: float | None = None
     error: str = ""
     gaps: tuple[tuple[int, int], ...] = ()
 

@@ -122,6 +122,24 @@ def _sources(worker: WorkerState) -> Iterator[Metric]:
         counter = CounterMetricFamily(name, meaning)
         counter.add_metric([], value)
         yield counter
+    chain = worker.polygon
+    for name, gauge_value, meaning in (
+        ("pilotfish_leaders_polled", worker.api.leaders, "Leaders that are polled"),
+        ("pilotfish_poll_round_seconds", worker.api.round_s, "In so many seconds every leader is polled once"),
+        (
+            "pilotfish_poll_oldest_seconds",
+            worker.api.oldest_poll_s,
+            "Since the leader was polled for whom it is longest",
+        ),
+        ("pilotfish_log_subscriptions", chain.subscriptions, "Subscriptions to logs of the chain"),
+        ("pilotfish_logs_unfiltered", float(chain.unfiltered), "1 while every fill of the venue is delivered"),
+        ("pilotfish_logs_a_day_filtered", chain.filtered_a_day, "Logs a day that wallet filters deliver"),
+        ("pilotfish_logs_a_day_unfiltered", chain.unfiltered_a_day, "Logs a day that come without wallet filters"),
+    ):
+        if gauge_value is not None:
+            gauge = GaugeMetricFamily(name, meaning)
+            gauge.add_metric([], gauge_value)
+            yield gauge
     backlog = GaugeMetricFamily("pilotfish_write_backlog", "Events that are not durable yet")
     backlog.add_metric([], worker.database.backlog)
     yield backlog

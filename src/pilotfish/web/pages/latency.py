@@ -20,6 +20,7 @@ from pilotfish.store.views.latency import (
     read_pace,
 )
 from pilotfish.store.views.sources import Outage, read_outages
+from pilotfish.store.worker_state import ApiState, ChainState
 from pilotfish.web.charts import Options, histogram_options, lag_options
 from pilotfish.web.render import Page
 from pilotfish.web.site import Site
@@ -32,7 +33,7 @@ pages = APIRouter(include_in_schema=False)
 
 class LatencyPage(Page, frozen=True, kw_only=True):
     """``patience_ms``: how long the API may take to confirm what the chain has shown; ``mode`` is the effective one;
-    ``labels``: leaders' names by wallet."""
+    ``labels``: leaders' names by wallet; ``polled`` and ``chain``: how the two are asked, as the worker says."""
 
     template: ClassVar[str] = "latency.html"
     title: ClassVar[str] = "latency"
@@ -45,6 +46,8 @@ class LatencyPage(Page, frozen=True, kw_only=True):
     line: Options
     missing: list[MissingTrade]
     outages: list[Outage]
+    polled: ApiState
+    chain: ChainState
     mode: str
     patience_ms: int
     labels: dict[str, str]
@@ -67,4 +70,6 @@ def _read(site: Site, c: Connection) -> LatencyPage:
         line=lag_options(read_lag_over_time(c)), missing=read_missing(c), outages=read_outages(c, OUTAGES),
         mode=(worker.mode.effective or "") if worker is not None else "", labels={},
         patience_ms=globals_.api_lag_fallback_ms,
+        polled=worker.api if worker is not None else ApiState(),
+        chain=worker.polygon if worker is not None else ChainState(),
     )  # fmt: skip

@@ -17,6 +17,7 @@ from sqlalchemy import Engine as Database
 from sqlalchemy import func, select
 
 from pilotfish.cli import session, stand
+from pilotfish.cli.benches.figure import Figure, Options, figure
 from pilotfish.store import leaders_store, worker_state
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database, snapshot
@@ -142,3 +143,16 @@ async def _listen(http: aiohttp.ClientSession, port: int, pushes: list[float]) -
             if decided > began and row["id"] not in told:
                 told.add(row["id"])
                 pushes.append(time.time() - decided)
+
+
+def figures(_options: Options) -> list[Figure]:
+    """How late orders are filled after they are due while ten people look at everything, against nobody looking; and
+    how soon the stream tells of a decision."""
+    told = measure()
+    note = f"{told['pages']:.0f} pages served meanwhile, {TABS} streams open"
+    ours, theirs = 1000 / told["with tabs"], 1000 / told["alone"]
+    pushed = f"slowest {told['slowest push']:.2f} s"
+    return [
+        figure("orders filled when due, ten tabs open", "per s of lateness", ours, "nobody looks", theirs, note),
+        figure("decisions told of by the stream", "per s of lateness", 1 / told["push"], "a second", 1.0, pushed),
+    ]

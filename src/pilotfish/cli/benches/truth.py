@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from rich.progress import Progress
 
 from pilotfish.backtest.judgement import Verdict
+from pilotfish.cli.benches.figure import Figure, Options
 from pilotfish.sim.known_truth import Run, covered, crowded, jobs_of, locally, look
 from pilotfish.sim.past_people import Kind, crowd
 
@@ -59,3 +60,11 @@ def _running(what: str) -> Iterator[Run]:
     with Progress(transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(what, total=None)
         yield locally(os.cpu_count() or 1, lambda done: bar.update(task, completed=done))
+
+
+def figures(options: Options) -> list[Figure]:
+    """What discovery finds in worlds whose truth is known, against what is promised of it."""
+    return [
+        Figure(name=name, unit=unit, ours=round(ours, 2), against=against, theirs=promised, ratio=None, note="")
+        for name, ours, unit, against, promised in measured(options.seeds)
+    ]

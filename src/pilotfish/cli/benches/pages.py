@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import Connection, func, insert, select
 from sqlalchemy import Engine as Database
 
+from pilotfish.cli.benches.figure import Figure, Options, figure
 from pilotfish.core.units import MICRO, SECOND
 from pilotfish.store import look_backs_store, report, searches_store
 from pilotfish.store import tables as t
@@ -337,3 +338,14 @@ def measure(trades: int, rounds: int = 5) -> Iterator[tuple[str, float]]:
                     spent.append(time.perf_counter() - started)
             yield name, statistics.median(spent)
         database.dispose()
+
+
+def figures(options: Options) -> list[Figure]:
+    """What each page asks, in many trades against few: a ratio near 1 means that it costs the same."""
+    trades = options.trades
+    many, few = dict(measure(trades)), dict(measure(FEW))
+    return [
+        figure(name, "answers/s", 1 / seconds, f"{FEW:,} trades", 1 / few[name],
+                f"{1000 * seconds:.1f} ms in {trades:,} trades")
+        for name, seconds in many.items()
+    ]  # fmt: skip
