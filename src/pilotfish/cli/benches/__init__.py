@@ -22,6 +22,8 @@ BENCHES: dict[str, Bench] = {
     "walk": Bench("walk", "real order books walked, beside other packages"),
     "polls": Bench("polls", "1,000 and 10,000 leaders on one schedule"),
     "decision": Bench("decision", "a fill to a durable decision, beside another package", usual=False),
+    "engine": Bench("engine", "an honest mix through the engine alone"),
+    "latency": Bench("latency", "from a log's frame to the disk, with a real worker", usual=False),
     "ingest": Bench("ingest", "an observation to a durable decision"),
     "marks": Bench("marks", "every position valued anew"),
     "journal": Bench("journal", "what writing down every event costs"),

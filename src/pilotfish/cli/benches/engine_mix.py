@@ -1,5 +1,5 @@
-"""The engine on an honest mix, in memory: BUYs and SELLs of many leaders over many tokens, eaten in several fills, seen
-by both sources, decided with books of their own instants, ordered, filled, valued; every record made.
+"""What the engine is measured on, in memory: BUYs and SELLs of many leaders over many tokens, eaten in several fills,
+seen by both sources, decided with books of their own instants, ordered, filled, valued; every record made.
 
 The mix is driven once in virtual time, with the world's answers, and what entered the engine is kept; measured is a
 fresh engine that the same events are played to, so neither the world nor the driver's heap is in the figure.

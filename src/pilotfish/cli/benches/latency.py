@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pilotfish.cli import session, stand
+from pilotfish.cli.benches.figure import Figure, Options, figure
 from pilotfish.core.units import MICRO
 from pilotfish.sim.chain import Order
 from pilotfish.sim.market import SimMarket, digest
@@ -94,6 +95,26 @@ class Seen:
                 filled = max(filled, number)
                 self.filled.setdefault(tx, now)
         database.close()
+
+
+BLOCK = 2_000.0
+"""Milliseconds from one block of the chain to the next."""
+
+
+def figures(_options: Options) -> list[Figure]:
+    """The slowest of a hundred at each rate, against the time of a block."""
+    return [
+        figure(
+            f"{told.what} durable, {told.rate:,.0f} trades/s",
+            "per s",
+            1000 / told.p99,
+            "a block",
+            1000 / BLOCK,
+            f"median {told.median:.1f} ms, 99 of 100 within {told.p99:.1f} ms, first quarter {told.first:.1f} ms, last"
+            f" {told.last:.1f} ms",
+        )
+        for told in measure()
+    ]
 
 
 def measure(rates: Sequence[tuple[int, int]] = RATES) -> list[Latency]:
