@@ -22,9 +22,9 @@ from pilotfish.core.settings import Globals, Policy, policy_from
 from pilotfish.core.trade import Source
 from pilotfish.store import exports, leaders_store, portfolios_store, restore
 from pilotfish.store import tables as t
+from pilotfish.store.batch import write
 from pilotfish.store.database import open_database, snapshot
 from pilotfish.store.verify import verify
-from pilotfish.store.writer import write
 from tests.story.deeds import make_world
 from tests.story.script import Script, make_script
 from tests.story.world import BEGIN, World

@@ -15,7 +15,7 @@ from pilotfish.core.engine import Engine
 from pilotfish.core.events import Event, PaperReset
 from pilotfish.store import portfolios_store, restore, settings_store
 from pilotfish.store import tables as t
-from pilotfish.store.writer import write
+from pilotfish.store.batch import write
 
 
 def reset_now(database: Database, portfolio: str | None, *, by: str) -> None:

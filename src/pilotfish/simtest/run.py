@@ -29,7 +29,7 @@ from pilotfish.simtest import steps as st
 from pilotfish.simtest.feeds import Span, Venue
 from pilotfish.simtest.store import wipe
 from pilotfish.store import leaders_store, portfolios_store, restore
-from pilotfish.store.writer import write
+from pilotfish.store.batch import write
 
 POLL, OVERLAP, SLOW, REACH = 5, 60, 600, 7_200
 """Seconds: how often leaders are polled, how far back; how often the slow second reading runs, how far back."""
