@@ -65,12 +65,9 @@ def begin(at: int = AT) -> list[ev.Event]:
             )
         )
     for i in range(TOKENS):
-        named = {
-            "outcome": "Yes",
-            "title": f"Will number {i} come up before the end of the year?",
-            "slug": f"number-{i}",
-        }
-        market = ev.Market(token_id=token(i), condition_id=_hash(i, 1), fetched_at=at, tick=10_000, **named)
+        title = f"Will number {i} come up before the end of the year?"
+        market = ev.Market(token_id=token(i), condition_id=_hash(i, 1), fetched_at=at, outcome="Yes", title=title,
+                           slug=f"will-number-{i}-come-up-before-the-end-of-the-year")  # fmt: skip
         events.append(ev.MarketSeen(at=at, market=market))
     return events
 

@@ -20,7 +20,7 @@ from sqlalchemy.pool import StaticPool
 from pilotfish.core.problem import Problem
 from pilotfish.store.tables import metadata
 
-HEAD = "0012"
+HEAD = "0013"
 """The newest revision in ``migrations/versions``."""
 
 

@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import msgspec
-from sqlalchemy import JSON, Boolean, Column, Connection, Dialect, Table, bindparam, delete
+from sqlalchemy import JSON, Boolean, Column, Connection, Dialect, LargeBinary, Table, bindparam, delete
 
 from pilotfish.core.records import Record
 from pilotfish.store import tables
@@ -99,6 +99,8 @@ class Statements:
             return None if self._copies else int
         if isinstance(column.type, JSON):
             return _json
+        if isinstance(column.type, LargeBinary):
+            return None
         return cast("_Stored | None", column.type.dialect_impl(self._dialect).bind_processor(self._dialect))
 
     def insert(self, c: Connection, table: str, columns: tuple[str, ...], rows: list[Row]) -> None:

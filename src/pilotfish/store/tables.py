@@ -10,6 +10,7 @@ from sqlalchemy import (
     Double,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -224,6 +225,12 @@ TRIP_RESOLVED = text("ended = 'resolved'")
 """How round trips end, as text, so that a query says it as its indexes do."""
 TRIP_FIGURES = ("opened_at", "closed_at", "bought_micro", "paid_micro", "got_micro", "pnl_micro")
 """What round trips are sorted by, each with an index for those sold and one for those resolved."""
+TRIP_RATIOS = {
+    "return": "(pnl_micro * 1.0 / coalesce(nullif(paid_micro, 0), 1))",
+    "exit": "(got_micro * 1.0 / coalesce(nullif(bought_micro, 0), 1))",
+}
+"""What a round trip brought for what was paid, and for a share, each with such indexes, too; one that nothing was paid
+for counts as one that a millionth was paid for."""
 round_trips = Table(
     "round_trips", metadata,
     _auto(), _str("portfolio", 100), _str("leader", 42), _str("token_id", 78), _big("opened_at"), _big("closed_at"),
@@ -236,6 +243,30 @@ round_trips = Table(
         for state, where in (("sold", TRIP_SOLD), ("resolved", TRIP_RESOLVED))
         for figure in TRIP_FIGURES
     ),
+    *(
+        Index(
+            f"ix_round_trips_{state}_{name}", "portfolio", text(ratio), "id", sqlite_where=where, postgresql_where=where
+        )
+        for state, where in (("sold", TRIP_SOLD), ("resolved", TRIP_RESOLVED))
+        for name, ratio in TRIP_RATIOS.items()
+    ),
+)  # fmt: skip
+settled_accounts = Table(
+    "settled_accounts", metadata,
+    _id(), _str("portfolio", 100), _str("leader", 42), _str("token_id", 78),
+)  # fmt: skip
+"""Accounts of the shortfall report."""
+settled_states = Table(
+    "settled_states", metadata,
+    _big("account_id", key=True), _big("upto", key=True), _big("reset_at"),
+    Column("state", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)  # fmt: skip
+"""An account as it stood after the decisions up to one, in those stretches that changed it (``store/settled.py``)."""
+settled_stretches = Table(
+    "settled_stretches", metadata,
+    _big("upto", key=True), _big("first_came_at"), _big("last_came_at"),
+    Column("version", Integer, nullable=False),
 )  # fmt: skip
 savings = Table(
     "savings", metadata,

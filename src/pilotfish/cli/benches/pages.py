@@ -16,6 +16,7 @@ from pilotfish.cli.benches.figure import Figure, Options, figure
 from pilotfish.core.units import MICRO, SECOND
 from pilotfish.store import look_backs_store, report, searches_store
 from pilotfish.store import tables as t
+from pilotfish.store.batch import write
 from pilotfish.store.copies import State
 from pilotfish.store.database import open_database
 from pilotfish.store.mapping import Values
@@ -88,6 +89,18 @@ def fill_database(database: Database, trades: int) -> None:
             c.execute(insert(t.fills), [_fill(i) for i in copied if not _unfilled(i)])
             c.execute(insert(t.ledger_entries), [_entry(i) for i in copied if not _unfilled(i)])
             c.execute(insert(t.round_trips), [_trip(i) for i in copied if i % 2])
+    _settle(database)
+
+
+def _settle(database: Database) -> None:
+    """What a worker keeps up while trades come in."""
+    rows = True
+    while rows:
+        with database.connect() as c:
+            found = report.next_stretch(c)
+        rows = bool(found)
+        with database.begin() as c:
+            write(c, found)
 
 
 def _market(i: int) -> Values:
