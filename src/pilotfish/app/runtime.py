@@ -111,7 +111,7 @@ class Worker:
         health = Health(hub, feeds, self.writer, mode, self.alerts, self.dashboard, self.journal, self.recording)
         return _Parts(
             feeds=feeds,
-            live=Live(hub, self.engine, self.writer, feeds, self.alerts, self.journal),
+            live=Live(hub, self.engine, self.writer, feeds, self.alerts, self.journal, database=self.database),
             health=health,
             control=Control(self.database, self.environment, hub, feeds, self.writer, mode, self.alerts, health,
                             self.lease),

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate, chain, pairwise
 from typing import TypeAlias
 
 import msgspec
 from sqlalchemy import Connection, and_, func, select
 
 from pilotfish.core.shortfall import Line, Parts, Tally
-from pilotfish.core.units import Micros
+from pilotfish.core.units import SECOND, Micros
 from pilotfish.store import tables as t
 from pilotfish.store.accounts import Account, Decided, Key, LeaderOrderSeen
 from pilotfish.store.mapping import Plain, Values
 
-STRETCH = 10_000
+STRETCH = 20_000
 """Decisions from one state of the accounts to the next."""
 VERSION = 1
 """Of the rules and of how a state is written: states of another version are not read, and made anew."""
@@ -44,21 +45,38 @@ class _State(msgspec.Struct, array_like=True):
     ideal: tuple[int, int]
     sales: int
     seen: tuple[int, int]
-    orders: dict[int, tuple[str | None, int]]
+    causes: list[str | None]
+    orders: tuple[list[int], list[int], list[int]]
+    """Decision and last instant of each order, as steps from the one before, and which of ``causes``; there can be a
+    hundred of them."""
 
 
 def written(account: Account) -> bytes:
     """An account as it is kept."""
     tally, line, p = account.tally, account.line, account.tally.parts
+    orders = account.orders.values()
+    causes = list(dict.fromkeys(o.cause for o in orders))
     state = _State(
         (tally.wants, tally.held, tally.last_price, tally.bought, tally.missing, tally.spent, tally.paid,
          tally.ideal_paid, tally.actual, tally.sold),
         (p.delay, p.spread, p.fees, p.catch_up, p.missed),
         (line.trades, line.copied, line.orders, line.orders_copied, line.passed, line.buys, line.fills, line.turnover),
         (tally.ideal, 0), account.sales, account.seen,
-        {number: (order.cause, order.last_at) for number, order in account.orders.items()},
+        causes, (_steps(account.orders), _steps(o.last_at for o in orders), [causes.index(o.cause) for o in orders]),
     )  # fmt: skip
-    return zlib.compress(msgspec.msgpack.encode(state), 1)
+    return zlib.compress(msgspec.msgpack.encode(state))
+
+
+def _steps(numbers: Iterable[int]) -> list[int]:
+    """Each number as a step from the one before; in whole seconds where all steps are."""
+    steps = [after - before for before, after in pairwise(chain((0,), numbers))]
+    whole = all(step % SECOND == 0 for step in steps)
+    return [SECOND if whole else 1, *(step // SECOND if whole else step for step in steps)]
+
+
+def _numbers(steps: list[int]) -> list[int]:
+    unit = steps[0]
+    return [step * unit for step in accumulate(steps[1:])]
 
 
 _decoder = msgspec.msgpack.Decoder(_State)
@@ -76,7 +94,11 @@ def read(blob: bytes) -> Account:
         trades=trades, copied=copied, orders=orders, orders_copied=orders_copied, passed=passed, buys=buys, fills=fills,
         turnover=turnover,
     )  # fmt: skip
-    kept = {number: LeaderOrderSeen(cause, last_at) for number, (cause, last_at) in s.orders.items()}
+    numbers, times, which = s.orders
+    kept = {
+        number: LeaderOrderSeen(s.causes[place], at)
+        for number, at, place in zip(_numbers(numbers), _numbers(times), which, strict=True)
+    }
     return Account(tally, line, s.seen, s.sales, kept)
 
 
