@@ -81,6 +81,7 @@ class Recall:
                 need.since = at if need.since is None else min(at, need.since)
             elif pair not in s.recalled:
                 needed.setdefault(pair, _Need())
+            self._block = max(self._block, fill.block_number or 0)
         return tuple(
             Forgotten(*pair, need.since, tuple(need.transactions), pair not in s.recalled)
             for pair, need in needed.items()
@@ -88,9 +89,7 @@ class Recall:
 
     def _is_new(self, fill: LeaderFill) -> bool:
         """True for a log of which nobody said when it was, and whose block tells that it was lately."""
-        block, newest = fill.block_number or 0, self._block
-        self._block = max(block, newest)
-        return 0 < newest - self._keep // LONGEST_BLOCK < block
+        return 0 < self._block - self._keep // LONGEST_BLOCK < (fill.block_number or 0)
 
     def known_from(
         self, pair: tuple[str, str], trades: Iterable[Trade], sets: Iterable[tuple[int, int, bool]]

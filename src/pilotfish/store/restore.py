@@ -216,8 +216,9 @@ def portfolio(
     mine = t.intents.c.portfolio == name
     buys = and_(mine, t.intents.c.side == "BUY")
     today = and_(buys, t.intents.c.created_at >= day * DAY)
-    filled = select(func.sum(t.fills.c.usdc_micro)).join(t.intents, t.intents.c.id == t.fills.c.intent_id).where(today)
-    promised = select(func.sum(t.intents.c.budget_micro)).where(today, t.intents.c.state.in_(("pending", "working")))
+    filled = select(func.sum(t.fills.c.usdc_micro)).join(t.intents, t.intents.c.id == t.fills.c.intent_id)
+    filled = filled.where(today, t.fills.c.filled_at >= day * DAY)  # an index finds them
+    promised = select(func.sum(t.intents.c.budget_micro)).where(today, t.INTENT_OUT)
     spent = sum(int(c.execute(part).scalar() or 0) for part in (filled, promised))
     held = read(PositionRecord).where(t.positions.c.portfolio == name)
     out = _ASKED.where(mine, t.intents.c.state.in_(("pending", "working")))
@@ -320,10 +321,15 @@ def _from_fills(rows: Iterable[_OfOrder], trades: Mapping[int, Trade]) -> dict[i
 
 
 def _missed(c: Connection, name: str) -> tuple[tuple[str, str], ...]:
-    d, m = t.decisions, t.markets
-    query = select(d.c.leader, d.c.token_id).distinct().outerjoin(m, m.c.token_id == d.c.token_id)
-    mine = (d.c.portfolio == name, d.c.sized_by_order.is_not(None), d.c.decided_at > func.coalesce(_reset_at(name), 0))
-    return tuple((leader, token) for leader, token in c.execute(query.where(*mine, m.c.payout_micro.is_(None))))
+    d, h, m = t.decisions.c, t.leader_holdings.c, t.markets.c
+    bought = select(d.id).where(
+        d.leader == h.leader, d.token_id == h.token_id, d.portfolio == name, d.sized_by_order.is_not(None),
+        d.decided_at > func.coalesce(_reset_at(name), 0),
+    )  # fmt: skip
+    # each trade that a BUY was decided on moved a holding: there are far fewer of those than decisions
+    query = select(h.leader, h.token_id).outerjoin(t.markets, m.token_id == h.token_id)
+    found = c.execute(query.where(m.payout_micro.is_(None), bought.exists()))
+    return tuple((leader, token) for leader, token in found)
 
 
 def _extremes(c: Connection, name: str) -> dict[str, int]:

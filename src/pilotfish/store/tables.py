@@ -196,7 +196,7 @@ intents = Table(
         )
     ),
     Index("ix_intents_portfolio_leader_id", "portfolio", "leader", "id"),
-    Index("ix_intents_portfolio_token_id_id", "portfolio", "token_id", "id"),
+    Index("ix_intents_portfolio_token_id_id_side", "portfolio", "token_id", "id", "side"),
 )  # fmt: skip
 fills = Table(
     "fills", metadata,

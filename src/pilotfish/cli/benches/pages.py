@@ -72,6 +72,7 @@ def fill_database(database: Database, trades: int) -> None:
              for i in range(LEADERS)],
         )  # fmt: skip
         c.execute(insert(t.markets), [_market(i) for i in range(MARKETS)])
+        c.execute(insert(t.leader_holdings), [_holding(leader, i) for leader in range(LEADERS) for i in range(MARKETS)])
         c.execute(insert(t.positions), [_position(i) for i in range(min(trades // 10, 10_000))])
         c.execute(insert(t.equity_snapshots), [_snapshot(i) for i in range(trades // 10)])
         c.execute(insert(t.searches), [_search(i) for i in range(1, 6)])
@@ -110,6 +111,10 @@ def _market(i: int) -> Values:
         "accepting_orders": True, "tick_micro": 10_000,
         "fee_rate_ppm": 0, "delay_ms": 0, "end_at": _AT + i * SECOND, "fetched_at": _AT,
     }  # fmt: skip
+
+
+def _holding(leader: int, i: int) -> Values:
+    return {"leader": _wallet(leader), "token_id": _token(i), "shares_micro": MICRO, "updated_at": _AT}
 
 
 def _position(i: int) -> Values:

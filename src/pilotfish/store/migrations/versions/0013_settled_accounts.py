@@ -45,6 +45,8 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("upto", name="pk_settled_stretches"),
     )
+    op.create_index("ix_intents_portfolio_token_id_id_side", "intents", ["portfolio", "token_id", "id", "side"])
+    op.drop_index("ix_intents_portfolio_token_id_id", "intents")
     for state, where in _STATES.items():
         for name, ratio in _RATIOS.items():
             op.create_index(
@@ -58,6 +60,8 @@ def downgrade() -> None:
     for state in _STATES:
         for name in _RATIOS:
             op.drop_index(f"ix_round_trips_{state}_{name}", "round_trips")
+    op.create_index("ix_intents_portfolio_token_id_id", "intents", ["portfolio", "token_id", "id"])
+    op.drop_index("ix_intents_portfolio_token_id_id_side", "intents")
     op.drop_table("settled_stretches")
     op.drop_table("settled_states")
     op.drop_table("settled_accounts")
