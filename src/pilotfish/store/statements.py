@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import msgspec
-from sqlalchemy import JSON, Boolean, Column, Connection, Dialect, LargeBinary, Table, bindparam, delete
+from sqlalchemy import JSON, Boolean, Column, Connection, Dialect, LargeBinary, Table, TypeDecorator, bindparam, delete
 
 from pilotfish.core.records import Record
 from pilotfish.store import tables
@@ -101,6 +101,8 @@ class Statements:
             return _json
         if isinstance(column.type, LargeBinary):
             return None
+        if isinstance(column.type, TypeDecorator):
+            return partial(column.type.process_bind_param, dialect=self._dialect)
         return cast("_Stored | None", column.type.dialect_impl(self._dialect).bind_processor(self._dialect))
 
     def insert(self, c: Connection, table: str, columns: tuple[str, ...], rows: list[Row]) -> None:

@@ -20,6 +20,8 @@ from sqlalchemy import (
     true,
 )
 
+from pilotfish.store.packed import Payload, Trace
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -131,7 +133,7 @@ ORDER_OF_TRADE = "order_hash"
 """The column that fills of one order of a leader have alike; nothing where no source has said it."""
 trade_raw = Table(
     "trade_raw", metadata,
-    _big("trade_id", key=True), _str("source", 8), Column("payload", Text, nullable=False),
+    _big("trade_id", key=True), _str("source", 8), Column("payload", Payload, nullable=False),
 )  # fmt: skip
 leader_holdings = Table(
     "leader_holdings", metadata,
@@ -157,7 +159,7 @@ decisions = Table(
     "decisions", metadata,
     _id(), _big("trade_id", null=True), _big("adjustment_id", null=True), _str("portfolio", 100),
     _str("action", 8), _str("reason", 40), _big("decided_at"),
-    Column("trace", JSON, nullable=False), _str("rule", 16, null=True), _str("leader", 42, null=True),
+    Column("trace", Trace, nullable=False), _str("rule", 16, null=True), _str("leader", 42, null=True),
     _str("token_id", 78, null=True), _str("side", 4, null=True), _str("class", 16, null=True),
     _big("wanted_usdc_micro", null=True), _big("granted_usdc_micro", null=True), _big("asked_usdc_micro", null=True),
     _big("order_decision_id", null=True), Column("sized_by_order", Boolean), _big("exit_price_micro", null=True),

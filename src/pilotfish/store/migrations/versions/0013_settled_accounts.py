@@ -19,6 +19,9 @@ _RATIOS = {
 
 def upgrade() -> None:
     """Apply the step."""
+    if op.get_bind().dialect.name == "postgresql":  # SQLite's columns hold bytes as they are declared
+        op.execute("ALTER TABLE trade_raw ALTER payload TYPE BYTEA USING convert_to(payload, 'UTF8')")
+        op.execute("ALTER TABLE decisions ALTER trace TYPE BYTEA USING convert_to(trace::text, 'UTF8')")
     big = sa.BigInteger()
     op.create_table(
         "settled_accounts",
