@@ -38,7 +38,7 @@ def test_migrations_make_exactly_the_declared_tables(tmp_path: Path) -> None:
     with engine.connect() as c, database.empty_database().connect() as declared:
         assert indexes(c) == indexes(declared)
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Skipped unsupported reflection of expression-based index")
+            warnings.filterwarnings("ignore", ".*expression-based index")
             context = MigrationContext.configure(c, opts={"include_object": is_reflected})
             assert compare_metadata(context, tables.metadata) == []
         assert set(inspect(c).get_table_names()) == {*tables.metadata.tables, "alembic_version"}
@@ -49,7 +49,7 @@ def test_migrations_make_exactly_the_declared_tables(tmp_path: Path) -> None:
 def indexes(c: Connection) -> dict[str, str]:
     """Each index by name, as SQLite has it."""
     made = c.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"))
-    return {name: sql for name, sql in made}
+    return {row.name: row.sql for row in made}
 
 
 def is_reflected(_what: object, name: str, kind: str, *_: object) -> bool:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import insert, select, text
 
-from pilotfish.cli import bench_mix
+from pilotfish.cli.benches import mix as bench_mix
 from pilotfish.store import packed
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database

@@ -65,7 +65,7 @@ class Run:
         self.story = story
         self._watch = watch
         self.r = Random(seed)
-        self.keep = KEEP if seed % 2 else None
+        self.keep = None if seed % 2 else KEEP
         """How long (µs) trades stay in memory; in half of the worlds as long as without a store."""
         self.venue = Venue(story)
         self.values: dict[str, dict[str, Value]] = {st.MAIN: {}}

@@ -54,6 +54,11 @@ _AT = 1_700_000_000 * SECOND
 _SKIPS = ("SKIP_SAME_ORDER", "SKIP_SLIPPAGE", "SKIP_SPREAD", "SKIP_CAP_MARKET", "SKIP_NO_POSITION")
 
 
+def at_of(i: int) -> int:
+    """When a trade was made (µs)."""
+    return _AT + i * SECOND
+
+
 def _wallet(i: int) -> str:
     return f"0x{i % LEADERS + 1:040x}"
 
@@ -72,7 +77,7 @@ def fill_database(database: Database, trades: int) -> None:
              for i in range(LEADERS)],
         )  # fmt: skip
         c.execute(insert(t.markets), [_market(i) for i in range(MARKETS)])
-        c.execute(insert(t.leader_holdings), [_holding(leader, i) for leader in range(LEADERS) for i in range(MARKETS)])
+        c.execute(insert(t.leader_holdings), [_holding(i) for i in range(MARKETS)])
         c.execute(insert(t.positions), [_position(i) for i in range(min(trades // 10, 10_000))])
         c.execute(insert(t.equity_snapshots), [_snapshot(i) for i in range(trades // 10)])
         c.execute(insert(t.searches), [_search(i) for i in range(1, 6)])
@@ -113,8 +118,8 @@ def _market(i: int) -> Values:
     }  # fmt: skip
 
 
-def _holding(leader: int, i: int) -> Values:
-    return {"leader": _wallet(leader), "token_id": _token(i), "shares_micro": MICRO, "updated_at": _AT}
+def _holding(i: int) -> Values:
+    return {"leader": _wallet(i), "token_id": _token(i), "shares_micro": MICRO, "updated_at": _AT}
 
 
 def _position(i: int) -> Values:

@@ -1,10 +1,9 @@
 """How fast trades become durable: the writer with many events to a commit against one commit a trade, the same rows in
-both; and how much of a database they are."""
+both."""
 
 from __future__ import annotations
 
 import gc
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -15,10 +14,12 @@ import msgspec
 from sqlalchemy import Engine as Database
 from sqlalchemy import func, insert, select
 
-from pilotfish.cli import bench_mix
+from pilotfish.cli.benches import mix as bench_mix
+from pilotfish.cli.benches.figure import Figure, Measured, Options, figure, measured, same
 from pilotfish.core.drive import Drive
 from pilotfish.core.effects import Effect
 from pilotfish.core.engine import Engine
+from pilotfish.core.events import Event
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
 from pilotfish.store.exports import rows
@@ -30,32 +31,30 @@ CHECKED = ("trades", "decisions", "intents", "fills", "holdings", "ledger", "pos
 
 
 class Durable(msgspec.Struct, frozen=True):
-    """Trades a second, each the median of its rounds with (lowest, highest): the writer alone in groups and with one
-    commit a trade, and the engine with the writer beside it."""
+    """Trades a second: the writer alone in groups and with one commit a trade, and the engine with the writer beside
+    it."""
 
-    grouped: float
-    grouped_spread: tuple[float, float]
-    single: float
-    whole: float
-    whole_spread: tuple[float, float]
+    grouped: Measured
+    single: Measured
+    whole: Measured
 
 
 def effects_of(n: int) -> list[list[Effect]]:
     """What the engine asks for, by event, from the first event to the last of ``n`` trades."""
     found: list[list[Effect]] = []
-    _drive(n, found.append)
+    _drive(_events(n), found.append)
     return found
 
 
-def _drive(n: int, take: Callable[[list[Effect]], None]) -> None:
+def _events(n: int) -> list[Event]:
+    return [*bench_mix.begin(), *bench_mix.trades(n)]
+
+
+def _drive(events: list[Event], take: Callable[[list[Effect]], None]) -> None:
     drive = Drive(Engine(), bench_mix.answer, lambda _event, effects: take(effects))
-    for event in bench_mix.begin():
+    for event in events:
         drive.push(event)
-    last = 0
-    for event in bench_mix.trades(n):
-        drive.push(event)
-        last = event.at
-    drive.run(last)
+    drive.run(events[-1].at)
 
 
 @contextmanager
@@ -69,8 +68,8 @@ def new_database(url: str = "") -> Iterator[Database]:
         database.dispose()
 
 
-def _written(database: Database, batches: list[list[Effect]], *, grouped: bool) -> float:
-    """Seconds until all is durable."""
+def written(database: Database, batches: list[list[Effect]], *, grouped: bool) -> float:
+    """Write effects, event by event; seconds until all is durable."""
     writer = Writer(database)
     gc.collect()
     gc.freeze()  # what the measurement itself keeps is not gone through again and again
@@ -87,43 +86,52 @@ def _written(database: Database, batches: list[list[Effect]], *, grouped: bool) 
     return spent
 
 
-def _whole(database: Database, n: int) -> float:
+def _whole(database: Database, events: list[Event]) -> float:
     """Seconds from the first event to the last trade's decision being durable, the engine's work included."""
     writer = Writer(database)
+    gc.collect()
+    gc.freeze()
     writer.start()
     started = time.perf_counter()
-    _drive(n, writer.submit)
+    _drive(events, writer.submit)
     writer.flush(600.0)
     spent = time.perf_counter() - started
     writer.stop()
+    gc.unfreeze()
     return spent
 
 
-def same_rows(first: Database, second: Database) -> bool:
-    """True if both hold the same trades, decisions, orders, fills and books."""
-    with first.connect() as a, second.connect() as b:
-        return all(list(rows(a, kind)) == list(rows(b, kind)) for kind in CHECKED)
+def _exported(database: Database) -> list[object]:
+    """Trades, decisions, orders, fills and books."""
+    with database.connect() as c:
+        return [row for kind in CHECKED for row in rows(c, kind)]
 
 
-def measure(make: Callable[[], object] | None = None, url: Callable[[], str] = str) -> Durable:
+def measure(url: Callable[[], str] = str) -> Durable:
     """Check that both ways write the same, then time them. ``url`` gives a new database for each round; empty = SQLite
     in a folder."""
-    few, many = effects_of(SINGLE), effects_of(TRADES)
+    few, many, events = effects_of(SINGLE), effects_of(TRADES), _events(TRADES)
     with new_database(url()) as one, new_database(url()) as other:
-        _written(one, few, grouped=True)
-        _written(other, few, grouped=False)
-        assert same_rows(one, other), "both ways write the same rows"
+        written(one, few, grouped=True)
+        written(other, few, grouped=False)
+        same("rows", *(_exported(database) for database in (one, other)))
     grouped, single, whole = [], [], []
     for _ in range(ROUNDS):
         with new_database(url()) as database:
-            grouped.append(TRADES / _written(database, many, grouped=True))
+            grouped.append(TRADES / written(database, many, grouped=True))
             with database.connect() as c:
                 assert c.execute(select(func.count()).select_from(t.trades)).scalar() == TRADES
         with new_database(url()) as database:
-            single.append(SINGLE / _written(database, few, grouped=False))
+            single.append(SINGLE / written(database, few, grouped=False))
         with new_database(url()) as database:
-            whole.append(TRADES / _whole(database, TRADES))
-    return Durable(
-        statistics.median(grouped), (min(grouped), max(grouped)), statistics.median(single),
-        statistics.median(whole), (min(whole), max(whole)),
-    )  # fmt: skip
+            whole.append(TRADES / _whole(database, events))
+    return Durable(measured(grouped), measured(single), measured(whole))
+
+
+def figures(_options: Options) -> list[Figure]:
+    """Trades of many leaders, a good part of them copied and filled, until all is durable in SQLite."""
+    told = measure()
+    return [
+        figure("durable trades, the writer", "trades/s", told.grouped, "one commit a trade", told.single),
+        figure("durable trades, engine beside it", "trades/s", told.whole, "one commit a trade", told.single),
+    ]
