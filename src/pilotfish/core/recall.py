@@ -114,6 +114,7 @@ class Recall:
                     if desk is None:
                         continue
                     orders = desk.orders.setdefault(pair, LeaderOrders())
+                    s.copiers.add(pair, desk)
                     if all(known.decision_id != order.decision_id for known in orders):
                         orders.add(order)
             if p.since is None:
