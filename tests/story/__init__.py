@@ -18,13 +18,14 @@ from pilotfish.core import effects as fx
 from pilotfish.core import events as ev
 from pilotfish.core.drive import Drive
 from pilotfish.core.engine import Engine as Core
+from pilotfish.core.recall import Forgotten
 from pilotfish.core.settings import Globals, Policy, policy_from
 from pilotfish.core.trade import Source
 from pilotfish.store import exports, leaders_store, portfolios_store, restore
 from pilotfish.store import tables as t
+from pilotfish.store.batch import write
 from pilotfish.store.database import open_database, snapshot
 from pilotfish.store.verify import verify
-from pilotfish.store.writer import write
 from tests.story.deeds import make_world
 from tests.story.script import Script, make_script
 from tests.story.world import BEGIN, World
@@ -50,6 +51,8 @@ class Story:
     effects: Any = field(default_factory=hashlib.sha256)
     """Digest of everything that came out, byte for byte."""
     core: Core = field(default_factory=Core)
+    keep: int | None = None
+    """How long (µs) trades stay in memory; ``None`` = as long as without a store."""
     watch: Callable[[ev.Event, list[fx.Effect]], None] | None = None
     """Sees each event and its effects, too."""
     _rest: list[ev.Event] = field(default_factory=list)
@@ -72,10 +75,10 @@ class Story:
 
     def _run(self, at: int) -> None:
         self.core = Core()
-        drive = Drive(self.core, self.world.answer, self._commit)
+        drive = Drive(self.core, self.world.answer, self._commit, look_up=self._look_up)
         drive.at = at
         with snapshot(self.database) as c:
-            drive.push(restore.restored(c, dict(self.policies), Globals(), at))
+            drive.push(restore.restored(c, dict(self.policies), Globals(), at, keep=self.keep))
             for leader in restore.leaders(c):
                 again = restore.follow_again(c, leader, at) if leader.status != "removed" else None
                 if again is not None:
@@ -86,6 +89,10 @@ class Story:
         for event in self._rest:
             drive.push(event)
         drive.run(self.script.until)
+
+    def _look_up(self, forgotten: tuple[Forgotten, ...]) -> tuple[ev.Past, ...]:
+        with snapshot(self.database) as c:
+            return restore.past(c, list(self.core.state.desks), forgotten, self.core.at)
 
     def _as_left(self, c: Connection, event: ev.Event) -> ev.Event:
         """Who was left in a run before and is followed again starts from what the books say that they held."""
@@ -105,7 +112,7 @@ class Story:
             self._entered(c, event)
             write(c, rows)
         self.commits += 1
-        if self._rest and event is self._rest[0]:
+        if self._rest and _told(event, self._rest[0]):
             self._rest.pop(0)
         if self.commits == self._kill_at:
             raise Killed(event.at)
@@ -169,6 +176,13 @@ class Story:
                 *(f"decision {r.id} of {r.portfolio}: {r.reason}" for r in waiting),
                 *(f"{r.side} order {r.id} of {r.portfolio} on trade {r.trade_id}: {r.state}" for r in open_),
             ]
+
+
+def _told(event: ev.Event, told: ev.Event) -> bool:
+    """True if ``event`` is what was ``told``, as it stands or with what came with it of the past."""
+    if isinstance(event, ev.ChainFillSeen | ev.ApiWindowRead) and event.past:
+        return msgspec.structs.replace(event, past=()) == told
+    return event is told
 
 
 def make(seed: int, minutes: int = 10, deeds: int = 90, database: Engine | None = None) -> Story:

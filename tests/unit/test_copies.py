@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine
 from pilotfish.core import events as ev
 from pilotfish.core.effects import RowEffect
 from pilotfish.store import copies, exports, leaders_store
+from pilotfish.store.batch import write
 from pilotfish.store.database import open_database, snapshot
 from pilotfish.store.mapping import Plain
 from pilotfish.store.rollup import CopyCounts
@@ -24,7 +25,6 @@ from pilotfish.store.views.feed import read_feed
 from pilotfish.store.views.leaders import read_figures
 from pilotfish.store.views.portfolios import read_counts
 from pilotfish.store.views.trades import DecisionOnTrade, TradeFilter, read_trades
-from pilotfish.store.writer import write
 from pilotfish.web import server
 from pilotfish.web.auth import Doors
 from pilotfish.web.reader import Reader

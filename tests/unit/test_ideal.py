@@ -21,10 +21,10 @@ from pilotfish.core.trade import Source
 from pilotfish.core.units import MICRO, SECOND
 from pilotfish.store import report, restore
 from pilotfish.store import tables as t
+from pilotfish.store.batch import write
 from pilotfish.store.database import open_database
 from pilotfish.store.verify import verify
 from pilotfish.store.views.report import Shortfall
-from pilotfish.store.writer import write
 from tests.desk import CONDITION, LEADER, NO_TOKEN, START, TOKEN, Desk, api_fill, chain_fill, usd
 
 OPEN: dict[str, Value] = {"buy_max_slippage_bps": 10_000, "max_spread_bps": 20_000}

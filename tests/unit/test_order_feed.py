@@ -12,13 +12,13 @@ from pilotfish.core import events as ev
 from pilotfish.core.effects import RowEffect
 from pilotfish.core.reasons import Reason
 from pilotfish.store import leaders_store
+from pilotfish.store.batch import write
 from pilotfish.store.copies import State
 from pilotfish.store.database import open_database, snapshot
 from pilotfish.store.mapping import Plain
 from pilotfish.store.views.order_feed import read_fills_of_order, read_happened, read_leader_orders
 from pilotfish.store.views.order_rows import OrderRow
 from pilotfish.store.views.trades import TradeFilter
-from pilotfish.store.writer import write
 from tests.desk import LEADER, OTHER, START, Desk, api_fill, tx
 
 MICRO = 1_000_000

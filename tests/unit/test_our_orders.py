@@ -13,11 +13,11 @@ from pilotfish.core.effects import RowEffect
 from pilotfish.core.fees import FeeSchedule
 from pilotfish.core.reasons import Outcome, Reason
 from pilotfish.store import leaders_store
+from pilotfish.store.batch import write
 from pilotfish.store.copies import State
 from pilotfish.store.database import open_database, snapshot
 from pilotfish.store.mapping import Plain
 from pilotfish.store.views.our_orders import OrderFilter, OurOrder, read_our_order, read_our_orders, read_our_totals
-from pilotfish.store.writer import write
 from tests.desk import LEADER, NO_TOKEN, OTHER, START, TOKEN, Desk
 
 MICRO = 1_000_000

@@ -15,8 +15,8 @@ from pilotfish.cli.session import clean_environment
 from pilotfish.core.effects import RowEffect
 from pilotfish.store import leaders_store
 from pilotfish.store import tables as t
+from pilotfish.store.batch import write
 from pilotfish.store.database import open_database
-from pilotfish.store.writer import write
 from tests import processes
 from tests.desk import LEADER, OTHER, START, Desk, chain_fill, usd
 from tests.terminal import at_terminal

@@ -14,8 +14,8 @@ from pilotfish.core.numerals import gain, money
 from pilotfish.core.units import MICRO
 from pilotfish.store import leaders_store, portfolios_store
 from pilotfish.store import tables as t
+from pilotfish.store.batch import write
 from pilotfish.store.database import open_database
-from pilotfish.store.writer import write
 from tests.desk import LEADER, OTHER, START, Desk, chain_fill, usd
 
 

@@ -18,8 +18,8 @@ from pilotfish.core.trade import Source, TradeClass
 from pilotfish.core.units import SECOND
 from pilotfish.store import exports, leaders_store, portfolios_store, restore
 from pilotfish.store import tables as t
+from pilotfish.store.batch import write
 from pilotfish.store.database import open_database
-from pilotfish.store.writer import write
 from tests.desk import CONDITION, LEADER, START, TOKEN, Desk, api_fill, chain_fill, tx, usd
 
 

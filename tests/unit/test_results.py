@@ -15,11 +15,11 @@ from pilotfish.core.units import MICRO, Price, Usdc
 from pilotfish.store import portfolios_store, report
 from pilotfish.store import tables as t
 from pilotfish.store.accounts import DAY
+from pilotfish.store.batch import write
 from pilotfish.store.database import open_database
 from pilotfish.store.report import Reports
 from pilotfish.store.views.base import iso
 from pilotfish.store.views.results import LeaderResults, Slice, band, read_results
-from pilotfish.store.writer import write
 from tests.desk import LEADER, OTHER, START, TOKEN, Desk, chain_fill, usd
 
 DAYS = DAY // MICRO

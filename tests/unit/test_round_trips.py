@@ -13,10 +13,10 @@ from pilotfish.core import events as ev
 from pilotfish.core.effects import WipePaper
 from pilotfish.core.units import MICRO
 from pilotfish.store import tables as t
+from pilotfish.store.batch import write
 from pilotfish.store.round_trips import TripCounts
 from pilotfish.store.verify import verify
 from pilotfish.store.views.portfolios import read_portfolios
-from pilotfish.store.writer import write
 from tests.desk import TOKEN, Desk
 from tests.unit.test_ideal import OPEN, World, world
 

@@ -18,10 +18,10 @@ from pilotfish.core.settings import Value
 from pilotfish.core.units import MICRO, SECOND
 from pilotfish.store import report
 from pilotfish.store import tables as t
+from pilotfish.store.batch import write
 from pilotfish.store.database import open_database
 from pilotfish.store.verify import verify
 from pilotfish.store.views.report import Shortfall
-from pilotfish.store.writer import write
 from tests.desk import LEADER, START, TOKEN, Desk, chain_fill, usd
 
 NO_SLIPPAGE_CAP: dict[str, Value] = {"buy_max_slippage_bps": 10_000, "max_spread_bps": 20_000}

@@ -61,7 +61,7 @@ def taken_over(old: Engine, tmp_path: Path) -> None:
                     if name == "decisions":
                         rows = [as_before(row) for row in rows]
                     for row in rows:
-                        o.execute(insert(t.metadata.tables[name]).values(row))
+                        o.execute(insert(table).values(row))
     store.upgrade(old)
     with old.connect() as c:
         assert verify(c) == []

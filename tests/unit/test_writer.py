@@ -27,9 +27,10 @@ from pilotfish.core.records import (
 from pilotfish.core.trade import Side
 from pilotfish.core.units import Micros, Price, Shares, Usdc
 from pilotfish.store import tables as t
+from pilotfish.store.batch import write
 from pilotfish.store.database import open_database
 from pilotfish.store.mapping import Plain, columns_of, read, read_row, row_of, table_of
-from pilotfish.store.writer import Writer, WriterFailedError, write
+from pilotfish.store.writer import Writer, WriterFailedError
 
 
 @pytest.fixture

@@ -20,9 +20,9 @@ from starlette.websockets import WebSocketDisconnect
 from pilotfish.core.effects import RowEffect
 from pilotfish.store import leaders_store, worker_state
 from pilotfish.store import tables as t
+from pilotfish.store.batch import write
 from pilotfish.store.database import open_database
 from pilotfish.store.mapping import Plain
-from pilotfish.store.writer import write
 from pilotfish.web import server
 from pilotfish.web.auth import Doors
 from pilotfish.web.reader import Reader

@@ -23,6 +23,7 @@ from pilotfish.app.modes import InForce, effective_mode
 from pilotfish.app.wiring import Feeds
 from pilotfish.core import events as ev
 from pilotfish.core.effects import Answered
+from pilotfish.core.recall import KEEP
 from pilotfish.core.settings import Globals, Policy, Value
 from pilotfish.core.units import SECOND
 from pilotfish.feeds.hub import Hub
@@ -95,7 +96,7 @@ class Control:
             self._follows = {n: portfolios_store.follows(c, n) for n in names}
             self._policies = {n: settings_store.policy_of(self._environment, stored, n) for n in names}
             self._globals = settings_store.globals_of(self._environment, stored)
-            return stored, restore.restored(c, self._policies, self._globals, now), restore.leaders(c)
+            return stored, restore.restored(c, self._policies, self._globals, now, keep=KEEP), restore.leaders(c)
 
     async def run(self) -> None:
         """Take up settings, leaders and commands from the database; never ends. What it finds waits while the queue is

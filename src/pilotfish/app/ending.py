@@ -15,9 +15,9 @@ from pilotfish.app.alerts import SendError, send
 from pilotfish.app.logs import redact
 from pilotfish.core.exit_codes import ExitCode
 from pilotfish.store import tables as t
+from pilotfish.store.batch import write
 from pilotfish.store.mapping import Plain
 from pilotfish.store.worker_state import NAME, Ended, WorkerState
-from pilotfish.store.writer import write
 
 log = structlog.get_logger(__name__)
 

@@ -23,7 +23,7 @@ from pilotfish.app import journal_format as form
 from pilotfish.app.journal_pack import Hot
 from pilotfish.app.journal_segments import MB, PRUNE_SECONDS, GivenUpError, Limits, SegmentWriter, Waiting, size_of
 from pilotfish.core.effects import Effect, RowEffect
-from pilotfish.core.events import Event, Restored
+from pilotfish.core.events import ApiWindowRead, BookSeen, Event, Restored
 
 log = structlog.get_logger(__name__)
 
@@ -98,7 +98,7 @@ class Journal:
             if self.status.state in (Journalling.OFF, Journalling.WAITING):
                 self.status.state = Journalling.WAITING if on else Journalling.OFF
             return None
-        if isinstance(event, Hot):
+        if isinstance(event, BookSeen) or (isinstance(event, ApiWindowRead) and not event.past):
             return event  # nothing of it changes, and it is packed on the other thread
         try:
             return form.encode_event(event)

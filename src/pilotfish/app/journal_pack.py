@@ -10,7 +10,7 @@ from typing import TypeAlias
 import msgspec
 
 from pilotfish.core.book import Book, Level
-from pilotfish.core.events import ApiWindowRead, BookSeen, Event, Move
+from pilotfish.core.events import ApiWindowRead, BookSeen, Event, Move, Past
 from pilotfish.core.trade import LeaderFill
 
 FILLS_KEPT = 5_000
@@ -29,6 +29,7 @@ class WindowAgain(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defa
     read_from: int | None = None
     read_to: int | None = None
     gaps: tuple[tuple[int, int], ...] = ()
+    past: tuple[Past, ...] = ()
 
 
 class BookAgain(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
@@ -44,7 +45,7 @@ class BookAgain(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaul
 
 
 Hot: TypeAlias = ApiWindowRead | BookSeen
-"""What is packed; these hold nothing that changes."""
+"""What is packed; these hold nothing that changes, but for what a window brings of the past."""
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Event | WindowAgain | BookAgain).decode
 

@@ -12,6 +12,7 @@ import heapq
 
 import msgspec
 import structlog
+from sqlalchemy import Engine as Database
 
 from pilotfish.app.alerts import Alerts
 from pilotfish.app.journal import Journal
@@ -19,15 +20,21 @@ from pilotfish.app.wiring import Feeds
 from pilotfish.core import effects as fx
 from pilotfish.core import events as ev
 from pilotfish.core.engine import Engine
+from pilotfish.core.recall import Forgotten, with_past
 from pilotfish.core.records import CommandDone, DecisionChange, DecisionRecord
 from pilotfish.core.timers import Timer
 from pilotfish.core.units import SECOND, Micros
 from pilotfish.feeds.hub import Hub
+from pilotfish.store.database import snapshot
+from pilotfish.store.outage import is_outage
+from pilotfish.store.restore import past
 from pilotfish.store.writer import MAX_BACKLOG, Writer, WriterFailedError
 
 log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 2.0
+AGAIN_SECONDS = 1.0
+"""Between two tries to look the past up."""
 LONGEST_PAUSE = 60.0
 """Seconds after which timers are looked at even if none is due."""
 
@@ -40,14 +47,16 @@ class Live:
     """Owns the engine's time: events are applied in the order in which they were queued, none before the last one."""
 
     def __init__(
-        self, hub: Hub, engine: Engine, writer: Writer, feeds: Feeds, alerts: Alerts, journal: Journal
-    ) -> None:
+        self, hub: Hub, engine: Engine, writer: Writer, feeds: Feeds, alerts: Alerts, journal: Journal,
+        database: Database,
+    ) -> None:  # fmt: skip
         self.hub = hub
         self._engine = engine
         self._writer = writer
         self._feeds = feeds
         self._alerts = alerts
         self._journal = journal
+        self._database = database
         self._timers: list[tuple[int, int, Timer]] = []
         """A heap of (at, number, timer); the number keeps those of one instant in the order in which they were set."""
         self._timers_set = 0
@@ -59,16 +68,41 @@ class Live:
         while True:
             if self._writer.backlog > MAX_BACKLOG:
                 await asyncio.to_thread(self._writer.wait_below, MAX_BACKLOG)
-            self._take(await self.hub.queue.get())
+            event = await self.hub.queue.get()
+            forgotten = self._engine.recall.forgotten(event)
+            self._take(await self._with_past(event, forgotten) if forgotten else event)
 
     def drain(self) -> None:
         """What is in the queue when everything has stopped; nothing more after a fault of the engine or the writer."""
         while not self._broken and self._writer.fatal is None and not self.hub.queue.empty():
             try:
-                self._take(self.hub.queue.get_nowait())
+                event = self.hub.queue.get_nowait()
+                self._take(with_past(self._engine.recall, event, self._look_up))
             except Exception as problem:
                 self.hub.fail("engine", problem)
                 return
+
+    async def _with_past(self, event: ev.Event, forgotten: tuple[Forgotten, ...]) -> ev.Event:
+        """The event with what it needs of the past; waits while the database is out."""
+        while True:
+            try:
+                found = await asyncio.to_thread(self._look_up, forgotten)
+            except Exception as problem:
+                if not is_outage(problem):
+                    self._broken = True
+                    self.hub.fail("engine", problem, f"looking up the past for {type(event).__name__}")
+                    raise EngineBrokenError("looking up the past") from problem
+                log.error("cannot look up the past; trying again", error=type(problem).__name__)
+                await asyncio.sleep(AGAIN_SECONDS)
+                continue
+            return msgspec.structs.replace(event, past=found)
+
+    def _look_up(self, forgotten: tuple[Forgotten, ...]) -> tuple[ev.Past, ...]:
+        """What the store knows, with everything in it that was applied so far."""
+        while self._writer.backlog and self._writer.fatal is None:
+            self._writer.flush()
+        with snapshot(self._database) as c:
+            return past(c, list(self._engine.state.desks), forgotten, self._engine.at)
 
     def _take(self, event: ev.Event) -> None:
         """Apply one event.

@@ -13,9 +13,10 @@ from pilotfish.core.drive import Drive
 from pilotfish.core.effects import Effect, RowEffect
 from pilotfish.core.engine import Engine
 from pilotfish.core.events import Event, PaperReset
+from pilotfish.core.recall import KEEP
 from pilotfish.store import portfolios_store, restore, settings_store
 from pilotfish.store import tables as t
-from pilotfish.store.writer import write
+from pilotfish.store.batch import write
 
 
 def reset_now(database: Database, portfolio: str | None, *, by: str) -> None:
@@ -31,7 +32,7 @@ def reset_now(database: Database, portfolio: str | None, *, by: str) -> None:
             names = portfolios_store.active(c)
             policies = {n: settings_store.policy_of(env, stored, n) for n in names}
             drive = Drive(Engine(), lambda _ask, _at: (), lambda event, effects: came.append((event, effects)))
-            drive.push(restore.restored(c, policies, settings_store.globals_of(env, stored), at))
+            drive.push(restore.restored(c, policies, settings_store.globals_of(env, stored), at, keep=KEEP))
             drive.push(PaperReset(at=at, portfolio=portfolio))
             drive.run(at)
             rows = [e for event, effects in came if isinstance(event, PaperReset) for e in effects]

@@ -27,6 +27,7 @@ from pilotfish.app.journal_segments import Limits
 from pilotfish.app.lease import Lease
 from pilotfish.app.live import Live
 from pilotfish.app.modes import InForce
+from pilotfish.app.settling import keep_settled
 from pilotfish.app.wiring import Feeds, wire
 from pilotfish.app.worth_keeping import worth_keeping
 from pilotfish.core.engine import Engine
@@ -110,7 +111,7 @@ class Worker:
         health = Health(hub, feeds, self.writer, mode, self.alerts, self.dashboard, self.journal, self.recording)
         return _Parts(
             feeds=feeds,
-            live=Live(hub, self.engine, self.writer, feeds, self.alerts, self.journal),
+            live=Live(hub, self.engine, self.writer, feeds, self.alerts, self.journal, database=self.database),
             health=health,
             control=Control(self.database, self.environment, hub, feeds, self.writer, mode, self.alerts, health,
                             self.lease),
@@ -187,6 +188,7 @@ class Worker:
             (feeds.markets.refresh(lambda: self._held() | self._missed()), "held-markets"),
             (feeds.reconcile.run(), "reconcile"),
             (feeds.late_rows.run(), "late-rows"),
+            (keep_settled(self.database, self.writer), "settled"),
         ):
             self.hub.spawn(work, name, essential=True)
         _collect_seldom()

@@ -10,9 +10,9 @@ from pilotfish.core.effects import Effect, RowEffect
 from pilotfish.core.shortfall import Line
 from pilotfish.store import report
 from pilotfish.store import tables as t
+from pilotfish.store.batch import write
 from pilotfish.store.database import empty_database
 from pilotfish.store.verify import verify
-from pilotfish.store.writer import write
 
 TOGETHER = 5_000
 """Rows that are written at a time."""

@@ -6,7 +6,7 @@ window is occurrence n. Trades of a key = max(chain count, API count).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import msgspec
@@ -61,6 +61,14 @@ class TradeIndex:
         entry.trades.append(trade)
         if trade.first_seen_by_polygon_at is not None and trade.active:
             entry.chain[trade.log_id] = trade
+
+    def recall(self, trade: Trade) -> Trade:
+        """Enter a trade from the store unless it is here; returns the one that is here."""
+        entry = self._keys.get(trade.key)
+        if entry is not None and len(entry.trades) >= trade.occurrence:
+            return entry.trades[trade.occurrence - 1]
+        self.add(trade)
+        return trade
 
     def knows(self, key: TradeKey) -> bool:
         """True if a trade of this key is in the index."""
@@ -144,7 +152,15 @@ class TradeIndex:
                 entry.chain[trade.log_id] = trade
         return moved
 
-    def forget_before(self, traded_at: int) -> int:
-        """Drop keys whose trades are all older than ``traded_at`` (µs); returns how many trades went."""
-        old = [k for k, e in self._keys.items() if all(t.traded_at < traded_at for t in e.trades)]
+    def forget_before(self, traded_at: int, needed: Collection[int] | None = None) -> int:
+        """Drop keys whose trades are all older than ``traded_at`` (µs) and not ``needed``, by their ids; returns how
+        many trades went. With ``needed`` given, what a source has shown since then stays, too."""
+
+        def goes(t: Trade) -> bool:
+            if needed is None:
+                return t.traded_at < traded_at
+            seen = max(t.traded_at, t.first_seen_by_api_at or 0, t.first_seen_by_polygon_at or 0)
+            return seen < traded_at and t.id not in needed
+
+        old = [k for k, e in self._keys.items() if all(map(goes, e.trades))]
         return sum(len(self._keys.pop(k).trades) for k in old)

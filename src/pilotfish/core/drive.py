@@ -21,8 +21,10 @@ from pilotfish.core.events import (
     HoldingsSnapshot,
     MarketMissing,
     MarketSeen,
+    Past,
     TimerFired,
 )
+from pilotfish.core.recall import Forgotten, with_past
 from pilotfish.core.timers import Timer
 
 Ask: TypeAlias = NeedBook | NeedMarket | NeedHoldings | CheckChain
@@ -34,7 +36,7 @@ MOST_EVENTS = 10_000_000
 
 class Drive:
     """``answer(ask, at)`` gives the events that answer; ``sink(event, effects)`` sees every event with what came of
-    it. Raises :class:`RuntimeError` after ``most`` events."""
+    it; ``look_up`` what a store knows of the past. Raises :class:`RuntimeError` after ``most`` events."""
 
     def __init__(
         self,
@@ -43,6 +45,7 @@ class Drive:
         sink: Callable[[Event, list[Effect]], None] | None = None,
         *,
         most: int = MOST_EVENTS,
+        look_up: Callable[[tuple[Forgotten, ...]], tuple[Past, ...]] | None = None,
     ) -> None:
         self.engine = engine
         self.at = engine.at
@@ -53,6 +56,7 @@ class Drive:
         """Running timers -> how often each was set."""
         self._answer = answer
         self._sink = sink
+        self._look_up = look_up
         self._most = most
         self._heap: list[tuple[int, int, Event]] = []
         self._pushed = 0
@@ -85,6 +89,8 @@ class Drive:
         self.at = max(self.at, at)
         if event.at != self.at:
             event = msgspec.structs.replace(event, at=self.at)
+        if self._look_up is not None:
+            event = with_past(self.engine.recall, event, self._look_up)
         self._note(event)
         effects = played(self.engine, event)
         self.events += 1

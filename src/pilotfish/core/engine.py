@@ -35,6 +35,7 @@ from pilotfish.core.orders import CancelOrder, PlaceOrder
 from pilotfish.core.paper import Paper
 from pilotfish.core.patience import given_up_at
 from pilotfish.core.reasons import Outcome, Reason
+from pilotfish.core.recall import Recall
 from pilotfish.core.recording import micros, trade_change, trade_record
 from pilotfish.core.records import HealthRecord, IdsRecord, MarketRecord, PortfolioReset, TradeRaw
 from pilotfish.core.reorgs import Reorgs
@@ -81,6 +82,7 @@ class Engine:
         self.settlement = Settlement(self.state, self.bookkeeping)
         self.valuing = Valuing(self.state, self.exits)
         self.leading = Leading(self.state, self.copying)
+        self.recall = Recall(self.state)
         self._last_forget = 0
         self._watched: dict[int, tuple[Trade, SetTimer]] = {}
         """Trades that one source has yet to show -> when that is overdue."""
@@ -153,6 +155,9 @@ class Engine:
     def _restored(self, e: ev.Restored) -> None:
         s = self.state
         s.globals, s.started_at = e.globals, e.at
+        if e.keep:
+            self.recall.begin(e.at, e.keep)
+            s.recalled.update(e.recalled)
         s.ids.update(
             trade=e.last_trade_id,
             decision=e.last_decision_id,
@@ -249,13 +254,15 @@ class Engine:
         )
         told: dict[str, list[tuple[int, int, bool]]] = {}
         for token_id, said, as_of, first in e.sets:
-            told.setdefault(token_id, []).append((said, as_of, first))
+            if as_of >= s.kept_since:
+                told.setdefault(token_id, []).append((said, as_of, first))
         for token_id, shares in e.holdings:
             if e.is_new and (e.leader, token_id) in s.holdings:
                 continue  # left and followed again in one run: what is kept here is newer
             trades = self._moved.pop((e.leader, token_id), ())
             since = e.floor_ts * SECOND
-            s.holdings[(e.leader, token_id)] = Holding.rebuilt(shares, trades, told.get(token_id, ()), since)
+            whole, said_of = self.recall.known_from((e.leader, token_id), trades, told.get(token_id, ()))
+            s.holdings[(e.leader, token_id)] = Holding.rebuilt(shares, whole, said_of, since)
             s.holding_sums[(e.leader, token_id)] = shares
         if e.is_new:
             self.leading.write_cursor(leader, e.at)
@@ -330,6 +337,7 @@ class Engine:
 
     def _chain(self, e: ev.ChainFillSeen) -> None:
         s, fill = self.state, e.fill
+        self.recall.take(e.past)
         leader = s.leaders.get(fill.leader)
         if leader is None or not leader.active:
             return
@@ -348,6 +356,7 @@ class Engine:
 
     def _window(self, e: ev.ApiWindowRead) -> None:
         s = self.state
+        self.recall.take(e.past)
         leader = s.leaders.get(e.leader)
         if leader is None or not leader.active:
             return
@@ -567,10 +576,21 @@ class Engine:
         for name, pending, trades in self._resuming:
             self.copying.restore(self.state.desks[name], pending, trades, e.at)
         self._resuming = []
-        if e.at - self._last_forget > 3600 * SECOND:
+        if self.state.kept_since:
+            if self.recall.is_due(e.at):
+                self.recall.forget(e.at, self._needed())
+        elif e.at - self._last_forget > 3600 * SECOND:
             self._last_forget = e.at
             cursors = [leader.cursor_ts * SECOND - 3600 * SECOND for leader in self.state.leaders.values()]
             self.state.index.forget_before(min([e.at - FORGET_AFTER, *cursors]))
+
+    def _needed(self) -> set[int]:
+        """Trades that something still hangs on, by their ids."""
+        s = self.state
+        waiting = {item.trade.id for desk in s.desks.values() for queue in desk.queues.values() for item in queue}
+        working = {order.trade_id for desk in s.desks.values() for order in desk.intents.values()}
+        resuming = {trade_id for _, _, trades in self._resuming for trade_id in trades}
+        return waiting | working | resuming | self._watched.keys() | self.reorgs.retracted
 
 
 _ONCE = frozenset((NeedBook, NeedMarket, NeedHoldings, SetTimer))

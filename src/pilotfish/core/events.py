@@ -102,12 +102,35 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
     at: int
 
 
+class Past(msgspec.Struct, frozen=True, kw_only=True):
+    """What the store knows of a leader and token and memory does not, brought with the event that needs it.
+
+    ``trades`` are all of ``since`` (µs) and later, ``sets`` what snapshots said since then (shares, as of µs, whether
+    it was the first of a following); nothing of either where ``since`` is ``None``. ``orders``: the leader's orders as
+    portfolios, named, know them, oldest first.
+    """
+
+    leader: str
+    token_id: str
+    since: int | None = None
+    trades: tuple[Trade, ...] = ()
+    sets: tuple[tuple[int, int, bool], ...] = ()
+    orders: tuple[tuple[str, LeaderOrder], ...] = ()
+
+
 class Restored(_Event, frozen=True, kw_only=True, tag=True):
-    """The first event of every run: the last ids given, and the portfolios with their open business."""
+    """The first event of every run: the last ids given, and the portfolios with their open business.
+
+    ``keep`` (µs; 0 = everything): trades of so late alone are among ``trades``, and kept later on, but for what
+    something waits for; others come with the event that needs them. ``recalled``: (leader, token) whose orders the
+    portfolios have.
+    """
 
     portfolios: tuple[PortfolioState, ...]
     globals: Globals = Globals()
     trades: tuple[Trade, ...] = ()
+    keep: int = 0
+    recalled: tuple[tuple[str, str], ...] = ()
     last_trade_id: int = 0
     last_decision_id: int = 0
     last_intent_id: int = 0
@@ -207,6 +230,7 @@ class ChainFillSeen(_Event, frozen=True, kw_only=True, tag=True):
 
     fill: LeaderFill
     removed: bool = False
+    past: tuple[Past, ...] = ()
 
 
 class ApiWindowRead(_Event, frozen=True, kw_only=True, tag=True):
@@ -223,6 +247,7 @@ class ApiWindowRead(_Event, frozen=True, kw_only=True, tag=True):
     read_from: int | None = None
     read_to: int | None = None
     gaps: tuple[tuple[int, int], ...] = ()
+    past: tuple[Past, ...] = ()
 
 
 class HoldingsSnapshot(_Event, frozen=True, kw_only=True, tag=True):

@@ -6,7 +6,7 @@ again from there.
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -57,25 +57,57 @@ class Holding:
         there had been no restart. Where they do not explain ``shares`` and what was held before each SELL, only
         ``shares`` is taken over. ``since`` (µs): no trade of the following of now is earlier.
         """
-        holding = cls()
-        holding._entries = [_Entry(order_of(t), t.signed_shares, trade=t) for t in trades]
-        first = None
+        holding = cls(shares)
+        return holding if holding._explained([], trades, sets, since) else cls(shares)
+
+    def recall(self, trades: Iterable[Trade], sets: Iterable[tuple[int, int, bool]], since: int, reach: int) -> None:
+        """Remember what was before ``reach`` (µs), as :meth:`rebuilt` does, beside what is here; where that does not
+        explain what is held, all stays as it is."""
+        here = [e for e in self._entries if e is not self._begin]
+        known = {id(e.trade) for e in here if e.trade is not None}
+        older = [t for t in trades if t.traded_at < reach and id(t) not in known]
+        told = [s for s in sets if _second(s[1]) <= reach]
+        before = [(e, e.before) for e in self._entries]
+        was = (self._base, self._entries, self._begin, self._first)
+        if not self._explained(here, older, told, since):
+            self._base, self._entries, self._begin, self._first = was
+            for entry, held in before:
+                entry.before = held
+
+    def _explained(
+        self, here: list[_Entry], trades: Iterable[Trade], sets: Iterable[tuple[int, int, bool]], since: int
+    ) -> bool:
+        """Put the entries of ``trades`` and ``sets`` beside those that are ``here``; True if all together explain what
+        is held, and was before each SELL. Where not, the entries are left as they came out."""
+        first = self._first if any(e is self._first for e in here) else None
+        entries = self._entries = [*here, *(_Entry(order_of(t), t.signed_shares, trade=t) for t in trades)]
         for said, as_of, is_first in sets:
-            holding._entries.append(_Entry((_second(as_of), -1, 0), said, sets=True))
-            first = holding._entries[-1] if is_first and as_of >= since else first
-        holding._entries.sort()
-        if first is not None and first is next(e for e in holding._entries if e.sets and e.order[0] >= _second(since)):
-            holding._begin_before(first, since)
-        held = holding._base = _base(shares, holding._entries)
-        for entry in holding._entries:
+            entry = _Entry((_second(as_of), -1, 0), said, sets=True)
+            known = next((e for e in here if e.sets and e.order == entry.order and e.delta == said), None)
+            if known is None:
+                entries.append(entry)
+            first = (known or entry) if is_first and as_of >= since else first
+        entries.sort()
+        self._begin = self._first = None
+        if first is not None and first is next(e for e in entries if e.sets and e.order[0] >= _second(since)):
+            self._begin_before(first, since)
+        held = self._base = _base(self.shares, self._entries)
+        for entry in self._entries:
             entry.before = held
             if entry.trade is not None and entry.delta < 0 and entry.trade.leader_pre_sell_shares != held:
-                return cls(shares)
+                return False
             held = _after(entry)
-        if held != shares:
-            return cls(shares)
-        holding.shares = shares
-        return holding
+        return held == self.shares
+
+    def forget_before(self, at: int) -> None:
+        """What was before ``at`` (µs) is final."""
+        kept = bisect_left(self._entries, _Entry((at, -(2**31), 0), 0))
+        if not kept:
+            return
+        self._base = self._entries[kept].before if kept < len(self._entries) else self.shares
+        del self._entries[:kept]
+        if self._begin is not None and self._begin.order[0] < at:
+            self._begin = self._first = None
 
     @property
     def trades(self) -> list[Trade]:

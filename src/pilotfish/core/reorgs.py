@@ -45,6 +45,11 @@ class Reorgs:
                 known = desk.intents.get(order.id, order)
                 self._of_trade.setdefault(order.trade_id, []).append((desk.name, known, list(fill_ids)))
 
+    @property
+    def retracted(self) -> set[int]:
+        """Trades that are taken back, by their ids."""
+        return set(self._retracted)
+
     def timers(self, at: int) -> list[SetTimer]:
         """When each retracted trade that an order waits for is given up."""
         held = [i.trade_id for desk in self.state.desks.values() for i in desk.intents.values() if i.held]

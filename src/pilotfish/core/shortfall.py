@@ -97,6 +97,16 @@ class Parts:
         for cause, amount in other.missed.items():
             self.missed[cause] = self.missed.get(cause, 0) + amount
 
+    def take_off(self, other: Parts) -> None:
+        """Take another's figures off that are within; what nothing is left of is gone."""
+        self.delay -= other.delay
+        self.spread -= other.spread
+        self.fees -= other.fees
+        self.catch_up -= other.catch_up
+        left = {cause: amount - other.missed.get(cause, 0) for cause, amount in self.missed.items()}
+        left |= {cause: -amount for cause, amount in other.missed.items() if cause not in left}
+        self.missed = {cause: amount for cause, amount in left.items() if amount}
+
 
 @dataclass(slots=True)
 class Line:
@@ -137,6 +147,19 @@ class Line:
         self.buys += other.buys
         self.fills += other.fills
         self.turnover += other.turnover
+
+    def discount(self, other: Line) -> None:
+        """Take another's numbers of things off that are within."""
+        self.trades -= other.trades
+        self.copied -= other.copied
+        self.orders -= other.orders
+        self.orders_copied -= other.orders_copied
+        for reason, n in other.passed.items():
+            self.passed[reason] = self.passed.get(reason, 0) - n
+        self.passed = {reason: n for reason, n in self.passed.items() if n}
+        self.buys -= other.buys
+        self.fills -= other.fills
+        self.turnover -= other.turnover
 
     def add(self, other: Line) -> None:
         """Take another in as a whole."""

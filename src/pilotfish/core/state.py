@@ -68,6 +68,10 @@ class State:
         self._followers: dict[str, list[Desk]] = {}
         self._numbered = 0
         self.index = TradeIndex()
+        self.kept_since = 0
+        """Trades of before (µs) are not in memory and come with the event that needs them; 0 = all are."""
+        self.recalled: set[DeskKey] = set()
+        """Leaders and tokens whose orders the portfolios have; with ``kept_since`` 0 it does not matter."""
         self.holdings: dict[DeskKey, Holding] = {}
         self.holding_sums: dict[DeskKey, int] = {}
         self.markets: dict[str, Market] = {}

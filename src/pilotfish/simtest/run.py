@@ -21,6 +21,7 @@ from pilotfish.core.drive import Ask, Drive
 from pilotfish.core.effects import CheckChain, Effect, Insert, NeedBook, NeedMarket, RowEffect, Update, Upsert
 from pilotfish.core.engine import Engine
 from pilotfish.core.orders import ENDED
+from pilotfish.core.recall import Forgotten
 from pilotfish.core.records import CursorRecord, IntentChange, TradeRecord
 from pilotfish.core.settings import Globals, Policy, Value, globals_from, policy_from
 from pilotfish.core.trade import LeaderFill, Source, TradeKey
@@ -29,7 +30,7 @@ from pilotfish.simtest import steps as st
 from pilotfish.simtest.feeds import Span, Venue
 from pilotfish.simtest.store import wipe
 from pilotfish.store import leaders_store, portfolios_store, restore
-from pilotfish.store.writer import write
+from pilotfish.store.batch import write
 
 POLL, OVERLAP, SLOW, REACH = 5, 60, 600, 7_200
 """Seconds: how often leaders are polled, how far back; how often the slow second reading runs, how far back."""
@@ -37,6 +38,8 @@ AGAIN = 4
 """Of readings that say what the last one said, so many to one that the engine is told of: the rest are only slow."""
 QUIET = 28 * 60 * SECOND
 """How long a story goes on after its last step, so that all that is late has come."""
+KEEP = 100 * SECOND
+"""How long trades stay in memory, in worlds that look the others up: far shorter than a worker's."""
 MOST_EVENTS = 100_000
 
 
@@ -62,6 +65,8 @@ class Run:
         self.story = story
         self._watch = watch
         self.r = Random(seed)
+        self.keep = None if seed % 2 else KEEP
+        """How long (µs) trades stay in memory; in half of the worlds as long as without a store."""
         self.venue = Venue(story)
         self.values: dict[str, dict[str, Value]] = {st.MAIN: {}}
         self.policies_seen: list[tuple[int, str, Policy]] = []
@@ -139,12 +144,12 @@ class Run:
         self._life += 1
         self._said.clear()
         at = self.now
-        self.drive = Drive(Engine(), self._answer, self._sink, most=MOST_EVENTS)
+        self.drive = Drive(Engine(), self._answer, self._sink, most=MOST_EVENTS, look_up=self._look_up)
         self.drive.at = at
         with self.database.begin() as c:
             names = portfolios_store.active(c)
             policies = {n: self._policy(n) for n in names}
-            self.drive.push(restore.restored(c, policies, self._globals(), at))
+            self.drive.push(restore.restored(c, policies, self._globals(), at, keep=self.keep))
             rows = restore.leaders(c)
             taken = {row.wallet: restore.taken_up(c, row, at, started_at=at, left=False) for row in rows}
         self.drive.push(ev.HealthChanged(at=at, source=Source.API, healthy=self._up("api")))
@@ -158,6 +163,12 @@ class Run:
         self._run(at)
         for period, work in ((POLL, self._poll), (SLOW, self._slow), (20, self._tick), (300, self._reconcile)):
             self._every(period, work, self._life)
+
+    def _look_up(self, forgotten: tuple[Forgotten, ...]) -> tuple[ev.Past, ...]:
+        """What the store knows of the past, with all that was applied so far."""
+        self._commit()
+        with self.database.connect() as c:
+            return restore.past(c, list(self.drive.engine.state.desks), forgotten, self.now)
 
     def _every(self, period: int, work: Callable[[], None], life: int) -> None:
         def again() -> None:

@@ -7,7 +7,7 @@ their rows become structs by place, as the database has them: codes stay text.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
@@ -109,7 +109,7 @@ class Books:
     fills: dict[int, list[FillCost]] = field(default_factory=lambda: defaultdict(list))
 
 
-class _LeaderOrder(NamedTuple):
+class LeaderOrderSeen(NamedTuple):
     """An order of the leader: why that of its fills that the ideal counts was not copied, ``None`` while none of its
     fills stands; and when the newest was traded."""
 
@@ -119,29 +119,56 @@ class _LeaderOrder(NamedTuple):
 
 @dataclass(slots=True)
 class Account:
-    """The tally, what was counted, whether the period has begun, where both results were at the last decision, and the
-    leader's orders by the decision on the first fill."""
+    """The tally, what was counted, where both results were at the last decision, how many decisions sold something, and
+    the leader's orders by the decision on the first fill."""
 
     tally: Tally = field(default_factory=Tally)
     line: Line = field(default_factory=Line)
-    begun: bool = True
     seen: tuple[int, int] = (0, 0)
-    _orders: dict[int, _LeaderOrder] = field(default_factory=dict)
+    sales: int = 0
+    orders: dict[int, LeaderOrderSeen] = field(default_factory=dict)
 
     def copy(self) -> Account:
         """One that can go on without this one."""
         line = Line()
         line.count(self.line)
-        return Account(self.tally.copy(), line, self.begun, self.seen, dict(self._orders))
+        return Account(self.tally.copy(), line, self.seen, self.sales, dict(self.orders))
 
-    def begin(self) -> None:
-        """The period begins: what is held is taken over at its last traded price."""
-        self.tally.open_at(self.tally.last_price)
-        self.begun = True
+    def since(self, before: Account) -> Account:
+        """What it came to since it stood as ``before``: as if the period had begun there."""
+        opened, now, then = before.tally.copy(), self.tally, before.tally
+        opened.open_at(opened.last_price)
+        parts = opened.parts
+        parts.add(now.parts)
+        parts.take_off(then.parts)
+        tally = Tally(
+            ideal=opened.ideal + now.ideal - then.ideal,
+            actual=opened.actual + now.actual - then.actual,
+            wants=now.wants,
+            held=now.held,
+            missing=dict(now.missing),
+            parts=parts,
+            last_price=now.last_price,
+            bought=opened.bought + now.bought - then.bought,
+            spent=opened.spent + now.spent - then.spent,
+            paid=opened.paid + now.paid - then.paid,
+            ideal_paid=opened.ideal_paid + now.ideal_paid - then.ideal_paid,
+            sold=self.sales > before.sales,
+        )
+        line = Line()
+        line.count(self.line)
+        line.discount(before.line)
+        return Account(tally, line, self.seen, self.sales - before.sales, dict(self.orders))
 
     def take(self, d: Decided, books: Books) -> None:
-        """Take the next decision in. What was before the period moves holdings, and is not counted."""
-        line, tally = self.line if self.begun else Line(), self.tally
+        """Take the next decision in."""
+        sold, self.tally.sold = self.tally.sold, False
+        self._take(d, books)
+        self.sales += self.tally.sold
+        self.tally.sold = self.tally.sold or sold
+
+    def _take(self, d: Decided, books: Books) -> None:
+        line, tally = self.line, self.tally
         every: Sequence[Ordered] = books.orders.get(d.id, ())
         orders: Sequence[Ordered] = ()
         costs: Sequence[FillCost] = ()
@@ -183,7 +210,7 @@ class Account:
         of its fills: what a later one gets is moved from the reason for which the first was not copied."""
         price = d.price
         number = d.order_decision_id or d.id
-        theirs = self._order(number, d) if d.sized_by_order is not None else _LeaderOrder(None, 0)
+        theirs = self._order(number, d) if d.sized_by_order is not None else LeaderOrderSeen(None, 0)
         if gone:
             self.tally.buy(price, 0, costs, {}, ORPHANED, late=late)
             return
@@ -193,7 +220,7 @@ class Account:
         if theirs.cause is not None and d.sized_by_order:
             waited, wanted = Waited(cause=theirs.cause), asked if orders else 0
         elif theirs.cause is None and d.sized_by_order is not None:
-            self._orders[number] = theirs._replace(cause=_cause(d, orders))
+            self.orders[number] = theirs._replace(cause=_cause(d, orders))
         causes: dict[str, int] = {}
         if orders:
             granted = _shares(d.granted_usdc_micro, price)
@@ -203,18 +230,18 @@ class Account:
             rest = d.reason
         self.tally.buy(price, wanted, costs, causes, rest, late=late, waited=waited)
 
-    def _order(self, number: int, d: Decided) -> _LeaderOrder:
+    def _order(self, number: int, d: Decided) -> LeaderOrderSeen:
         """The order that a fill is of; those are forgotten that the engine has forgotten, too."""
         traded_at = d.traded_at or 0
-        known = self._orders.get(number)
+        known = self.orders.get(number)
         if known is None:
             at = d.came_at
-            self._orders = {n: o for n, o in self._orders.items() if at - o.last_at <= ORDER_LIFE}
-            known = self._orders[number] = _LeaderOrder(None, traded_at)
-            if len(self._orders) > ORDERS_KEPT:
-                del self._orders[next(iter(self._orders))]
+            self.orders = {n: o for n, o in self.orders.items() if at - o.last_at <= ORDER_LIFE}
+            known = self.orders[number] = LeaderOrderSeen(None, traded_at)
+            if len(self.orders) > ORDERS_KEPT:
+                del self.orders[next(iter(self.orders))]
         elif known.last_at < traded_at:
-            known = self._orders[number] = known._replace(last_at=traded_at)
+            known = self.orders[number] = known._replace(last_at=traded_at)
         return known
 
 
@@ -223,32 +250,28 @@ Days: TypeAlias = dict[int, tuple[int, int]]
 
 
 class Accounts(dict[Key, Account]):
-    """Accounts made as they are needed: copies of ``settled`` ones, which stay as they are, or new ones. ``days``: how
-    the results of a portfolio and leader moved."""
+    """Accounts made as they are needed: what ``known`` gives of a key, for these to go on with, or new ones. ``days``:
+    how the results of a portfolio and leader moved."""
 
-    def __init__(self, *, begun: bool = True, settled: Mapping[Key, Account] | None = None) -> None:
+    def __init__(self, known: Callable[[Key], Account | None] | None = None) -> None:
         super().__init__()
         self.days: dict[tuple[str, str], Days] = defaultdict(dict)
-        self._begun = begun
-        self._settled = settled or {}
+        self._known = known
 
-    def take(self, d: Decided, books: Books, since: int | None) -> None:
-        """Take the next decision in; with what came in from ``since`` (µs) on the period begins."""
+    def take(self, d: Decided, books: Books) -> None:
+        """Take the next decision in."""
         key = d.key
         account = self[key]
-        if not account.begun and since is not None and d.came_at >= since:
-            account.begin()
         account.take(d, books)
-        if account.begun:
-            (ideal, actual), before = account.tally.at_last, account.seen
-            account.seen = ideal, actual
-            days, day = self.days[key[:2]], d.decided_at // DAY
-            moved = days.get(day, (0, 0))
-            days[day] = moved[0] + ideal - before[0], moved[1] + actual - before[1]
+        (ideal, actual), before = account.tally.at_last, account.seen
+        account.seen = ideal, actual
+        days, day = self.days[key[:2]], d.decided_at // DAY
+        moved = days.get(day, (0, 0))
+        days[day] = moved[0] + ideal - before[0], moved[1] + actual - before[1]
 
     def __missing__(self, key: Key) -> Account:
-        known = self._settled.get(key)
-        account = self[key] = known.copy() if known is not None else Account(begun=self._begun)
+        known = self._known(key) if self._known is not None else None
+        account = self[key] = known if known is not None else Account()
         return account
 
 

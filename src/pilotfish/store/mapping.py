@@ -51,12 +51,17 @@ def row_of(record: Record) -> Values:
 def _way(kind: type[Record]) -> tuple[tuple[str, ...], attrgetter[tuple[object, ...]], tuple[str, ...]]:
     """How a record becomes a row: its columns, what reads them, and which of them may hold an enum."""
     fields = msgspec.structs.fields(kind)
-    enums = tuple(f.encode_name for f in fields if _holds_enum(f.type))
-    return columns_of(kind), attrgetter(*(f.name for f in fields)), enums
+    return columns_of(kind), attrgetter(*(f.name for f in fields)), enums_of(kind)
 
 
 def _holds_enum(kind: object) -> bool:
     return (isinstance(kind, type) and issubclass(kind, Enum)) or any(_holds_enum(part) for part in get_args(kind))
+
+
+@cache
+def enums_of(kind: type[Record]) -> tuple[str, ...]:
+    """The columns of a record that may hold an enum."""
+    return tuple(f.encode_name for f in msgspec.structs.fields(kind) if _holds_enum(f.type))
 
 
 @cache

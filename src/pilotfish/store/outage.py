@@ -23,16 +23,18 @@ def is_outage(problem: BaseException) -> bool:
     """True for a failure that may pass without anybody changing the program or the tables."""
     if isinstance(problem, (DisconnectionError, TimeoutError)):
         return True
-    if not isinstance(problem, DBAPIError):
-        return isinstance(problem, OSError)
-    if problem.connection_invalidated:
-        return True
-    cause = problem.orig
+    cause: BaseException | None = problem
+    if isinstance(problem, DBAPIError):
+        if problem.connection_invalidated:
+            return True
+        cause = problem.orig
     if isinstance(cause, sqlite3.Error):
         code = getattr(cause, "sqlite_errorcode", None)
         return code is not None and code & 0xFF in _SQLITE
+    if isinstance(cause, OSError):
+        return True
     import psycopg  # slow to import, and not needed with SQLite
 
     if isinstance(cause, psycopg.Error):
         return isinstance(cause, psycopg.OperationalError) or cause.sqlstate == _READ_ONLY_STANDBY
-    return isinstance(cause, OSError)
+    return False

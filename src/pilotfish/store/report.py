@@ -12,8 +12,10 @@ from sqlalchemy import Connection, func, select
 
 from pilotfish.core.shortfall import FillCost, Line, Parts
 from pilotfish.core.units import SECOND
+from pilotfish.store import settled
 from pilotfish.store import tables as t
 from pilotfish.store.accounts import DAY, Account, Accounts, Books, Days, Decided, Key, Ordered
+from pilotfish.store.mapping import Plain
 from pilotfish.store.views.report import Reported, Shortfall, by_portfolio, reported, shortfall
 
 STRETCH = 5_000
@@ -72,9 +74,48 @@ def lines(
     """(portfolio, leader) -> what their prices would have earned, what we earned, and the parts between. All decisions
     are gone through; :class:`Reports` goes on from where it was."""
     scope = Scope(portfolio, leader, since)
-    accounts = Accounts(begun=since is None)
+    if since is not None:
+        return _summed(c, _of_period(c, scope, since))
+    accounts = Accounts()
     _advance(c, accounts, scope, 0, _newest(c), _resets(c))
     return _summed(c, accounts)
+
+
+def _of_period(c: Connection, scope: Scope, since: int) -> dict[Key, Account]:
+    """The accounts of a period: how far each has come since it stood as it did when the first decision came in that is
+    of the period. Where both are in stretches that are kept, only the ends are gone through."""
+    kept, newest, resets = settled.stretches(c), _newest(c), _resets(c)
+    last = kept[-1].upto if kept else 0
+    first = max((s.upto for s in kept if s.last_came_at < since), default=0)
+    mixed = max([first, *(s.upto for s in kept if s.first_came_at < since)])
+    before = settled.States(c, first, portfolio=scope.portfolio, leader=scope.leader)
+    accounts = Accounts(before.account)
+    begun: dict[Key, Account] = {}
+    _advance(c, accounts, scope, first, mixed, resets, begun=begun)
+    states = before
+    if mixed < last:
+        then = Accounts(settled.States(c, mixed, portfolio=scope.portfolio, leader=scope.leader).account)
+        states = settled.States(c, last, portfolio=scope.portfolio, leader=scope.leader)
+        accounts = Accounts(states.account)
+        begun |= {key: then[key] for key in states if key not in begun and states.changed(key) > mixed}
+    _advance(c, accounts, scope, last, newest, resets, begun=begun)
+    whole = {key: accounts[key] for key in {*states, *accounts}}
+    return {key: account.since(begun.get(key, account)) for key, account in whole.items()}
+
+
+def next_stretch(c: Connection) -> list[Plain]:
+    """What is to be written of the next stretch of decisions (:mod:`pilotfish.store.settled`); nothing while it is not
+    whole, or something in it can still change."""
+    kept, newest, resets = settled.stretches(c), _newest(c), _resets(c)
+    before = kept[-1] if kept else None
+    begin = before.upto if before else 0
+    upto = begin + settled.STRETCH
+    if upto > newest or upto > _final(c, newest):
+        return []
+    accounts = Accounts(settled.States(c, begin).account)
+    decided: list[Decided] = []
+    _advance(c, accounts, Scope(), begin, upto, resets, seen=decided)
+    return settled.rows_of(c, before, upto, accounts, decided)
 
 
 class Reports:
@@ -110,10 +151,15 @@ class Reports:
         if final > self._upto:
             _advance(c, self._accounts, scope, self._upto, final, resets, between)
             self._upto = final
-        young = Accounts(settled=self._accounts)
+        young = Accounts(self._copied)
         _advance(c, young, scope, self._upto, newest, resets)
         self.ready = True
         return young
+
+    def _copied(self, key: Key) -> Account | None:
+        """What is settled stays as it is: others go on with a copy."""
+        known = self._accounts.get(key)
+        return None if known is None else known.copy()
 
     def report(
         self, c: Connection, *, portfolio: str | None = None, leader: str | None = None, archived: bool = False
@@ -202,16 +248,22 @@ def _final(c: Connection, newest: int) -> int:
 
 def _advance(
     c: Connection, accounts: Accounts, scope: Scope, above: int, upto: int, resets: dict[str, int],
-    between: Callable[[], None] | None = None,
+    between: Callable[[], None] | None = None, *, begun: dict[Key, Account] | None = None,
+    seen: list[Decided] | None = None,
 ) -> None:  # fmt: skip
-    """Take decisions in, in their order, a stretch at a time; those of one leader at once: an index finds them."""
+    """Take decisions in, in their order, a stretch at a time; those of one leader at once: an index finds them.
+    ``begun`` is told how each account stood before the first decision of the period, ``seen`` what was gone through."""
     while above < upto:
         end = min(upto, above + STRETCH) if scope.leader is None else upto
         books = _read(c, scope, above, end)
         for decided in _decided(c, scope, above, end):
+            if seen is not None:
+                seen.append(decided)
             if decided.decided_at <= resets.get(decided.portfolio, 2**63):
                 continue
-            accounts.take(decided, books, scope.since)
+            if begun is not None and decided.key not in begun and decided.came_at >= (scope.since or 0):
+                begun[decided.key] = accounts[decided.key].copy()
+            accounts.take(decided, books)
         above = end
         if between is not None:
             between()
@@ -280,8 +332,6 @@ def _valued(c: Connection, accounts: Mapping[Key, Account]) -> Iterator[_Valued]
     for key in sorted(accounts):
         account = accounts[key]
         tally = account.tally
-        if not account.begun:
-            tally.open_at(tally.last_price)
         bid = bids.get(key[2], tally.last_price)
         payout = payouts.get(key[2]) if not (tally.held and key[0] in archived) else None
         ideal, actual, parts = tally.valued(*((payout, payout) if payout is not None else (marks.get(key, 0), bid)))

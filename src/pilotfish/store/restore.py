@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from itertools import islice
+from typing import TypeVar
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, ScalarSelect, Table, and_, func, or_, select
@@ -11,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, ScalarSelect, Table, and_, fun
 from pilotfish.core.events import (
     LeaderFollowed,
     LeaderRemoved,
+    Past,
     PendingDecision,
     PortfolioState,
     Restored,
@@ -19,6 +22,7 @@ from pilotfish.core.leader_orders import ORDER_LIFE, ORDERS_KEPT, LeaderOrder, b
 from pilotfish.core.leading import BOOTSTRAP, GONE
 from pilotfish.core.orders import Order
 from pilotfish.core.reasons import Action
+from pilotfish.core.recall import Forgotten
 from pilotfish.core.recording import order_of, position_of, trade_of
 from pilotfish.core.records import (
     AdjustmentRecord,
@@ -40,8 +44,13 @@ from pilotfish.store.mapping import read, read_row, read_rows
 
 DAY = 86_400 * SECOND
 KEEP_IDENTITIES = 8 * DAY
+SEEN_LATELY = 20_000
+"""Trades of one source that are looked through for what the other is late with."""
+AT_ONCE = 500
+"""Values in one question to the database."""
 REORG_REACH = DAY // 24
 """How far back a reorg is reckoned with after a restart: an hour is far beyond the deepest ones."""
+V = TypeVar("V", int, str)
 
 
 class _Asked(IntentRecord, frozen=True, kw_only=True):
@@ -57,19 +66,30 @@ _ASKED = select(t.intents, t.decisions.c.rule, t.decisions.c.trade_id.label("dec
 """Reads :class:`_Asked`."""
 
 
-def restored(c: Connection, policies: dict[str, Policy], globals_: Globals, at: int) -> Restored:
-    """The first event of a run. ``policies`` holds every portfolio's effective policy."""
+def restored(
+    c: Connection, policies: dict[str, Policy], globals_: Globals, at: int, *, keep: int | None = None
+) -> Restored:
+    """The first event of a run. ``policies`` holds every portfolio's effective policy. ``keep`` (µs): only trades of so
+    late, and those that something waits for; who drives the engine brings the others by :func:`past`."""
+    tr = t.trades.c
     oldest = c.execute(select(func.min(t.cursors.c.api_cursor_ts))).scalar()
-    since = min(at - KEEP_IDENTITIES, ((oldest or at // SECOND) - 7200) * SECOND)
-    open_ids = select(t.decisions.c.trade_id).where(t.decisions.c.action == "wait")
+    since = min(at - KEEP_IDENTITIES, ((oldest or at // SECOND) - 7200) * SECOND) if keep is None else at - keep
+    waits = select(t.decisions.c.trade_id).where(t.decisions.c.action == "wait")
     working = select(t.intents.c.trade_id).where(t.intents.c.state.in_(("pending", "working")))
-    needed = or_(t.trades.c.traded_at >= since, t.trades.c.id.in_(open_ids), t.trades.c.id.in_(working))
-    trades = _trades(c, needed)
+    ids = {n for query in (waits, working) for n in c.execute(query).scalars() if n}
+    ids |= set() if keep is None else _unconfirmed(c, since)
+    trades = _trades(c, tr.traded_at >= since)
+    trades |= _trades_by(c, tr.id, ids - trades.keys())
+    lone = {x.tx_hash for x in trades.values() if x.occurrence > 1 or x.traded_at_estimated or x.traded_at < since}
+    trades |= _trades_by(c, tr.tx_hash, lone)
+    pairs = None if keep is None else {(x.leader, x.token_id) for n in ids if (x := trades.get(n)) is not None}
     return Restored(
         at=at,
-        portfolios=tuple(portfolio(c, name, policy, at, trades) for name, policy in sorted(policies.items())),
+        portfolios=tuple(portfolio(c, name, policy, at, trades, pairs) for name, policy in sorted(policies.items())),
         globals=globals_,
-        trades=_whole_keys(tuple(trades.values())),
+        trades=_whole_keys(tuple(trades[n] for n in sorted(trades))),
+        keep=keep or 0,
+        recalled=tuple(sorted(pairs or ())),
         last_trade_id=_last(c, t.trades),
         last_decision_id=_last(c, t.decisions),
         last_intent_id=_last(c, t.intents),
@@ -82,6 +102,85 @@ def restored(c: Connection, policies: dict[str, Policy], globals_: Globals, at: 
 def _trades(c: Connection, which: ColumnElement[bool]) -> dict[int, Trade]:
     query = select(t.trades).where(which).order_by(t.trades.c.id)
     return {row.id: trade_of(row) for row in read_rows(c, TradeRecord, query)}
+
+
+def _unconfirmed(c: Connection, since: int) -> set[int]:
+    """Trades that the other source may still be late with: a lag to be told of, or a log that is missing."""
+    tr = t.trades.c
+    once = select(tr.id, tr.first_seen_by_api_at, tr.api_lagged).where(t.SEEN_ONCE).order_by(tr.id.desc())
+    found = c.execute(once.limit(SEEN_LATELY)).all()
+    return {n for n, api, lagged in found if (not lagged if api is None else api >= since)}
+
+
+def _trades_by(c: Connection, column: ColumnElement[V], values: Collection[V]) -> dict[int, Trade]:
+    found: dict[int, Trade] = {}
+    left = iter(sorted(values))
+    while some := list(islice(left, AT_ONCE)):
+        found |= _trades(c, column.in_(some))
+    return found
+
+
+def past(c: Connection, portfolios: Iterable[str], forgotten: Iterable[Forgotten], at: int) -> tuple[Past, ...]:
+    """What an event needs that is no longer in memory."""
+    names = list(portfolios)
+    return tuple(_past(c, names, what, at) for what in forgotten)
+
+
+def _known_from(c: Connection, leader: str, token_id: str, since: int) -> int:
+    """The instant at or before ``since`` (µs) from which on what was held can be worked out: of a snapshot, else of a
+    SELL, which tell what was held; of what the first snapshot of a following contains, when that began."""
+    tr, moved = t.trades.c, t.holding_adjustments.c
+    of_trades, of_moves = (
+        (tr.leader == leader, tr.token_id == token_id), (moved.leader == leader, moved.token_id == token_id)
+    )  # fmt: skip
+    sold = select(func.max(tr.traded_at)).where(
+        *of_trades, tr.traded_at < since, tr.side == "SELL", tr.moves_holding.is_(True), tr.retracted_at.is_(None),
+        tr.leader_pre_sell_shares_micro.is_not(None),
+    )  # fmt: skip
+    told = select(func.max(moved.as_of)).where(*of_moves, moved.as_of < since)
+    first = select(func.min(tr.traded_at)).where(*of_trades)
+    anchors = [at for query in (sold, told) if (at := c.execute(query).scalar()) is not None]
+    begin = max(anchors) if anchors else min(since, c.execute(first).scalar() or since)
+    begin = begin // SECOND * SECOND
+    begun = select(func.count()).where(*of_moves, moved.as_of >= begin, moved.cause == BOOTSTRAP)
+    if c.execute(begun).scalar():
+        floor = c.execute(select(t.cursors.c.floor_ts).where(t.cursors.c.leader == leader)).scalar()
+        begin = min(begin, (floor or 0) * SECOND) if floor else begin
+    return begin
+
+
+def _past(c: Connection, portfolios: list[str], what: Forgotten, at: int) -> Past:
+    tr, moved = t.trades.c, t.holding_adjustments.c
+    trades: tuple[Trade, ...] = ()
+    sets: tuple[tuple[int, int, bool], ...] = ()
+    since = what.since
+    if what.transactions:
+        mined = select(func.min(tr.traded_at)).where(
+            tr.tx_hash.in_(what.transactions), tr.leader == what.leader, tr.token_id == what.token_id
+        )
+        times = [at for at in (since, c.execute(mined).scalar()) if at is not None]
+        since = min(times) if times else None
+    if since is not None:
+        since = _known_from(c, what.leader, what.token_id, since)
+    if since is not None:
+        mine = and_(tr.leader == what.leader, tr.token_id == what.token_id, tr.traded_at >= since)
+        found = _trades(c, mine)
+        found |= _trades_by(c, tr.tx_hash, {x.tx_hash for x in found.values() if x.occurrence > 1})
+        trades = _whole_keys(
+            tuple(x for _, x in sorted(found.items()) if x.leader == what.leader and x.token_id == what.token_id)
+        )
+        told = select(t.holding_adjustments).where(
+            moved.leader == what.leader, moved.token_id == what.token_id, moved.as_of >= since
+        )
+        sets = tuple(
+            (r.said_micro, r.as_of, r.cause == BOOTSTRAP) for r in read_rows(c, _Told, told.order_by(moved.id))
+        )
+    orders = (
+        [(name, o) for name in portfolios for o in _orders_of(c, name, at, what.leader, what.token_id)]
+        if what.orders
+        else []
+    )
+    return Past(leader=what.leader, token_id=what.token_id, since=since, trades=trades, sets=sets, orders=tuple(orders))
 
 
 def _whole_keys(trades: tuple[Trade, ...]) -> tuple[Trade, ...]:
@@ -103,9 +202,11 @@ def _last(c: Connection, table: Table) -> int:
 
 
 def portfolio(
-    c: Connection, name: str, policy: Policy, at: int, trades: Mapping[int, Trade] | None = None
-) -> PortfolioState:
-    """One portfolio's books and open business. ``trades``: what is read already, by id."""
+    c: Connection, name: str, policy: Policy, at: int, trades: Mapping[int, Trade] | None = None,
+    pairs: Collection[tuple[str, str]] | None = None,
+) -> PortfolioState:  # fmt: skip
+    """One portfolio's books and open business. ``trades``: what is read already, by id. ``pairs``: (leader, token)
+    whose orders are wanted; ``None`` = all."""
     bankroll = c.execute(select(t.portfolios.c.bankroll_micro).where(t.portfolios.c.name == name)).scalar()
     assert bankroll is not None, f"portfolio {name} has a row"
     moved = c.execute(
@@ -115,8 +216,9 @@ def portfolio(
     mine = t.intents.c.portfolio == name
     buys = and_(mine, t.intents.c.side == "BUY")
     today = and_(buys, t.intents.c.created_at >= day * DAY)
-    filled = select(func.sum(t.fills.c.usdc_micro)).join(t.intents, t.intents.c.id == t.fills.c.intent_id).where(today)
-    promised = select(func.sum(t.intents.c.budget_micro)).where(today, t.intents.c.state.in_(("pending", "working")))
+    filled = select(func.sum(t.fills.c.usdc_micro)).join(t.intents, t.intents.c.id == t.fills.c.intent_id)
+    filled = filled.where(today, t.fills.c.filled_at >= day * DAY)  # an index finds them
+    promised = select(func.sum(t.intents.c.budget_micro)).where(today, t.INTENT_OUT)
     spent = sum(int(c.execute(part).scalar() or 0) for part in (filled, promised))
     held = read(PositionRecord).where(t.positions.c.portfolio == name)
     out = _ASKED.where(mine, t.intents.c.state.in_(("pending", "working")))
@@ -130,7 +232,9 @@ def portfolio(
         intents=tuple(map(_order, read_rows(c, _Asked, out.order_by(t.intents.c.id)))),
         pending=_pending(c, name),
         recent=_recent(c, name, at - REORG_REACH),
-        orders=_orders(c, name, at, trades or {}),
+        orders=_orders(c, name, at, trades or {})
+        if pairs is None
+        else tuple(sorted((o for pair in pairs for o in _orders_of(c, name, at, *pair)), key=lambda o: o.decision_id)),
         spent_day=day,
         spent_today=spent,
         buys=tuple((r[0], r[1]) for r in counted),
@@ -175,14 +279,7 @@ def _orders(c: Connection, name: str, at: int, trades: Mapping[int, Trade]) -> t
     rows = list(read_rows(c, _OfOrder, fills.order_by(d.id)))
     if any(r.trade_id not in trades for r in rows):
         trades = _trades(c, tr.id.in_(select(d.trade_id).where(*theirs)))
-    found: dict[int, LeaderOrder] = {}
-    for r in rows:
-        trade, number = trades[r.trade_id], r.order_decision_id or r.id
-        order = found.get(number)
-        if order is None:
-            order = found[number] = begun_by(trade, number)
-        order.see(trade)
-        order.spent = order.spent or r.action is Action.COPY
+    found = _from_fills(rows, trades)
     kept: Counter[tuple[str, str]] = Counter()
     newest = []
     for order in sorted(found.values(), key=lambda o: -o.decision_id):
@@ -192,11 +289,47 @@ def _orders(c: Connection, name: str, at: int, trades: Mapping[int, Trade]) -> t
     return tuple(reversed(newest))
 
 
+def _orders_of(c: Connection, name: str, at: int, leader: str, token_id: str) -> tuple[LeaderOrder, ...]:
+    """The same of one leader and token."""
+    d = t.decisions.c
+    mine = (
+        d.portfolio == name, d.leader == leader, d.token_id == token_id, d.sized_by_order.is_not(None),
+        d.decided_at > func.coalesce(_reset_at(name), 0),
+    )  # fmt: skip
+    newest = select(d.id).where(*mine, d.order_decision_id.is_(None)).order_by(d.id.desc()).limit(ORDERS_KEPT)
+    firsts = set(c.execute(newest).scalars())
+    if not firsts:
+        return ()
+    fills = select(d.id, d.order_decision_id, d.action, d.trade_id).where(*mine, d.id >= min(firsts)).order_by(d.id)
+    rows = [r for r in read_rows(c, _OfOrder, fills) if (r.order_decision_id or r.id) in firsts]
+    found = _from_fills(rows, _trades_by(c, t.trades.c.id, {r.trade_id for r in rows}))
+    waiting = {r.order_decision_id or r.id for r in rows if r.action is Action.WAIT}
+    return tuple(o for n, o in sorted(found.items()) if o.last_at >= at - ORDER_LIFE or n in waiting)
+
+
+def _from_fills(rows: Iterable[_OfOrder], trades: Mapping[int, Trade]) -> dict[int, LeaderOrder]:
+    """Orders by the decision on their first fill, from decisions on their fills in order."""
+    found: dict[int, LeaderOrder] = {}
+    for r in rows:
+        trade, number = trades[r.trade_id], r.order_decision_id or r.id
+        order = found.get(number)
+        if order is None:
+            order = found[number] = begun_by(trade, number)
+        order.see(trade)
+        order.spent = order.spent or r.action is Action.COPY
+    return found
+
+
 def _missed(c: Connection, name: str) -> tuple[tuple[str, str], ...]:
-    d, m = t.decisions, t.markets
-    query = select(d.c.leader, d.c.token_id).distinct().outerjoin(m, m.c.token_id == d.c.token_id)
-    mine = (d.c.portfolio == name, d.c.sized_by_order.is_not(None), d.c.decided_at > func.coalesce(_reset_at(name), 0))
-    return tuple((leader, token) for leader, token in c.execute(query.where(*mine, m.c.payout_micro.is_(None))))
+    d, h, m = t.decisions.c, t.leader_holdings.c, t.markets.c
+    bought = select(d.id).where(
+        d.leader == h.leader, d.token_id == h.token_id, d.portfolio == name, d.sized_by_order.is_not(None),
+        d.decided_at > func.coalesce(_reset_at(name), 0),
+    )  # fmt: skip
+    # each trade that a BUY was decided on moved a holding: there are far fewer of those than decisions
+    query = select(h.leader, h.token_id).outerjoin(t.markets, m.token_id == h.token_id)
+    found = c.execute(query.where(m.payout_micro.is_(None), bought.exists()))
+    return tuple((leader, token) for leader, token in found)
 
 
 def _extremes(c: Connection, name: str) -> dict[str, int]:
@@ -222,12 +355,15 @@ def _day_equity(c: Connection, name: str, begin: int) -> int | None:
 def _recent(c: Connection, name: str, since: int) -> tuple[tuple[Order, tuple[int, ...]], ...]:
     fills: dict[int, list[int]] = {}
     f = t.fills.c
-    filled = select(f.id, f.intent_id).where(f.portfolio == name, f.filled_at >= since).order_by(f.id)
-    for number, intent in c.execute(filled):
+    filled = select(f.id, f.intent_id).where(f.portfolio == name, f.filled_at >= since)
+    for number, intent in sorted(c.execute(filled).all()):
         fills.setdefault(intent, []).append(number)
-    i = t.intents.c
-    lately = _ASKED.where(i.portfolio == name, i.created_at >= since - DAY, i.trade_id != 0).order_by(i.id)
-    return tuple((_order(r), tuple(fills[r.id])) for r in read_rows(c, _Asked, lately) if r.id in fills)
+    i, left = t.intents.c, iter(sorted(fills))
+    found: list[tuple[Order, tuple[int, ...]]] = []
+    while some := list(islice(left, AT_ONCE)):
+        lately = _ASKED.where(i.id.in_(some), i.created_at >= since - DAY, i.trade_id != 0).order_by(i.id)
+        found += [(_order(r), tuple(fills[r.id])) for r in read_rows(c, _Asked, lately)]
+    return tuple(found)
 
 
 class _Waiting(msgspec.Struct, frozen=True, kw_only=True):

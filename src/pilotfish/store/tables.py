@@ -10,6 +10,7 @@ from sqlalchemy import (
     Double,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -18,6 +19,8 @@ from sqlalchemy import (
     text,
     true,
 )
+
+from pilotfish.store.packed import Payload, Trace
 
 metadata = MetaData(
     naming_convention={
@@ -130,7 +133,7 @@ ORDER_OF_TRADE = "order_hash"
 """The column that fills of one order of a leader have alike; nothing where no source has said it."""
 trade_raw = Table(
     "trade_raw", metadata,
-    _big("trade_id", key=True), _str("source", 8), Column("payload", Text, nullable=False),
+    _big("trade_id", key=True), _str("source", 8), Column("payload", Payload, nullable=False),
 )  # fmt: skip
 leader_holdings = Table(
     "leader_holdings", metadata,
@@ -156,7 +159,7 @@ decisions = Table(
     "decisions", metadata,
     _id(), _big("trade_id", null=True), _big("adjustment_id", null=True), _str("portfolio", 100),
     _str("action", 8), _str("reason", 40), _big("decided_at"),
-    Column("trace", JSON, nullable=False), _str("rule", 16, null=True), _str("leader", 42, null=True),
+    Column("trace", Trace, nullable=False), _str("rule", 16, null=True), _str("leader", 42, null=True),
     _str("token_id", 78, null=True), _str("side", 4, null=True), _str("class", 16, null=True),
     _big("wanted_usdc_micro", null=True), _big("granted_usdc_micro", null=True), _big("asked_usdc_micro", null=True),
     _big("order_decision_id", null=True), Column("sized_by_order", Boolean), _big("exit_price_micro", null=True),
@@ -195,7 +198,7 @@ intents = Table(
         )
     ),
     Index("ix_intents_portfolio_leader_id", "portfolio", "leader", "id"),
-    Index("ix_intents_portfolio_token_id_id", "portfolio", "token_id", "id"),
+    Index("ix_intents_portfolio_token_id_id_side", "portfolio", "token_id", "id", "side"),
 )  # fmt: skip
 fills = Table(
     "fills", metadata,
@@ -224,6 +227,12 @@ TRIP_RESOLVED = text("ended = 'resolved'")
 """How round trips end, as text, so that a query says it as its indexes do."""
 TRIP_FIGURES = ("opened_at", "closed_at", "bought_micro", "paid_micro", "got_micro", "pnl_micro")
 """What round trips are sorted by, each with an index for those sold and one for those resolved."""
+TRIP_RATIOS = {
+    "return": "(pnl_micro * 1.0 / coalesce(nullif(paid_micro, 0), 1))",
+    "exit": "(got_micro * 1.0 / coalesce(nullif(bought_micro, 0), 1))",
+}
+"""What a round trip brought for what was paid, and for a share, each with such indexes, too; one that nothing was paid
+for counts as one that a millionth was paid for."""
 round_trips = Table(
     "round_trips", metadata,
     _auto(), _str("portfolio", 100), _str("leader", 42), _str("token_id", 78), _big("opened_at"), _big("closed_at"),
@@ -236,6 +245,30 @@ round_trips = Table(
         for state, where in (("sold", TRIP_SOLD), ("resolved", TRIP_RESOLVED))
         for figure in TRIP_FIGURES
     ),
+    *(
+        Index(
+            f"ix_round_trips_{state}_{name}", "portfolio", text(ratio), "id", sqlite_where=where, postgresql_where=where
+        )
+        for state, where in (("sold", TRIP_SOLD), ("resolved", TRIP_RESOLVED))
+        for name, ratio in TRIP_RATIOS.items()
+    ),
+)  # fmt: skip
+settled_accounts = Table(
+    "settled_accounts", metadata,
+    _id(), _str("portfolio", 100), _str("leader", 42), _str("token_id", 78),
+)  # fmt: skip
+"""Accounts of the shortfall report."""
+settled_states = Table(
+    "settled_states", metadata,
+    _big("account_id", key=True), _big("upto", key=True), _big("reset_at"),
+    Column("state", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)  # fmt: skip
+"""An account as it stood after the decisions up to one, in those stretches that changed it (``store/settled.py``)."""
+settled_stretches = Table(
+    "settled_stretches", metadata,
+    _big("upto", key=True), _big("first_came_at"), _big("last_came_at"),
+    Column("version", Integer, nullable=False),
 )  # fmt: skip
 savings = Table(
     "savings", metadata,

@@ -11,19 +11,15 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from typing import TypeAlias
 
 import structlog
-from sqlalchemy import Connection, Engine, bindparam, delete, insert, update
-from sqlalchemy import Update as UpdateStatement
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Engine
 
-from pilotfish.core.effects import Delete, Effect, Insert, RowEffect, Update, Upsert, WipePaper
-from pilotfish.store import tables
-from pilotfish.store.mapping import Plain, Values, row_of
+from pilotfish.core.effects import Effect
+from pilotfish.store.batch import Writable, write
+from pilotfish.store.mapping import Plain
 from pilotfish.store.outage import is_outage
 
 log = structlog.get_logger(__name__)
@@ -35,7 +31,6 @@ MAX_BACKLOG = 20_000
 RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 TRIES_AT_THE_END = 4
 """How often a commit is tried while the writer is being stopped."""
-Writable: TypeAlias = RowEffect | Plain
 
 
 @dataclass(slots=True)
@@ -202,117 +197,3 @@ class Writer:
             return
         with self._wake:
             self._wake.wait_for(lambda: self._stopping, seconds)
-
-
-def write(connection: Connection, effects: Sequence[Writable]) -> None:
-    """Write row effects in as few statements as keeps their meaning.
-
-    Within one group an update of a row that is also inserted is merged into the insert, and of several updates or
-    upserts of one row the last one counts. A wipe is a barrier.
-    """
-    pending = _Pending()
-    for effect in effects:
-        match effect:
-            case Insert(record):
-                pending.insert(record.table, row_of(record))
-            case Update(record):
-                pending.update(record.table, row_of(record))
-            case Upsert(record):
-                pending.upsert(record.table, row_of(record))
-            case Plain(table, row):
-                pending.upsert(table, row)
-            case Delete(key):
-                pending.delete(key.table, row_of(key))
-            case WipePaper(portfolio):
-                pending.flush(connection)
-                for table_ in tables.PAPER_TABLES:
-                    connection.execute(delete(table_).where(table_.c.portfolio == portfolio))
-    pending.flush(connection)
-
-
-class _Pending:
-    def __init__(self) -> None:
-        self.inserts: dict[str, list[Values]] = {}
-        self.by_id: dict[tuple[str, object], Values] = {}
-        self.updates: dict[tuple[str, tuple[str, ...]], dict[object, Values]] = {}
-        self.upserts: dict[tuple[str, tuple[str, ...]], dict[tuple[object, ...], Values]] = {}
-        self.shapes: dict[tuple[str, tuple[object, ...]], tuple[str, ...]] = {}
-        """(table, key) -> the columns under which the row stands in ``upserts``."""
-        self.deletes: dict[str, dict[tuple[object, ...], None]] = {}
-
-    def insert(self, table: str, row: Values) -> None:
-        self.inserts.setdefault(table, []).append(row)
-        if "id" in row:
-            self.by_id[(table, row["id"])] = row
-
-    def update(self, table: str, row: Values) -> None:
-        fresh = self.by_id.get((table, row["id"]))
-        if fresh is not None:
-            fresh.update(row)
-        else:
-            self.updates.setdefault((table, tuple(row)), {})[row["id"]] = row
-
-    def upsert(self, table: str, row: Values) -> None:
-        """The last one of a row counts; of columns that only an earlier one names, that one."""
-        keys = tuple([row[name] for name in _keys(table)])
-        columns = tuple(row)
-        before = self.shapes.get((table, keys), columns)
-        if before != columns:
-            row = {**self.upserts[(table, before)].pop(keys), **row}
-            columns = tuple(row)
-        self.shapes[(table, keys)] = columns
-        self.upserts.setdefault((table, columns), {})[keys] = row
-
-    def delete(self, table: str, row: Values) -> None:
-        """What was upserted before is not written at all; what is upserted after is written after the deletion."""
-        key = tuple([row[name] for name in _keys(table)])
-        shape = self.shapes.pop((table, key), None)
-        if shape is not None:
-            del self.upserts[(table, shape)][key]
-        self.deletes.setdefault(table, {})[key] = None
-
-    def flush(self, connection: Connection) -> None:
-        for name, rows in self.inserts.items():
-            by_columns: dict[tuple[str, ...], list[Values]] = {}
-            for row in rows:
-                by_columns.setdefault(tuple(row), []).append(row)
-            for alike in by_columns.values():
-                connection.execute(insert(tables.metadata.tables[name]), alike)
-        for (name, columns), by_id in self.updates.items():
-            named = {c: f"v_{c}" for c in columns}
-            rows_of = [{named[k]: v for k, v in row.items()} for row in by_id.values()]
-            connection.execute(_update(name, columns), rows_of)
-        for name, keys in self.deletes.items():
-            table = tables.metadata.tables[name]
-            where = [c == bindparam(f"k_{c.name}", type_=c.type) for c in table.primary_key]
-            names = [c.name for c in table.primary_key]
-            gone = [{f"k_{n}": v for n, v in zip(names, key, strict=True)} for key in keys]
-            connection.execute(delete(table).where(*where), gone)
-        for (name, shape), by_key in self.upserts.items():
-            if not by_key:
-                continue
-            connection.execute(_upsert(connection.dialect.name, name, shape), list(by_key.values()))
-        self.__init__()  # type: ignore[misc]
-
-
-@cache
-def _keys(table: str) -> tuple[str, ...]:
-    """The columns of a table's primary key."""
-    return tuple(c.name for c in tables.metadata.tables[table].primary_key)
-
-
-@lru_cache(maxsize=256)
-def _update(name: str, columns: tuple[str, ...]) -> UpdateStatement:
-    table = tables.metadata.tables[name]
-    values = {c: bindparam(f"v_{c}", type_=table.c[c].type) for c in sorted(set(columns) - {"id"})}
-    return update(table).where(table.c.id == bindparam("v_id")).values(values)
-
-
-@lru_cache(maxsize=256)
-def _upsert(dialect: str, name: str, columns: tuple[str, ...]) -> sqlite.Insert | postgresql.Insert:
-    table = tables.metadata.tables[name]
-    statement = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
-    keys = [c.name for c in table.primary_key]
-    return statement.on_conflict_do_update(
-        index_elements=keys, set_={c: statement.excluded[c] for c in columns if c not in keys}
-    )

@@ -16,6 +16,7 @@ from pilotfish.cli.benches.figure import Figure, Options, figure
 from pilotfish.core.units import MICRO, SECOND
 from pilotfish.store import look_backs_store, report, searches_store
 from pilotfish.store import tables as t
+from pilotfish.store.batch import write
 from pilotfish.store.copies import State
 from pilotfish.store.database import open_database
 from pilotfish.store.mapping import Values
@@ -53,6 +54,11 @@ _AT = 1_700_000_000 * SECOND
 _SKIPS = ("SKIP_SAME_ORDER", "SKIP_SLIPPAGE", "SKIP_SPREAD", "SKIP_CAP_MARKET", "SKIP_NO_POSITION")
 
 
+def at_of(i: int) -> int:
+    """When a trade was made (µs)."""
+    return _AT + i * SECOND
+
+
 def _wallet(i: int) -> str:
     return f"0x{i % LEADERS + 1:040x}"
 
@@ -71,6 +77,7 @@ def fill_database(database: Database, trades: int) -> None:
              for i in range(LEADERS)],
         )  # fmt: skip
         c.execute(insert(t.markets), [_market(i) for i in range(MARKETS)])
+        c.execute(insert(t.leader_holdings), [_holding(i) for i in range(MARKETS)])
         c.execute(insert(t.positions), [_position(i) for i in range(min(trades // 10, 10_000))])
         c.execute(insert(t.equity_snapshots), [_snapshot(i) for i in range(trades // 10)])
         c.execute(insert(t.searches), [_search(i) for i in range(1, 6)])
@@ -88,6 +95,18 @@ def fill_database(database: Database, trades: int) -> None:
             c.execute(insert(t.fills), [_fill(i) for i in copied if not _unfilled(i)])
             c.execute(insert(t.ledger_entries), [_entry(i) for i in copied if not _unfilled(i)])
             c.execute(insert(t.round_trips), [_trip(i) for i in copied if i % 2])
+    _settle(database)
+
+
+def _settle(database: Database) -> None:
+    """What a worker keeps up while trades come in."""
+    rows = True
+    while rows:
+        with database.connect() as c:
+            found = report.next_stretch(c)
+        rows = bool(found)
+        with database.begin() as c:
+            write(c, found)
 
 
 def _market(i: int) -> Values:
@@ -97,6 +116,10 @@ def _market(i: int) -> Values:
         "accepting_orders": True, "tick_micro": 10_000,
         "fee_rate_ppm": 0, "delay_ms": 0, "end_at": _AT + i * SECOND, "fetched_at": _AT,
     }  # fmt: skip
+
+
+def _holding(i: int) -> Values:
+    return {"leader": _wallet(i), "token_id": _token(i), "shares_micro": MICRO, "updated_at": _AT}
 
 
 def _position(i: int) -> Values:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections.abc import Iterable
 from itertools import pairwise
 
@@ -163,14 +164,6 @@ def trade_latency(r: SeenRow, heard: Listened) -> TradeLatency:
     )
 
 
-class _Seen(msgspec.Struct, frozen=True):
-    traded_at: int
-    first_seen_by_api_at: int | None
-    first_seen_by_polygon_at: int | None
-    api_lagged: bool
-    kind: TradeClass
-
-
 def read_latency(c: Connection) -> Latency:
     """Chain against API, over the newest trades."""
     heard, off_now = listened(c, "polygon"), off(c)
@@ -182,14 +175,14 @@ def read_latency(c: Connection) -> Latency:
         .order_by(tr.id.desc())
         .limit(LAG_SAMPLE)
     ).subquery()
-    gaps = sorted(int(g) // 1000 for g in c.execute(select(both.c.gap)).scalars())
+    gaps = sorted([g // 1000 for g in c.execute(select(both.c.gap)).scalars().all()])
     sample = select(
         tr.traded_at, tr.first_seen_by_api_at, tr.first_seen_by_polygon_at, tr.api_lagged, tr["class"].label("kind")
     )
-    newest = read_rows(c, _Seen, sample.order_by(tr.id.desc()).limit(LAG_SAMPLE))
-    rows = [r for r in newest if r.kind is not TradeClass.BACKFILL]
-    compared = [r for r in rows if r.first_seen_by_polygon_at is not None or heard.at(r.traded_at)]
-    live = [r for r in rows if r.kind is TradeClass.LIVE]
+    # as the database has them: there are too many to make structs of
+    rows = [r for r in c.execute(sample.order_by(tr.id.desc()).limit(LAG_SAMPLE)).all() if r[4] != TradeClass.BACKFILL]
+    compared = [r for r in rows if r[2] is not None or heard.at(r[0])]
+    live = [r for r in rows if r[4] == TradeClass.LIVE]
     comparable = bool(gaps or compared or not (rows or off_now.get("polygon")))
 
     def known(count: int) -> int | None:
@@ -202,12 +195,12 @@ def read_latency(c: Connection) -> Latency:
         api_first=known(sum(1 for g in gaps if g <= 0)),
         api_behind_chain_ms=_percentiles(gaps),
         histogram=_histogram(gaps),
-        only_polygon=known(sum(1 for r in compared if r.first_seen_by_api_at is None)),
-        only_api=known(sum(1 for r in compared if r.first_seen_by_polygon_at is None)),
-        api_lagged=known(sum(1 for r in compared if r.api_lagged)),
+        only_polygon=known(sum(api is None for _, api, _, _, _ in compared)),
+        only_api=known(sum(polygon is None for _, _, polygon, _, _ in compared)),
+        api_lagged=known(sum(lagged for _, _, _, lagged, _ in compared)),
         seen_after_match_ms=SeenAfterMatch(
-            api=_after_match((r.traded_at, r.first_seen_by_api_at) for r in live),
-            polygon=_after_match((r.traded_at, r.first_seen_by_polygon_at) for r in live),
+            api=_after_match([(traded_at, api) for traded_at, api, _, _, _ in live]),
+            polygon=_after_match([(traded_at, polygon) for traded_at, _, polygon, _, _ in live]),
         ),
     )
 
@@ -228,12 +221,14 @@ def _percentiles(values: list[int]) -> Percentiles:
 
 
 def _histogram(gaps: list[int]) -> list[Bucket]:
+    """``gaps`` in order."""
     edges: list[int | None] = [None, *BUCKETS_MS, None]
     return [
         Bucket(
             from_ms=low,
             to_ms=high,
-            trades=sum((low is None or g >= low) and (high is None or g < high) for g in gaps),
+            trades=(len(gaps) if high is None else bisect_left(gaps, high))
+            - (0 if low is None else bisect_left(gaps, low)),
         )
         for low, high in pairwise(edges)
     ]

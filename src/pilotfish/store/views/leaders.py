@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from pilotfish.core.reasons import NEVER_COPIED, Action, Reason
 from pilotfish.core.trade import TradeClass
-from pilotfish.core.units import Micros, Price, Shares, Usdc, proceeds_of
+from pilotfish.core.units import Micros, Usdc, proceeds_of
 from pilotfish.store import tables as t
 from pilotfish.store.copies import State
 from pilotfish.store.mapping import read_rows
@@ -139,17 +139,6 @@ class _Sums:
     open: int = 0
 
 
-class _Held(msgspec.Struct, frozen=True, kw_only=True):
-    """What figures need of a position."""
-
-    leader: str
-    shares_micro: Shares
-    cost_micro: Usdc
-    realized_pnl_micro: Usdc
-    fees_micro: Usdc
-    mark_price_micro: Price | None
-
-
 def read_figures(
     c: Connection, portfolio: str, decisions: DecisionCounts | None = None, orders: CopyCounts | None = None
 ) -> list[LeaderFigures]:
@@ -175,16 +164,18 @@ def read_figures(
     for order, n in (orders or CopyCounts()).read(c).items():
         if order.portfolio == portfolio and order.leader in sums:
             sums[order.leader].became[order.state] += n
-    mine = select(t.positions).where(t.positions.c.portfolio == portfolio)
-    for position in read_rows(c, _Held, mine):
-        found = sums.get(position.leader)
+    p = t.positions.c
+    held = (p.leader, p.shares_micro, p.cost_micro, p.realized_pnl_micro, p.fees_micro, p.mark_price_micro)
+    # as the database has them: there can be too many to make structs of
+    for leader, shares, cost, realized, fees, mark in c.execute(select(*held).where(p.portfolio == portfolio)).all():
+        found = sums.get(leader)
         if found is None:
             continue
-        found.value += proceeds_of(position.shares_micro, position.mark_price_micro or 0)
-        found.realized += position.realized_pnl_micro
-        found.fees += position.fees_micro
-        found.cost += position.cost_micro
-        found.open += position.shares_micro > 0
+        found.value += proceeds_of(shares, mark or 0) if shares else 0
+        found.realized += realized
+        found.fees += fees
+        found.cost += cost
+        found.open += shares > 0
     return [_figures(c, leader, portfolio, sums[leader.wallet]) for leader in everybody]
 
 

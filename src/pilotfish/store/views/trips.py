@@ -17,6 +17,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Float,
     Select,
     String,
     Subquery,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     cast,
     func,
     literal,
+    literal_column,
     null,
     select,
     union_all,
@@ -71,7 +73,11 @@ class Sort(StrEnum):
     LASTED = "lasted"
 
 
-INDEXED = frozenset({Sort.SHARES, Sort.COST, Sort.WORTH, Sort.REALIZED, Sort.OPENED, Sort.CLOSED, Sort.END})
+INDEXED = frozenset(
+    {
+        Sort.SHARES, Sort.COST, Sort.WORTH, Sort.REALIZED, Sort.RETURN, Sort.OPENED, Sort.CLOSED, Sort.END, Sort.EXIT,
+    }
+)  # fmt: skip
 """What is over is sorted by these along an index; it has them all."""
 
 
@@ -214,12 +220,12 @@ _OVER: dict[Sort, Key] = {
     Sort.WORTH: _R.got_micro,
     Sort.UNREALIZED: literal(0, BigInteger),
     Sort.REALIZED: _R.pnl_micro,
-    Sort.RETURN: _R.pnl_micro * 1.0 / func.nullif(_R.paid_micro, 0),
+    Sort.RETURN: literal_column(t.TRIP_RATIOS["return"], Float),
     Sort.OPENED: _R.opened_at,
     Sort.CLOSED: _R.closed_at,
     Sort.END: _R.closed_at,
     Sort.ENTRY: _R.paid_micro * 1.0 / func.nullif(_R.bought_micro, 0),
-    Sort.EXIT: _R.got_micro * 1.0 / func.nullif(_R.bought_micro, 0),
+    Sort.EXIT: literal_column(t.TRIP_RATIOS["exit"], Float),
     Sort.FEES: _R.fees_micro,
     Sort.LASTED: _R.closed_at - _R.opened_at,
 }

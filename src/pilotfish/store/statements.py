@@ -1,0 +1,207 @@
+"""How rows get into a database: for SQLite one prepared statement for many rows, for PostgreSQL ``COPY`` for new rows
+and one statement for all rows that change.
+
+Rows are tuples in the order of their columns, each value as the driver takes it; nothing on the way looks at it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache, partial
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import msgspec
+from sqlalchemy import JSON, Boolean, Column, Connection, Dialect, LargeBinary, Table, TypeDecorator, bindparam, delete
+
+from pilotfish.core.records import Record
+from pilotfish.store import tables
+from pilotfish.store.mapping import columns_of, enums_of
+
+if TYPE_CHECKING:
+    import psycopg
+
+Row: TypeAlias = tuple[Any, ...]
+_Stored: TypeAlias = Callable[[Any], object]
+"""How the database takes a value that is not ``None``."""
+
+
+@dataclass(slots=True, frozen=True)
+class Way:
+    """How records of a kind become rows: ``columns`` and where each stands; ``by_id`` if the rows are known by it."""
+
+    columns: tuple[str, ...]
+    places: dict[str, int]
+    by_id: bool
+    _stored: tuple[tuple[int, _Stored], ...]
+
+    def row(self, record: Record) -> Row:
+        """A record as a row."""
+        row = list(msgspec.structs.astuple(record))
+        for place, stored in self._stored:
+            value = row[place]
+            if value is not None:
+                row[place] = stored(value)
+        return tuple(row)
+
+    def with_change(self, row: Row, other: Way, change: Record) -> Row:
+        """A row of this kind with what a record of another kind, that ``other`` reads, says of it."""
+        changed = list(row)
+        for name, value in zip(other.columns, other.row(change), strict=True):
+            changed[self.places[name]] = value
+        return tuple(changed)
+
+
+class Statements:
+    """The ways into one kind of database."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._copies = dialect.name == "postgresql"
+        self._ways: dict[type[Record], Way] = {}
+
+    def way(self, kind: type[Record]) -> Way:
+        """How records of a kind become rows."""
+        known = self._ways.get(kind)
+        if known is None:
+            columns = columns_of(kind)
+            known = self._ways[kind] = Way(
+                columns,
+                {name: place for place, name in enumerate(columns)},
+                "id" in columns,
+                tuple(self._changed(kind.table, columns, frozenset(enums_of(kind)))),
+            )
+        return known
+
+    def row(self, table: str, columns: Sequence[str], values: Iterable[object]) -> Row:
+        """Values in the order of ``columns`` as a row."""
+        row = list(values)
+        for place, stored in self._changed(table, columns, frozenset()):
+            if row[place] is not None:
+                row[place] = stored(row[place])
+        return tuple(row)
+
+    def _changed(self, table: str, columns: Sequence[str], enums: frozenset[str]) -> list[tuple[int, _Stored]]:
+        """The places of columns whose values the driver does not take as they are."""
+        known = tables.metadata.tables[table].c
+        found = []
+        for place, name in enumerate(columns):
+            stored = self._stored(known[name])
+            if stored is None and name in enums:
+                stored = str.__str__  # the text of a member, and of any other text itself
+            if stored is not None:
+                found.append((place, stored))
+        return found
+
+    def _stored(self, column: Column[Any]) -> _Stored | None:
+        if isinstance(column.type, Boolean):
+            return None if self._copies else int
+        if isinstance(column.type, JSON):
+            return _json
+        if isinstance(column.type, LargeBinary):
+            return None
+        if isinstance(column.type, TypeDecorator):
+            return partial(column.type.process_bind_param, dialect=self._dialect)
+        return cast("_Stored | None", column.type.dialect_impl(self._dialect).bind_processor(self._dialect))
+
+    def insert(self, c: Connection, table: str, columns: tuple[str, ...], rows: list[Row]) -> None:
+        """New rows."""
+        if self._copies:
+            with _driver(c).cursor().copy(f"COPY {table} ({_listed(columns)}) FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+            return
+        slots = ", ".join("?" * len(columns))
+        c.exec_driver_sql(f"INSERT INTO {table} ({_listed(columns)}) VALUES ({slots})", rows)
+
+    def update(self, c: Connection, table: str, columns: tuple[str, ...], rows: list[Row]) -> None:
+        """New values for rows that are there, by their ``id``."""
+        named = [name for name in columns if name != "id"]
+        if self._copies:
+            sets = ", ".join(f'"{name}" = v."{name}"' for name in named)
+            _all_at_once(
+                c, f"UPDATE {table} AS t SET {sets} FROM ({{rows}}) AS v WHERE t.id = v.id", table, columns, rows
+            )
+            return
+        sets = ", ".join(f'"{name}" = ?' for name in named)
+        at = columns.index("id")
+        moved = [(*row[:at], *row[at + 1 :], row[at]) for row in rows]
+        c.exec_driver_sql(f"UPDATE {table} SET {sets} WHERE id = ?", moved)
+
+    def upsert(self, c: Connection, table: str, columns: tuple[str, ...], rows: list[Row]) -> None:
+        """New rows, or new values for those of the same key."""
+        keys = key_columns(table)
+        sets = ", ".join(f'"{name}" = excluded."{name}"' for name in columns if name not in keys)
+        conflict = f"ON CONFLICT ({_listed(keys)}) DO UPDATE SET {sets}"
+        begin = f"INSERT INTO {table} ({_listed(columns)})"
+        if self._copies:
+            _all_at_once(c, f"{begin} {{rows}} {conflict}", table, columns, rows)
+            return
+        c.exec_driver_sql(f"{begin} VALUES ({', '.join('?' * len(columns))}) {conflict}", rows)
+
+    def delete(self, c: Connection, name: str, keys: Iterable[object]) -> None:
+        """The rows with these keys; none there is none removed."""
+        table = tables.metadata.tables[name]
+        where = [column == bindparam(f"k_{column.name}", type_=column.type) for column in table.primary_key]
+        names = key_columns(name)
+        gone = [key if isinstance(key, tuple) else (key,) for key in keys]
+        bound = [
+            {f"k_{n}": str(v) if isinstance(v, str) else v for n, v in zip(names, key, strict=True)} for key in gone
+        ]
+        c.execute(delete(table).where(*where), bound)
+
+
+def _driver(c: Connection) -> psycopg.Connection[Any]:
+    driver: psycopg.Connection[Any] | None = c.connection.driver_connection
+    assert driver is not None
+    return driver
+
+
+def _all_at_once(c: Connection, statement: str, table: str, columns: tuple[str, ...], rows: list[Row]) -> None:
+    """Run a PostgreSQL statement over all rows: each column's values are one array."""
+    by_column = [list(values) for values in zip(*rows, strict=True)]
+    _driver(c).execute(statement.format(rows=_unnested(c.dialect, table, columns)), by_column)
+
+
+@lru_cache(maxsize=256)
+def _unnested(dialect: Dialect, table: str, columns: tuple[str, ...]) -> str:
+    known = tables.metadata.tables[table].c
+    types = {name: known[name].type.compile(dialect) for name in columns}
+    taken = ", ".join(f'"{name}"::{kind} AS "{name}"' for name, kind in types.items())
+    arrays = ", ".join("%s::text[]" if kind == "JSON" else f"%s::{kind}[]" for kind in types.values())
+    return f"SELECT {taken} FROM unnest({arrays}) AS rows({_listed(columns)})"
+
+
+@lru_cache(maxsize=512)
+def _listed(columns: tuple[str, ...]) -> str:
+    return ", ".join(f'"{name}"' for name in columns)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+@cache
+def key_columns(table: str) -> tuple[str, ...]:
+    """The columns of a table's primary key."""
+    keyed: Table = tables.metadata.tables[table]
+    return tuple(c.name for c in keyed.primary_key)
+
+
+@cache
+def key_of(kind: type[Record]) -> Callable[[Record], object]:
+    """What reads a record's key: a value, or a tuple of them where it has several columns."""
+    by_column = {field.encode_name: field.name for field in msgspec.structs.fields(kind)}
+    return attrgetter(*(by_column[name] for name in key_columns(kind.table)))
+
+
+_STATEMENTS: dict[str, Statements] = {}
+
+
+def statements_of(dialect: Dialect) -> Statements:
+    """The ways into databases of a dialect."""
+    known = _STATEMENTS.get(dialect.name)
+    if known is None:
+        known = _STATEMENTS[dialect.name] = Statements(dialect)
+    return known
