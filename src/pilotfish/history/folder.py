@@ -9,12 +9,13 @@ from __future__ import annotations
 import errno
 import secrets
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+import numpy as np
 import platformdirs
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -108,20 +109,15 @@ class History:
 
     def deeds(self, wallet: str, from_at: int, to_at: int) -> Iterator[Deed]:
         """A wallet's activity in these seconds, oldest first."""
-        return self._rows("activity", wallet, from_at, to_at)
+        return self._rows("activity", wallet, (from_at, to_at))
 
     def tape(self, condition: str, *spans: tuple[int, int]) -> Iterator[Print]:
         """A market's fills in these spans of seconds, which are in order and apart; oldest first."""
-        left = deque(spans)
-        for row in self._rows("tape", condition, left[0][0], left[-1][1]) if left else ():
-            while left and left[0][1] < row.at:
-                left.popleft()
-            if left and left[0][0] <= row.at:
-                yield row
+        return self._rows("tape", condition, *spans)
 
     def prices(self, token_id: str, from_at: int, to_at: int) -> Iterator[PricePoint]:
         """A token's prices, oldest first."""
-        return self._rows("prices", token_id, from_at, to_at)
+        return self._rows("prices", token_id, (from_at, to_at))
 
     def market(self, condition: str) -> PastMarket | None:
         """A market as it was known last."""
@@ -139,15 +135,37 @@ class History:
         known = [w for w in windows if w.state in KNOWN] or windows
         return max(known, key=lambda w: (w.state is State.COMPLETE, w.to_at), default=None)
 
-    def _rows(self, kind: str, key: str, from_at: int, to_at: int) -> Iterator[Any]:
-        for low, high, window in cover(self.windows(kind, key), from_at, to_at):
-            if window is not None:
-                yield from (row for row in self._file(kind, key, window) if low <= row.at <= high)
+    def _rows(self, kind: str, key: str, *spans: tuple[int, int]) -> Iterator[Any]:
+        for batch in self.columns(kind, key, *spans):
+            yield from records_of(kind, batch)
 
     def _file(self, kind: str, key: str, window: Window) -> Iterator[Any]:
+        for batch in self._batches(kind, key, window):
+            yield from records_of(kind, batch)
+
+    def _batches(self, kind: str, key: str, window: Window) -> Iterator[pa.RecordBatch]:
+        """The rows of a file, as many at once as fit; a file that fits as a whole is not held open meanwhile."""
         with self._opened(kind, key, window) as file:
-            for batch in file.iter_batches(BATCH):
-                yield from records_of(kind, batch)
+            if file.metadata.num_rows > BATCH:
+                yield from file.iter_batches(BATCH)
+                return
+            batches = file.read().to_batches()
+        yield from batches
+
+    def columns(self, kind: str, key: str, *spans: tuple[int, int]) -> Iterator[pa.RecordBatch]:
+        """What :meth:`tape` and its like give, as columns: rows of these spans of seconds, which are in order and
+        apart, oldest first."""
+        windows = self.windows(kind, key)
+        found = (stretch for span in spans for stretch in cover(windows, *span) if stretch.window is not None)
+        for window, stretches in groupby(found, key=lambda stretch: stretch.window):
+            assert window is not None
+            inside = list(stretches)
+            lows, highs = (np.array(ends, np.int64) for ends in zip(*((s.from_at, s.to_at) for s in inside)))
+            for batch in self._batches(kind, key, window):
+                ats = batch.column("at").to_numpy()
+                place = np.searchsorted(lows, ats, "right") - 1
+                wanted = (place >= 0) & (ats <= highs[place])
+                yield batch if wanted.all() else batch.filter(pa.array(wanted))
 
     def contents(self, kept: Kept, *, whole: bool = False) -> Contents:
         """What a file holds; ``whole`` reads all of it. Raises :class:`HistoryError` for a damaged one."""
@@ -185,7 +203,10 @@ class History:
         :class:`HistoryError`, :class:`HistoryFullError` where there is no room."""
         if kind not in SNAPSHOTS:
             records = sorted(records, key=lambda record: record.at)
-        table = table_of(kind, records, {"why": why} if why else {})
+        self.keep(kind, key, window, table_of(kind, records, {"why": why} if why else {}))
+
+    def keep(self, kind: str, key: str, window: Window, table: pa.Table) -> None:
+        """The same with rows that are a table already, sorted."""
         with self.placed(kind, key, window.name) as out:
             pq.write_table(table, out, compression="zstd")
 
