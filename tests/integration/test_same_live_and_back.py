@@ -13,7 +13,7 @@ import pytest
 
 from pilotfish.app.book_recording import spool_of
 from pilotfish.backtest.assumptions import BANDS, Band
-from pilotfish.backtest.run import play, prepare
+from pilotfish.backtest.run import Whole, play
 from pilotfish.core import events as ev
 from pilotfish.core.effects import Effect, Insert, Update
 from pilotfish.core.records import DecisionChange, DecisionRecord, FillRecord, IntentChange, TradeRecord
@@ -173,7 +173,7 @@ def test_a_recorded_session_is_decided_and_filled_the_same_in_a_backtest_of_what
     history, now = History(str(tmp_path / "history")), int(time.time())
     past = read_past(history, WALLET, now - 3_600, now)
     back, policy = Back(), policy_from({name: parse(find(name), str(value)) for name, value in SETTINGS.items()})
-    whole = prepare(past, books_of(history, past, spool), seen)
+    whole = Whole(past=past, books=books_of(history, past, spool), seen=seen)
     played = play(whole, policy, BANDS[Band.EXPECTED], back.see, as_seen=True)
 
     assert len(seen) == len(decided) == TRADES

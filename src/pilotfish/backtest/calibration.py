@@ -13,6 +13,7 @@ import msgspec
 from pilotfish.backtest.assumptions import EDGE_BAND, Assumptions, Band
 from pilotfish.backtest.quotes import Quotes, Tier
 from pilotfish.backtest.run import Whole
+from pilotfish.backtest.shelf import Shelf
 from pilotfish.core.book import Book, LiquidityMemory
 from pilotfish.core.fees import NO_FEE
 from pilotfish.core.fills import PaperFill, simulate_buy
@@ -104,11 +105,11 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 def calibrate(whole: Whole, assumed: Assumptions, into: Calibrated) -> None:
     """Look at every BUY of a past of which a book was recorded when a copy would have arrived."""
     past = whole.past
-    by_tape = Quotes(past.markets, whole.tapes, past.tape_known, past.prices, {}, assumed)
-    by_line = Quotes(past.markets, whole.tapes, {}, past.prices, {}, assumed)
-    markets = {token: market for market in past.markets.values() for token in market.tokens}
+    shelf = Shelf(past)
+    by_tape = Quotes(shelf, {}, assumed)
+    by_line = Quotes(shelf, {}, assumed, by_tape=False)
     for deed in past.deeds:
-        market = markets.get(deed.token_id)
+        market, _ = shelf.markets.get(deed.token_id, (None, 0))
         if deed.kind != "TRADE" or deed.side is not Side.BUY or market is None or not deed.shares:
             continue
         into.trades += 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import msgspec
@@ -15,7 +14,8 @@ from pilotfish.backtest.breakdown import Part, broken_down
 from pilotfish.backtest.flags import Flag, find_flags
 from pilotfish.backtest.grounds import ASSUMED, Grounds
 from pilotfish.backtest.judgement import Judgement, Terms, Tried, Verdict, judge
-from pilotfish.backtest.run import Played, Whole, play, prepare
+from pilotfish.backtest.run import Job, Played, Whole
+from pilotfish.backtest.together import side_by_side
 from pilotfish.backtest.statistics import Halves
 from pilotfish.core.settings import Policy
 from pilotfish.core.units import MICRO
@@ -27,8 +27,6 @@ SIZES = tuple(n * MICRO for n in (10, 25, 50, 100, 250, 1_000, 5_000))
 """What a copied order costs, in the curve of sizes (millionths of a USDC)."""
 ROOM = 400
 """So many copies of a size fit into the bankroll of the curve of sizes, and a quarter of a hundredth into a market."""
-PARALLEL_FROM = 1_500
-"""Trades from which the runs are shared out over processes: before, starting those costs more than it saves."""
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,14 +99,6 @@ class LookBack(msgspec.Struct, frozen=True, kw_only=True):
         return not self.missing
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One run that is wanted. ``as_seen``: trades whose sighting is known are seen then, whatever the delay."""
-
-    policy: Policy
-    assumed: Assumptions
-    as_seen: bool = False
-
-
 def look_back(
     past: Past,
     policy: Policy,
@@ -134,26 +124,60 @@ def judged(
     told: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> tuple[LookBack, Judgement]:
     """As :func:`look_back`, with the judgement itself, which a board of many wallets is made of."""
-    whole, bands = prepare(past, by.books, by.seen), by.bands
+    return judged_each(past, [policy], by, curves=curves, processes=processes, told=told)[0]
+
+
+def judged_each(
+    past: Past,
+    policies: Sequence[Policy],
+    by: Grounds = ASSUMED,
+    *,
+    curves: bool = False,
+    processes: int = 1,
+    told: Callable[[int, int], None] = lambda _done, _of: None,
+) -> list[tuple[LookBack, Judgement]]:
+    """The same with several policies, in their order: the past is read once for all of them."""
+    wanted = [_runs(policy, by, curves=curves) for policy in policies]
+    kept = [Books(policy.bankroll, past.from_at) for policy in policies]
+    here = [
+        Job(policy=policy, assumed=by.bands[Band.EXPECTED], as_seen=True, sink=books.see)
+        for policy, books in zip(policies, kept, strict=True)
+    ]
+    whole = Whole(past=past, books=by.books, seen=by.seen)
+    mains, others = side_by_side(whole, here, [job for runs in wanted for job in runs], processes, told)
+    rest = iter(others)
+    return [
+        _answer(past, policy, by, main, books, [next(rest) for _ in runs], curves=curves)
+        for policy, main, books, runs in zip(policies, mains, kept, wanted, strict=True)
+    ]
+
+
+def _runs(policy: Policy, by: Grounds, *, curves: bool) -> list[Job]:
+    """The runs beside the expected one: the other ends of the band, and the curves."""
+    bands = by.bands
     expected = bands[Band.EXPECTED]
-    delays = [_delayed(expected, ms) for ms in DELAYS_MS] if curves else []
-    sizes = [_sized(policy, size) for size in SIZES] if curves else []
     jobs = [Job(policy=policy, assumed=bands[band]) for band in (Band.PESSIMISTIC, Band.OPTIMISTIC)]
-    jobs += [Job(policy=policy, assumed=assumed) for assumed in delays]
-    jobs += [Job(policy=sized, assumed=expected, as_seen=True) for sized in sizes]
-    kept = Books(policy.bankroll, past.from_at)
-    main = play(whole, policy, expected, kept.see, as_seen=True)
+    if curves:
+        jobs += [Job(policy=policy, assumed=_delayed(expected, ms)) for ms in DELAYS_MS]
+        jobs += [Job(policy=_sized(policy, size), assumed=expected, as_seen=True) for size in SIZES]
+    return jobs
+
+
+def _answer(
+    past: Past, policy: Policy, by: Grounds, main: Played, kept: Books, rest: list[Played], *, curves: bool
+) -> tuple[LookBack, Judgement]:
+    """What is to be said of these runs."""
+    bands = by.bands
+    expected = bands[Band.EXPECTED]
     line = kept.line(past.wallet)
     wrong = tuple(kept.differences())
     kept.close()
-    told(1, len(jobs) + 1)
-    rest = _played(whole, jobs, processes, lambda done: told(done + 1, len(jobs) + 1))
     pessimistic, optimistic = rest[:2]
     mean = main.wanted // max(1, main.orders)
     by_delay = tuple(_point(p, ms, mean) for ms, p in zip(DELAYS_MS, rest[2:], strict=False) if curves)
     by_size = tuple(
         _point(played, expected.delay_us // 1000, size)
-        for size, played in zip(SIZES, rest[2 + len(delays) :], strict=False)
+        for size, played in zip(SIZES, rest[2 + len(DELAYS_MS) :], strict=False)
     )
     size = policy.fixed_usdc if policy.sizing_mode == "fixed_usdc" else mean
     terms = Terms(size=size, delay_ms=expected.delay_us // 1000)
@@ -208,33 +232,6 @@ def judged(
     ), answer
 
 
-def _played(whole: Whole, jobs: Sequence[Job], processes: int, done: Callable[[int], None]) -> list[Played]:
-    """All runs, in their order."""
-    found: list[Played] = []
-    if processes < 2 or len(whole.past.deeds) < PARALLEL_FROM:
-        for job in jobs:
-            found.append(play(whole, job.policy, job.assumed, as_seen=job.as_seen))
-            done(len(found))
-        return found
-    with ProcessPoolExecutor(min(processes, len(jobs)), initializer=_begin, initargs=(whole,)) as pool:
-        for played in pool.map(_work, jobs):
-            found.append(played)
-            done(len(found))
-    return found
-
-
-_here: list[Whole] = []
-"""The past that this process works on."""
-
-
-def _begin(whole: Whole) -> None:
-    _here[:] = [whole]
-
-
-def _work(job: Job) -> Played:
-    return play(_here[0], job.policy, job.assumed, as_seen=job.as_seen)
-
-
 def _delayed(assumed: Assumptions, ms: int) -> Assumptions:
     return msgspec.structs.replace(assumed, delay_us=ms * 1000)
 
@@ -272,5 +269,4 @@ def _paid(bets: Sequence[Bet]) -> int:
 
 def _daily(equity: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """The last value of each day: (epoch second, amount)."""
-    days = {at // 86_400_000_000: (at // MICRO, amount) for at, amount in equity}
-    return list(days.values())
+    return [(at // MICRO, amount) for at, amount in equity]

@@ -21,7 +21,7 @@ from pilotfish.backtest.calibration import (
     measured,
 )
 from pilotfish.backtest.quotes import Tier
-from pilotfish.backtest.run import prepare
+from pilotfish.backtest.run import Whole
 from pilotfish.cli import printed, session
 from pilotfish.cli.history import wallets_of
 from pilotfish.core.numerals import NOTHING, count, exact, money, percent
@@ -64,7 +64,7 @@ def calibrate_command(
         if span is None:
             continue
         past = read_past(history, wallet, *span)
-        calibrate(prepare(past, books_of(history, past, spool)), BANDS[Band.EXPECTED], found)
+        calibrate(Whole(past=past, books=books_of(history, past, spool)), BANDS[Band.EXPECTED], found)
     made = measured(found, int(time.time()))
     if made is not None:
         keep(history, made)

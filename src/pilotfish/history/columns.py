@@ -17,7 +17,7 @@ from pilotfish.history.records import Deed, HeldToken, PastMarket, PricePoint, P
 
 BATCH = 8_192
 """Rows that are taken out of a file at once."""
-_SIDES: dict[str | None, Side | None] = {None: None, "BUY": Side.BUY, "SELL": Side.SELL}
+SIDES: dict[str | None, Side | None] = {None: None, "BUY": Side.BUY, "SELL": Side.SELL}
 _INT, _TEXT, _FLAG = pa.int64(), pa.string(), pa.bool_()
 _TEXTS, _INTS = pa.list_(pa.string()), pa.list_(pa.int64())
 
@@ -34,7 +34,7 @@ class Shape(NamedTuple):
 def _deed(
     kind: str, at: int, tx_hash: str, condition_id: str, token_id: str, side: str | None, *more: Any
 ) -> Deed:  # fmt: skip
-    return Deed(kind, at, tx_hash, condition_id, token_id, _SIDES[side], *more)
+    return Deed(kind, at, tx_hash, condition_id, token_id, SIDES[side], *more)
 
 
 def _print(at: int, tx_hash: str, wallet: str, condition_id: str, token_id: str, side: str, *more: int) -> Print:
@@ -98,11 +98,11 @@ def table_of(kind: str, records: Sequence[Any], told: Mapping[str, str]) -> pa.T
 
 def records_of(kind: str, batch: pa.RecordBatch) -> Iterator[Any]:
     """The records of a batch."""
-    return map(SHAPES[kind].record, *(_values(column) for column in batch.columns))
+    return map(SHAPES[kind].record, *(values_of(column) for column in batch.columns))
 
 
-def _values(column: pa.Array) -> list[Any]:
-    """A column's values; by way of numpy, which is several times faster where nothing is missing."""
+def values_of(column: pa.Array) -> list[Any]:
+    """A column's values, ``None`` where there is none; by way of numpy, which is several times faster where nothing is missing."""
     if column.null_count or pa.types.is_nested(column.type):
         return cast(list[Any], column.to_pylist())
     return cast(list[Any], column.to_numpy(zero_copy_only=False).tolist())

@@ -11,7 +11,6 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -26,7 +25,8 @@ from pilotfish.history.places import HistoryError as HistoryError
 from pilotfish.history.places import HistoryFullError as HistoryFullError
 from pilotfish.history.places import filesystem, short
 from pilotfish.history.records import Deed, HeldToken, Missing, PastMarket, PricePoint, Print
-from pilotfish.history.windows import KNOWN, NOT_ASKED, State, Window, cover, joined, needless, window_of
+from pilotfish.history.spans import Spans
+from pilotfish.history.windows import KNOWN, NOT_ASKED, State, Window, needless, parted, window_of
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 PART = ".part"
@@ -61,6 +61,10 @@ class History:
     def __str__(self) -> str:
         return self.url
 
+    def __reduce__(self) -> tuple[type[History], tuple[str]]:
+        """Another process opens it anew."""
+        return History, (self.url,)
+
     # -- what there is -----------------------------------------------------------------------------------------
 
     def keys(self, kind: str) -> list[str]:
@@ -88,22 +92,33 @@ class History:
 
     def missing(self, kind: str, key: str, *spans: tuple[int, int]) -> list[Missing]:
         """What is not known of these spans of seconds, both inclusive, and why."""
+        return self.gaps(kind, key, Spans(spans))
+
+    def gaps(self, kind: str, key: str, spans: Spans) -> list[Missing]:
+        """:meth:`missing` of many spans, in order."""
         found: list[Missing] = []
-        windows = self.windows(kind, key)
-        for low, high, window in (stretch for span in spans for stretch in cover(windows, *span)):
+        for window, parts in parted(self.windows(kind, key), spans):
             if window is not None and window.state in KNOWN:
                 continue
             why = NOT_ASKED if window is None else str(window.state)
-            if found and found[-1].why == why and found[-1].to_at == low - 1:
-                low = found.pop().from_at
-            found.append(Missing(kind=kind, key=key, from_at=low, to_at=high, why=why))
+            for low, high in parts:
+                if found and found[-1].why == why and found[-1].to_at == low - 1:
+                    low = found.pop().from_at
+                found.append(Missing(kind=kind, key=key, from_at=low, to_at=high, why=why))
         return found
 
     def known(self, kind: str, key: str, *spans: tuple[int, int]) -> list[tuple[int, int]]:
         """The seconds of these spans that are whole, as (from, to)."""
-        windows = self.windows(kind, key)
-        stretches = [stretch for span in spans for stretch in cover(windows, *span)]
-        return joined((s.from_at, s.to_at) for s in stretches if s.window is not None and s.window.state in KNOWN)
+        return list(self.whole(kind, key, Spans(spans)))
+
+    def whole(self, kind: str, key: str, spans: Spans) -> Spans:
+        """:meth:`known` of many spans, in order."""
+        found = Spans()
+        for window, parts in parted(self.windows(kind, key), spans):
+            if window is not None and window.state in KNOWN:
+                for low, high in parts:
+                    found.add(low, high, 2)
+        return found
 
     # -- reading -----------------------------------------------------------------------------------------------
 
@@ -136,36 +151,37 @@ class History:
         return max(known, key=lambda w: (w.state is State.COMPLETE, w.to_at), default=None)
 
     def _rows(self, kind: str, key: str, *spans: tuple[int, int]) -> Iterator[Any]:
-        for batch in self.columns(kind, key, *spans):
+        for batch in self.columns(kind, key, Spans(spans)):
             yield from records_of(kind, batch)
 
     def _file(self, kind: str, key: str, window: Window) -> Iterator[Any]:
         for batch in self._batches(kind, key, window):
             yield from records_of(kind, batch)
 
-    def _batches(self, kind: str, key: str, window: Window) -> Iterator[pa.RecordBatch]:
+    def _batches(self, kind: str, key: str, window: Window, names: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
         """The rows of a file, as many at once as fit; a file that fits as a whole is not held open meanwhile."""
+        wanted = list(names) or None
         with self._opened(kind, key, window) as file:
             if file.metadata.num_rows > BATCH:
-                yield from file.iter_batches(BATCH)
+                yield from file.iter_batches(BATCH, columns=wanted)
                 return
-            batches = file.read().to_batches()
+            batches = file.read(wanted, use_threads=False).to_batches()
         yield from batches
 
-    def columns(self, kind: str, key: str, *spans: tuple[int, int]) -> Iterator[pa.RecordBatch]:
-        """What :meth:`tape` and its like give, as columns: rows of these spans of seconds, which are in order and
-        apart, oldest first."""
-        windows = self.windows(kind, key)
-        found = (stretch for span in spans for stretch in cover(windows, *span) if stretch.window is not None)
-        for window, stretches in groupby(found, key=lambda stretch: stretch.window):
-            assert window is not None
-            inside = list(stretches)
-            lows, highs = (np.array(ends, np.int64) for ends in zip(*((s.from_at, s.to_at) for s in inside)))
-            for batch in self._batches(kind, key, window):
+    def columns(self, kind: str, key: str, spans: Spans, names: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+        """The rows of many spans as columns (all, or those of these ``names``), oldest first."""
+        for window, parts in parted(self.windows(kind, key), spans):
+            if window is None:
+                continue
+            lows, highs = np.frombuffer(parts.lows, np.int64), np.frombuffer(parts.highs, np.int64)
+            for batch in self._batches(kind, key, window, names):
                 ats = batch.column("at").to_numpy()
                 place = np.searchsorted(lows, ats, "right") - 1
                 wanted = (place >= 0) & (ats <= highs[place])
-                yield batch if wanted.all() else batch.filter(pa.array(wanted))
+                if not wanted.all():
+                    batch = batch.filter(pa.array(wanted))
+                if batch.num_rows:
+                    yield batch
 
     def contents(self, kept: Kept, *, whole: bool = False) -> Contents:
         """What a file holds; ``whole`` reads all of it. Raises :class:`HistoryError` for a damaged one."""

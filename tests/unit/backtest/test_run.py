@@ -7,7 +7,7 @@ import pytest
 
 from pilotfish.backtest.assumptions import BANDS, Assumptions, Band
 from pilotfish.backtest.quotes import Tier
-from pilotfish.backtest.run import Played, play, prepare
+from pilotfish.backtest.run import Played, Whole, play
 from pilotfish.core.book import make_book
 from pilotfish.core.effects import Insert
 from pilotfish.core.records import DecisionRecord, FillRecord, IntentRecord
@@ -38,7 +38,7 @@ def played(of: Past, assumed: Assumptions = EXPECTED, **values: Value) -> tuple[
     def see(_event: object, effects: list[object]) -> None:
         records.extend(e.record for e in effects if isinstance(e, Insert))
 
-    return play(prepare(of), policy_from(values), assumed, see), records  # type: ignore[arg-type]
+    return play(Whole(past=of), policy_from(values), assumed, see), records  # type: ignore[arg-type]
 
 
 def fills(records: list[object]) -> list[FillRecord]:
@@ -171,16 +171,16 @@ def test_a_price_that_is_hours_old_is_none() -> None:
 def test_a_recorded_book_comes_before_the_tape() -> None:
     at = (BEGIN + 100) * SECOND
     book = make_book(YES, [(480_000, 10**9)], [(490_000, 10**9)], requested_at=at, received_at=at)
-    run = play(prepare(past([deed(100, "BUY", 1_000, 0.50)], TAPE), {YES: read_once(book)}), policy_from({}), EXPECTED)
+    run = play(Whole(past=past([deed(100, "BUY", 1_000, 0.50)], TAPE), books={YES: read_once(book)}), policy_from({}), EXPECTED)
     assert list(run.tiers) == [Tier.BOOK]
     old = make_book(YES, [(480_000, 10**9)], [(490_000, 10**9)], requested_at=at - 90 * SECOND,
                     received_at=at - 90 * SECOND)  # fmt: skip
-    run = play(prepare(past([deed(100, "BUY", 1_000, 0.50)], TAPE), {YES: read_once(old)}), policy_from({}), EXPECTED)
+    run = play(Whole(past=past([deed(100, "BUY", 1_000, 0.50)], TAPE), books={YES: read_once(old)}), policy_from({}), EXPECTED)
     assert list(run.tiers) == [Tier.TAPE], "a book of a minute and a half ago is none"
 
 
 def test_the_same_past_gives_the_same_run_and_runs_do_not_share_what_they_had() -> None:
-    whole = prepare(past([deed(100, "BUY", 1_000, 0.50)], TAPE))
+    whole = Whole(past=past([deed(100, "BUY", 1_000, 0.50)], TAPE))
     first, second = (play(whole, policy_from({}), EXPECTED) for _ in range(2))
     assert msgspec.json.encode(first) == msgspec.json.encode(second)
 

@@ -12,7 +12,7 @@ import pytest
 
 from pilotfish.backtest.assumptions import BANDS, Band
 from pilotfish.backtest.look_back import look_back
-from pilotfish.backtest.run import play, prepare
+from pilotfish.backtest.run import Whole, play
 from pilotfish.backtest.told import answer_of
 from pilotfish.core.effects import Effect, Insert, Update
 from pilotfish.core.records import DecisionChange, DecisionRecord, FillRecord, IntentRecord, RoundTripRecord
@@ -71,7 +71,7 @@ def digest_of_run(past: Past, kind: Kind) -> str:
             if isinstance(effect, Insert | Update) and isinstance(effect.record, KEPT):
                 digest.update(msgspec.json.encode(effect.record))
 
-    play(prepare(past), policy_from(POLICIES.get(kind, {})), BANDS[Band.EXPECTED], see)
+    play(Whole(past=past), policy_from(POLICIES.get(kind, {})), BANDS[Band.EXPECTED], see)
     return digest.hexdigest()[:16]
 
 
