@@ -9,7 +9,7 @@ import msgspec
 
 from pilotfish.backtest.assumptions import Assumptions
 from pilotfish.backtest.bets import Bet
-from pilotfish.backtest.quotes import Quotes, Tier
+from pilotfish.backtest.quotes import PLENTY, Quotes, Tier
 from pilotfish.backtest.shelf import Shelf
 from pilotfish.backtest.source import (
     PORTFOLIO,
@@ -23,6 +23,7 @@ from pilotfish.backtest.source import (
     stretches,
 )
 from pilotfish.core import events as ev
+from pilotfish.core.book import Book, Level
 from pilotfish.core.drive import Ask, Drive
 from pilotfish.core.effects import CheckChain, Effect, Insert, NeedBook, NeedHoldings, NeedMarket, Update
 from pilotfish.core.engine import Engine
@@ -228,10 +229,25 @@ class _Run:
         if quote is None:
             return [ev.BookMissing(at=at, token_id=token, detail="nothing is known of it then")]
         self._tier[token] = quote.tier
-        answers: list[ev.Event] = [ev.BookSeen(at=max(at, quote.book.received_at), book=quote.book)]
+        book = self._whole_again(quote.book) if quote.tier is Tier.TAPE else quote.book
+        answers: list[ev.Event] = [ev.BookSeen(at=max(at, book.received_at), book=book)]
         if quote.after is not None:
             answers.append(ev.BookSeen(at=at, book=quote.after))
         return answers
+
+    def _whole_again(self, book: Book) -> Book:
+        """What the tape had on offer, with what the engine remembers of earlier copies put on top: it takes that away
+        again. Those met other prints; what they had of these is away already."""
+        return msgspec.structs.replace(
+            book, bids=self._untaken(book, Side.SELL, book.bids), asks=self._untaken(book, Side.BUY, book.asks)
+        )
+
+    def _untaken(self, book: Book, side: Side, levels: tuple[Level, ...]) -> tuple[Level, ...]:
+        left = self.engine.state.memory.available
+        return tuple(
+            Level(price, size + PLENTY - left(PORTFOLIO, book.token_id, side, Level(price, PLENTY)))
+            for price, size in ((level.price, level.size) for level in levels)
+        )
 
     def _worth(self, held: Mapping[str, int], at: int) -> int:
         """What the wallet's shares are worth at what is known of prices."""

@@ -55,6 +55,20 @@ def test_a_copy_is_filled_by_what_printed_after_it_had_arrived_at_its_share() ->
     assert run.result == 25 * MICRO, "50 shares for 25 USDC pay 50"
 
 
+def test_what_one_copy_had_of_a_print_takes_nothing_from_a_later_print_at_the_same_price() -> None:
+    deeds = [deed(100, "BUY", 1_000, 0.50), deed(900, "BUY", 1_000, 0.50, number=9)]
+    prints = [*TAPE[:6], *sold_to(910, 0.50, 400, number=12)]
+    _, records = played(past(deeds, prints))
+    assert [f.levels for f in fills(records)] == [[[500_000, 50 * MICRO]]] * 2
+
+
+def test_two_copies_of_one_print_share_it() -> None:
+    deeds = [deed(100, "BUY", 1_000, 0.50), deed(101, "BUY", 900, 0.50, number=9)]
+    run, records = played(past(deeds, TAPE[:6]), burst_window_sec=0, fixed_usdc=40 * MICRO)
+    assert sum(f.shares_micro for f in fills(records)) == 100 * MICRO, "a quarter of 400"
+    assert run.spent == 50 * MICRO
+
+
 def test_a_small_share_of_the_tape_fills_a_part_and_the_next_print_the_rest() -> None:
     thin = msgspec.structs.replace(EXPECTED, share_ppm=50_000)
     run, records = played(past([deed(100, "BUY", 1_000, 0.50)], TAPE), thin, buy_max_slippage_bps=500)
