@@ -9,6 +9,7 @@ import msgspec
 
 from pilotfish.backtest.assumptions import Assumptions
 from pilotfish.backtest.bets import Bet
+from pilotfish.backtest.over import Over
 from pilotfish.backtest.quotes import PLENTY, Quotes, Tier
 from pilotfish.backtest.shelf import Shelf
 from pilotfish.backtest.source import (
@@ -27,6 +28,7 @@ from pilotfish.core.book import Book, Level
 from pilotfish.core.drive import Ask, Drive
 from pilotfish.core.effects import CheckChain, Effect, Insert, NeedBook, NeedHoldings, NeedMarket, Update
 from pilotfish.core.engine import Engine
+from pilotfish.core.orders import PlaceOrder
 from pilotfish.core.records import DecisionChange, DecisionRecord, EquityRecord, FillRecord, RoundTripRecord
 from pilotfish.core.settings import Globals, Policy, TriggerMode
 from pilotfish.core.trade import Side
@@ -128,6 +130,7 @@ class _Run:
         self.balances = Balances(past)
         self._needs_worth = policy.sizing_mode == "bankroll_ratio"
         self.told = _Told(shelf.markets)
+        self._over = Over(self.engine)
         self._further = job.sink
         self._tier: dict[str, Tier] = {}
         """Token -> what the book rests on that its orders met last."""
@@ -145,9 +148,11 @@ class _Run:
         for at, token in resolutions(stretch.first, self._markets, self.past):
             market, index = self._markets[token]
             self.drive.push(ev.MarketSeen(at=at, market=market_at(market, index, at, self.past.to_at)))
+            self._over.settles(token, at)
         self._see(self._windows.of(stretch.seconds))
         self.balances.before(self.drive.at // SECOND)
         self.quotes.forget()
+        self._over.let_go(self.drive.at)
         self._tier = {token: tier for token, tier in self._tier.items() if self._waits(token)}
 
     def _waits(self, token: str) -> bool:
@@ -225,22 +230,24 @@ class _Run:
 
     def _book(self, token: str, at: int) -> list[ev.Event]:
         assert self.engine.paper is not None
-        quote = self.quotes.asked(token, at) or self.quotes.at(token, at, self.engine.paper.waiting(token))
+        waiting = self.engine.paper.waiting(token)
+        quote = self.quotes.asked(token, at) or self.quotes.at(token, at, waiting)
         if quote is None:
             return [ev.BookMissing(at=at, token_id=token, detail="nothing is known of it then")]
         self._tier[token] = quote.tier
-        book = self._whole_again(quote.book) if quote.tier is Tier.TAPE else quote.book
+        book = self._whole_again(quote.book, waiting) if quote.tier is Tier.TAPE else quote.book
         answers: list[ev.Event] = [ev.BookSeen(at=max(at, book.received_at), book=book)]
         if quote.after is not None:
             answers.append(ev.BookSeen(at=at, book=quote.after))
         return answers
 
-    def _whole_again(self, book: Book) -> Book:
+    def _whole_again(self, book: Book, waiting: Sequence[PlaceOrder]) -> Book:
         """What the tape had on offer, with what the engine remembers of earlier copies put on top: it takes that away
         again. Those met other prints; what they had of these is away already."""
-        return msgspec.structs.replace(
-            book, bids=self._untaken(book, Side.SELL, book.bids), asks=self._untaken(book, Side.BUY, book.asks)
-        )
+        sides = {order.side for order in waiting}
+        bids = self._untaken(book, Side.SELL, book.bids) if Side.SELL in sides else book.bids
+        asks = self._untaken(book, Side.BUY, book.asks) if Side.BUY in sides else book.asks
+        return book if (bids, asks) == (book.bids, book.asks) else msgspec.structs.replace(book, bids=bids, asks=asks)
 
     def _untaken(self, book: Book, side: Side, levels: tuple[Level, ...]) -> tuple[Level, ...]:
         left = self.engine.state.memory.available
@@ -262,18 +269,25 @@ class _Run:
 
     def _saw(self, event: ev.Event, effects: list[Effect]) -> None:
         for effect in effects:
-            if isinstance(effect, Insert | Update):
-                record = effect.record
-                if isinstance(record, FillRecord):
-                    tier = self._tier.get(record.token_id, Tier.LINE)
-                    self.told.fill(record, tier)
-                    if tier is Tier.TAPE:
-                        for price, shares in record.levels:
-                            self.quotes.filled(record.token_id, record.side, price, shares, event.at)
+            if type(effect) in _WRITES and type(record := effect.record) in _TOLD_OF:  # type: ignore[union-attr]
+                if type(record) is FillRecord:
+                    self._filled(record, event.at)
                 else:
                     self.told.see(record)
         if self._further is not None:
             self._further(event, effects)
+
+    def _filled(self, record: FillRecord, at: int) -> None:
+        tier = self._tier.get(record.token_id, Tier.LINE)
+        self.told.fill(record, tier)
+        if tier is Tier.TAPE:
+            for price, shares in record.levels:
+                self.quotes.filled(record.token_id, record.side, price, shares, at)
+
+
+_WRITES = frozenset((Insert, Update))
+_TOLD_OF = frozenset((FillRecord, DecisionRecord, DecisionChange, RoundTripRecord, EquityRecord))
+"""Records that say what a run comes to; all others are passed by."""
 
 
 class _Told:

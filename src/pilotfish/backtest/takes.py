@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from pilotfish.core.trade import Side
 from pilotfish.core.units import MICRO
 
+COLUMNS = ("at", "tx_hash", "wallet", "token_id", "side", "shares", "price")
+"""What is looked at of a row."""
 Whole = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
@@ -137,7 +139,8 @@ def _changed(at: Whole, tx: pa.Array) -> Flags:
 
 
 def _equal(batch: pa.RecordBatch, name: str, value: str) -> Flags:
-    found: Any = pc.equal(batch.column(name), value).to_numpy(zero_copy_only=False)
+    # A scalar of Arrow's own: of a plain text it would look each time whether pandas is installed.
+    found: Any = pc.equal(batch.column(name), pa.scalar(value, pa.string())).to_numpy(zero_copy_only=False)
     return np.asarray(found, np.bool_)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
-from pilotfish.backtest.takes import Before, Took, seconds_of, takes_of
+from pilotfish.backtest.takes import COLUMNS, Before, Took, seconds_of, takes_of
 from pilotfish.core.units import MICRO, SECOND
 from pilotfish.history.kept import InColumns, print_columns
 from pilotfish.history.records import Print
@@ -22,7 +22,7 @@ class Tape:
     :class:`Had` counts what was had of it."""
 
     def __init__(self, rows: Iterable[Print] | InColumns, first_token: str, wallet: str) -> None:
-        self._batches = seconds_of(print_columns(rows))
+        self._batches = seconds_of(print_columns(rows, COLUMNS))
         self._first_token, self._wallet = first_token, wallet
         self._before = Before()
         self._takes: list[Took] = []

@@ -4,7 +4,7 @@ that what is in memory does not depend on how long the past is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Generic, Protocol, TypeVar
 
@@ -21,7 +21,7 @@ T = TypeVar("T", covariant=True)
 class InColumns(Protocol):
     """Rows that can be had as columns, as ``columns`` names them."""
 
-    def columns(self) -> Iterator[pa.RecordBatch]: ...
+    def columns(self, names: Sequence[str] = ()) -> Iterator[pa.RecordBatch]: ...
 
 
 class KeptDeeds(Collection[Deed]):
@@ -46,9 +46,9 @@ class KeptRows(Generic[T]):
     def __init__(self, history: History, kind: str, key: str, spans: Spans) -> None:
         self._history, self._kind, self._key, self._spans = history, kind, key, spans
 
-    def columns(self) -> Iterator[pa.RecordBatch]:
-        """The same rows as columns."""
-        return self._history.columns(self._kind, self._key, self._spans)
+    def columns(self, names: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+        """The same rows as columns, all or those of these ``names``."""
+        return self._history.columns(self._kind, self._key, self._spans, names)
 
     def __iter__(self) -> Iterator[T]:
         for batch in self.columns():
@@ -71,17 +71,17 @@ class Each(Mapping[str, T]):
         return len(self._spans)
 
 
-def print_columns(rows: Iterable[Print] | InColumns) -> Iterator[pa.RecordBatch]:
-    """A tape as columns, from files or from memory."""
-    return _columns("tape", rows)
+def print_columns(rows: Iterable[Print] | InColumns, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """A tape as columns, from files or from memory; of these ``names``, and maybe more."""
+    return _columns("tape", rows, names)
 
 
 def point_columns(rows: Iterable[PricePoint] | InColumns) -> Iterator[pa.RecordBatch]:
     """Prices as columns."""
-    return _columns("prices", rows)
+    return _columns("prices", rows, ())
 
 
-def _columns(kind: str, rows: Iterable[object] | InColumns) -> Iterator[pa.RecordBatch]:
+def _columns(kind: str, rows: Iterable[object] | InColumns, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
     if isinstance(rows, KeptRows):
-        return rows.columns()
+        return rows.columns(names)
     return iter(table_of(kind, sorted(rows, key=attrgetter("at")), {}).to_batches())  # type: ignore[arg-type]
