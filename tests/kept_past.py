@@ -18,12 +18,12 @@ DAYS = 60
 def keep(history: History, past: Past) -> None:
     """Write a past as complete."""
     whole = Window(1, past.to_at, State.COMPLETE)
-    history.write("activity", past.wallet, whole, past.deeds)
+    history.write("activity", past.wallet, whole, list(past.deeds))
     for condition, market in past.markets.items():
         history.write("markets", condition, Window(past.to_at, past.to_at, State.COMPLETE), [market])
-        history.write("tape", condition, whole, past.tape[condition])
+        history.write("tape", condition, whole, list(past.tape[condition]))
     for token, line in past.prices.items():
-        history.write("prices", token, whole, line)
+        history.write("prices", token, whole, list(line))
 
 
 def kept_world(history: History, seed: int, people: Sequence[Person], to_at: int = TO_AT) -> None:

@@ -15,8 +15,8 @@ from pilotfish.backtest.flags import Flag, find_flags
 from pilotfish.backtest.grounds import ASSUMED, Grounds
 from pilotfish.backtest.judgement import Judgement, Terms, Tried, Verdict, judge
 from pilotfish.backtest.run import Job, Played, Whole
-from pilotfish.backtest.together import side_by_side
 from pilotfish.backtest.statistics import Halves
+from pilotfish.backtest.together import side_by_side
 from pilotfish.core.settings import Policy
 from pilotfish.core.units import MICRO
 from pilotfish.history.records import Missing, Past

@@ -1,5 +1,5 @@
-"""Letting go of markets that are over. Live, an engine keeps what it knows of them for rows that come late and for reorgs,
-neither of which a past has; over years that would be all of its memory.
+"""Letting go of markets that are over. Live, an engine keeps what it knows of them for rows that come late and for
+reorgs, neither of which a past has; over years that would be all of its memory.
 """
 
 from __future__ import annotations

@@ -67,7 +67,9 @@ class Quotes:
         comes when it came then."""
         track = self._books.get(token)
         found = track.asked(at, ASKED_WITHIN) if track is not None else None
-        return Quote(book=found, tier=Tier.BOOK) if found is not None and found.token_id in self._shelf.markets else None
+        return (
+            Quote(book=found, tier=Tier.BOOK) if found is not None and found.token_id in self._shelf.markets else None
+        )
 
     def at(self, token: str, at: int, waiting: Sequence[PlaceOrder]) -> Quote | None:
         """The book of a token at an instant (µs), as far as it is known, for the orders that wait for it."""

@@ -105,7 +105,9 @@ def play(
     return play_all(whole, [Job(policy=policy, assumed=assumed, sink=sink, as_seen=as_seen)])[0]
 
 
-def play_all(whole: Whole, jobs: Sequence[Job], told: Callable[[int, int], None] = lambda _done, _of: None) -> list[Played]:
+def play_all(
+    whole: Whole, jobs: Sequence[Job], told: Callable[[int, int], None] = lambda _done, _of: None
+) -> list[Played]:
     """The same with several, side by side: what is read is read once for all of them. ``told`` hears how many of how
     many deeds are gone through. What is in memory does not depend on how long the past is."""
     shelf, of = Shelf(whole.past), len(whole.past.deeds)
@@ -269,10 +271,11 @@ class _Run:
 
     def _saw(self, event: ev.Event, effects: list[Effect]) -> None:
         for effect in effects:
-            if type(effect) in _WRITES and type(record := effect.record) in _TOLD_OF:  # type: ignore[union-attr]
-                if type(record) is FillRecord:
+            if isinstance(effect, Insert | Update):
+                record = effect.record
+                if isinstance(record, FillRecord):
                     self._filled(record, event.at)
-                else:
+                elif type(record) in _TOLD:
                     self.told.see(record)
         if self._further is not None:
             self._further(event, effects)
@@ -285,9 +288,8 @@ class _Run:
                 self.quotes.filled(record.token_id, record.side, price, shares, at)
 
 
-_WRITES = frozenset((Insert, Update))
-_TOLD_OF = frozenset((FillRecord, DecisionRecord, DecisionChange, RoundTripRecord, EquityRecord))
-"""Records that say what a run comes to; all others are passed by."""
+_TOLD: frozenset[type] = frozenset((DecisionRecord, DecisionChange, RoundTripRecord, EquityRecord))
+"""Records beside fills that say what a run comes to; all others are passed by."""
 
 
 class _Told:

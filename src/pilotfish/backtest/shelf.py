@@ -107,5 +107,3 @@ class Shelf:
             for line in drawer.lines.values():
                 if line is not None:
                     line.forget(second - LINE_MAX_AGE)
-
-

@@ -24,7 +24,7 @@ from pilotfish.history.records import Deed, Past, PastMarket
 PORTFOLIO = "look back"
 Seen: TypeAlias = Mapping[tuple[str, str, Side, int, int], int]
 """When a trade was seen first (µs), by transaction, token, side, shares, and which of identical fills it is, from 1."""
-STRETCH = 5_000
+STRETCH = 500
 """Deeds that are in memory at once."""
 EARLY = 3_600 * SECOND
 """So long before its block (µs), by a clock that is wrong, a trade can at most have been seen."""

@@ -158,8 +158,8 @@ def _directions(rows: _Rows, ups: Any, downs: Any, if_up: Flags, if_down: Flags,
     asked = np.zeros(matches, np.int64)
     asked[rows.match[down_rows]] = rows.price[down_rows]  # of several the first one's, which is written last
     up = bought | unsure
-    # What a transaction leaves as the last price may hang on its own direction, which hangs on the price before it: each
-    # round puts right at least the first that is not yet.
+    # What a transaction leaves as the last price may hang on its own direction, which hangs on the price before it:
+    # each round puts right at least the first that is not yet.
     while True:
         last = _held(np.where(up, highest, lowest), before.price)
         against = np.concatenate(([before.price], last[:-1]))

@@ -37,10 +37,7 @@ def write_long_past(history: History, trades: int, seed: int = 1) -> tuple[str, 
     markets = max(1, trades // OF_A_MARKET)
     apart = OF_A_MARKET * DAY // A_DAY
     to_at = FROM_AT + markets * apart + LIFE + DAY
-    lines: list[pa.Table] = []
-    for number in range(markets):
-        lines.append(_market(history, Random(f"{seed}|{number}"), number, FROM_AT + number * apart))
-    table = pa.concat_tables(lines)
+    table = pa.concat_tables([_market(history, Random(f"{seed}|{n}"), n, FROM_AT + n * apart) for n in range(markets)])
     ats = table.column("at").to_numpy()
     table = table.take(pa.array(np.argsort(ats, kind="stable")))
     ats = table.column("at").to_numpy()
@@ -57,7 +54,9 @@ def _market(history: History, rng: Random, number: int, opens: int) -> pa.Table:
     """Write one market with its tape and prices; gives what the wallet did in it."""
     condition, tokens = f"0x{number + 1:064x}", (str(10**70 + 2 * number), str(10**70 + 2 * number + 1))
     closes, resolved = opens + LIFE, opens + LIFE + HOUR
-    ats = np.sort(np.array([opens + HOUR + int(rng.random() * (LIFE - 2 * HOUR)) for _ in range(OF_A_MARKET)], np.int64))
+    ats = np.sort(
+        np.array([opens + HOUR + int(rng.random() * (LIFE - 2 * HOUR)) for _ in range(OF_A_MARKET)], np.int64)
+    )
     mids = 50 * CENT + CENT * np.clip(np.cumsum([rng.choice((-1, 0, 0, 1)) for _ in ats]), -20, 20)
     buys, shares = _orders(rng, mids)
     prices = np.where(buys, mids, mids - CENT)
@@ -108,10 +107,9 @@ def _tape(
             size = (2_000 + int(rng.random() * 8_000)) * MICRO
             rows += _match(rng, at + after, tx, rng.choice(STRANGERS), up, size, level, makers)
     rows.sort(key=lambda row: row[0])
-    at, tx, wallet, side, size, price = zip(*rows, strict=True)
-    names = {"condition_id": condition, "token_id": token}
-    columns = {"at": at, "tx_hash": tx, "wallet": wallet, "side": side, "shares": size, "price": price}
-    columns |= {name: [value] * len(rows) for name, value in names.items()}
+    names = ("at", "tx_hash", "wallet", "side", "shares", "price")
+    columns: dict[str, object] = dict(zip(names, zip(*rows, strict=True), strict=True))
+    columns |= {"condition_id": [condition] * len(rows), "token_id": [token] * len(rows)}
     return _table("tape", columns)
 
 
@@ -132,7 +130,7 @@ def _activity(
 ) -> pa.Table:  # fmt: skip
     n = len(ats)
     usdc = shares // 10_000 * prices // 100
-    columns = {
+    columns: dict[str, object] = {
         "kind": ["TRADE"] * n, "at": ats, "tx_hash": hashes, "condition_id": [condition] * n, "token_id": [token] * n,
         "side": ["BUY" if buy else "SELL" for buy in buys], "shares": shares, "usdc": usdc, "usdc_size": usdc,
         "size": [str(size / MICRO) for size in shares.tolist()], "price": [str(p / MICRO) for p in prices.tolist()],

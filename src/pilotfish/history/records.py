@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
@@ -112,7 +112,7 @@ class Past(msgspec.Struct, kw_only=True):
     deeds: Collection[Deed]
     markets: Mapping[str, PastMarket]
     tape: Mapping[str, Iterable[Print]] = {}
-    tape_known: Mapping[str, Sequence[tuple[int, int]]] = {}
+    tape_known: Mapping[str, Iterable[tuple[int, int]]] = {}
     prices: Mapping[str, Iterable[PricePoint]] = {}
     held: dict[str, int] = {}
     missing: list[Missing] = []

@@ -112,21 +112,22 @@ def test_the_edge_that_is_found_is_the_true_one_within_what_luck_makes(kind: Kin
 def test_processes_change_nothing() -> None:
     of, _ = somebody(Kind.GAMBLER)
     one = look_back(of, POLICY)
-    while len(of.deeds) < 1_500:
-        of.deeds.append(deed(of.to_at - BEGIN + 10, "BUY", 1, 0.5))
+    more = [deed(of.to_at - BEGIN + 10, "BUY", 1, 0.5)] * 1_500
+    of.deeds = [*of.deeds, *more]
     two = look_back(of, POLICY, processes=2)
     assert answer_of(one)["by_delay"] == answer_of(two)["by_delay"]
     assert answer_of(one)["result_micro"] == answer_of(two)["result_micro"]
 
 
-def test_who_hears_of_progress_hears_of_every_run() -> None:
+def test_who_hears_of_progress_hears_of_all_runs_and_of_the_end_only_at_the_end() -> None:
     heard: list[tuple[int, int]] = []
-    look_back(
-        past([deed(100, "BUY", 100, 0.5)], sold_to(110, 0.5, 4_000, number=2)), POLICY,
-        told=lambda done, of: heard.append((done, of)),
-    )  # fmt: skip
+    trades = [deed(100 + n, "BUY", 1, 0.5, number=100 + n) for n in range(1_600)]
+    look_back(past(trades, sold_to(110, 0.5, 4_000, number=2)), POLICY, told=lambda done, of: heard.append((done, of)))
     runs = 3 + len(DELAYS_MS) + len(SIZES)
-    assert heard == [(n, runs) for n in range(1, runs + 1)]
+    assert heard[-1] == (runs, runs)
+    assert [done for done, of in heard if of == runs] == sorted(done for done, _ in heard)
+    assert [done for done, _ in heard].count(runs) == 1
+    assert len({done for done, _ in heard}) > 3, "it is heard of on the way, too"
 
 
 def test_a_past_of_which_nothing_can_be_copied_is_judged_all_the_same() -> None:

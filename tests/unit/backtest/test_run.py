@@ -160,7 +160,7 @@ def test_a_market_that_was_closed_is_copied_no_more() -> None:
 
 def test_a_market_that_nobody_knows_is_skipped_by_name() -> None:
     of = past([deed(100, "BUY", 1_000, 0.50)], TAPE)
-    of.markets.clear()
+    of.markets = {}
     run, _ = played(of)
     assert run.skipped == {"SKIP_UNKNOWN_MARKET": 1}
 
@@ -185,11 +185,15 @@ def test_a_price_that_is_hours_old_is_none() -> None:
 def test_a_recorded_book_comes_before_the_tape() -> None:
     at = (BEGIN + 100) * SECOND
     book = make_book(YES, [(480_000, 10**9)], [(490_000, 10**9)], requested_at=at, received_at=at)
-    run = play(Whole(past=past([deed(100, "BUY", 1_000, 0.50)], TAPE), books={YES: read_once(book)}), policy_from({}), EXPECTED)
+    run = play(
+        Whole(past=past([deed(100, "BUY", 1_000, 0.50)], TAPE), books={YES: read_once(book)}), policy_from({}), EXPECTED
+    )
     assert list(run.tiers) == [Tier.BOOK]
     old = make_book(YES, [(480_000, 10**9)], [(490_000, 10**9)], requested_at=at - 90 * SECOND,
                     received_at=at - 90 * SECOND)  # fmt: skip
-    run = play(Whole(past=past([deed(100, "BUY", 1_000, 0.50)], TAPE), books={YES: read_once(old)}), policy_from({}), EXPECTED)
+    run = play(
+        Whole(past=past([deed(100, "BUY", 1_000, 0.50)], TAPE), books={YES: read_once(old)}), policy_from({}), EXPECTED
+    )
     assert list(run.tiers) == [Tier.TAPE], "a book of a minute and a half ago is none"
 
 
