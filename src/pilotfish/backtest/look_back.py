@@ -17,6 +17,7 @@ from pilotfish.backtest.judgement import Judgement, Terms, Tried, Verdict, judge
 from pilotfish.backtest.run import Job, Played, Whole
 from pilotfish.backtest.statistics import Halves
 from pilotfish.backtest.together import side_by_side
+from pilotfish.backtest.uncopyable import Uncopyable, soonest, uncopyable
 from pilotfish.core.settings import Policy
 from pilotfish.core.units import MICRO
 from pilotfish.history.records import Missing, Past
@@ -53,8 +54,8 @@ class LookBack(msgspec.Struct, frozen=True, kw_only=True):
 
     ``result_micro`` by band; ``at_leader_prices_micro`` is what the leader's own prices would have made at our sizes,
     every order whole and free, ``steps`` the way from there to our result. ``tiers``: which share of what fills moved
-    rests on recorded books, the tape and the price line. ``uncopyable_micro``: of the ideal profit, what was lost to
-    orders of which nothing could be had. ``missing``: what is not known of the history; ``[]`` = it is complete.
+    rests on recorded books, the tape and the price line. ``uncopyable``: how much of their profit nobody could have
+    copied; only with the curves. ``missing``: what is not known of the history; ``[]`` = it is complete.
     """
 
     wallet: str
@@ -90,6 +91,7 @@ class LookBack(msgspec.Struct, frozen=True, kw_only=True):
     missing: tuple[Missing, ...]
     books: tuple[str, ...] = ()
     """What does not add up in the books of the expected run; empty, or a fault of the program."""
+    uncopyable: Uncopyable | None = None
     basis: str = ""
     """What delays and band rest on, in words: what the worker measured, or what is assumed."""
 
@@ -143,12 +145,15 @@ def judged_each(
         Job(policy=policy, assumed=by.bands[Band.EXPECTED], as_seen=True, sink=books.see)
         for policy, books in zip(policies, kept, strict=True)
     ]
+    nearest = soonest(by.bands[Band.OPTIMISTIC])
+    first = [Books(policy.bankroll, past.from_at) for policy in policies if curves]
+    here += [Job(policy=policy, assumed=nearest, sink=b.see) for policy, b in zip(policies, first, strict=False)]
     whole = Whole(past=past, books=by.books, seen=by.seen)
     mains, others = side_by_side(whole, here, [job for runs in wanted for job in runs], processes, told)
-    rest = iter(others)
+    rest, beyond = iter(others), zip(mains[len(policies) :], first, strict=True)
     return [
-        _answer(past, policy, by, main, books, [next(rest) for _ in runs], curves=curves)
-        for policy, main, books, runs in zip(policies, mains, kept, wanted, strict=True)
+        _answer(past, policy, by, main, books, [next(rest) for _ in runs], next(beyond, None), curves=curves)
+        for policy, main, books, runs in zip(policies, mains, kept, wanted, strict=False)
     ]
 
 
@@ -164,7 +169,15 @@ def _runs(policy: Policy, by: Grounds, *, curves: bool) -> list[Job]:
 
 
 def _answer(
-    past: Past, policy: Policy, by: Grounds, main: Played, kept: Books, rest: list[Played], *, curves: bool
+    past: Past,
+    policy: Policy,
+    by: Grounds,
+    main: Played,
+    kept: Books,
+    rest: list[Played],
+    nearest: tuple[Played, Books] | None,
+    *,
+    curves: bool,
 ) -> tuple[LookBack, Judgement]:
     """What is to be said of these runs."""
     bands = by.bands
@@ -228,8 +241,16 @@ def _answer(
         open=main.open,
         missing=tuple(past.missing),
         books=wrong,
+        uncopyable=_uncopyable(past, *nearest) if nearest is not None else None,
         basis=by.basis,
     ), answer
+
+
+def _uncopyable(past: Past, played: Played, kept: Books) -> Uncopyable:
+    kept.thin(played.thin)
+    found = uncopyable(kept.line(past.wallet))
+    kept.close()
+    return found
 
 
 def _delayed(assumed: Assumptions, ms: int) -> Assumptions:

@@ -41,11 +41,13 @@ class Tier(StrEnum):
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):
-    """A book with its tier; ``after`` is what the venue shows once the orders that wait for it are through."""
+    """A book with its tier; ``after`` is what the venue shows once the orders that wait for it are through. ``thin``:
+    what waits finds nothing in it although no price was against it, since nobody traded."""
 
     book: Book
     tier: Tier
     after: Book | None = None
+    thin: bool = False
 
 
 class Quotes:
@@ -94,8 +96,10 @@ class Quotes:
         if not waiting:
             return Quote(book=quoted, tier=Tier.LINE)
         if self._whole(drawer, at):
-            bids, asks = self._printed(drawer, market, index, at, waiting)
-            return Quote(book=_around(market, token, bids, asks, bid, ask, at), tier=Tier.TAPE, after=quoted)
+            bids, asks, beyond = self._printed(drawer, market, index, at, waiting)
+            thin = not (bids or asks or beyond)
+            book = _around(market, token, bids, asks, bid, ask, at)
+            return Quote(book=book, tier=Tier.TAPE, after=quoted, thin=thin)
         depth = self.assumed.depth_usdc
         bids, asks = [(bid, depth * MICRO // bid)], [(ask, depth * MICRO // ask)]
         return Quote(book=_book(market, token, bids, asks, at), tier=Tier.LINE, after=quoted)
@@ -154,9 +158,10 @@ class Quotes:
 
     def _printed(
         self, drawer: Drawer, market: PastMarket, index: int, at: int, waiting: Sequence[PlaceOrder]
-    ) -> tuple[Levels, Levels]:
+    ) -> tuple[Levels, Levels, bool]:
         """What printed after an instant that these orders can have: in the order of time, until they are full, so that
-        no later print at a better price fills them."""
+        no later print at a better price fills them; and whether something printed on their side beyond their limit."""
+        beyond = False
         tape, had = drawer.tape, self._had.get(market.condition_id) or Had()
         bids: Levels = []
         asks: Levels = []
@@ -179,7 +184,9 @@ class Quotes:
                 free = min(free, to_sell)
                 bids.append((price, free))
                 to_sell -= free
-        return bids, asks
+            else:
+                beyond = beyond or (to_spend > 0 if bought(took, index) else to_sell > 0)
+        return bids, asks, beyond
 
 
 def _around(

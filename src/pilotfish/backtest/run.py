@@ -74,7 +74,8 @@ class Played(msgspec.Struct, kw_only=True):
     fees. ``at_their_prices``: what the same shares would have made at the leader's own prices without fees. ``tiers``
     are the USDC that fills of each tier moved; ``skipped`` counts decisions by reason; ``equity`` are (µs, amount), the
     last of each day.
-    ``open`` are the tokens still held at the end, with what they are marked at.
+    ``open`` are the tokens still held at the end, with what they are marked at. ``thin``: orders that met a tape on
+    which nobody traded; only of a run with a sink.
     """
 
     bets: list[Bet] = []
@@ -91,6 +92,7 @@ class Played(msgspec.Struct, kw_only=True):
     tiers: dict[Tier, int] = {}
     equity: list[tuple[int, int]] = []
     open: dict[str, int] = {}
+    thin: list[int] = []
 
     @property
     def filled_ppm(self) -> int:
@@ -237,6 +239,8 @@ class _Run:
         if quote is None:
             return [ev.BookMissing(at=at, token_id=token, detail="nothing is known of it then")]
         self._tier[token] = quote.tier
+        if quote.thin and self._further is not None:
+            self.told.out.thin.extend(order.order_id for order in waiting if order.side is Side.BUY)
         book = self._whole_again(quote.book, waiting) if quote.tier is Tier.TAPE else quote.book
         answers: list[ev.Event] = [ev.BookSeen(at=max(at, book.received_at), book=book)]
         if quote.after is not None:
