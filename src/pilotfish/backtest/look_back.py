@@ -10,17 +10,17 @@ import msgspec
 from pilotfish.backtest.assumptions import Assumptions, Band
 from pilotfish.backtest.bets import Bet
 from pilotfish.backtest.books import Books
-from pilotfish.backtest.breakdown import Part, broken_down
-from pilotfish.backtest.flags import Flag, find_flags
+from pilotfish.backtest.breakdown import broken_down
+from pilotfish.backtest.flags import find_flags
 from pilotfish.backtest.grounds import ASSUMED, Grounds
-from pilotfish.backtest.judgement import Judgement, Terms, Tried, Verdict, judge
+from pilotfish.backtest.judgement import Judgement, Terms, Tried, judge
 from pilotfish.backtest.run import Job, Played, Whole
-from pilotfish.backtest.statistics import Halves
 from pilotfish.backtest.together import side_by_side
-from pilotfish.backtest.uncopyable import Uncopyable, soonest, uncopyable
+from pilotfish.backtest.told import LookBack, Point, Step, Uncopyable
+from pilotfish.backtest.uncopyable import soonest, uncopyable
 from pilotfish.core.settings import Policy
 from pilotfish.core.units import MICRO
-from pilotfish.history.records import Missing, Past
+from pilotfish.history.records import Past
 
 DELAYS_MS = (0, 2_000, 5_000, 22_000, 60_000)
 """After how long a trade is seen, in the curve of delays: at once, a log, a row of the API, a slow one, a minute."""
@@ -28,77 +28,6 @@ SIZES = tuple(n * MICRO for n in (10, 25, 50, 100, 250, 1_000, 5_000))
 """What a copied order costs, in the curve of sizes (millionths of a USDC)."""
 ROOM = 400
 """So many copies of a size fit into the bankroll of the curve of sizes, and a quarter of a hundredth into a market."""
-
-
-class Point(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of a curve. Amounts in millionths of a USDC; ``edge_per_usdc`` is the result a dollar paid, ``filled``
-    the part of what was wanted that was had."""
-
-    delay_ms: int
-    size_micro: int
-    result_micro: int
-    spent_micro: int
-    edge_per_usdc: float | None
-    filled: float
-
-
-class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of the way from the leader's prices to ours; positive is good for us."""
-
-    cause: str
-    amount_micro: int
-
-
-class LookBack(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is to be said of copying a wallet. Amounts in millionths of a USDC, times in epoch seconds.
-
-    ``result_micro`` by band; ``at_leader_prices_micro`` is what the leader's own prices would have made at our sizes,
-    every order whole and free, ``steps`` the way from there to our result. ``tiers``: which share of what fills moved
-    rests on recorded books, the tape and the price line. ``uncopyable``: how much of their profit nobody could have
-    copied; only with the curves. ``missing``: what is not known of the history; ``[]`` = it is complete.
-    """
-
-    wallet: str
-    name: str
-    from_at: int
-    to_at: int
-    verdict: Verdict
-    why: str
-    events: int
-    edge_per_usdc: float | None
-    interval: tuple[float, float] | None
-    shrunk: float | None
-    p_value: float | None
-    halves: Halves | None
-    size_micro: int
-    delay_ms: int
-    result_micro: dict[Band, int]
-    at_leader_prices_micro: int
-    steps: tuple[Step, ...]
-    fees_micro: int
-    spent_micro: int
-    filled_share: float
-    trades: int
-    orders: int
-    skipped: dict[str, int]
-    tiers: dict[str, float]
-    by_delay: tuple[Point, ...]
-    by_size: tuple[Point, ...]
-    parts: tuple[Part, ...]
-    flags: tuple[Flag, ...]
-    equity: tuple[tuple[int, int], ...]
-    open: dict[str, int]
-    missing: tuple[Missing, ...]
-    books: tuple[str, ...] = ()
-    """What does not add up in the books of the expected run; empty, or a fault of the program."""
-    uncopyable: Uncopyable | None = None
-    basis: str = ""
-    """What delays and band rest on, in words: what the worker measured, or what is assumed."""
-
-    @property
-    def complete(self) -> bool:
-        """True where nothing of the history is missing."""
-        return not self.missing
 
 
 def look_back(

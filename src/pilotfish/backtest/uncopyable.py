@@ -1,8 +1,8 @@
 """How much of a wallet's profit nobody could have copied: not who saw every trade a second later, got the largest share
 of each print and waited for it the longest.
 
-In: the shortfall of such a run at the same settings. Out: what their prices would have made at our sizes, and what of it
-was lost to a price that had gone within the second, to a market too thin, and to sizes below the minimum.
+In: the shortfall of such a run at the same settings. Out: what their prices would have made at our sizes, and what of
+it was lost to a price that had gone within the second, to a market too thin, and to sizes below the minimum.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from pilotfish.backtest.assumptions import Assumptions
+from pilotfish.backtest.told import Uncopyable
 from pilotfish.core.reasons import Outcome, Reason
 from pilotfish.core.shortfall import FEWER_SHARES, Line
 from pilotfish.core.units import SECOND
@@ -22,17 +23,6 @@ _THIN = (
     Outcome.FAILED_LIMIT,
 )  # fmt: skip
 _SMALL = (Reason.SKIP_BELOW_MIN, Reason.SKIP_ACCUMULATING)
-
-
-class Uncopyable(msgspec.Struct, frozen=True, kw_only=True):
-    """Millionths of a USDC. Of ``profit_micro``, which the leader's own prices would have made at our sizes, so much
-    nobody could have had: ``gone_micro`` (a second later the price was worse, or beyond the limit), ``thin_micro`` (too
-    little was on offer, or traded), ``below_minimum_micro``. Below zero: what could not be copied would have lost."""
-
-    profit_micro: int
-    gone_micro: int
-    thin_micro: int
-    below_minimum_micro: int
 
 
 def soonest(best: Assumptions) -> Assumptions:
