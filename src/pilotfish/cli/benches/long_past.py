@@ -29,6 +29,13 @@ FILE_DAYS = 30
 WALLET = "0x" + "b0" * 20
 STRANGERS = tuple(f"0x{n:040x}" for n in range(1, 400))
 CENT = MICRO // 100
+ROOM = {
+    "max_copy_usdc": 0, "per_trade_cap_usdc": 0, "per_market_cap_usdc": 0, "per_leader_cap_usdc": 0,
+    "total_cap_usdc": 0, "daily_cap_usdc": 0, "bankroll": 10**6 * MICRO,
+}  # fmt: skip
+"""No cap keeps a copy back: every trade is as dear as it can be."""
+
+
 Whole = NDArray[np.int64]
 
 
