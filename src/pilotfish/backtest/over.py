@@ -28,8 +28,8 @@ class Over:
         heappush(self._due, (at + LATER, token))
 
     def let_go(self, now: int) -> None:
-        """Let go of what is over at ``now`` (µs): trades of the leader that made a holding, and where nothing is held
-        by anybody, all that is known of the token."""
+        """Let go of what is over at ``now`` (µs): the leader's orders, trades that made a holding, and where nothing is
+        held by anybody, all that is known of the token."""
         while self._due and self._due[0][0] <= now:
             _, token = heappop(self._due)
             if self._held_by_us(token):
@@ -38,6 +38,9 @@ class Over:
             state = self._engine.state
             left = 0
             for wallet in state.leaders:
+                for desk in state.desks.values():
+                    desk.orders.pop((wallet, token), None)
+                    desk.buys.pop(token, None)
                 holding = state.holdings.get((wallet, token))
                 if holding is None:
                     continue
@@ -50,6 +53,8 @@ class Over:
             if left:
                 heappush(self._due, (now + AGAIN, token))
             else:
+                for desk in state.desks.values():
+                    desk.missed -= {(wallet, token) for wallet in state.leaders}
                 state.markets.pop(token, None)
                 state.books.pop(token, None)
                 state.traded_at.pop(token, None)

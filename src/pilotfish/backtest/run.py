@@ -14,7 +14,7 @@ from pilotfish.backtest.quotes import PLENTY, Quotes, Tier
 from pilotfish.backtest.shelf import Shelf
 from pilotfish.backtest.source import (
     PORTFOLIO,
-    Balances,
+    Holdings,
     Seen,
     Stretch,
     Windows,
@@ -131,7 +131,7 @@ class _Run:
         self.engine = Engine()
         self._recorded = whole.books.keys()
         self.quotes = Quotes(shelf, whole.books, assumed)
-        self.balances = Balances(past)
+        self.held = Holdings(past)
         self._needs_worth = policy.sizing_mode == "bankroll_ratio"
         self.told = _Told(shelf.markets)
         self._over = Over(self.engine)
@@ -148,13 +148,13 @@ class _Run:
 
     def through(self, stretch: Stretch) -> None:
         """Go through a part of it."""
-        self.balances.add(stretch.deeds)
+        self.held.add(stretch.deeds)
         for at, token in resolutions(stretch.first, self._markets, self.past):
             market, index = self._markets[token]
             self.drive.push(ev.MarketSeen(at=at, market=market_at(market, index, at, self.past.to_at)))
             self._over.settles(token, at)
         self._see(self._windows.of(stretch.seconds))
-        self.balances.before(self.drive.at // SECOND)
+        self.held.before(self.drive.at // SECOND)
         self.quotes.forget()
         self._over.let_go(self.drive.at)
         self._tier = {token: tier for token, tier in self._tier.items() if self._waits(token)}
@@ -221,8 +221,8 @@ class _Run:
                 return self._book(token, at)
             case NeedHoldings(leader, bootstrap):
                 second = max(self.past.from_at, at // SECOND)
-                held = self.balances.before(second)
-                said = tuple(sorted(held.items())) if bootstrap else self.balances.moved_since(second - LOOKED_BACK)
+                held = self.held.before(second)
+                said = tuple(sorted(held.items())) if bootstrap else self.held.moved_since(second - LOOKED_BACK)
                 return [
                     ev.HoldingsSnapshot(
                         at=at, leader=leader, as_of=second * SECOND, holdings=said, bootstrap=bootstrap,

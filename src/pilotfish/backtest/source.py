@@ -19,6 +19,7 @@ from pilotfish.core import events as ev
 from pilotfish.core.settings import Globals, Policy
 from pilotfish.core.trade import LeaderFill, Side, Source
 from pilotfish.core.units import SECOND
+from pilotfish.history.balances import Balances, balances
 from pilotfish.history.records import Deed, Past, PastMarket
 
 PORTFOLIO = "look back"
@@ -206,12 +207,11 @@ def market_at(market: PastMarket, index: int, at: int, end: int) -> ev.Market:
     )
 
 
-class Balances:
-    """What the wallet held, second after second; asked for in the order of time. Where a CONVERSION was made, what it
-    took and gave of other markets is not known from its row, and stays as it was."""
+class Holdings:
+    """What the venue would show of the wallet's holdings, second after second; asked for in the order of time."""
 
     def __init__(self, past: Past) -> None:
-        self._held = dict(past.held)
+        self._held = Balances(shares=dict(past.held), never_short=True)
         self._deeds: deque[Deed] = deque()
         self._markets = past.markets
         self._moved: dict[str, int] = {}
@@ -221,34 +221,22 @@ class Balances:
         """What comes next."""
         self._deeds += deeds
 
-    def before(self, second: int) -> dict[str, int]:
+    def before(self, second: int) -> Mapping[str, int]:
         """Shares by token, by everything of before a second."""
         while self._deeds and self._deeds[0].at < second:
-            self._apply(self._deeds.popleft())
-        return self._held
+            deed = self._deeds.popleft()
+            balances((deed,), self._markets.get, self._held)
+            market = self._markets.get(deed.condition_id) if deed.kind in MOVES else None
+            for token in (deed.token_id,) if deed.kind == "TRADE" else market.tokens if market is not None else ():
+                self._moved.pop(token, None)
+                self._moved[token] = deed.at
+        return self._held.shares
 
     def moved_since(self, second: int) -> tuple[tuple[str, int], ...]:
         """(token, shares) of what has moved since a second, nothing left of it included. Nobody asks any more of an
         earlier one."""
         while self._moved and (token := next(iter(self._moved))) and self._moved[token] < second:
             del self._moved[token]
-            if not self._held[token]:
-                del self._held[token]
-        return tuple(sorted((token, self._held[token]) for token in self._moved))
-
-    def _apply(self, deed: Deed) -> None:
-        if deed.kind == "TRADE":
-            self._set(deed.token_id, deed.shares if deed.side == "BUY" else -deed.shares, deed.at)
-            return
-        sign = {"SPLIT": 1, "MERGE": -1}.get(deed.kind, 0)
-        market = self._markets.get(deed.condition_id)
-        for token in market.tokens if market is not None else ():
-            if deed.kind == "REDEEM":
-                self._set(token, -self._held.get(token, 0), deed.at)
-            elif sign:
-                self._set(token, sign * deed.shares, deed.at)
-
-    def _set(self, token: str, change: int, at: int) -> None:
-        self._held[token] = max(0, self._held.get(token, 0) + change)
-        self._moved.pop(token, None)
-        self._moved[token] = at
+            if not self._held.shares.get(token):
+                self._held.forget(token)
+        return tuple(sorted((token, self._held.shares.get(token, 0)) for token in self._moved))

@@ -163,7 +163,7 @@ class History:
         wanted = list(names) or None
         with self._opened(kind, key, window) as file:
             if file.metadata.num_rows > BATCH:
-                yield from file.iter_batches(BATCH, columns=wanted)
+                yield from file.iter_batches(BATCH, columns=wanted, use_threads=False)
                 return
             batches = file.read(wanted, use_threads=False).to_batches()
         yield from batches

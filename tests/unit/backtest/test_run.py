@@ -10,7 +10,7 @@ from pilotfish.backtest.quotes import Tier
 from pilotfish.backtest.run import Played, Whole, play
 from pilotfish.core.book import make_book
 from pilotfish.core.effects import Insert
-from pilotfish.core.records import DecisionRecord, FillRecord, IntentRecord
+from pilotfish.core.records import AdjustmentRecord, DecisionRecord, FillRecord, IntentRecord
 from pilotfish.core.settings import Value, policy_from
 from pilotfish.core.units import MICRO, SECOND
 from pilotfish.history.records import Past
@@ -19,6 +19,7 @@ from tests.unit.backtest.pasts import (
     BEGIN,
     CONDITION,
     END,
+    NO,
     YES,
     bought_from,
     deed,
@@ -222,3 +223,10 @@ def test_an_empty_past_is_an_empty_run(band: Band) -> None:
     run, _ = played(past([], []), BANDS[band])
     assert (run.result, run.bets, run.wanted, run.filled_ppm) == (0, [], 0, 0)
     assert END > BEGIN and CONDITION
+
+
+def test_a_conversion_takes_what_it_converts_from_the_leaders_holding_as_live() -> None:
+    deeds = [deed(100, "BUY", 100, 0.50, token=NO), move(1_000, "CONVERSION", 100)]
+    _, records = played(past(deeds, TAPE))
+    (converted,) = [r for r in records if isinstance(r, AdjustmentRecord) and r.cause == "CONVERSION"]
+    assert (converted.token_id, converted.delta_micro) == (NO, -100 * MICRO)

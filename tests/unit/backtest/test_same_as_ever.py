@@ -30,7 +30,7 @@ RUNS = {
     Kind.FIRST_SECOND: "66e98797567300d9",
     Kind.VALUE: "4d285acbf6345a5a",
     Kind.GAMBLER: "48947f57c1968bd1",
-    Kind.MARKET_MAKER: "f922a0cdb2327474",
+    Kind.MARKET_MAKER: "094ff7cb451c5bd6",
     Kind.ONE_EVENT: "af097170f223f76e",
     Kind.FLIPPER: "d09898ec47df7c09",
     Kind.SKILLED: "32312f26c0e972c7",
@@ -39,8 +39,8 @@ RUNS = {
 ANSWERS = {
     (Kind.VALUE, "in memory"): "d1c2dbe7373e14f4",
     (Kind.VALUE, "from files"): "f819216f046fccca",
-    (Kind.MARKET_MAKER, "in memory"): "387c0b0fc3b97b3c",
-    (Kind.MARKET_MAKER, "from files"): "fcac51a6c5d0eefc",
+    (Kind.MARKET_MAKER, "in memory"): "b7c42e98354f5e36",
+    (Kind.MARKET_MAKER, "from files"): "a4dad0d6052a1de3",
 }
 """Files hold more and less than the stand-in venue's past: prices while something was held alone."""
 POLICIES: dict[Kind, dict[str, Value]] = {
