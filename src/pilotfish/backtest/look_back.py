@@ -19,6 +19,7 @@ from pilotfish.backtest.together import side_by_side
 from pilotfish.backtest.told import LookBack, Point, Step, Uncopyable
 from pilotfish.backtest.uncopyable import soonest, uncopyable
 from pilotfish.core.settings import Policy
+from pilotfish.core.shortfall import Line
 from pilotfish.core.units import MICRO
 from pilotfish.history.records import Past
 
@@ -51,11 +52,13 @@ def judged(
     by: Grounds = ASSUMED,
     *,
     curves: bool = True,
+    steps: bool = True,
     processes: int = 1,
     told: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> tuple[LookBack, Judgement]:
-    """As :func:`look_back`, with the judgement itself, which a board of many wallets is made of."""
-    return judged_each(past, [policy], by, curves=curves, processes=processes, told=told)[0]
+    """As :func:`look_back`, with the judgement itself, which a board of many wallets is made of. Without ``steps`` no
+    books are kept: what their prices would have made, and the way from there, is not said."""
+    return judged_each(past, [policy], by, curves=curves, steps=steps, processes=processes, told=told)[0]
 
 
 def judged_each(
@@ -64,14 +67,15 @@ def judged_each(
     by: Grounds = ASSUMED,
     *,
     curves: bool = False,
+    steps: bool = True,
     processes: int = 1,
     told: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> list[tuple[LookBack, Judgement]]:
     """The same with several policies, in their order: the past is read once for all of them."""
     wanted = [_runs(policy, by, curves=curves) for policy in policies]
-    kept = [Books(policy.bankroll, past.from_at) for policy in policies]
+    kept = [Books(policy.bankroll, past.from_at) if steps else None for policy in policies]
     here = [
-        Job(policy=policy, assumed=by.bands[Band.EXPECTED], as_seen=True, sink=books.see)
+        Job(policy=policy, assumed=by.bands[Band.EXPECTED], as_seen=True, sink=books.see if books else None)
         for policy, books in zip(policies, kept, strict=True)
     ]
     nearest = soonest(by.bands[Band.OPTIMISTIC])
@@ -102,7 +106,7 @@ def _answer(
     policy: Policy,
     by: Grounds,
     main: Played,
-    kept: Books,
+    kept: Books | None,
     rest: list[Played],
     nearest: tuple[Played, Books] | None,
     *,
@@ -111,9 +115,11 @@ def _answer(
     """What is to be said of these runs."""
     bands = by.bands
     expected = bands[Band.EXPECTED]
-    line = kept.line(past.wallet)
-    wrong = tuple(kept.differences())
-    kept.close()
+    line: Line = Line()
+    wrong: tuple[str, ...] = ()
+    if kept is not None:
+        line, wrong = kept.line(past.wallet), tuple(kept.differences())
+        kept.close()
     pessimistic, optimistic = rest[:2]
     mean = main.wanted // max(1, main.orders)
     by_delay = tuple(_point(p, ms, mean) for ms, p in zip(DELAYS_MS, rest[2:], strict=False) if curves)

@@ -100,7 +100,7 @@ def looked_at(past: Past, policy: Policy) -> Looked:
     if why is not None:
         return Looked(wallet=past.wallet, name=past.name, dropped=why)
     try:
-        found, judgement = judged(past, policy, curves=False)
+        found, judgement = judged(past, policy, curves=False, steps=False)
     except Exception as problem:
         # A fault that one odd history brings to light costs that wallet, by name, and not what hours found of others.
         told = f"{type(problem).__name__}: {problem}"
