@@ -30,7 +30,7 @@ from pilotfish.core.units import MICRO, SECOND
 from pilotfish.history.book_track import track_of
 from pilotfish.history.folder import History
 from tests.book_rows import whole
-from tests.unit.backtest.pasts import BEGIN, YES, deed, past, sold_to
+from tests.unit.backtest.pasts import BEGIN, YES, bought_from, deed, past, sold_to
 
 EXPECTED = BANDS[Band.EXPECTED]
 
@@ -71,6 +71,18 @@ def test_the_tape_is_measured_too_where_it_is_whole() -> None:
     tape, _ = compared(found)
     assert (tape.instants, tape.both) == (1, 1)
     assert [i.off for i in found.found if i.tier is Tier.TAPE] == [-10_000], "a cent cheaper than the book was"
+
+
+def test_a_sell_is_measured_at_the_bids_and_worse_is_cheaper() -> None:
+    at = BEGIN + 100
+    prints = bought_from(110, 0.49, 4_000, number=2)
+    of = past([deed(100, "SELL", 1_000, 0.50)], prints, prices=[(0, 0.50)])
+    track = track_of(YES, [whole(at * SECOND, [(0.495, 40), (0.47, 900)], [(0.51, 900)], token=YES)])
+    found = Calibrated(size=25 * MICRO, worse_bps=300)
+    calibrate(Whole(past=of, books={YES: track}), EXPECTED, found)
+    assert [i.off for i in found.found if i.tier is Tier.TAPE] == [5_000], "half a cent less than the book would bring"
+    (width,) = found.widths
+    assert width.depth_usdc == 19_800_000, "40 shares at 0.495; 0.47 is beyond the limit"
 
 
 def test_a_trade_without_a_recorded_book_is_no_instant() -> None:

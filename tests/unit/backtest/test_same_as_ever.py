@@ -39,6 +39,7 @@ RUNS = {
 ANSWERS = {
     (Kind.VALUE, "in memory"): "d1c2dbe7373e14f4",
     (Kind.VALUE, "from files"): "f819216f046fccca",
+    (Kind.VALUE, "from an object store"): "f819216f046fccca",
     (Kind.MARKET_MAKER, "in memory"): "b7c42e98354f5e36",
     (Kind.MARKET_MAKER, "from files"): "a4dad0d6052a1de3",
 }
@@ -57,8 +58,8 @@ def a_past(kind: Kind) -> Past:
     return past_of(world, world.people[0].wallet)
 
 
-def read_back(past: Past, tmp: Path) -> Past:
-    history = History(str(tmp / "history"))
+def read_back(past: Past, url: str) -> Past:
+    history = History(url)
     keep(history, past)
     return read_past(history, past.wallet, past.from_at, past.to_at, past.name)
 
@@ -82,7 +83,9 @@ def test_a_seeded_past_makes_the_same_decisions_orders_and_fills_as_ever(kind: K
 
 @pytest.mark.parametrize(("kind", "where"), ANSWERS)
 def test_a_seeded_look_back_gives_the_same_answer_as_ever(kind: Kind, where: str, tmp_path: Path) -> None:
-    past = a_past(kind) if where == "in memory" else read_back(a_past(kind), tmp_path)
+    past = a_past(kind)
+    if where != "in memory":
+        past = read_back(past, str(tmp_path) if where == "from files" else f"memory:/{tmp_path}")
     told = answer_of(look_back(past, policy_from(POLICIES.get(kind, {}))))
     kept = {name: value for name, value in told.items() if name not in LATER}
     assert hashlib.sha256(msgspec.json.encode(kept)).hexdigest()[:16] == ANSWERS[kind, where]
