@@ -70,6 +70,8 @@ _MARKET = {
     "end_at": _INT, "closed_at": _INT, "resolved_at": _INT, "payouts": _INTS, "is_combo": _FLAG,
 }  # fmt: skip
 
+_OF_FEE = {"fee_rate_ppm": "fee.rate_ppm", "fee_half_exponent": "fee.half_exponent"}
+
 SHAPES: dict[str, Shape] = {
     "activity": Shape(pa.schema(list(_DEED.items())), tuple(_DEED), _deed),
     "tape": Shape(pa.schema(list(_PRINT.items())), tuple(_PRINT), _print),
@@ -77,7 +79,7 @@ SHAPES: dict[str, Shape] = {
     "positions": Shape(pa.schema(list(_HELD.items())), tuple(_HELD), _held),
     "markets": Shape(
         pa.schema(list(_MARKET.items())),
-        tuple(name.replace("fee_", "fee.") if name.startswith("fee_") else name for name in _MARKET),
+        tuple(_OF_FEE.get(name, name) for name in _MARKET),
         _market,
     ),
 }
