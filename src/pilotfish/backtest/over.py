@@ -54,7 +54,7 @@ class Over:
                 heappush(self._due, (now + AGAIN, token))
             else:
                 for desk in state.desks.values():
-                    desk.missed -= {(wallet, token) for wallet in state.leaders}
+                    desk.missed.pop(token, None)
                 state.markets.pop(token, None)
                 state.books.pop(token, None)
                 state.traded_at.pop(token, None)
