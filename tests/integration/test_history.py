@@ -23,6 +23,7 @@ from pilotfish.history.records import Print
 from pilotfish.history.summary import forget, summarize
 from pilotfish.history.windows import State
 from pilotfish.polymarket.activity import MAX_REQUESTS
+from tests.kept_past import in_memory
 from tests.past_venue import NOW, OTHER, WALLET, PastVenue, condition_id, move, serving, token_ids, trade
 
 DAY = 86_400
@@ -88,11 +89,11 @@ async def test_a_pull_brings_everything_that_a_look_back_reads_and_says_that_it_
 async def test_a_second_pull_asks_only_for_what_is_fresh_and_changes_nothing(tmp_path: Path) -> None:
     venue, history = lively(), History(str(tmp_path / "h"))
     await pulled(venue, history)
-    before, past = everything(history), read_past(history, WALLET, START, NOW)
+    before, past = everything(history), in_memory(read_past(history, WALLET, START, NOW))
     venue.requests.clear()
     await pulled(venue, history)
     assert everything(history) == before
-    assert read_past(history, WALLET, START, NOW) == past
+    assert in_memory(read_past(history, WALLET, START, NOW)) == past
     assert venue.requests["/v2/activity"] == venue.requests["/v2/positions"] == 1
     assert venue.requests["/v2/trades"] == 1, "one trade is younger than an hour"
     assert venue.requests["/v2/resolutions"] == 1, "two markets are not settled, in one request"
@@ -181,7 +182,7 @@ async def test_killed_at_any_write_and_begun_again_it_ends_in_the_same_files(tmp
 
 def _content(history: History) -> Any:
     """All that readers see."""
-    past = read_past(history, WALLET, START, NOW + 2 * DAY)
+    past = in_memory(read_past(history, WALLET, START, NOW + 2 * DAY))
     return past, history.positions(WALLET)
 
 
