@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from pilotfish.history.folder import History
 from pilotfish.history.records import Past
 from pilotfish.history.windows import State, Window
@@ -18,12 +20,23 @@ DAYS = 60
 def keep(history: History, past: Past) -> None:
     """Write a past as complete."""
     whole = Window(1, past.to_at, State.COMPLETE)
-    history.write("activity", past.wallet, whole, past.deeds)
+    history.write("activity", past.wallet, whole, list(past.deeds))
     for condition, market in past.markets.items():
         history.write("markets", condition, Window(past.to_at, past.to_at, State.COMPLETE), [market])
-        history.write("tape", condition, whole, past.tape[condition])
+        history.write("tape", condition, whole, list(past.tape[condition]))
     for token, line in past.prices.items():
-        history.write("prices", token, whole, line)
+        history.write("prices", token, whole, list(line))
+
+
+def in_memory(past: Past) -> Past:
+    """The same past with all that it reads from files: two of them can be compared."""
+    return msgspec.structs.replace(
+        past,
+        deeds=list(past.deeds),
+        tape={key: list(rows) for key, rows in past.tape.items()},
+        tape_known={key: list(spans) for key, spans in past.tape_known.items()},
+        prices={key: list(line) for key, line in past.prices.items()},
+    )
 
 
 def kept_world(history: History, seed: int, people: Sequence[Person], to_at: int = TO_AT) -> None:

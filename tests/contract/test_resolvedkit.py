@@ -17,7 +17,8 @@ from resolvedkit.fills import walk_sell as their_walk_sell
 from pilotfish.backtest.assumptions import Band
 from pilotfish.backtest.grounds import Grounds
 from pilotfish.backtest.judgement import Verdict
-from pilotfish.backtest.look_back import LookBack, look_back
+from pilotfish.backtest.look_back import look_back
+from pilotfish.backtest.told import LookBack
 from pilotfish.core.book import Book, LiquidityMemory, walk_buy, walk_sell
 from pilotfish.core.fees import NO_FEE
 from pilotfish.core.fills import costs, simulate_buy

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from pilotfish.history.columns import SHAPES
 from pilotfish.history.folder import History, HistoryFullError
 from pilotfish.history.past import read_past
 from pilotfish.history.pull import BEGINNING, Pulled, Told, pull
+from pilotfish.history.records import Print
 from pilotfish.history.summary import forget, summarize
 from pilotfish.history.windows import State
 from pilotfish.polymarket.activity import MAX_REQUESTS
+from tests.kept_past import in_memory
 from tests.past_venue import NOW, OTHER, WALLET, PastVenue, condition_id, move, serving, token_ids, trade
 
 DAY = 86_400
@@ -74,7 +77,8 @@ async def test_a_pull_brings_everything_that_a_look_back_reads_and_says_that_it_
     assert all(any(a <= p.at <= b for a, b in past.tape_known[c]) for c, rows in past.tape.items() for p in rows)
     assert set(past.prices) == {token_ids(n)[0] for n in range(4)}
     assert all(
-        len(points) > 20 and [p.at for p in points] == sorted(p.at for p in points) for points in past.prices.values()
+        len(points) > 20 and [p.at for p in points] == sorted(p.at for p in points)
+        for points in map(list, past.prices.values())
     )
     assert (done.trades, done.failures, done.budget_spent) == (40, [], False)
     assert list(dict.fromkeys(t.stage for t in stages)) == ["activity", "markets", "tape", "prices", "positions"]
@@ -85,11 +89,11 @@ async def test_a_pull_brings_everything_that_a_look_back_reads_and_says_that_it_
 async def test_a_second_pull_asks_only_for_what_is_fresh_and_changes_nothing(tmp_path: Path) -> None:
     venue, history = lively(), History(str(tmp_path / "h"))
     await pulled(venue, history)
-    before, past = everything(history), read_past(history, WALLET, START, NOW)
+    before, past = everything(history), in_memory(read_past(history, WALLET, START, NOW))
     venue.requests.clear()
     await pulled(venue, history)
     assert everything(history) == before
-    assert read_past(history, WALLET, START, NOW) == past
+    assert in_memory(read_past(history, WALLET, START, NOW)) == past
     assert venue.requests["/v2/activity"] == venue.requests["/v2/positions"] == 1
     assert venue.requests["/v2/trades"] == 1, "one trade is younger than an hour"
     assert venue.requests["/v2/resolutions"] == 1, "two markets are not settled, in one request"
@@ -178,7 +182,7 @@ async def test_killed_at_any_write_and_begun_again_it_ends_in_the_same_files(tmp
 
 def _content(history: History) -> Any:
     """All that readers see."""
-    past = read_past(history, WALLET, START, NOW + 2 * DAY)
+    past = in_memory(read_past(history, WALLET, START, NOW + 2 * DAY))
     return past, history.positions(WALLET)
 
 
@@ -282,7 +286,7 @@ async def test_a_tape_whose_route_ignores_start_end_and_order_is_read_back_to_th
     }
 
 
-def _keyed(tape: dict[str, list[Any]]) -> dict[str, list[str]]:
+def _keyed(tape: Mapping[str, Iterable[Print]]) -> dict[str, list[str]]:
     return {c: [p.tx_hash for p in rows] for c, rows in tape.items()}
 
 
@@ -292,7 +296,7 @@ async def test_v1_is_read_where_v2_is_gone(tmp_path: Path) -> None:
     await pulled(venue, history)
     past = read_past(history, WALLET, START, NOW)
     assert len(past.deeds) == 40
-    assert sum(map(len, past.tape.values())) == 80
+    assert sum(len(list(rows)) for rows in past.tape.values()) == 80
     assert {m.kind for m in past.missing} == {"prices", "positions"}
 
 

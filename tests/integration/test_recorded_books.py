@@ -20,6 +20,7 @@ from pilotfish.history.folder import History
 from pilotfish.polymarket.book_rows import BookRow, Heard
 from pilotfish.polymarket.clob import Clob
 from pilotfish.polymarket.http import Service, make_session
+from pilotfish.sim.chain import Order
 from pilotfish.sim.market_ws import MarketChannel
 from pilotfish.sim.server import serve, urls
 from pilotfish.sim.venue import Venue
@@ -101,6 +102,25 @@ async def test_what_was_kept_at_any_instant_is_read_back(recorder: Recorder) -> 
     deltas = [row for row in rows if row.kind is Heard.DELTA]
     assert len(deltas) > 60
     assert all(row.venue_ms and row.price and row.size for row in deltas)
+
+
+async def test_trades_are_told_beside_the_books_and_recorded_with_price_size_and_side(recorder: Recorder) -> None:
+    recorder.local.want(recorder.token)
+    await recorder.agrees()
+    taker, maker = (
+        Order(f"0x{n:040x}", side, recorder.token, 12_500_000, 510_000, f"0x{n:064x}")
+        for n, side in ((11, "BUY"), (22, "SELL"))
+    )
+    recorder.venue.chain.match(taker, [maker], now=time.time())
+    recorder.market.frozen = False
+    recorder.market.move(random.Random(4), time.time())
+    recorder.market.frozen = True
+    recorder.venue.on_tick()  # what is told after a trade has arrived, so the trade has
+    await recorder.agrees()
+    _, rows = await recorder.read_back()
+    (trade,) = [row for row in rows if row.kind is Heard.TRADE]
+    assert (trade.side, trade.price, trade.size) == ("BUY", "0.51", "12.5")
+    assert trade.venue_ms > 0
 
 
 async def test_a_lost_connection_is_a_gap_and_what_comes_after_it_is_a_reseed(recorder: Recorder) -> None:

@@ -283,7 +283,7 @@ def test_prices_are_of_traded_tokens_on_ticks_and_end_with_the_settlement() -> N
         market = by_token[token]
         assert market.payouts is not None
         assert [point.at for point in line] == sorted({point.at for point in line})
-        end = line[-1]
+        *_, end = line
         assert (end.at, end.price) == (market.resolved_at, market.payouts[market.tokens.index(token)])
         assert all(point.price % market.tick == 0 for point in line)
     assert past_of(made, past.wallet, prices=False).prices == {}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pilotfish.backtest.told import LookBack, Step
 from pilotfish.core.shortfall import CLIPPED, Line, Parts
 from pilotfish.core.units import MICRO
 from pilotfish.store.views.report import Shortfall, row_of
-from pilotfish.web.look_back_answer import Answer, Step
 from pilotfish.web.waterfall import THINNEST, WIDTH, Waterfall, looked_back, waterfall
 
 amounts = st.integers(-(10**12), 10**12)
@@ -62,7 +62,8 @@ def test_a_loss_on_paper() -> None:
 def test_a_look_back_is_laid_out_as_the_report_is(actual: int, of: Parts) -> None:
     _, reported = fall(actual, of)
     own = {"delay": of.delay, "spread": of.spread, "fees": of.fees, "catch_up": of.catch_up}
-    answer = Answer(
+    answer = LookBack(
+        wallet="", name="", verdict="copyable", why="", shrunk=None, p_value=None,
         from_at=0, to_at=1, events=0, edge_per_usdc=None, interval=None, halves=None, size_micro=1, delay_ms=1,
         result_micro={"expected": actual}, at_leader_prices_micro=actual + of.total,
         steps=tuple(Step(cause=cause, amount_micro=-lost) for cause, lost in {**own, **of.missed}.items()),

@@ -17,11 +17,11 @@ import pytest
 from playwright.sync_api import Browser
 from sqlalchemy import JSON, Engine, String, Text, create_engine, insert, select, update
 
+from pilotfish.backtest.told import Flag, LookBack, Step, Uncopyable
 from pilotfish.cli.session import clean_environment
 from pilotfish.store import look_backs_store, searches_store
 from pilotfish.store import tables as t
 from pilotfish.store.searches_store import Wanted
-from pilotfish.web.look_back_answer import Answer, Flag, Step
 from tests.found import FOUND as SEARCHED
 from tests.rig import WALLET, Pilot, rig, until
 from tests.web.chromium import Watched, window
@@ -101,12 +101,15 @@ def routes() -> list[dict[str, Any]]:
     return [r for r in found if not r["path"].startswith("/_nicegui")]
 
 
-ANSWER = Answer(
+ANSWER = LookBack(
+    wallet=ALL, name=ALL, verdict=ALL, why=ALL, shrunk=0.1, p_value=0.1,
     from_at=1_790_000_000, to_at=1_790_100_000, events=1, edge_per_usdc=0.1, interval=(0.0, 0.2), halves=None,
     size_micro=1, delay_ms=1, result_micro={"expected": 5}, at_leader_prices_micro=9,
     steps=(Step(cause="delay", amount_micro=-4),), fees_micro=0, spent_micro=1, filled_share=1.0, trades=1, orders=1,
     skipped={ALL: 2}, tiers={ALL: 1.0}, by_delay=(), by_size=(), parts=(), flags=(Flag(kind="", text="x", figures={}),),
-    equity=((1_790_000_000, 1),), open={ALL: 5}, complete=False, books=("x",), history="x", titles={ALL: "x"},
+    equity=((1_790_000_000, 1),), open={ALL: 5}, complete=[],
+    uncopyable=Uncopyable(profit_micro=9, gone_micro=4, thin_micro=1, below_minimum_micro=0),
+    books=("x",), history="x", titles={ALL: "x"},
 )  # fmt: skip
 """An answer that is text wherever it can be."""
 KEPT = {

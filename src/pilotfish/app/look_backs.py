@@ -17,9 +17,9 @@ from pilotfish.app.config import history_place
 from pilotfish.app.jobs import Store, Watch, Work
 from pilotfish.app.pulls import pulled_of
 from pilotfish.backtest.in_force import grounds_of
-from pilotfish.backtest.look_back import LookBack, look_back
+from pilotfish.backtest.look_back import look_back
 from pilotfish.backtest.refusal import refuse_nothing
-from pilotfish.backtest.told import answer_of
+from pilotfish.backtest.told import LookBack, answer_of
 from pilotfish.core.settings import Value, policy_from
 from pilotfish.core.units import SECOND
 from pilotfish.history.folder import History

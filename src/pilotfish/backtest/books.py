@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import insert
+from collections.abc import Sequence
+
+from sqlalchemy import insert, update
 
 from pilotfish.backtest.source import PORTFOLIO
+from pilotfish.backtest.uncopyable import TOO_THIN
 from pilotfish.core import events as ev
 from pilotfish.core.effects import Effect, RowEffect
+from pilotfish.core.reasons import Outcome
 from pilotfish.core.shortfall import Line
 from pilotfish.store import report
 from pilotfish.store import tables as t
@@ -37,6 +41,15 @@ class Books:
         with self._database.begin() as c:
             write(c, self._rows)
         self._rows = []
+
+    def thin(self, orders: Sequence[int]) -> None:
+        """Orders that got nothing since nothing was traded on their side: that, and no price, is why."""
+        self._write()
+        unfilled = t.intents.c.reason == Outcome.UNFILLED_PRICE.value
+        with self._database.begin() as c:
+            for begin in range(0, len(orders), TOGETHER):
+                these = t.intents.c.id.in_(orders[begin : begin + TOGETHER])
+                c.execute(update(t.intents).where(these, unfilled).values(reason=TOO_THIN))
 
     def line(self, wallet: str) -> Line:
         """What the leader's prices would have made at our sizes, what we made, and the parts between."""

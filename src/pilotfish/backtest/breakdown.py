@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 
-import msgspec
-
 from pilotfish.backtest.bets import Bet
-from pilotfish.backtest.statistics import Interval, measure
+from pilotfish.backtest.statistics import measure
+from pilotfish.backtest.told import Part as Part
 
 NO_CATEGORY = "other"
 MOST_CATEGORIES = 12
@@ -40,20 +39,6 @@ class By(StrEnum):
     PRICE = "price"
     CATEGORY = "category"
     HOLDING = "holding"
-
-
-class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """Settled bets of one kind: ``paid`` and ``result`` in millionths of a USDC, the edge a dollar with its 90 %
-    interval (``None`` with fewer than two events)."""
-
-    by: By
-    name: str
-    bets: int
-    events: int
-    paid: int
-    result: int
-    edge_per_usdc: float | None
-    interval: Interval | None
 
 
 def broken_down(bets: Sequence[Bet]) -> tuple[Part, ...]:

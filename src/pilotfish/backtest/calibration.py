@@ -1,7 +1,7 @@
 """How far the tape and the price line are from order books that were really there, on the same instants.
 
 An instant is a trade of a wallet in the folder of history of which a book was recorded when a copy of it would have
-arrived. There the same BUY is put to the book, to the tape and to the line, each by the engine's own paper fill.
+arrived. There the same order is put to the book, to the tape and to the line, each by the engine's own paper fill.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ import msgspec
 from pilotfish.backtest.assumptions import EDGE_BAND, Assumptions, Band
 from pilotfish.backtest.quotes import Quotes, Tier
 from pilotfish.backtest.run import Whole
+from pilotfish.backtest.shelf import Shelf
 from pilotfish.core.book import Book, LiquidityMemory
 from pilotfish.core.fees import NO_FEE
-from pilotfish.core.fills import PaperFill, simulate_buy
+from pilotfish.core.fills import PaperFill, simulate_buy, simulate_sell
 from pilotfish.core.numerals import count
 from pilotfish.core.orders import PlaceOrder
-from pilotfish.core.sizing import buy_limit
+from pilotfish.core.sizing import buy_limit, sell_limit
 from pilotfish.core.trade import Side
 from pilotfish.core.units import MICRO, SECOND, price_of
 from pilotfish.history.folder import History
+from pilotfish.history.records import Deed
 
 LEAST_INSTANTS = 200
 """Below this many the band stays the assumed one."""
@@ -36,8 +38,9 @@ _PARTS = {Band.OPTIMISTIC: 10, Band.EXPECTED: 50, Band.PESSIMISTIC: 90}
 
 
 class Instant(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One instant at one tier, in millionths. ``off``: how much dearer a share was than at the recorded book (``None``
-    where one of both filled nothing); ``filled`` and ``of_book``: USDC spent here, and at the recorded book."""
+    """One instant at one tier, in millionths. ``off``: how much worse a share was than at the recorded book, dearer to
+    buy or cheaper to sell (``None`` where one of both filled nothing); ``filled`` and ``of_book``: USDC that moved
+    here, and at the recorded book."""
 
     tier: Tier
     off: int | None
@@ -46,8 +49,8 @@ class Instant(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Width(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """At one instant: half the distance of bid and ask of the recorded book, whether that was near 0 or 1, and what its
-    asks within the limit would have sold (millionths)."""
+    """At one instant: half the distance of bid and ask of the recorded book, whether that was near 0 or 1, and what it
+    had on offer within the limit (millionths of a USDC)."""
 
     half_spread: int
     edge: bool
@@ -55,8 +58,8 @@ class Width(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Calibrated(msgspec.Struct, kw_only=True):
-    """All that was measured with BUYs of ``size`` (millionths of a USDC) that pay at most ``worse_bps`` more than the
-    leader did. ``trades`` were looked at; ``instants`` of them had a recorded book."""
+    """All that was measured with orders of ``size`` (millionths of a USDC) at a price at most ``worse_bps`` worse than
+    the leader's. ``trades`` were looked at; ``instants`` of them had a recorded book."""
 
     size: int
     worse_bps: int
@@ -71,7 +74,7 @@ class Calibrated(msgspec.Struct, kw_only=True):
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
-    """A tier against recorded books: how often both filled, how much dearer a share was (the 10th, 50th and 90th of a
+    """A tier against recorded books: how often both filled, how much worse a share was (the 10th, 50th and 90th of a
     hundred, millionths; ``None`` with fewer than two), and the share of what the book filled."""
 
     tier: Tier
@@ -102,14 +105,14 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def calibrate(whole: Whole, assumed: Assumptions, into: Calibrated) -> None:
-    """Look at every BUY of a past of which a book was recorded when a copy would have arrived."""
+    """Look at every trade of a past of which a book was recorded when a copy would have arrived."""
     past = whole.past
-    by_tape = Quotes(past.markets, whole.tapes, past.tape_known, past.prices, {}, assumed)
-    by_line = Quotes(past.markets, whole.tapes, {}, past.prices, {}, assumed)
-    markets = {token: market for market in past.markets.values() for token in market.tokens}
+    shelf = Shelf(past)
+    by_tape = Quotes(shelf, {}, assumed)
+    by_line = Quotes(shelf, {}, assumed, by_tape=False)
     for deed in past.deeds:
-        market = markets.get(deed.token_id)
-        if deed.kind != "TRADE" or deed.side is not Side.BUY or market is None or not deed.shares:
+        market, _ = shelf.markets.get(deed.token_id, (None, 0))
+        if deed.kind != "TRADE" or deed.side is None or market is None or not deed.shares or not deed.usdc:
             continue
         into.trades += 1
         at = deed.at * SECOND + assumed.delay_us
@@ -117,14 +120,13 @@ def calibrate(whole: Whole, assumed: Assumptions, into: Calibrated) -> None:
         book = track.at(at, assumed.book_max_age_sec * SECOND) if track is not None else None
         if book is None or book.mid2 is None or book.crossed:
             continue
-        limit = buy_limit(deed.usdc, deed.shares, into.worse_bps, market.tick)
-        real = _bought(book, into.size, limit)
-        into.widths.append(_width(book, limit))
-        order = _order(deed.token_id, into.size, limit, at)
+        order = _order(deed, deed.side, into, market.tick, at)
+        real = _filled(book, order)
+        into.widths.append(_width(book, order))
         for tier, quotes in ((Tier.TAPE, by_tape), (Tier.LINE, by_line)):
             quote = quotes.at(deed.token_id, at, [order])
             if quote is not None and quote.tier is tier:
-                into.found.append(_instant(quote.tier, _bought(quote.book, into.size, limit), real))
+                into.found.append(_instant(quote.tier, deed.side, _filled(quote.book, order), real))
 
 
 def compared(found: Calibrated) -> list[Compared]:
@@ -182,14 +184,17 @@ def by_calibration(bands: Mapping[Band, Assumptions], found: Measured | None) ->
 # -- parts -------------------------------------------------------------------------------------------------------------
 
 
-def _bought(book: Book, usdc: int, limit: int) -> PaperFill | None:
-    return simulate_buy(book, usdc, limit, usdc, NO_FEE, LiquidityMemory(), WHO)
+def _filled(book: Book, order: PlaceOrder) -> PaperFill | None:
+    memory = LiquidityMemory()
+    if order.side is Side.SELL:
+        return simulate_sell(book, order.shares, order.limit, NO_FEE, memory, WHO)
+    return simulate_buy(book, order.budget, order.limit, order.spend, NO_FEE, memory, WHO)
 
 
-def _width(book: Book, limit: int) -> Width:
+def _width(book: Book, order: PlaceOrder) -> Width:
     assert book.best_bid is not None and book.best_ask is not None
     middle = (book.best_bid + book.best_ask) // 2
-    offered = _bought(book, MOST, limit)
+    offered = _filled(book, msgspec.structs.replace(order, budget=MOST, spend=MOST, shares=MOST))
     return Width(
         half_spread=(book.best_ask - book.best_bid) // 2,
         edge=not EDGE_BAND <= middle <= MICRO - EDGE_BAND,
@@ -197,17 +202,23 @@ def _width(book: Book, limit: int) -> Width:
     )
 
 
-def _order(token: str, size: int, limit: int, at: int) -> PlaceOrder:
+def _order(deed: Deed, side: Side, into: Calibrated, tick: int, at: int) -> PlaceOrder:
+    """The same for everybody: so much is spent, or so many shares sold as are worth it at the leader's price."""
+    buys = side is Side.BUY
+    limit = (buy_limit if buys else sell_limit)(deed.usdc, deed.shares, into.worse_bps, tick)
+    shares = 0 if buys else into.size * deed.shares // deed.usdc
+    spend = into.size if buys else 0
     return PlaceOrder(
-        order_id=0, account=WHO, token_id=token, side=Side.BUY, shares=0, budget=size, spend=size, limit=limit,
-        slack=None, due_at=at, give_up_at=at, retry_us=0, attempts=1, missing=0, fills=0,
+        order_id=0, account=WHO, token_id=deed.token_id, side=side, shares=shares, budget=spend, spend=spend,
+        limit=limit, slack=None, due_at=at, give_up_at=at, retry_us=0, attempts=1, missing=0, fills=0,
     )  # fmt: skip
 
 
-def _instant(tier: Tier, here: PaperFill | None, real: PaperFill | None) -> Instant:
+def _instant(tier: Tier, side: Side, here: PaperFill | None, real: PaperFill | None) -> Instant:
     off = None
     if here is not None and real is not None:
         off = price_of(here.usdc, here.shares) - price_of(real.usdc, real.shares)
+        off = off if side is Side.BUY else -off
     return Instant(
         tier=tier, off=off, filled=here.usdc if here is not None else 0, of_book=real.usdc if real is not None else 0
     )

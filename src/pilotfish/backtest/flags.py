@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
-import msgspec
-
 from pilotfish.backtest import habits
 from pilotfish.backtest.bets import Bet
 from pilotfish.backtest.judgement import MIN_EVENTS, ONE_EVENT_PERCENT, came_back
 from pilotfish.backtest.statistics import Statistics
+from pilotfish.backtest.told import Flag as Flag
 from pilotfish.core import numerals
 from pilotfish.core.units import MICRO
 from pilotfish.history.records import Past
@@ -50,15 +49,6 @@ class Kind(StrEnum):
     BOT_SPEED = "bot_speed"
     WASH_LIKE = "wash_like"
     MOVES = "moves"
-
-
-class Flag(msgspec.Struct, frozen=True, kw_only=True):
-    """``text`` is for people; ``figures`` are the same numbers by name: counts, seconds, shares of one, and millionths
-    where the name ends in ``_micro``."""
-
-    kind: Kind
-    text: str
-    figures: dict[str, int | float]
 
 
 def find_flags(past: Past, bets: Sequence[Bet], figures: Statistics) -> tuple[Flag, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import msgspec
@@ -11,15 +10,18 @@ import msgspec
 from pilotfish.backtest.assumptions import Assumptions, Band
 from pilotfish.backtest.bets import Bet
 from pilotfish.backtest.books import Books
-from pilotfish.backtest.breakdown import Part, broken_down
-from pilotfish.backtest.flags import Flag, find_flags
+from pilotfish.backtest.breakdown import broken_down
+from pilotfish.backtest.flags import find_flags
 from pilotfish.backtest.grounds import ASSUMED, Grounds
-from pilotfish.backtest.judgement import Judgement, Terms, Tried, Verdict, judge
-from pilotfish.backtest.run import Played, Whole, play, prepare
-from pilotfish.backtest.statistics import Halves
+from pilotfish.backtest.judgement import Judgement, Terms, Tried, judge
+from pilotfish.backtest.run import Job, Played, Whole
+from pilotfish.backtest.together import side_by_side
+from pilotfish.backtest.told import LookBack, Point, Step, Uncopyable
+from pilotfish.backtest.uncopyable import soonest, uncopyable
 from pilotfish.core.settings import Policy
+from pilotfish.core.shortfall import Line
 from pilotfish.core.units import MICRO
-from pilotfish.history.records import Missing, Past
+from pilotfish.history.records import Past
 
 DELAYS_MS = (0, 2_000, 5_000, 22_000, 60_000)
 """After how long a trade is seen, in the curve of delays: at once, a log, a row of the API, a slow one, a minute."""
@@ -27,86 +29,6 @@ SIZES = tuple(n * MICRO for n in (10, 25, 50, 100, 250, 1_000, 5_000))
 """What a copied order costs, in the curve of sizes (millionths of a USDC)."""
 ROOM = 400
 """So many copies of a size fit into the bankroll of the curve of sizes, and a quarter of a hundredth into a market."""
-PARALLEL_FROM = 1_500
-"""Trades from which the runs are shared out over processes: before, starting those costs more than it saves."""
-
-
-class Point(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of a curve. Amounts in millionths of a USDC; ``edge_per_usdc`` is the result a dollar paid, ``filled``
-    the part of what was wanted that was had."""
-
-    delay_ms: int
-    size_micro: int
-    result_micro: int
-    spent_micro: int
-    edge_per_usdc: float | None
-    filled: float
-
-
-class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of the way from the leader's prices to ours; positive is good for us."""
-
-    cause: str
-    amount_micro: int
-
-
-class LookBack(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is to be said of copying a wallet. Amounts in millionths of a USDC, times in epoch seconds.
-
-    ``result_micro`` by band; ``at_leader_prices_micro`` is what the leader's own prices would have made at our sizes,
-    every order whole and free, ``steps`` the way from there to our result. ``tiers``: which share of what fills moved
-    rests on recorded books, the tape and the price line. ``uncopyable_micro``: of the ideal profit, what was lost to
-    orders of which nothing could be had. ``missing``: what is not known of the history; ``[]`` = it is complete.
-    """
-
-    wallet: str
-    name: str
-    from_at: int
-    to_at: int
-    verdict: Verdict
-    why: str
-    events: int
-    edge_per_usdc: float | None
-    interval: tuple[float, float] | None
-    shrunk: float | None
-    p_value: float | None
-    halves: Halves | None
-    size_micro: int
-    delay_ms: int
-    result_micro: dict[Band, int]
-    at_leader_prices_micro: int
-    steps: tuple[Step, ...]
-    fees_micro: int
-    spent_micro: int
-    filled_share: float
-    trades: int
-    orders: int
-    skipped: dict[str, int]
-    tiers: dict[str, float]
-    by_delay: tuple[Point, ...]
-    by_size: tuple[Point, ...]
-    parts: tuple[Part, ...]
-    flags: tuple[Flag, ...]
-    equity: tuple[tuple[int, int], ...]
-    open: dict[str, int]
-    missing: tuple[Missing, ...]
-    books: tuple[str, ...] = ()
-    """What does not add up in the books of the expected run; empty, or a fault of the program."""
-    basis: str = ""
-    """What delays and band rest on, in words: what the worker measured, or what is assumed."""
-
-    @property
-    def complete(self) -> bool:
-        """True where nothing of the history is missing."""
-        return not self.missing
-
-
-class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One run that is wanted. ``as_seen``: trades whose sighting is known are seen then, whatever the delay."""
-
-    policy: Policy
-    assumed: Assumptions
-    as_seen: bool = False
 
 
 def look_back(
@@ -130,30 +52,80 @@ def judged(
     by: Grounds = ASSUMED,
     *,
     curves: bool = True,
+    steps: bool = True,
     processes: int = 1,
     told: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> tuple[LookBack, Judgement]:
-    """As :func:`look_back`, with the judgement itself, which a board of many wallets is made of."""
-    whole, bands = prepare(past, by.books, by.seen), by.bands
+    """As :func:`look_back`, with the judgement itself, which a board of many wallets is made of. Without ``steps`` no
+    books are kept: what their prices would have made, and the way from there, is not said."""
+    return judged_each(past, [policy], by, curves=curves, steps=steps, processes=processes, told=told)[0]
+
+
+def judged_each(
+    past: Past,
+    policies: Sequence[Policy],
+    by: Grounds = ASSUMED,
+    *,
+    curves: bool = False,
+    steps: bool = True,
+    processes: int = 1,
+    told: Callable[[int, int], None] = lambda _done, _of: None,
+) -> list[tuple[LookBack, Judgement]]:
+    """The same with several policies, in their order: the past is read once for all of them."""
+    wanted = [_runs(policy, by, curves=curves) for policy in policies]
+    kept = [Books(policy.bankroll, past.from_at) if steps else None for policy in policies]
+    here = [
+        Job(policy=policy, assumed=by.bands[Band.EXPECTED], as_seen=True, sink=books.see if books else None)
+        for policy, books in zip(policies, kept, strict=True)
+    ]
+    nearest = soonest(by.bands[Band.OPTIMISTIC])
+    first = [Books(policy.bankroll, past.from_at) for policy in policies if curves]
+    here += [Job(policy=policy, assumed=nearest, sink=b.see) for policy, b in zip(policies, first, strict=False)]
+    whole = Whole(past=past, books=by.books, seen=by.seen)
+    mains, others = side_by_side(whole, here, [job for runs in wanted for job in runs], processes, told)
+    rest, beyond = iter(others), zip(mains[len(policies) :], first, strict=True)
+    return [
+        _answer(past, policy, by, main, books, [next(rest) for _ in runs], next(beyond, None), curves=curves)
+        for policy, main, books, runs in zip(policies, mains, kept, wanted, strict=False)
+    ]
+
+
+def _runs(policy: Policy, by: Grounds, *, curves: bool) -> list[Job]:
+    """The runs beside the expected one: the other ends of the band, and the curves."""
+    bands = by.bands
     expected = bands[Band.EXPECTED]
-    delays = [_delayed(expected, ms) for ms in DELAYS_MS] if curves else []
-    sizes = [_sized(policy, size) for size in SIZES] if curves else []
     jobs = [Job(policy=policy, assumed=bands[band]) for band in (Band.PESSIMISTIC, Band.OPTIMISTIC)]
-    jobs += [Job(policy=policy, assumed=assumed) for assumed in delays]
-    jobs += [Job(policy=sized, assumed=expected, as_seen=True) for sized in sizes]
-    kept = Books(policy.bankroll, past.from_at)
-    main = play(whole, policy, expected, kept.see, as_seen=True)
-    line = kept.line(past.wallet)
-    wrong = tuple(kept.differences())
-    kept.close()
-    told(1, len(jobs) + 1)
-    rest = _played(whole, jobs, processes, lambda done: told(done + 1, len(jobs) + 1))
+    if curves:
+        jobs += [Job(policy=policy, assumed=_delayed(expected, ms)) for ms in DELAYS_MS]
+        jobs += [Job(policy=_sized(policy, size), assumed=expected, as_seen=True) for size in SIZES]
+    return jobs
+
+
+def _answer(
+    past: Past,
+    policy: Policy,
+    by: Grounds,
+    main: Played,
+    kept: Books | None,
+    rest: list[Played],
+    nearest: tuple[Played, Books] | None,
+    *,
+    curves: bool,
+) -> tuple[LookBack, Judgement]:
+    """What is to be said of these runs."""
+    bands = by.bands
+    expected = bands[Band.EXPECTED]
+    line: Line = Line()
+    wrong: tuple[str, ...] = ()
+    if kept is not None:
+        line, wrong = kept.line(past.wallet), tuple(kept.differences())
+        kept.close()
     pessimistic, optimistic = rest[:2]
     mean = main.wanted // max(1, main.orders)
     by_delay = tuple(_point(p, ms, mean) for ms, p in zip(DELAYS_MS, rest[2:], strict=False) if curves)
     by_size = tuple(
         _point(played, expected.delay_us // 1000, size)
-        for size, played in zip(SIZES, rest[2 + len(delays) :], strict=False)
+        for size, played in zip(SIZES, rest[2 + len(DELAYS_MS) :], strict=False)
     )
     size = policy.fixed_usdc if policy.sizing_mode == "fixed_usdc" else mean
     terms = Terms(size=size, delay_ms=expected.delay_us // 1000)
@@ -204,35 +176,16 @@ def judged(
         open=main.open,
         missing=tuple(past.missing),
         books=wrong,
+        uncopyable=_uncopyable(past, *nearest) if nearest is not None else None,
         basis=by.basis,
     ), answer
 
 
-def _played(whole: Whole, jobs: Sequence[Job], processes: int, done: Callable[[int], None]) -> list[Played]:
-    """All runs, in their order."""
-    found: list[Played] = []
-    if processes < 2 or len(whole.past.deeds) < PARALLEL_FROM:
-        for job in jobs:
-            found.append(play(whole, job.policy, job.assumed, as_seen=job.as_seen))
-            done(len(found))
-        return found
-    with ProcessPoolExecutor(min(processes, len(jobs)), initializer=_begin, initargs=(whole,)) as pool:
-        for played in pool.map(_work, jobs):
-            found.append(played)
-            done(len(found))
+def _uncopyable(past: Past, played: Played, kept: Books) -> Uncopyable:
+    kept.thin(played.thin)
+    found = uncopyable(kept.line(past.wallet))
+    kept.close()
     return found
-
-
-_here: list[Whole] = []
-"""The past that this process works on."""
-
-
-def _begin(whole: Whole) -> None:
-    _here[:] = [whole]
-
-
-def _work(job: Job) -> Played:
-    return play(_here[0], job.policy, job.assumed, as_seen=job.as_seen)
 
 
 def _delayed(assumed: Assumptions, ms: int) -> Assumptions:
@@ -272,5 +225,4 @@ def _paid(bets: Sequence[Bet]) -> int:
 
 def _daily(equity: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """The last value of each day: (epoch second, amount)."""
-    days = {at // 86_400_000_000: (at // MICRO, amount) for at, amount in equity}
-    return list(days.values())
+    return [(at // MICRO, amount) for at, amount in equity]

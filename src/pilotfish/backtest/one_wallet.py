@@ -11,7 +11,8 @@ import msgspec
 from pilotfish.backtest.assumptions import Band
 from pilotfish.backtest.breakdown import By
 from pilotfish.backtest.judgement import Judgement
-from pilotfish.backtest.look_back import LookBack, judged
+from pilotfish.backtest.look_back import judged
+from pilotfish.backtest.told import LookBack
 from pilotfish.core.problem import Problem
 from pilotfish.core.settings import Policy
 from pilotfish.core.trade import Side
@@ -99,7 +100,7 @@ def looked_at(past: Past, policy: Policy) -> Looked:
     if why is not None:
         return Looked(wallet=past.wallet, name=past.name, dropped=why)
     try:
-        found, judgement = judged(past, policy, curves=False)
+        found, judgement = judged(past, policy, curves=False, steps=False)
     except Exception as problem:
         # A fault that one odd history brings to light costs that wallet, by name, and not what hours found of others.
         told = f"{type(problem).__name__}: {problem}"
@@ -115,7 +116,7 @@ def _answer(past: Past, found: LookBack, judgement: Judgement) -> Looked:
         trades=found.trades,
         filled_share=found.filled_share,
         result_micro=found.result_micro[Band.EXPECTED],
-        flags=tuple(flag.kind.value for flag in found.flags),
+        flags=tuple(flag.kind for flag in found.flags),
         incomplete=told_of(past.missing) if past.missing else "",
         category=_main_category(found),
     )

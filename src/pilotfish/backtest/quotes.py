@@ -8,7 +8,6 @@ each book is told with it.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import TypeAlias
@@ -16,13 +15,14 @@ from typing import TypeAlias
 import msgspec
 
 from pilotfish.backtest.assumptions import LINE_MAX_AGE, Assumptions
-from pilotfish.backtest.tape import Tape, bought, price_of_token
-from pilotfish.core.book import Book, make_book
+from pilotfish.backtest.shelf import Drawer, Shelf
+from pilotfish.backtest.tape import Had, bought, price_of_token
+from pilotfish.core.book import Book, Level, make_book
 from pilotfish.core.orders import PlaceOrder
 from pilotfish.core.trade import Side
 from pilotfish.core.units import MICRO, SECOND
 from pilotfish.history.book_track import BookTrack
-from pilotfish.history.records import PastMarket, PricePoint
+from pilotfish.history.records import PastMarket
 
 Levels: TypeAlias = list[tuple[int, int]]
 """(price, shares) in millionths."""
@@ -41,32 +41,27 @@ class Tier(StrEnum):
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):
-    """A book with its tier; ``after`` is what the venue shows once the orders that wait for it are through."""
+    """A book with its tier; ``after`` is what the venue shows once the orders that wait for it are through. ``thin``:
+    what waits finds nothing in it although no price was against it, since nobody traded."""
 
     book: Book
     tier: Tier
     after: Book | None = None
+    thin: bool = False
 
 
 class Quotes:
-    """``tapes`` by condition, ``known`` the seconds (from, to) of each that are whole, ``prices`` by token, oldest
-    first, ``books`` what was recorded of a token."""
+    """What one run finds on a shelf: ``books`` is what was recorded of a token. ``by_tape`` = False: as if no tape were
+    known."""
 
     def __init__(
-        self,
-        markets: Mapping[str, PastMarket],
-        tapes: Mapping[str, Tape],
-        known: Mapping[str, Sequence[tuple[int, int]]],
-        prices: Mapping[str, Sequence[PricePoint]],
-        books: Mapping[str, BookTrack],
-        assumed: Assumptions,
+        self, shelf: Shelf, books: Mapping[str, BookTrack], assumed: Assumptions, *, by_tape: bool = True
     ) -> None:
-        self._market_of = {token: (m, i) for m in markets.values() for i, token in enumerate(m.tokens)}
-        self._tapes = {condition: tape.fresh() for condition, tape in tapes.items()}
-        self._known = known
-        self._prices = prices
-        self._ats = {token: [p.at for p in line] for token, line in prices.items()}
+        self._shelf = shelf
+        self._had: dict[str, Had] = {}
+        """Condition -> what copies of this run have had of its tape."""
         self._books = books
+        self._by_tape = by_tape
         self.assumed = assumed
 
     def asked(self, token: str, at: int) -> Quote | None:
@@ -74,44 +69,58 @@ class Quotes:
         comes when it came then."""
         track = self._books.get(token)
         found = track.asked(at, ASKED_WITHIN) if track is not None else None
-        return Quote(book=found, tier=Tier.BOOK) if found is not None and found.token_id in self._market_of else None
+        return (
+            Quote(book=found, tier=Tier.BOOK) if found is not None and found.token_id in self._shelf.markets else None
+        )
 
     def at(self, token: str, at: int, waiting: Sequence[PlaceOrder]) -> Quote | None:
         """The book of a token at an instant (µs), as far as it is known, for the orders that wait for it."""
-        if token not in self._market_of:
+        known = self._shelf.markets.get(token)
+        if known is None:
             return None
-        market, index = self._market_of[token]
+        market, index = known
         if market.closed_at is not None and at >= market.closed_at * SECOND:
             return None
         recorded = self._recorded(token, at)
         if recorded is not None:
             return Quote(book=recorded, tier=Tier.BOOK)
-        seen = self._seen(market, index, token, at)
+        drawer = self._shelf.drawer(market, at)
+        seen = self._seen(drawer, market, index, token, at)
         if seen is None:
             return None
         bid, ask = seen
+        quoted = Book(
+            token_id=token, bids=(Level(bid, PLENTY),), asks=(Level(ask, PLENTY),), requested_at=at, received_at=at,
+            tick=market.tick,
+        )  # fmt: skip
         if not waiting:
-            return Quote(book=_book(market, token, [(bid, PLENTY)], [(ask, PLENTY)], at), tier=Tier.LINE)
-        quoted = _book(market, token, [(bid, PLENTY)], [(ask, PLENTY)], at)
-        if self._whole(market.condition_id, at):
-            bids, asks = self._printed(market, index, at, waiting)
-            return Quote(book=_around(market, token, bids, asks, bid, ask, at), tier=Tier.TAPE, after=quoted)
+            return Quote(book=quoted, tier=Tier.LINE)
+        if self._whole(drawer, at):
+            bids, asks, beyond = self._printed(drawer, market, index, at, waiting)
+            thin = not (bids or asks or beyond)
+            book = _around(market, token, bids, asks, bid, ask, at)
+            return Quote(book=book, tier=Tier.TAPE, after=quoted, thin=thin)
         depth = self.assumed.depth_usdc
         bids, asks = [(bid, depth * MICRO // bid)], [(ask, depth * MICRO // ask)]
         return Quote(book=_book(market, token, bids, asks, at), tier=Tier.LINE, after=quoted)
 
     def filled(self, token: str, side: Side, price: int, shares: int, at: int) -> None:
         """An order got shares at a price of the tape: nobody else gets them."""
-        market, index = self._market_of[token]
-        tape = self._tapes.get(market.condition_id)
+        market, index = self._shelf.markets[token]
+        tape = self._shelf.drawer(market, at).tape
+        had = self._had.setdefault(market.condition_id, Had())
         for number, took in tape.after(at, at + self.assumed.horizon_sec * SECOND) if tape is not None else ():
             if shares <= 0:
                 break
             if bought(took, index) == (side is Side.BUY) and price_of_token(took, index) == price:
-                got = min(shares, tape.left(number, self.assumed.share_ppm)) if tape is not None else 0
-                if tape is not None and got:
-                    tape.have(number, got)
+                got = min(shares, had.left(number, took, self.assumed.share_ppm))
+                if got:
+                    had.have(number, got)
                     shares -= got
+
+    def forget(self) -> None:
+        """Let go of what belongs to markets that the shelf has put away."""
+        self._had = {condition: had for condition, had in self._had.items() if self._shelf.is_open(condition)}
 
     # -- what is known -----------------------------------------------------------------------------------------
 
@@ -119,25 +128,25 @@ class Quotes:
         track = self._books.get(token)
         return track.at(at, self.assumed.book_max_age_sec * SECOND) if track is not None else None
 
-    def _whole(self, condition: str, at: int) -> bool:
+    def _whole(self, drawer: Drawer, at: int) -> bool:
         """Whether the tape is known from an instant to the end of what a copy may wait for."""
-        first, last = at // SECOND, at // SECOND + self.assumed.horizon_sec
-        return any(begin <= first and last <= end for begin, end in self._known.get(condition, ()))
+        first = at // SECOND
+        return self._by_tape and drawer.whole.hold(first, first + self.assumed.horizon_sec)
 
-    def _seen(self, market: PastMarket, index: int, token: str, at: int) -> tuple[int, int] | None:
+    def _seen(self, drawer: Drawer, market: PastMarket, index: int, token: str, at: int) -> tuple[int, int] | None:
         """Bid and ask by the last that was known: a take, or the price line where that is newer."""
-        tape = self._tapes.get(market.condition_id)
-        took = tape.last_before(at) if tape is not None else None
-        place = bisect_right(self._ats.get(token, ()), at // SECOND)
-        point = self._prices[token][place - 1] if place else None
-        if took is not None and (point is None or took.at >= point.at):
+        took = drawer.tape.last_before(at) if drawer.tape is not None else None
+        line = self._shelf.line(drawer, token)
+        point = line.last(at // SECOND) if line is not None else None
+        if took is not None and (point is None or took.at >= point[0]):
             price = price_of_token(took, index)
             apart = 2 * self.assumed.half_spread_at(price)
             bid, ask = (price - apart, price) if bought(took, index) else (price, price + apart)
             then = took.at
         elif point is not None:
-            apart = self.assumed.half_spread_at(point.price)
-            bid, ask, then = point.price - apart, point.price + apart, point.at
+            then, price = point
+            apart = self.assumed.half_spread_at(price)
+            bid, ask = price - apart, price + apart
         else:
             return None
         if at // SECOND - then > LINE_MAX_AGE:
@@ -147,10 +156,13 @@ class Quotes:
         ask = min(MICRO - tick, -(-ask // tick) * tick)
         return (bid, ask) if bid < ask else None
 
-    def _printed(self, market: PastMarket, index: int, at: int, waiting: Sequence[PlaceOrder]) -> tuple[Levels, Levels]:
+    def _printed(
+        self, drawer: Drawer, market: PastMarket, index: int, at: int, waiting: Sequence[PlaceOrder]
+    ) -> tuple[Levels, Levels, bool]:
         """What printed after an instant that these orders can have: in the order of time, until they are full, so that
-        no later print at a better price fills them."""
-        tape = self._tapes.get(market.condition_id)
+        no later print at a better price fills them; and whether something printed on their side beyond their limit."""
+        beyond = False
+        tape, had = drawer.tape, self._had.get(market.condition_id) or Had()
         bids: Levels = []
         asks: Levels = []
         buys = [o for o in waiting if o.side is Side.BUY]
@@ -158,9 +170,10 @@ class Quotes:
         to_spend, highest = sum(o.budget for o in buys), max((o.limit for o in buys), default=0)
         to_sell, lowest = sum(o.shares for o in sells), min((o.limit for o in sells), default=MICRO)
         for number, took in tape.after(at, at + self.assumed.horizon_sec * SECOND) if tape is not None else ():
-            assert tape is not None
+            if to_spend <= 0 and to_sell <= 0:
+                break
             price = price_of_token(took, index)
-            free = tape.left(number, self.assumed.share_ppm)
+            free = had.left(number, took, self.assumed.share_ppm)
             if not free:
                 continue
             if bought(took, index) and price <= highest and to_spend > 0:
@@ -171,7 +184,9 @@ class Quotes:
                 free = min(free, to_sell)
                 bids.append((price, free))
                 to_sell -= free
-        return bids, asks
+            else:
+                beyond = beyond or (to_spend > 0 if bought(took, index) else to_sell > 0)
+        return bids, asks, beyond
 
 
 def _around(

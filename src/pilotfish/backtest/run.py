@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
 from pilotfish.backtest.assumptions import Assumptions
 from pilotfish.backtest.bets import Bet
-from pilotfish.backtest.quotes import Quotes, Tier
-from pilotfish.backtest.source import PORTFOLIO, Balances, Seen, beginning, market_at, resolutions, windows
-from pilotfish.backtest.tape import Tape, read_tape
+from pilotfish.backtest.over import Over
+from pilotfish.backtest.quotes import PLENTY, Quotes, Tier
+from pilotfish.backtest.shelf import Shelf
+from pilotfish.backtest.source import (
+    PORTFOLIO,
+    Holdings,
+    Seen,
+    Stretch,
+    Windows,
+    beginning,
+    market_at,
+    resolutions,
+    stretches,
+)
 from pilotfish.core import events as ev
-from pilotfish.core.book import Book
+from pilotfish.core.book import Book, Level
 from pilotfish.core.drive import Ask, Drive
 from pilotfish.core.effects import CheckChain, Effect, Insert, NeedBook, NeedHoldings, NeedMarket, Update
 from pilotfish.core.engine import Engine
+from pilotfish.core.orders import PlaceOrder
 from pilotfish.core.records import DecisionChange, DecisionRecord, EquityRecord, FillRecord, RoundTripRecord
 from pilotfish.core.settings import Globals, Policy, TriggerMode
 from pilotfish.core.trade import Side
@@ -32,17 +43,28 @@ TOLD_AGAIN = 300 * SECOND
 """µs after which a market is told again with a trade in it."""
 QUIET = 120 * SECOND
 """How long after the last second orders may still be out."""
+ENDLESS = 10**12
+"""More events than this are a loop without an end; a past of some years has a thousandth of it."""
 Sink = Callable[[ev.Event, list[Effect]], None]
 
 
 class Whole(msgspec.Struct, frozen=True, kw_only=True):
-    """A past made ready for many runs: the tapes are read once. ``books`` by token; ``seen``: when each trade was seen
-    where that is known, of all others the assumed delay holds."""
+    """A past, and what is known beside it. ``books`` by token; ``seen``: when each trade was seen where that is known,
+    of all others the assumed delay holds."""
 
     past: Past
-    tapes: dict[str, Tape]
     books: Mapping[str, BookTrack] = {}
     seen: Seen = {}
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One run that is wanted. ``as_seen``: trades whose sighting is known are seen then, whatever the delay. ``sink``
+    sees every event with what came of it."""
+
+    policy: Policy
+    assumed: Assumptions
+    as_seen: bool = False
+    sink: Sink | None = None
 
 
 class Played(msgspec.Struct, kw_only=True):
@@ -50,8 +72,10 @@ class Played(msgspec.Struct, kw_only=True):
 
     ``wanted`` is what the BUYs would have cost at the leader's prices, each order once; ``spent`` what BUYs cost with
     fees. ``at_their_prices``: what the same shares would have made at the leader's own prices without fees. ``tiers``
-    are the USDC that fills of each tier moved; ``skipped`` counts decisions by reason; ``equity`` are (µs, amount).
-    ``open`` are the tokens still held at the end, with what they are marked at.
+    are the USDC that fills of each tier moved; ``skipped`` counts decisions by reason; ``equity`` are (µs, amount), the
+    last of each day.
+    ``open`` are the tokens still held at the end, with what they are marked at. ``thin``: orders that met a tape on
+    which nobody traded; only of a run with a sink.
     """
 
     bets: list[Bet] = []
@@ -68,6 +92,7 @@ class Played(msgspec.Struct, kw_only=True):
     tiers: dict[Tier, int] = {}
     equity: list[tuple[int, int]] = []
     open: dict[str, int] = {}
+    thin: list[int] = []
 
     @property
     def filled_ppm(self) -> int:
@@ -75,66 +100,86 @@ class Played(msgspec.Struct, kw_only=True):
         return min(1_000_000, self.spent * 1_000_000 // self.wanted) if self.wanted else 0
 
 
-def prepare(past: Past, books: Mapping[str, BookTrack] | None = None, seen: Seen | None = None) -> Whole:
-    """Read the tapes of a past."""
-    tapes = {
-        condition: read_tape(prints, past.markets[condition].tokens[0], past.wallet)
-        for condition, prints in past.tape.items()
-        if condition in past.markets and past.markets[condition].tokens
-    }
-    return Whole(past=past, tapes=tapes, books=books or {}, seen=seen or {})
-
-
 def play(
     whole: Whole, policy: Policy, assumed: Assumptions, sink: Sink | None = None, *, as_seen: bool = False
 ) -> Played:
-    """Copy a wallet through its past with one policy. ``sink`` sees every event with what came of it; ``as_seen``: a
-    trade is seen when it was, where that is known."""
-    return _Run(whole, policy, assumed, sink, as_seen=as_seen).played()
+    """Copy a wallet through its past with one policy."""
+    return play_all(whole, [Job(policy=policy, assumed=assumed, sink=sink, as_seen=as_seen)])[0]
+
+
+def play_all(
+    whole: Whole, jobs: Sequence[Job], told: Callable[[int, int], None] = lambda _done, _of: None
+) -> list[Played]:
+    """The same with several, side by side: what is read is read once for all of them. ``told`` hears how many of how
+    many deeds are gone through. What is in memory does not depend on how long the past is."""
+    shelf, of = Shelf(whole.past), len(whole.past.deeds)
+    runs = [_Run(whole, shelf, job) for job in jobs]
+    for stretch in stretches(whole.past):
+        for run in runs:
+            run.through(stretch)
+        shelf.forget(min((run.drive.at for run in runs), default=0))
+        told(stretch.done, of)
+    return [run.played() for run in runs]
 
 
 class _Run:
-    def __init__(self, whole: Whole, policy: Policy, assumed: Assumptions, sink: Sink | None, *, as_seen: bool) -> None:
-        past = self.past = whole.past
+    def __init__(self, whole: Whole, shelf: Shelf, job: Job) -> None:
+        past, policy, assumed = whole.past, job.policy, job.assumed
+        self.past, self._markets = past, shelf.markets
         mode = msgspec.structs.replace(policy, trigger_mode=TriggerMode.API, paused=False, by_leader={})
         shared = Globals(trigger_mode=TriggerMode.API, max_live_lag_sec=policy.max_live_lag_sec)
         self.engine = Engine()
         self._recorded = whole.books.keys()
-        self.quotes = Quotes(past.markets, whole.tapes, past.tape_known, past.prices, whole.books, assumed)
-        self.balances = Balances(past)
+        self.quotes = Quotes(shelf, whole.books, assumed)
+        self.held = Holdings(past)
         self._needs_worth = policy.sizing_mode == "bankroll_ratio"
-        self.told = _Told(past)
-        self._further = sink
+        self.told = _Told(shelf.markets)
+        self._over = Over(self.engine)
+        self._further = job.sink
         self._tier: dict[str, Tier] = {}
-        self._after: dict[str, Book] = {}
-        self.drive = Drive(self.engine, self._answer, self._saw)
+        """Token -> what the book rests on that its orders met last."""
+        self.drive = Drive(self.engine, self._answer, self._saw, most=ENDLESS)
         self.drive.at = past.from_at * SECOND
         for event in beginning(past, mode, shared):
             self.drive.push(event)
-        for at, token in resolutions(past):
-            self.drive.push(ev.MarketSeen(at=at, market=market_at(self.market_of[token], token, at, past.to_at)))
-        self._days = range(past.from_at // DAY * DAY + DAY, past.to_at, DAY)
-        self._windows = windows(past, assumed.delay_us, whole.seen if as_seen else None)
+        self._days = iter(range(past.from_at // DAY * DAY + DAY, past.to_at, DAY))
+        self._day = next(self._days, None)
+        self._windows = Windows(past.wallet, assumed.delay_us, whole.seen if job.as_seen else None)
 
-    @cached_property
-    def market_of(self) -> dict[str, PastMarket]:
-        """Token -> its market."""
-        return {token: market for market in self.past.markets.values() for token in market.tokens}
+    def through(self, stretch: Stretch) -> None:
+        """Go through a part of it."""
+        self.held.add(stretch.deeds)
+        for at, token in resolutions(stretch.first, self._markets, self.past):
+            market, index = self._markets[token]
+            self.drive.push(ev.MarketSeen(at=at, market=market_at(market, index, at, self.past.to_at)))
+            self._over.settles(token, at)
+        self._see(self._windows.of(stretch.seconds))
+        self.held.before(self.drive.at // SECOND)
+        self.quotes.forget()
+        self._over.let_go(self.drive.at)
+        self._tier = {token: tier for token, tier in self._tier.items() if self._waits(token)}
 
-    def played(self) -> Played:
-        """Go through it."""
-        days, end = iter(self._days), self.past.to_at * SECOND
-        day = next(days, None)
-        for window in self._windows:
-            while day is not None and day * SECOND <= window.at:
-                self._value(day * SECOND)
-                day = next(days, None)
+    def _waits(self, token: str) -> bool:
+        assert self.engine.paper is not None
+        return bool(self.engine.paper.waiting(token))
+
+    def _see(self, windows: Iterator[ev.ApiWindowRead]) -> None:
+        for window in windows:
+            self._value_days(window.at)
             self.drive.run(window.at - 1)
             self._prepare(window)
             self.drive.push(window)
-        while day is not None:
-            self._value(day * SECOND)
-            day = next(days, None)
+
+    def _value_days(self, until: int) -> None:
+        while self._day is not None and self._day * SECOND <= until:
+            self._value(self._day * SECOND)
+            self._day = next(self._days, None)
+
+    def played(self) -> Played:
+        """Go to its end, and say what came of it."""
+        self._see(self._windows.rest())
+        end = self.past.to_at * SECOND
+        self._value_days(end)
         self.drive.run(max(end, self.drive.at) + QUIET)
         self._value(self.drive.at)
         return self.told.played(self.engine)
@@ -143,13 +188,11 @@ class _Run:
         """What the engine would ask for once it sees these trades, told before it asks: one decision, not three. Books
         that were recorded it asks for itself: live it may have gone by one that it had been given a moment before."""
         for token in dict.fromkeys(fill.token_id for fill in window.fills):
-            market, known = self.market_of.get(token), self.engine.state.markets.get(token)
-            if market is None:
+            listed, known = self._markets.get(token), self.engine.state.markets.get(token)
+            if listed is None:
                 continue
             if known is None or window.at - known.fetched_at > TOLD_AGAIN:
-                self.drive.push(
-                    ev.MarketSeen(at=window.at, market=market_at(market, token, window.at, self.past.to_at))
-                )
+                self.drive.push(ev.MarketSeen(at=window.at, market=market_at(*listed, window.at, self.past.to_at)))
             quote = self.quotes.at(token, window.at, ()) if token not in self._recorded else None
             if quote is not None:
                 self.drive.push(ev.BookSeen(at=window.at, book=quote.book))
@@ -170,16 +213,16 @@ class _Run:
     def _answer(self, ask: Ask, at: int) -> Iterable[ev.Event]:
         match ask:
             case NeedMarket(token):
-                market = self.market_of.get(token)
-                if market is None:
+                listed = self._markets.get(token)
+                if listed is None:
                     return [ev.MarketMissing(at=at, token_id=token, detail="not in the history")]
-                return [ev.MarketSeen(at=at, market=market_at(market, token, at, self.past.to_at))]
+                return [ev.MarketSeen(at=at, market=market_at(*listed, at, self.past.to_at))]
             case NeedBook(token):
                 return self._book(token, at)
             case NeedHoldings(leader, bootstrap):
                 second = max(self.past.from_at, at // SECOND)
-                held = self.balances.before(second)
-                said = tuple(sorted(held.items())) if bootstrap else self.balances.moved_since(second - LOOKED_BACK)
+                held = self.held.before(second)
+                said = tuple(sorted(held.items())) if bootstrap else self.held.moved_since(second - LOOKED_BACK)
                 return [
                     ev.HoldingsSnapshot(
                         at=at, leader=leader, as_of=second * SECOND, holdings=said, bootstrap=bootstrap,
@@ -191,14 +234,33 @@ class _Run:
 
     def _book(self, token: str, at: int) -> list[ev.Event]:
         assert self.engine.paper is not None
-        quote = self.quotes.asked(token, at) or self.quotes.at(token, at, self.engine.paper.waiting(token))
+        waiting = self.engine.paper.waiting(token)
+        quote = self.quotes.asked(token, at) or self.quotes.at(token, at, waiting)
         if quote is None:
             return [ev.BookMissing(at=at, token_id=token, detail="nothing is known of it then")]
         self._tier[token] = quote.tier
-        answers: list[ev.Event] = [ev.BookSeen(at=max(at, quote.book.received_at), book=quote.book)]
+        if quote.thin and self._further is not None:
+            self.told.out.thin.extend(order.order_id for order in waiting if order.side is Side.BUY)
+        book = self._whole_again(quote.book, waiting) if quote.tier is Tier.TAPE else quote.book
+        answers: list[ev.Event] = [ev.BookSeen(at=max(at, book.received_at), book=book)]
         if quote.after is not None:
             answers.append(ev.BookSeen(at=at, book=quote.after))
         return answers
+
+    def _whole_again(self, book: Book, waiting: Sequence[PlaceOrder]) -> Book:
+        """What the tape had on offer, with what the engine remembers of earlier copies put on top: it takes that away
+        again. Those met other prints; what they had of these is away already."""
+        sides = {order.side for order in waiting}
+        bids = self._untaken(book, Side.SELL, book.bids) if Side.SELL in sides else book.bids
+        asks = self._untaken(book, Side.BUY, book.asks) if Side.BUY in sides else book.asks
+        return book if (bids, asks) == (book.bids, book.asks) else msgspec.structs.replace(book, bids=bids, asks=asks)
+
+    def _untaken(self, book: Book, side: Side, levels: tuple[Level, ...]) -> tuple[Level, ...]:
+        left = self.engine.state.memory.available
+        return tuple(
+            Level(price, size + PLENTY - left(PORTFOLIO, book.token_id, side, Level(price, PLENTY)))
+            for price, size in ((level.price, level.size) for level in levels)
+        )
 
     def _worth(self, held: Mapping[str, int], at: int) -> int:
         """What the wallet's shares are worth at what is known of prices."""
@@ -216,28 +278,36 @@ class _Run:
             if isinstance(effect, Insert | Update):
                 record = effect.record
                 if isinstance(record, FillRecord):
-                    tier = self._tier.get(record.token_id, Tier.LINE)
-                    self.told.fill(record, tier)
-                    if tier is Tier.TAPE:
-                        for price, shares in record.levels:
-                            self.quotes.filled(record.token_id, record.side, price, shares, event.at)
-                else:
+                    self._filled(record, event.at)
+                elif type(record) in _TOLD:
                     self.told.see(record)
         if self._further is not None:
             self._further(event, effects)
+
+    def _filled(self, record: FillRecord, at: int) -> None:
+        tier = self._tier.get(record.token_id, Tier.LINE)
+        self.told.fill(record, tier)
+        if tier is Tier.TAPE:
+            for price, shares in record.levels:
+                self.quotes.filled(record.token_id, record.side, price, shares, at)
+
+
+_TOLD: frozenset[type] = frozenset((DecisionRecord, DecisionChange, RoundTripRecord, EquityRecord))
+"""Records beside fills that say what a run comes to; all others are passed by."""
 
 
 class _Told:
     """Counts what one run's records say."""
 
-    def __init__(self, past: Past) -> None:
-        self._markets = {token: market for market in past.markets.values() for token in market.tokens}
+    def __init__(self, markets: Mapping[str, tuple[PastMarket, int]]) -> None:
+        self._markets = markets
         self._waiting: dict[int, DecisionRecord] = {}
         self._trip: dict[str, list[int]] = {}
         """Token -> costs against the leader's prices, USDC and shares bought since it was flat."""
         self._tiers: Counter[Tier] = Counter()
         self._skipped: Counter[str] = Counter()
-        self._filled: set[int] = set()
+        self._days: dict[int, tuple[int, int]] = {}
+        """Day -> the last instant of it at which the worth was written, and that."""
         self.out = Played()
 
     def fill(self, record: FillRecord, tier: Tier) -> None:
@@ -252,7 +322,6 @@ class _Told:
             out.spent += record.usdc_micro + record.fee_micro
             trip[1] += record.usdc_micro
             trip[2] += record.shares_micro
-            self._filled.add(record.intent_id)
 
     def see(self, record: object) -> None:
         """Another record."""
@@ -264,7 +333,7 @@ class _Told:
             case RoundTripRecord():
                 self._ended(record)
             case EquityRecord():
-                self.out.equity.append((record.at, record.equity_micro))
+                self._days[record.at // (DAY * SECOND)] = (record.at, record.equity_micro)
             case _:
                 pass
 
@@ -289,7 +358,7 @@ class _Told:
 
     def _bet(self, token: str, opened: int, ended: int, paid: int, result: int, *, settled: bool) -> None:
         costs, usdc, shares = self._trip.pop(token, [0, 0, 0])
-        market = self._markets.get(token)
+        market, _ = self._markets.get(token, (None, 0))
         self.out.bets.append(
             Bet(
                 token_id=token,
@@ -318,6 +387,7 @@ class _Told:
             self._bet(
                 position.token_id, position.opened_at, engine.at, trip.paid, trip.got - trip.paid + worth, settled=False
             )
+        out.equity = list(self._days.values())
         out.result = desk.equity - desk.bankroll
         out.at_their_prices = sum(bet.theirs for bet in out.bets)
         out.skipped = dict(sorted(self._skipped.items()))

@@ -6,10 +6,12 @@ a market is as it was known at the instant, its payout from when it was resolved
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from itertools import groupby, takewhile
-from typing import TypeAlias
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
+from heapq import heappop, heappush
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -17,11 +19,17 @@ from pilotfish.core import events as ev
 from pilotfish.core.settings import Globals, Policy
 from pilotfish.core.trade import LeaderFill, Side, Source
 from pilotfish.core.units import SECOND
+from pilotfish.history.balances import Balances, balances
 from pilotfish.history.records import Deed, Past, PastMarket
 
 PORTFOLIO = "look back"
 Seen: TypeAlias = Mapping[tuple[str, str, Side, int, int], int]
 """When a trade was seen first (µs), by transaction, token, side, shares, and which of identical fills it is, from 1."""
+STRETCH = 500
+"""Deeds that are in memory at once."""
+EARLY = 3_600 * SECOND
+"""So long before its block (µs), by a clock that is wrong, a trade can at most have been seen."""
+LAST = 2**62
 MOVES = frozenset(("SPLIT", "MERGE", "REDEEM", "CONVERSION"))
 """Kinds of activity that change a holding without a trade."""
 
@@ -39,25 +47,85 @@ def beginning(past: Past, policy: Policy, shared: Globals) -> Iterator[ev.Event]
     )
 
 
-def windows(past: Past, delay: int, known: Seen | None = None) -> Iterator[ev.ApiWindowRead]:
-    """What the wallet did, second by second, each seen ``delay`` (µs) later; a trade of which it is ``known`` when it
-    was seen, then. In the order in which it was seen."""
-    whole = _seconds(past, delay)
-    if not known:
-        return whole
-    return iter(sorted((part for window in whole for part in _parted(window, known)), key=lambda w: w.at))
+class Second(NamedTuple):
+    """What the wallet did in one second, as the API shows it."""
+
+    at: int
+    fills: tuple[LeaderFill, ...]
+    moves: tuple[ev.Move, ...]
 
 
-def _seconds(past: Past, delay: int) -> Iterator[ev.ApiWindowRead]:
-    within = (d for d in past.deeds if past.from_at <= d.at <= past.to_at)
-    for second, rows in groupby(within, key=lambda d: d.at):
-        deeds = list(rows)
-        fills = tuple(seen(d, past.wallet) for d in deeds if d.kind == "TRADE")
-        moves = tuple(moved(d) for d in deeds if d.kind in MOVES and d.condition_id)
-        if fills or moves:
-            yield ev.ApiWindowRead(
-                at=second * SECOND + delay, leader=past.wallet, fills=fills, cursor_ts=second + 1, moves=moves
-            )
+class Stretch(NamedTuple):
+    """A part of a past that is gone through at once. ``first`` are the tokens that are traded for the first time;
+    ``done`` counts the deeds up to its end."""
+
+    deeds: list[Deed]
+    seconds: list[Second]
+    first: list[str]
+    done: int
+
+
+def stretches(past: Past, size: int = STRETCH) -> Iterator[Stretch]:
+    """A past in parts of about so many deeds, each of whole seconds."""
+    traded: set[str] = set()
+    deeds: list[Deed] = []
+    seconds: list[Second] = []
+    first: list[str] = []
+    done = 0
+    for at, rows in groupby(past.deeds, key=attrgetter("at")):
+        if len(deeds) >= size:
+            yield Stretch(deeds, seconds, first, done)
+            deeds, seconds, first = [], [], []
+        these = list(rows)
+        done += len(these)
+        fills: list[LeaderFill] = []
+        moves: list[ev.Move] = []
+        for deed in these:
+            if deed.kind == "TRADE":
+                fills.append(seen(deed, past.wallet))
+                if deed.token_id not in traded:
+                    traded.add(deed.token_id)
+                    first.append(deed.token_id)
+            elif deed.kind in MOVES and deed.condition_id:
+                moves.append(moved(deed))
+        deeds += these if at >= past.from_at else []
+        if (fills or moves) and past.from_at <= at <= past.to_at:
+            seconds.append(Second(at, tuple(fills), tuple(moves)))
+    yield Stretch(deeds, seconds, first, done)
+
+
+class Windows:
+    """When a run sees what the wallet did: each second ``delay`` (µs) later; a trade of which it is ``known`` when it
+    was seen, then."""
+
+    def __init__(self, wallet: str, delay: int, known: Seen | None = None) -> None:
+        self._wallet, self._delay, self._known = wallet, delay, known or {}
+        self._later: list[tuple[int, int, ev.ApiWindowRead]] = []
+        self._number = 0
+
+    def of(self, seconds: Iterable[Second]) -> Iterator[ev.ApiWindowRead]:
+        """What is seen of these seconds, and of those before that nothing later can come before; in the order in which
+        it is seen."""
+        for second in seconds:
+            window = ev.ApiWindowRead(
+                at=second.at * SECOND + self._delay, leader=self._wallet, fills=second.fills, cursor_ts=second.at + 1,
+                moves=second.moves,
+            )  # fmt: skip
+            if not self._known:
+                yield window
+                continue
+            yield from self._seen_before(second.at * SECOND - EARLY)
+            for part in _parted(window, self._known):
+                self._number += 1
+                heappush(self._later, (part.at, self._number, part))
+
+    def rest(self) -> Iterator[ev.ApiWindowRead]:
+        """What is still to be seen once there is nothing more."""
+        return self._seen_before(LAST)
+
+    def _seen_before(self, at: int) -> Iterator[ev.ApiWindowRead]:
+        while self._later and self._later[0][0] < at:
+            yield heappop(self._later)[2]
 
 
 def _parted(window: ev.ApiWindowRead, known: Seen) -> Iterator[ev.ApiWindowRead]:
@@ -93,13 +161,13 @@ def moved(deed: Deed) -> ev.Move:
     )
 
 
-def resolutions(past: Past) -> Iterator[tuple[int, str]]:
-    """(µs, token): when it was known what each token that was traded pays, if it was known by the end."""
-    traded = dict.fromkeys(d.token_id for d in past.deeds if d.kind == "TRADE")
-    markets = {token: market for market in past.markets.values() for token in market.tokens}
-    for token in traded:
-        market = markets.get(token)
-        paid_at = paid_from(market, past.to_at) if market is not None else None
+def resolutions(
+    tokens: Iterable[str], markets: Mapping[str, tuple[PastMarket, int]], past: Past
+) -> Iterator[tuple[int, str]]:
+    """(µs, token): when it was known what each of these pays, if it was known by the end."""
+    for token in tokens:
+        known = markets.get(token)
+        paid_at = paid_from(known[0], past.to_at) if known is not None else None
         if paid_at is not None and past.from_at <= paid_at <= past.to_at:
             yield paid_at * SECOND, token
 
@@ -114,14 +182,13 @@ def paid_from(market: PastMarket, end: int) -> int | None:
     return end
 
 
-def market_at(market: PastMarket, token: str, at: int, end: int) -> ev.Market:
-    """A market as it was at an instant (µs): its payout only once it was known."""
-    index = market.tokens.index(token)
+def market_at(market: PastMarket, index: int, at: int, end: int) -> ev.Market:
+    """A market's token as it was at an instant (µs): its payout only once it was known."""
     paid_at = paid_from(market, end)
     paid = paid_at is not None and at >= paid_at * SECOND and market.payouts is not None
     closed = paid or (market.closed_at is not None and at >= market.closed_at * SECOND)
     return ev.Market(
-        token_id=token,
+        token_id=market.tokens[index],
         condition_id=market.condition_id,
         outcome=market.outcomes[index] if index < len(market.outcomes) else "",
         title=market.title,
@@ -140,42 +207,36 @@ def market_at(market: PastMarket, token: str, at: int, end: int) -> ev.Market:
     )
 
 
-class Balances:
-    """What the wallet held, second after second; asked for in the order of time. Where a CONVERSION was made, what it
-    took and gave of other markets is not known from its row, and stays as it was."""
+class Holdings:
+    """What the venue would show of the wallet's holdings, second after second; asked for in the order of time."""
 
     def __init__(self, past: Past) -> None:
-        self._held = dict(past.held)
-        self._deeds = [d for d in past.deeds if d.at >= past.from_at]
-        self._next = 0
-        self._tokens = {m.condition_id: m.tokens for m in past.markets.values()}
+        self._held = Balances(shares=dict(past.held), never_short=True)
+        self._deeds: deque[Deed] = deque()
+        self._markets = past.markets
         self._moved: dict[str, int] = {}
         """Token -> second of its last move, the latest last."""
 
-    def before(self, second: int) -> dict[str, int]:
+    def add(self, deeds: Iterable[Deed]) -> None:
+        """What comes next."""
+        self._deeds += deeds
+
+    def before(self, second: int) -> Mapping[str, int]:
         """Shares by token, by everything of before a second."""
-        while self._next < len(self._deeds) and self._deeds[self._next].at < second:
-            self._apply(self._deeds[self._next])
-            self._next += 1
-        return self._held
+        while self._deeds and self._deeds[0].at < second:
+            deed = self._deeds.popleft()
+            balances((deed,), self._markets.get, self._held)
+            market = self._markets.get(deed.condition_id) if deed.kind in MOVES else None
+            for token in (deed.token_id,) if deed.kind == "TRADE" else market.tokens if market is not None else ():
+                self._moved.pop(token, None)
+                self._moved[token] = deed.at
+        return self._held.shares
 
     def moved_since(self, second: int) -> tuple[tuple[str, int], ...]:
-        """(token, shares) of what has moved since a second, nothing left of it included."""
-        late = takewhile(lambda token: self._moved[token] >= second, reversed(self._moved))
-        return tuple(sorted((token, self._held[token]) for token in late))
-
-    def _apply(self, deed: Deed) -> None:
-        if deed.kind == "TRADE":
-            self._set(deed.token_id, deed.shares if deed.side == "BUY" else -deed.shares, deed.at)
-            return
-        sign = {"SPLIT": 1, "MERGE": -1}.get(deed.kind, 0)
-        for token in self._tokens.get(deed.condition_id, ()):
-            if deed.kind == "REDEEM":
-                self._set(token, -self._held.get(token, 0), deed.at)
-            elif sign:
-                self._set(token, sign * deed.shares, deed.at)
-
-    def _set(self, token: str, change: int, at: int) -> None:
-        self._held[token] = max(0, self._held.get(token, 0) + change)
-        self._moved.pop(token, None)
-        self._moved[token] = at
+        """(token, shares) of what has moved since a second, nothing left of it included. Nobody asks any more of an
+        earlier one."""
+        while self._moved and (token := next(iter(self._moved))) and self._moved[token] < second:
+            del self._moved[token]
+            if not self._held.shares.get(token):
+                self._held.forget(token)
+        return tuple(sorted((token, self._held.shares.get(token, 0)) for token in self._moved))

@@ -16,29 +16,13 @@ from pilotfish.backtest.bets import Bet
 from pilotfish.backtest.clusters import Clusters, by_day, by_event, checked
 from pilotfish.backtest.odds import from_prices, highest_edge
 from pilotfish.backtest.resampling import RESAMPLES, Spread, resampled
+from pilotfish.backtest.told import Halves as Halves
+from pilotfish.backtest.told import Interval as Interval
 
 PLACES = 9
 PRIOR_SD = 0.05
 """How much wallets are taken to differ, before anything is known of this one: two of three within five cents a dollar
 of nothing."""
-
-
-class Interval(msgspec.Struct, frozen=True):
-    """Where the edge a dollar lies with 90 % confidence."""
-
-    low: float
-    high: float
-
-
-class Halves(msgspec.Struct, frozen=True, kw_only=True):
-    """The first half of the events, by when they were first bet on, against the second; ``split_at`` is the first
-    second of the latter. An event is never in both."""
-
-    split_at: int
-    first: float
-    first_events: int
-    second: float
-    second_events: int
 
 
 class Statistics(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,13 +20,13 @@ from pilotfish.app.config import history_place, process_value
 from pilotfish.app.look_backs import kept_of
 from pilotfish.app.pulls import pulled_of
 from pilotfish.backtest.assumptions import Band
-from pilotfish.backtest.breakdown import By, Part
+from pilotfish.backtest.breakdown import By
 from pilotfish.backtest.in_force import grounds_of
-from pilotfish.backtest.judgement import WORDS, came_back
-from pilotfish.backtest.look_back import LookBack, Point, Step, look_back
+from pilotfish.backtest.judgement import WORDS, Verdict, came_back
+from pilotfish.backtest.look_back import judged_each
 from pilotfish.backtest.quotes import Tier
 from pilotfish.backtest.refusal import refuse_nothing
-from pilotfish.backtest.told import answer_of, cause_words
+from pilotfish.backtest.told import LookBack, Part, Point, Step, answer_of, cause_words
 from pilotfish.cli import printed, session
 from pilotfish.cli.history import progress_bar, wallets_of
 from pilotfish.cli.progress import bar
@@ -79,7 +79,7 @@ class Swept:
 
 _SWEEP = printed.Table[Swept](
     printed.Column("settings", lambda w: w.values, 1),
-    printed.Column("verdict", lambda w: WORDS[w.found.verdict].lower(), 3),
+    printed.Column("verdict", lambda w: WORDS[Verdict(w.found.verdict)].lower(), 3),
     printed.Column("result", lambda w: gain(w.found.result_micro[Band.EXPECTED]), 2, right=True),
     printed.Column("pessimistic", lambda w: gain(w.found.result_micro[Band.PESSIMISTIC]), 5, right=True),
     printed.Column("a dollar came back as", lambda w: _back(w.found.edge_per_usdc), 4, right=True),
@@ -125,11 +125,11 @@ def backtest(
         cores = processes or os.cpu_count() or 1
         with snapshot(session.reading(env, as_json=True)) as c:
             by = grounds_of(c, history, past, spool, late)
-        with _bar(len(policies)) as told:
-            found = [
-                (label, look_back(past, policy, by, curves=not sweeps, processes=cores, told=told))
-                for label, policy in policies
-            ]
+        with _bar() as told:
+            looked = judged_each(
+                past, [policy for _, policy in policies], by, curves=not sweeps, processes=cores, told=told
+            )
+        found = [(label, one) for (label, _), (one, _) in zip(policies, looked, strict=True)]
         if not sweeps:
             _keep(env, past, days, values, found[0][1])
         if as_json:
@@ -227,19 +227,11 @@ def _keep(env: dict[str, Value], past: Past, days: int, values: dict[str, Value]
 
 
 @contextmanager
-def _bar(policies: int) -> Iterator[Callable[[int, int], None]]:
+def _bar() -> Iterator[Callable[[int, int], None]]:
     """A bar of the runs, at a terminal."""
     with bar() as (progress, task):
         progress.update(task, description="running")
-        before = itertools.count()
-        so_far = [0]
-
-        def told(done: int, of: int) -> None:
-            if done == 1:
-                so_far[0] = next(before) * of
-            progress.update(task, completed=so_far[0] + done, total=of * policies)
-
-        yield told
+        yield lambda done, of: progress.update(task, completed=done, total=of)
 
 
 def _json(found: Sequence[tuple[str, LookBack]], *, swept: bool) -> object:
@@ -272,6 +264,12 @@ def _print(found: LookBack) -> None:
     last = Step(cause="result", amount_micro=result[Band.EXPECTED])
     print()
     _STEPS.view().print([first, *(step for step in found.steps if step.amount_micro), last])
+    if found.uncopyable is not None:
+        beyond = ", ".join(f"{money(amount)} {name}" for name, amount in found.uncopyable.parts)
+        printed.say(
+            f"Of {gain(found.uncopyable.profit_micro)} USDC at their prices nobody could have copied, however fast: "
+            f"{beyond}."
+        )
     print()
     _CURVE.view("seen after,filled,paid,result,a dollar came back as").print(found.by_delay)
     print()

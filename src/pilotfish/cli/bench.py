@@ -22,7 +22,7 @@ def bench(
         metavar="[NAME]...",
         help=_TOLD,
     ),
-    trades: int = typer.Option(TRADES, "--trades", help="So many trades for pages.", min=10_000),
+    trades: int = typer.Option(TRADES, "--trades", help="So many trades for pages and backtest.", min=10_000),
     seeds: int = typer.Option(SEEDS, "--seeds", help="So many invented crowds for truth.", min=1),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:

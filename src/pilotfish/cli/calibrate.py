@@ -21,7 +21,7 @@ from pilotfish.backtest.calibration import (
     measured,
 )
 from pilotfish.backtest.quotes import Tier
-from pilotfish.backtest.run import prepare
+from pilotfish.backtest.run import Whole
 from pilotfish.cli import printed, session
 from pilotfish.cli.history import wallets_of
 from pilotfish.core.numerals import NOTHING, count, exact, money, percent
@@ -37,7 +37,7 @@ _TABLE = printed.Table[Compared](
     printed.Column("against recorded books", lambda c: _NAMES[c.tier], 1),
     printed.Column("instants", lambda c: count(c.instants), 2, right=True),
     printed.Column("both filled", lambda c: count(c.both), 3, right=True),
-    printed.Column("dearer by (10 %)", lambda c: _off(c.low), 5, right=True),
+    printed.Column("worse by (10 %)", lambda c: _off(c.low), 5, right=True),
     printed.Column("(50 %)", lambda c: _off(c.middle), 4, right=True),
     printed.Column("(90 %)", lambda c: _off(c.high), 6, right=True),
     printed.Column(
@@ -49,8 +49,10 @@ _TABLE = printed.Table[Compared](
 
 def calibrate_command(
     who: list[str] = typer.Argument(None, help="Whose trades; without any everybody's in the folder of history."),
-    size: str = typer.Option("25", "--size", help="What a BUY spends, in USDC."),
-    worse: int = typer.Option(200, "--slippage-bps", min=0, max=10_000, help="How much more than the leader it pays."),
+    size: str = typer.Option("25", "--size", help="What an order is worth, in USDC."),
+    worse: int = typer.Option(
+        200, "--slippage-bps", min=0, max=10_000, help="How much worse than the leader's its price may be."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """How far the tape and the price line are from recorded order books on the same instants; a backtest's band is made
@@ -64,7 +66,7 @@ def calibrate_command(
         if span is None:
             continue
         past = read_past(history, wallet, *span)
-        calibrate(prepare(past, books_of(history, past, spool)), BANDS[Band.EXPECTED], found)
+        calibrate(Whole(past=past, books=books_of(history, past, spool)), BANDS[Band.EXPECTED], found)
     made = measured(found, int(time.time()))
     if made is not None:
         keep(history, made)
@@ -86,7 +88,7 @@ def _answer(found: Calibrated, made: Measured | None) -> dict[str, object]:
 
 def _print(found: Calibrated, made: Measured | None) -> None:
     printed.say(
-        f"{count(found.instants)} of {count(found.trades)} BUYs have a recorded book; each is put to it, to the tape"
+        f"{count(found.instants)} of {count(found.trades)} trades have a recorded book; each is put to it, to the tape"
         f" and to the price line with {money(found.size)} USDC."
     )  # fmt: skip
     if made is None:

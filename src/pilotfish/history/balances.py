@@ -20,7 +20,7 @@ class Balances:
     ``realized`` is what sales, merges and redemptions brought above that, without fees; ``cash`` what came in less what
     went out, with them; ``fees`` the part of it that were fees, ``credits`` the part that were rewards and rebates.
     ``unsure`` are tokens of markets with moves whose effect their rows do not say, ``short`` those of which more went
-    than had come.
+    than had come: of these less than nothing is held, or (``never_short``) nothing, as the venue would show it.
     """
 
     shares: dict[str, int] = field(default_factory=dict)
@@ -32,6 +32,7 @@ class Balances:
     credits: int = 0
     unsure: set[str] = field(default_factory=set)
     short: set[str] = field(default_factory=set)
+    never_short: bool = False
 
     def come(self, token: str, shares: int, usdc: int) -> None:
         """Shares that came for so much."""
@@ -45,9 +46,15 @@ class Balances:
             self.short.add(token)
         cost = self.cost.get(token, 0)
         part = cost * min(shares, held) // held if held > 0 else 0
-        self.shares[token] = held - shares
+        self.shares[token] = max(0, held - shares) if self.never_short else held - shares
         self.cost[token] = cost - part
         self.realized += usdc - part
+
+    def forget(self, token: str) -> None:
+        """A token of which nothing is held, and nothing more is to be said."""
+        for what in (self.shares, self.cost, self.conditions):
+            what.pop(token, None)
+        self.short.discard(token)
 
 
 def balances(

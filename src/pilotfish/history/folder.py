@@ -9,12 +9,12 @@ from __future__ import annotations
 import errno
 import secrets
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+import numpy as np
 import platformdirs
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -25,7 +25,8 @@ from pilotfish.history.places import HistoryError as HistoryError
 from pilotfish.history.places import HistoryFullError as HistoryFullError
 from pilotfish.history.places import filesystem, short
 from pilotfish.history.records import Deed, HeldToken, Missing, PastMarket, PricePoint, Print
-from pilotfish.history.windows import KNOWN, NOT_ASKED, State, Window, cover, joined, needless, window_of
+from pilotfish.history.spans import Spans
+from pilotfish.history.windows import KNOWN, NOT_ASKED, State, Window, needless, parted, window_of
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 PART = ".part"
@@ -60,6 +61,10 @@ class History:
     def __str__(self) -> str:
         return self.url
 
+    def __reduce__(self) -> tuple[type[History], tuple[str]]:
+        """Another process opens it anew."""
+        return History, (self.url,)
+
     # -- what there is -----------------------------------------------------------------------------------------
 
     def keys(self, kind: str) -> list[str]:
@@ -87,41 +92,47 @@ class History:
 
     def missing(self, kind: str, key: str, *spans: tuple[int, int]) -> list[Missing]:
         """What is not known of these spans of seconds, both inclusive, and why."""
+        return self.gaps(kind, key, Spans(spans))
+
+    def gaps(self, kind: str, key: str, spans: Spans) -> list[Missing]:
+        """:meth:`missing` of many spans, in order."""
         found: list[Missing] = []
-        windows = self.windows(kind, key)
-        for low, high, window in (stretch for span in spans for stretch in cover(windows, *span)):
+        for window, parts in parted(self.windows(kind, key), spans):
             if window is not None and window.state in KNOWN:
                 continue
             why = NOT_ASKED if window is None else str(window.state)
-            if found and found[-1].why == why and found[-1].to_at == low - 1:
-                low = found.pop().from_at
-            found.append(Missing(kind=kind, key=key, from_at=low, to_at=high, why=why))
+            for low, high in parts:
+                if found and found[-1].why == why and found[-1].to_at == low - 1:
+                    low = found.pop().from_at
+                found.append(Missing(kind=kind, key=key, from_at=low, to_at=high, why=why))
         return found
 
     def known(self, kind: str, key: str, *spans: tuple[int, int]) -> list[tuple[int, int]]:
         """The seconds of these spans that are whole, as (from, to)."""
-        windows = self.windows(kind, key)
-        stretches = [stretch for span in spans for stretch in cover(windows, *span)]
-        return joined((s.from_at, s.to_at) for s in stretches if s.window is not None and s.window.state in KNOWN)
+        return list(self.whole(kind, key, Spans(spans)))
+
+    def whole(self, kind: str, key: str, spans: Spans) -> Spans:
+        """:meth:`known` of many spans, in order."""
+        found = Spans()
+        for window, parts in parted(self.windows(kind, key), spans):
+            if window is not None and window.state in KNOWN:
+                for low, high in parts:
+                    found.add(low, high, 2)
+        return found
 
     # -- reading -----------------------------------------------------------------------------------------------
 
     def deeds(self, wallet: str, from_at: int, to_at: int) -> Iterator[Deed]:
         """A wallet's activity in these seconds, oldest first."""
-        return self._rows("activity", wallet, from_at, to_at)
+        return self._rows("activity", wallet, (from_at, to_at))
 
     def tape(self, condition: str, *spans: tuple[int, int]) -> Iterator[Print]:
         """A market's fills in these spans of seconds, which are in order and apart; oldest first."""
-        left = deque(spans)
-        for row in self._rows("tape", condition, left[0][0], left[-1][1]) if left else ():
-            while left and left[0][1] < row.at:
-                left.popleft()
-            if left and left[0][0] <= row.at:
-                yield row
+        return self._rows("tape", condition, *spans)
 
     def prices(self, token_id: str, from_at: int, to_at: int) -> Iterator[PricePoint]:
         """A token's prices, oldest first."""
-        return self._rows("prices", token_id, from_at, to_at)
+        return self._rows("prices", token_id, (from_at, to_at))
 
     def market(self, condition: str) -> PastMarket | None:
         """A market as it was known last."""
@@ -139,15 +150,38 @@ class History:
         known = [w for w in windows if w.state in KNOWN] or windows
         return max(known, key=lambda w: (w.state is State.COMPLETE, w.to_at), default=None)
 
-    def _rows(self, kind: str, key: str, from_at: int, to_at: int) -> Iterator[Any]:
-        for low, high, window in cover(self.windows(kind, key), from_at, to_at):
-            if window is not None:
-                yield from (row for row in self._file(kind, key, window) if low <= row.at <= high)
+    def _rows(self, kind: str, key: str, *spans: tuple[int, int]) -> Iterator[Any]:
+        for batch in self.columns(kind, key, Spans(spans)):
+            yield from records_of(kind, batch)
 
     def _file(self, kind: str, key: str, window: Window) -> Iterator[Any]:
+        for batch in self._batches(kind, key, window):
+            yield from records_of(kind, batch)
+
+    def _batches(self, kind: str, key: str, window: Window, names: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+        """The rows of a file, as many at once as fit; a file that fits as a whole is not held open meanwhile."""
+        wanted = list(names) or None
         with self._opened(kind, key, window) as file:
-            for batch in file.iter_batches(BATCH):
-                yield from records_of(kind, batch)
+            if file.metadata.num_rows > BATCH:
+                yield from file.iter_batches(BATCH, columns=wanted, use_threads=False)
+                return
+            batches = file.read(wanted, use_threads=False).to_batches()
+        yield from batches
+
+    def columns(self, kind: str, key: str, spans: Spans, names: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+        """The rows of many spans as columns (all, or those of these ``names``), oldest first."""
+        for window, parts in parted(self.windows(kind, key), spans):
+            if window is None:
+                continue
+            lows, highs = np.frombuffer(parts.lows, np.int64), np.frombuffer(parts.highs, np.int64)
+            for batch in self._batches(kind, key, window, names):
+                ats = batch.column("at").to_numpy()
+                place = np.searchsorted(lows, ats, "right") - 1
+                wanted = (place >= 0) & (ats <= highs[place])
+                if not wanted.all():
+                    batch = batch.filter(pa.array(wanted))
+                if batch.num_rows:
+                    yield batch
 
     def contents(self, kept: Kept, *, whole: bool = False) -> Contents:
         """What a file holds; ``whole`` reads all of it. Raises :class:`HistoryError` for a damaged one."""
@@ -185,7 +219,10 @@ class History:
         :class:`HistoryError`, :class:`HistoryFullError` where there is no room."""
         if kind not in SNAPSHOTS:
             records = sorted(records, key=lambda record: record.at)
-        table = table_of(kind, records, {"why": why} if why else {})
+        self.keep(kind, key, window, table_of(kind, records, {"why": why} if why else {}))
+
+    def keep(self, kind: str, key: str, window: Window, table: pa.Table) -> None:
+        """The same with rows that are a table already, sorted."""
         with self.placed(kind, key, window.name) as out:
             pq.write_table(table, out, compression="zstd")
 

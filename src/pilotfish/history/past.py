@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
 
 from pilotfish.history.balances import balances
+from pilotfish.history.columns import SIDES, values_of
 from pilotfish.history.folder import History
-from pilotfish.history.plan import Plan, plan_of, prices_span, tape_spans
+from pilotfish.history.kept import Each, KeptDeeds, KeptRows
+from pilotfish.history.plan import Plan, plan_of, prices_span
 from pilotfish.history.pull import BEGINNING
-from pilotfish.history.records import Missing, Past, PastMarket
+from pilotfish.history.records import Deed, Missing, Past, PastMarket, PricePoint, Print
+from pilotfish.history.spans import Spans
 from pilotfish.history.windows import KNOWN, NOT_ASKED, State
 
 
@@ -18,25 +21,34 @@ def read_past(history: History, wallet: str, from_at: int, to_at: int, name: str
 
     What is not known is in ``missing``: nothing of it is guessed. Raises :class:`~.folder.HistoryError`.
     """
-    deeds = list(history.deeds(wallet, from_at, to_at))
-    plan = plan_of(deeds, to_at)
+    plan = plan_of(_outline(history, wallet, from_at, to_at), to_at)
     markets = markets_of(history, plan)
-    past = Past(
+    missing = lacking(history, wallet, plan, markets, from_at, to_at)
+    lines = {token: Spans([span]) for token, span in _price_spans(plan, markets, from_at, to_at).items()}
+    tapes = dict(sorted(plan.tape.items()))
+    return Past(
         wallet=wallet,
         name=name,
         from_at=from_at,
         to_at=to_at,
-        deeds=deeds,
+        deeds=KeptDeeds(history, wallet, from_at, to_at, plan.deeds),
         markets=markets,
-        missing=lacking(history, wallet, plan, markets, from_at, to_at),
+        tape=Each(tapes, partial(KeptRows[Print], history, "tape")),
+        tape_known=Each(tapes, partial(history.whole, "tape")),
+        prices=Each(lines, partial(KeptRows[PricePoint], history, "prices")),
+        held=_held(history, wallet, from_at, missing),
+        missing=missing,
     )
-    for condition, spans in tape_spans(plan).items():
-        past.tape_known[condition] = history.known("tape", condition, *spans)
-        past.tape[condition] = list(history.tape(condition, *spans))
-    for token, (low, high) in _price_spans(plan, markets, from_at, to_at).items():
-        past.prices[token] = list(history.prices(token, low, high))
-    past.held = _held(history, wallet, from_at, past.missing)
-    return past
+
+
+def _outline(history: History, wallet: str, from_at: int, to_at: int) -> Iterator[Deed]:
+    """A wallet's deeds as far as a plan looks at them, which is several times faster than all of each."""
+    names = ("at", "kind", "condition_id", "token_id", "side", "shares", "event_slug", "is_combo")
+    for batch in history.columns("activity", wallet, Spans([(from_at, to_at)]), names):
+        for at, kind, condition, token, side, shares, event, combo in zip(
+            *(values_of(batch.column(name)) for name in names), strict=True
+        ):
+            yield Deed(kind, at, "", condition, token, SIDES[side], shares, event_slug=event, is_combo=combo)
 
 
 def markets_of(history: History, plan: Plan) -> dict[str, PastMarket]:
@@ -57,8 +69,8 @@ def lacking(
             missing.append(Missing(kind="markets", key=condition, from_at=from_at, to_at=to_at, why=why))
     for token in sorted(plan.unplaced):
         missing.append(Missing(kind="markets", key=token, from_at=from_at, to_at=to_at, why=NOT_ASKED))
-    for condition, spans in tape_spans(plan).items():
-        missing += history.missing("tape", condition, *spans)
+    for condition, spans in sorted(plan.tape.items()):
+        missing += history.gaps("tape", condition, spans)
     for token, (low, high) in _price_spans(plan, markets, from_at, to_at).items():
         missing += history.missing("prices", token, (low, high))
     return missing

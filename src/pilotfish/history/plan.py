@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pilotfish.core.trade import Side
 from pilotfish.history.records import Deed, PastMarket
-from pilotfish.history.windows import joined
+from pilotfish.history.spans import Spans
 
 BEFORE, AFTER = 120, 300
 """Seconds of tape before and after a trade."""
@@ -31,13 +31,15 @@ class TokenSpan:
 @dataclass(slots=True)
 class Plan:
     """What belongs to a wallet's activity: its conditions with the events that rows name, windows of tape by condition,
-    and tokens. ``unplaced`` are tokens of trades that name no condition; combos are in ``combos`` alone."""
+    and tokens. ``unplaced`` are tokens of trades that name no condition; combos are in ``combos`` alone. ``deeds``
+    counts all rows, ``trades`` those of trades."""
 
     conditions: dict[str, str] = field(default_factory=dict)
-    tape: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    tape: dict[str, Spans] = field(default_factory=dict)
     tokens: dict[str, TokenSpan] = field(default_factory=dict)
     unplaced: set[str] = field(default_factory=set)
     combos: set[str] = field(default_factory=set)
+    deeds: int = 0
     trades: int = 0
     first_at: int | None = None
 
@@ -46,6 +48,7 @@ def plan_of(deeds: Iterable[Deed], until: int) -> Plan:
     """What belongs to these deeds, which come oldest first; nothing after ``until`` is asked for."""
     plan = Plan()
     for deed in deeds:
+        plan.deeds += 1
         plan.first_at = plan.first_at or deed.at
         if deed.is_combo:
             plan.trades += deed.kind == "TRADE"
@@ -59,7 +62,8 @@ def plan_of(deeds: Iterable[Deed], until: int) -> Plan:
         if not deed.condition_id:
             plan.unplaced.add(deed.token_id)
             continue
-        _add(plan.tape.setdefault(deed.condition_id, []), max(1, deed.at - BEFORE), min(deed.at + AFTER, until))
+        spans = plan.tape.get(deed.condition_id) or plan.tape.setdefault(deed.condition_id, Spans())
+        spans.add(max(1, deed.at - BEFORE), min(deed.at + AFTER, until), APART)
         bought = deed.side is Side.BUY
         span = plan.tokens.setdefault(
             deed.token_id, TokenSpan(deed.condition_id, deed.at, deed.at, held_before=not bought)
@@ -67,14 +71,6 @@ def plan_of(deeds: Iterable[Deed], until: int) -> Plan:
         span.last_at = deed.at
         span.shares += deed.shares if bought else -deed.shares
     return plan
-
-
-def _add(windows: list[tuple[int, int]], low: int, high: int) -> None:
-    """Another window, which begins no earlier than the last one."""
-    if windows and low - windows[-1][1] < APART:
-        windows[-1] = (windows[-1][0], max(windows[-1][1], high))
-    else:
-        windows.append((low, high))
 
 
 def prices_span(span: TokenSpan, market: PastMarket | None, from_at: int, until: int) -> tuple[int, int]:
@@ -90,4 +86,4 @@ def prices_span(span: TokenSpan, market: PastMarket | None, from_at: int, until:
 
 def tape_spans(plan: Plan) -> dict[str, list[tuple[int, int]]]:
     """Windows of tape by condition, in order."""
-    return {condition: joined(windows) for condition, windows in sorted(plan.tape.items())}
+    return {condition: list(spans) for condition, spans in sorted(plan.tape.items())}

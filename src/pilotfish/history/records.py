@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping
+
 import msgspec
 
 from pilotfish.core.fees import UNKNOWN_FEE, FeeSchedule
 from pilotfish.core.trade import Side
 
 
-class Deed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Deed(msgspec.Struct, frozen=True, gc=False):
     """A row of a wallet's activity, of any kind. ``side`` is ``None`` and ``token_id`` empty where the row has none.
 
     ``shares`` of a move (SPLIT, MERGE, …) are its amount. ``usdc`` of a TRADE is ``size × price``, without the fee;
@@ -33,7 +35,7 @@ class Deed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     is_combo: bool = False
 
 
-class Print(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Print(msgspec.Struct, frozen=True, gc=False):
     """One fill of one order on a market's tape: both sides of a match are rows of their own, in one transaction."""
 
     at: int
@@ -99,17 +101,18 @@ class Past(msgspec.Struct, kw_only=True):
     """All that a backtest of one wallet reads, from ``from_at`` to ``to_at`` (epoch seconds).
 
     ``deeds`` oldest first; ``tape`` by condition and ``prices`` by token, each oldest first; ``held`` are shares by
-    token at ``from_at``. ``tape_known`` are the seconds (from, to) by condition of which the tape is whole.
+    token at ``from_at``. ``tape_known`` are the seconds (from, to) by condition of which the tape is whole. What is in
+    files is read from them each time that it is gone through (``kept``), so that a past of any length fits.
     """
 
     wallet: str
     name: str = ""
     from_at: int
     to_at: int
-    deeds: list[Deed]
-    markets: dict[str, PastMarket]
-    tape: dict[str, list[Print]] = {}
-    tape_known: dict[str, list[tuple[int, int]]] = {}
-    prices: dict[str, list[PricePoint]] = {}
+    deeds: Collection[Deed]
+    markets: Mapping[str, PastMarket]
+    tape: Mapping[str, Iterable[Print]] = {}
+    tape_known: Mapping[str, Iterable[tuple[int, int]]] = {}
+    prices: Mapping[str, Iterable[PricePoint]] = {}
     held: dict[str, int] = {}
     missing: list[Missing] = []

@@ -7,9 +7,11 @@ all that is known of what is complete: no catalogue could disagree with it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple
+
+from pilotfish.history.spans import Spans
 
 
 class State(StrEnum):
@@ -79,6 +81,15 @@ def cover(windows: Iterable[Window], from_at: int, to_at: int) -> list[Stretch]:
             rest += [(b + 1, high)] if b < high else []
         left = rest
     return sorted([*found, *(Stretch(a, b, None) for a, b in left)])
+
+
+def parted(windows: Iterable[Window], spans: Spans) -> Iterator[tuple[Window | None, Spans]]:
+    """Spans by the window that they are read from (``None``: not asked for), oldest first."""
+    if spans:
+        for stretch in cover(windows, spans.lows[0], spans.highs[-1]):
+            part = spans.within(stretch.from_at, stretch.to_at)
+            if part:
+                yield stretch.window, part
 
 
 def needless(windows: Sequence[Window]) -> list[Window]:

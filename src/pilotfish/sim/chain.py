@@ -92,6 +92,7 @@ class Chain:
         self._log_index: dict[int, itertools.count[int]] = {}
         self.on_logs: Callable[[list[dict[str, Any]]], None] = lambda _logs: None
         self.on_head: Callable[[dict[str, Any]], None] = lambda _head: None
+        self.on_match: Callable[[Order, int], None] = lambda _taker, _price: None
         self.delivered: deque[str] = deque(maxlen=200_000)
 
     def add_market(self, market: SimMarket) -> None:
@@ -173,6 +174,7 @@ class Chain:
             tx.chain_at = None
         price = min(MICRO - 1, usdc * MICRO // taker.shares)
         market.last_trade = price if market.index(taker.token_id) == 0 else MICRO - price
+        self.on_match(taker, price)
         return tx
 
     def _block_before(self, then: float) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from pilotfish.core.units import format_micro
+from pilotfish.sim.chain import Order
 from pilotfish.sim.market import SimMarket
 from pilotfish.sim.market_routes import book_of
 from pilotfish.sim.venue import Venue
@@ -57,6 +58,7 @@ class MarketChannel:
         self.refuse_until = 0.0
         self.skip = 0
         venue.on_tick = self.tick
+        venue.chain.on_match = self.matched
 
     def routes(self) -> list[web.RouteDef]:
         """All routes."""
@@ -120,6 +122,23 @@ class MarketChannel:
                 for token, sent in client.tokens.items():
                     if token not in client.quiet:
                         self._update(client, token, sent)
+
+    def matched(self, taker: Order, price: int) -> None:
+        """Say at once what somebody took, and at which price."""
+        market = self.venue.chain.markets[taker.token_id]
+        frame = {
+            "event_type": "last_trade_price",
+            "market": market.condition_id,
+            "asset_id": taker.token_id,
+            "price": format_micro(price),
+            "size": format_micro(taker.shares),
+            "side": taker.side,
+            "fee_rate_bps": "0",
+            "timestamp": str(int(time.time() * 1000)),
+        }
+        for client in self.clients:
+            if taker.token_id in client.tokens and taker.token_id not in client.quiet and not client.silent:
+                client.send(frame)
 
     def _update(self, client: _Client, token: str, sent: _Sent) -> None:
         market = self.venue.chain.markets[token]

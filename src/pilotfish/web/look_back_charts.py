@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from pilotfish.backtest.told import LookBack, Part, Point
 from pilotfish.core.numerals import duration, money, rounded
 from pilotfish.web.charts import AXIS, COLOURS, LINES, TOLD, ZOOM, Options
-from pilotfish.web.look_back_answer import Answer, Part, Point
 
 
 def curve_options(points: Sequence[Point], *, by_size: bool) -> Options:
@@ -28,7 +28,7 @@ def parts_options(parts: Sequence[Part]) -> Options:
     )
 
 
-def result_options(answers: Mapping[str, Answer]) -> Options:
+def result_options(answers: Mapping[str, LookBack]) -> Options:
     """What was made by each day's end, in USDC."""
     series = []
     for n, (name, found) in enumerate(answers.items()):

@@ -15,9 +15,10 @@ from typing import ClassVar
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from pilotfish.backtest.told import day
 from pilotfish.backtest.verdicts import came_back
 from pilotfish.core import numerals, reasons
-from pilotfish.web import addresses, look_back_answer, telling
+from pilotfish.web import addresses, telling
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +88,7 @@ def environment() -> Environment:
         "words": reasons.words, "json": json_text, "short": telling.short, "told": telling.told,
         "plural": numerals.plural, "copied_share": telling.copied_share, "average": telling.average,
         "ended": telling.ended, "ended_meaning": telling.ended_meaning, "badge": telling.badge,
-        "step_of": telling.step_of, "came_back": came_back, "share": telling.share, "day": look_back_answer.day,
+        "step_of": telling.step_of, "came_back": came_back, "share": telling.share, "day": day,
     }  # fmt: skip
     env.globals |= {
         "url": addresses.url, "profile": addresses.profile, "market_page": addresses.market_page,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from pilotfish.web.look_back_answer import day
+from pilotfish.backtest.told import day
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):

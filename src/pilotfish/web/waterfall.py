@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from pilotfish.backtest.told import LookBack
 from pilotfish.core import shortfall
 from pilotfish.store.views.report import Parts, Shortfall
-from pilotfish.web.look_back_answer import Answer
 
 WIDTH = 1_000
 """Units that a bar's place and length are given in, across the whole scale."""
@@ -78,7 +78,7 @@ def waterfall(row: Shortfall) -> Waterfall:
     return _laid_out(row.ideal_micro, steps, row.actual_micro, "cash and what the bids would pay")
 
 
-def looked_back(answer: Answer) -> Waterfall:
+def looked_back(answer: LookBack) -> Waterfall:
     """The way from the leader's prices to ours in a look back, as the same bars."""
     lost = {step.cause: -step.amount_micro for step in answer.steps}
     known = {name: lost.pop(name, 0) for name in ("delay", "spread", "fees", "catch_up")}

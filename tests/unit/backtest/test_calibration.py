@@ -22,15 +22,15 @@ from pilotfish.backtest.calibration import (
 )
 from pilotfish.backtest.delays import LEAST_TRADES, by_measured
 from pilotfish.backtest.quotes import Tier
-from pilotfish.backtest.run import prepare
-from pilotfish.backtest.source import windows
+from pilotfish.backtest.run import Whole
+from pilotfish.backtest.source import Windows, stretches
 from pilotfish.cli import app
 from pilotfish.core.trade import Side
 from pilotfish.core.units import MICRO, SECOND
 from pilotfish.history.book_track import track_of
 from pilotfish.history.folder import History
 from tests.book_rows import whole
-from tests.unit.backtest.pasts import BEGIN, YES, deed, past, sold_to
+from tests.unit.backtest.pasts import BEGIN, YES, bought_from, deed, past, sold_to
 
 EXPECTED = BANDS[Band.EXPECTED]
 
@@ -45,7 +45,7 @@ def looked_at(trades: int, spread: float = 0.02) -> Calibrated:
     ]
     of = past(deeds, [], known=False, prices=[(600 * n - 60, 0.50) for n in range(1, trades + 1)])
     found = Calibrated(size=25 * MICRO, worse_bps=300)
-    calibrate(prepare(of, {YES: track_of(YES, rows)}), EXPECTED, found)
+    calibrate(Whole(past=of, books={YES: track_of(YES, rows)}), EXPECTED, found)
     return found
 
 
@@ -67,15 +67,27 @@ def test_the_tape_is_measured_too_where_it_is_whole() -> None:
     of = past([deed(100, "BUY", 1_000, 0.50)], sold_to(110, 0.50, 4_000, number=2), prices=[(0, 0.50)])
     track = track_of(YES, [whole(at * SECOND, [(0.49, 500)], [(0.51, 900)], token=YES)])
     found = Calibrated(size=25 * MICRO, worse_bps=300)
-    calibrate(prepare(of, {YES: track}), EXPECTED, found)
+    calibrate(Whole(past=of, books={YES: track}), EXPECTED, found)
     tape, _ = compared(found)
     assert (tape.instants, tape.both) == (1, 1)
     assert [i.off for i in found.found if i.tier is Tier.TAPE] == [-10_000], "a cent cheaper than the book was"
 
 
+def test_a_sell_is_measured_at_the_bids_and_worse_is_cheaper() -> None:
+    at = BEGIN + 100
+    prints = bought_from(110, 0.49, 4_000, number=2)
+    of = past([deed(100, "SELL", 1_000, 0.50)], prints, prices=[(0, 0.50)])
+    track = track_of(YES, [whole(at * SECOND, [(0.495, 40), (0.47, 900)], [(0.51, 900)], token=YES)])
+    found = Calibrated(size=25 * MICRO, worse_bps=300)
+    calibrate(Whole(past=of, books={YES: track}), EXPECTED, found)
+    assert [i.off for i in found.found if i.tier is Tier.TAPE] == [5_000], "half a cent less than the book would bring"
+    (width,) = found.widths
+    assert width.depth_usdc == 19_800_000, "40 shares at 0.495; 0.47 is beyond the limit"
+
+
 def test_a_trade_without_a_recorded_book_is_no_instant() -> None:
     found = Calibrated(size=25 * MICRO, worse_bps=300)
-    calibrate(prepare(past([deed(100, "BUY", 1_000, 0.50)], [])), EXPECTED, found)
+    calibrate(Whole(past=past([deed(100, "BUY", 1_000, 0.50)], [])), EXPECTED, found)
     assert (found.trades, found.instants) == (1, 0)
     assert measured(found, 1) is None
 
@@ -126,7 +138,9 @@ def test_a_trade_is_seen_when_it_was_seen_and_others_after_the_delay() -> None:
     of = past(deeds, [])
     tx, base = deeds[0].tx_hash, (BEGIN + 100) * SECOND
     known = {(tx, YES, Side.BUY, 10 * MICRO, 1): base + 5, (tx, YES, Side.BUY, 10 * MICRO, 2): base + 9 * SECOND}
-    found = [(w.at - base, [(f.side.value, f.shares) for f in w.fills]) for w in windows(of, 2 * SECOND, known)]
+    windows = Windows(of.wallet, 2 * SECOND, known)
+    seen = [w for stretch in stretches(of) for w in windows.of(stretch.seconds)] + list(windows.rest())
+    found = [(w.at - base, [(f.side.value, f.shares) for f in w.fills]) for w in seen]
     assert found == [
         (5, [("BUY", 10 * MICRO)]), (2 * SECOND, [("SELL", 5 * MICRO)]), (3 * SECOND, [("BUY", 7 * MICRO)]),
         (9 * SECOND, [("BUY", 10 * MICRO)]),

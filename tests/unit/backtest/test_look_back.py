@@ -8,8 +8,8 @@ import pytest
 from pilotfish.backtest.assumptions import BANDS, Band
 from pilotfish.backtest.grounds import Grounds
 from pilotfish.backtest.judgement import Verdict
-from pilotfish.backtest.look_back import DELAYS_MS, SIZES, LookBack, look_back
-from pilotfish.backtest.told import answer_of, cause_words
+from pilotfish.backtest.look_back import DELAYS_MS, SIZES, look_back
+from pilotfish.backtest.told import LookBack, Uncopyable, answer_of, cause_words
 from pilotfish.core.settings import policy_from
 from pilotfish.core.units import MICRO
 from pilotfish.history.records import Missing, Past
@@ -20,6 +20,7 @@ from tests.unit.backtest.pasts import BEGIN, deed, past, sold_to
 POLICY = policy_from({})
 FROM, TO = 1_780_000_000, 1_780_000_000 + 90 * 86_400
 SCRIPTS_RELY_ON = (
+    "uncopyable",
     "verdict", "why", "events", "edge_per_usdc", "interval", "result_micro", "at_leader_prices_micro", "filled_share",
     "tiers", "by_delay", "by_size", "flags", "complete",
 )  # fmt: skip
@@ -94,7 +95,7 @@ def test_whose_truth_is_known_is_judged_right(kind: Kind, verdict: Verdict) -> N
 def test_one_event_that_made_the_result_is_flagged() -> None:
     found = look_back(somebody(Kind.ONE_EVENT)[0], POLICY, curves=False)
     assert found.verdict is Verdict.CANNOT_TELL
-    assert "one_event" in {flag.kind.value for flag in found.flags}
+    assert "one_event" in {flag.kind for flag in found.flags}
 
 
 @pytest.mark.slow
@@ -112,21 +113,22 @@ def test_the_edge_that_is_found_is_the_true_one_within_what_luck_makes(kind: Kin
 def test_processes_change_nothing() -> None:
     of, _ = somebody(Kind.GAMBLER)
     one = look_back(of, POLICY)
-    while len(of.deeds) < 1_500:
-        of.deeds.append(deed(of.to_at - BEGIN + 10, "BUY", 1, 0.5))
+    more = [deed(of.to_at - BEGIN + 10, "BUY", 1, 0.5)] * 1_500
+    of.deeds = [*of.deeds, *more]
     two = look_back(of, POLICY, processes=2)
     assert answer_of(one)["by_delay"] == answer_of(two)["by_delay"]
     assert answer_of(one)["result_micro"] == answer_of(two)["result_micro"]
 
 
-def test_who_hears_of_progress_hears_of_every_run() -> None:
+def test_who_hears_of_progress_hears_of_all_runs_and_of_the_end_only_at_the_end() -> None:
     heard: list[tuple[int, int]] = []
-    look_back(
-        past([deed(100, "BUY", 100, 0.5)], sold_to(110, 0.5, 4_000, number=2)), POLICY,
-        told=lambda done, of: heard.append((done, of)),
-    )  # fmt: skip
-    runs = 3 + len(DELAYS_MS) + len(SIZES)
-    assert heard == [(n, runs) for n in range(1, runs + 1)]
+    trades = [deed(100 + n, "BUY", 1, 0.5, number=100 + n) for n in range(1_600)]
+    look_back(past(trades, sold_to(110, 0.5, 4_000, number=2)), POLICY, told=lambda done, of: heard.append((done, of)))
+    runs = 4 + len(DELAYS_MS) + len(SIZES)
+    assert heard[-1] == (runs, runs)
+    assert [done for done, of in heard if of == runs] == sorted(done for done, _ in heard)
+    assert [done for done, _ in heard].count(runs) == 1
+    assert len({done for done, _ in heard}) > 3, "it is heard of on the way, too"
 
 
 def test_a_past_of_which_nothing_can_be_copied_is_judged_all_the_same() -> None:
@@ -144,3 +146,35 @@ def test_another_delay_is_another_answer() -> None:
     late = look_back(of, POLICY, curves=False)
     assert at_once.delay_ms == 0
     assert at_once.result_micro != late.result_micro
+
+
+@pytest.mark.parametrize(
+    ("kind", "part"),
+    [(Kind.FIRST_SECOND, "gone_micro"), (Kind.VALUE, None)],
+)
+def test_what_nobody_could_have_copied_is_told_in_three_parts(kind: Kind, part: str | None) -> None:
+    found = look_back(somebody(kind)[0], POLICY).uncopyable
+    assert found is not None
+    out_of_reach = {"gone_micro": found.gone_micro, "thin_micro": found.thin_micro}
+    for name, amount in out_of_reach.items():
+        if name == part:
+            assert amount * 10 > found.profit_micro * 8, "all their edge is gone within the second"
+        else:
+            assert abs(amount) * 5 < abs(found.profit_micro), name
+
+
+def test_an_order_on_whose_side_nobody_trades_is_too_thin_and_one_whose_price_has_gone_is_gone() -> None:
+    bought = [deed(100, "BUY", 1_000, 0.50)]
+    nobody = look_back(past(bought, sold_to(90, 0.5, 4_000, number=2)), POLICY).uncopyable
+    above = [*sold_to(90, 0.5, 4_000, number=2), *sold_to(110, 0.6, 4_000, number=3)]
+    gone = look_back(past(bought, above), POLICY).uncopyable
+    half = 25 * MICRO
+    assert nobody == Uncopyable(profit_micro=half, gone_micro=0, thin_micro=half, below_minimum_micro=0)
+    assert gone == Uncopyable(profit_micro=half, gone_micro=half, thin_micro=0, below_minimum_micro=0)
+
+
+def test_what_is_below_the_minimum_is_told_apart() -> None:
+    prints = [*sold_to(90, 0.5, 4_000, number=2), *sold_to(110, 0.5, 4_000, number=3)]
+    small = policy_from({"sizing_mode": "leader_ratio", "leader_ratio": 1_000, "below_min": "skip"})
+    found = look_back(past([deed(100, "BUY", 1_000, 0.50)], prints), small).uncopyable
+    assert found == Uncopyable(profit_micro=MICRO // 2, gone_micro=0, thin_micro=0, below_minimum_micro=MICRO // 2)

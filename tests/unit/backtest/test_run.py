@@ -7,10 +7,10 @@ import pytest
 
 from pilotfish.backtest.assumptions import BANDS, Assumptions, Band
 from pilotfish.backtest.quotes import Tier
-from pilotfish.backtest.run import Played, play, prepare
+from pilotfish.backtest.run import Played, Whole, play
 from pilotfish.core.book import make_book
 from pilotfish.core.effects import Insert
-from pilotfish.core.records import DecisionRecord, FillRecord, IntentRecord
+from pilotfish.core.records import AdjustmentRecord, DecisionRecord, FillRecord, IntentRecord
 from pilotfish.core.settings import Value, policy_from
 from pilotfish.core.units import MICRO, SECOND
 from pilotfish.history.records import Past
@@ -19,6 +19,7 @@ from tests.unit.backtest.pasts import (
     BEGIN,
     CONDITION,
     END,
+    NO,
     YES,
     bought_from,
     deed,
@@ -38,7 +39,7 @@ def played(of: Past, assumed: Assumptions = EXPECTED, **values: Value) -> tuple[
     def see(_event: object, effects: list[object]) -> None:
         records.extend(e.record for e in effects if isinstance(e, Insert))
 
-    return play(prepare(of), policy_from(values), assumed, see), records  # type: ignore[arg-type]
+    return play(Whole(past=of), policy_from(values), assumed, see), records  # type: ignore[arg-type]
 
 
 def fills(records: list[object]) -> list[FillRecord]:
@@ -53,6 +54,20 @@ def test_a_copy_is_filled_by_what_printed_after_it_had_arrived_at_its_share() ->
     assert [f.levels for f in fills(records)] == [[[500_000, 50 * MICRO]]]
     assert run.tiers == {Tier.TAPE: 25 * MICRO}
     assert run.result == 25 * MICRO, "50 shares for 25 USDC pay 50"
+
+
+def test_what_one_copy_had_of_a_print_takes_nothing_from_a_later_print_at_the_same_price() -> None:
+    deeds = [deed(100, "BUY", 1_000, 0.50), deed(900, "BUY", 1_000, 0.50, number=9)]
+    prints = [*TAPE[:6], *sold_to(910, 0.50, 400, number=12)]
+    _, records = played(past(deeds, prints))
+    assert [f.levels for f in fills(records)] == [[[500_000, 50 * MICRO]]] * 2
+
+
+def test_two_copies_of_one_print_share_it() -> None:
+    deeds = [deed(100, "BUY", 1_000, 0.50), deed(101, "BUY", 900, 0.50, number=9)]
+    run, records = played(past(deeds, TAPE[:6]), burst_window_sec=0, fixed_usdc=40 * MICRO)
+    assert sum(f.shares_micro for f in fills(records)) == 100 * MICRO, "a quarter of 400"
+    assert run.spent == 50 * MICRO
 
 
 def test_a_small_share_of_the_tape_fills_a_part_and_the_next_print_the_rest() -> None:
@@ -146,7 +161,7 @@ def test_a_market_that_was_closed_is_copied_no_more() -> None:
 
 def test_a_market_that_nobody_knows_is_skipped_by_name() -> None:
     of = past([deed(100, "BUY", 1_000, 0.50)], TAPE)
-    of.markets.clear()
+    of.markets = {}
     run, _ = played(of)
     assert run.skipped == {"SKIP_UNKNOWN_MARKET": 1}
 
@@ -171,16 +186,20 @@ def test_a_price_that_is_hours_old_is_none() -> None:
 def test_a_recorded_book_comes_before_the_tape() -> None:
     at = (BEGIN + 100) * SECOND
     book = make_book(YES, [(480_000, 10**9)], [(490_000, 10**9)], requested_at=at, received_at=at)
-    run = play(prepare(past([deed(100, "BUY", 1_000, 0.50)], TAPE), {YES: read_once(book)}), policy_from({}), EXPECTED)
+    run = play(
+        Whole(past=past([deed(100, "BUY", 1_000, 0.50)], TAPE), books={YES: read_once(book)}), policy_from({}), EXPECTED
+    )
     assert list(run.tiers) == [Tier.BOOK]
     old = make_book(YES, [(480_000, 10**9)], [(490_000, 10**9)], requested_at=at - 90 * SECOND,
                     received_at=at - 90 * SECOND)  # fmt: skip
-    run = play(prepare(past([deed(100, "BUY", 1_000, 0.50)], TAPE), {YES: read_once(old)}), policy_from({}), EXPECTED)
+    run = play(
+        Whole(past=past([deed(100, "BUY", 1_000, 0.50)], TAPE), books={YES: read_once(old)}), policy_from({}), EXPECTED
+    )
     assert list(run.tiers) == [Tier.TAPE], "a book of a minute and a half ago is none"
 
 
 def test_the_same_past_gives_the_same_run_and_runs_do_not_share_what_they_had() -> None:
-    whole = prepare(past([deed(100, "BUY", 1_000, 0.50)], TAPE))
+    whole = Whole(past=past([deed(100, "BUY", 1_000, 0.50)], TAPE))
     first, second = (play(whole, policy_from({}), EXPECTED) for _ in range(2))
     assert msgspec.json.encode(first) == msgspec.json.encode(second)
 
@@ -204,3 +223,10 @@ def test_an_empty_past_is_an_empty_run(band: Band) -> None:
     run, _ = played(past([], []), BANDS[band])
     assert (run.result, run.bets, run.wanted, run.filled_ppm) == (0, [], 0, 0)
     assert END > BEGIN and CONDITION
+
+
+def test_a_conversion_takes_what_it_converts_from_the_leaders_holding_as_live() -> None:
+    deeds = [deed(100, "BUY", 100, 0.50, token=NO), move(1_000, "CONVERSION", 100)]
+    _, records = played(past(deeds, TAPE))
+    (converted,) = [r for r in records if isinstance(r, AdjustmentRecord) and r.cause == "CONVERSION"]
+    assert (converted.token_id, converted.delta_micro) == (NO, -100 * MICRO)

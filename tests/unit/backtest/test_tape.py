@@ -7,7 +7,8 @@ from itertools import permutations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilotfish.backtest.tape import Took, bought, price_of_token, read_tape
+from pilotfish.backtest.takes import Took
+from pilotfish.backtest.tape import Had, Tape, bought, price_of_token
 from pilotfish.core.trade import Side
 from pilotfish.core.units import MICRO, SECOND
 from pilotfish.history.records import Print
@@ -23,7 +24,7 @@ def row(at: int, side: str, price: float, shares: float, *, number: int, wallet:
 
 def test_the_one_order_that_meets_several_is_the_takers() -> None:
     up, down = sold_to(1, 0.50, 100, number=1), bought_from(2, 0.49, 60, number=2)
-    takes = read_tape([*up, *down], YES, LEADER).takes
+    takes = Tape([*up, *down], YES, LEADER).takes
     assert [(t.up, t.price, t.shares) for t in takes] == [
         (True, 500_000, 50 * MICRO), (True, 500_000, 50 * MICRO),
         (False, 490_000, 30 * MICRO), (False, 490_000, 30 * MICRO),
@@ -36,7 +37,7 @@ def test_each_level_that_a_taker_ate_is_at_its_own_price_the_nearest_first() -> 
         row(1, "SELL", 0.53, 100, number=1, wallet="0xm1"),
         row(1, "SELL", 0.50, 100, number=1, wallet="0xm2"),
     ]
-    assert [t.price for t in read_tape(rows, YES, LEADER).takes] == [500_000, 530_000]
+    assert [t.price for t in Tape(rows, YES, LEADER).takes] == [500_000, 530_000]
 
 
 def test_one_against_one_goes_by_the_tick_test() -> None:
@@ -44,7 +45,7 @@ def test_one_against_one_goes_by_the_tick_test() -> None:
         return [row(at, "BUY", price, 10, number=at, wallet="0xb"), row(at, "SELL", price, 10, number=at, wallet="0xs")]
 
     rows = [*sold_to(1, 0.50, 10, number=100), *pair(2, 0.51), *pair(3, 0.49), *pair(4, 0.49), *pair(5, 0.52)]
-    assert [t.up for t in read_tape(rows, YES, LEADER).takes] == [True, True, True, False, False, True]
+    assert [t.up for t in Tape(rows, YES, LEADER).takes] == [True, True, True, False, False, True]
 
 
 def test_buying_one_outcome_is_selling_the_other_at_one_minus_its_price() -> None:
@@ -53,7 +54,7 @@ def test_buying_one_outcome_is_selling_the_other_at_one_minus_its_price() -> Non
         row(1, "BUY", 0.40, 50, number=1, wallet="0xm1", token=NO),
         row(1, "SELL", 0.60, 50, number=1, wallet="0xm2"),
     ]
-    takes = read_tape(minted, YES, LEADER).takes
+    takes = Tape(minted, YES, LEADER).takes
     assert {(t.up, t.price) for t in takes} == {(True, 600_000)}
     assert sum(t.shares for t in takes) == 100 * MICRO
     took = takes[0]
@@ -64,23 +65,24 @@ def test_nothing_of_what_the_leader_had_a_part_in_is_there_for_a_copy() -> None:
     mine = sold_to(1, 0.50, 100, number=1, wallet=LEADER)
     against = [*bought_from(2, 0.50, 40, number=2)]
     against[1] = row(2, "BUY", 0.50, 20, number=2, wallet=LEADER)
-    tape = read_tape([*mine, *against, *sold_to(3, 0.50, 100, number=3)], YES, LEADER)
-    free = [tape.left(n, MICRO) for n in range(len(tape.takes))]
+    tape = Tape([*mine, *against, *sold_to(3, 0.50, 100, number=3)], YES, LEADER)
+    free = [Had().left(n, took, MICRO) for n, took in enumerate(tape.takes)]
     assert sum(free) == 100 * MICRO
     assert {tape.takes[n].at for n, shares in enumerate(free) if shares} == {BEGIN + 3}
 
 
-def test_what_was_had_is_gone_and_a_fresh_tape_is_whole() -> None:
-    tape = read_tape(sold_to(1, 0.50, 100, number=1), YES, LEADER)
-    assert tape.left(0, 250_000) == 12_500_000
-    tape.have(0, 10_000_000)
-    assert tape.left(0, 250_000) == 2_500_000
-    assert tape.left(0, 100_000) == 0
-    assert tape.fresh().left(0, 250_000) == 12_500_000
+def test_what_was_had_is_gone_for_this_run_alone() -> None:
+    took = Tape(sold_to(1, 0.50, 100, number=1), YES, LEADER).takes[0]
+    had = Had()
+    assert had.left(0, took, 250_000) == 12_500_000
+    had.have(0, 10_000_000)
+    assert had.left(0, took, 250_000) == 2_500_000
+    assert had.left(0, took, 100_000) == 0
+    assert Had().left(0, took, 250_000) == 12_500_000
 
 
 def test_after_an_instant_means_after_it() -> None:
-    tape = read_tape([*sold_to(1, 0.50, 2, number=1), *sold_to(2, 0.51, 2, number=2)], YES, LEADER)
+    tape = Tape([*sold_to(1, 0.50, 2, number=1), *sold_to(2, 0.51, 2, number=2)], YES, LEADER)
 
     def prices(at: int) -> list[int]:
         return [took.price for _, took in tape.after(at, at + 10 * SECOND)]
@@ -95,9 +97,9 @@ def test_after_an_instant_means_after_it() -> None:
 
 def test_the_order_of_rows_in_an_answer_changes_nothing() -> None:
     rows = [*sold_to(1, 0.50, 100, number=1), *bought_from(1, 0.49, 60, number=2)]
-    want: list[Took] = sorted(read_tape(rows, YES, LEADER).takes, key=repr)
+    want: list[Took] = sorted(Tape(rows, YES, LEADER).takes, key=repr)
     for other in list(permutations(rows))[:100]:
-        assert sorted(read_tape(other, YES, LEADER).takes, key=repr) == want
+        assert sorted(Tape(other, YES, LEADER).takes, key=repr) == want
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 99), st.integers(2, 500), st.booleans()), max_size=20))
@@ -107,6 +109,6 @@ def test_no_more_is_taken_than_was_traded(matches: list[tuple[int, int, int, boo
         for number, (at, cents, shares, up) in enumerate(matches)
         for one in (sold_to if up else bought_from)(at, cents / 100, 2 * shares, number=number)
     ]
-    tape = read_tape(rows, YES, LEADER)
+    tape = Tape(rows, YES, LEADER)
     assert sum(t.shares for t in tape.takes) == sum(2 * shares for _, _, shares, _ in matches) * MICRO
     assert [t.at for t in tape.takes] == sorted(t.at for t in tape.takes)

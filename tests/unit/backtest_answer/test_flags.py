@@ -45,7 +45,7 @@ def found(history: Past, bets: Sequence[Bet] | None = None) -> dict[Kind, Flag]:
     those = [bet(n, price=0.5, paid=USDC, made=0.1 + n / 1000, day=n) for n in range(40)] if bets is None else bets
     flags = find_flags(history, those, measure(those))
     assert [flag.kind for flag in flags] == [kind for kind in Kind if kind in {flag.kind for flag in flags}]
-    return {flag.kind: flag for flag in flags}
+    return {Kind(flag.kind): flag for flag in flags}
 
 
 def test_a_slow_buyer_of_many_events_has_no_flag() -> None:

@@ -33,6 +33,10 @@ BENCHES: dict[str, Bench] = {
     "channel": Bench("channel", "5,000 books kept at 20,000 changes a second", usual=False),
     "pages": Bench("pages", "what each page asks; fills a database first, minutes for a million trades", usual=False),
     "tabs": Bench("tabs", "ten open dashboards beside the worker", usual=False),
+    "backtest": Bench("backtest", "a long past through one policy, and its memory; minutes", usual=False),
+    "sweep": Bench("sweep", "50 policies over one past, beside 50 runs", usual=False),
+    "peer": Bench("peer", "real books through a whole backtest, beside another package's", usual=False),
+    "discover": Bench("discover", "look backs at many wallets on all cores", usual=False),
     "truth": Bench("truth", "discovery in worlds whose truth is known; an hour", usual=False),
 }
 

@@ -34,7 +34,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Options(msgspec.Struct, frozen=True):
-    """What a person may say of a bench: how many trades ``pages`` has, how many crowds ``truth`` looks at."""
+    """What a person may say of a bench: how many trades ``pages`` and ``backtest`` have, how many crowds ``truth``."""
 
     trades: int
     seeds: int

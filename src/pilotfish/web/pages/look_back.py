@@ -10,6 +10,7 @@ from fastapi import APIRouter, HTTPException, Path
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from pilotfish.backtest.told import LookBack, Part, Point, day, read_answer
 from pilotfish.core import settings as s
 from pilotfish.core.setting_titles import TITLES
 from pilotfish.core.settings import Value
@@ -21,7 +22,6 @@ from pilotfish.store.views.look_backs import LookBackWhole, read_look_back
 from pilotfish.web import csv_files
 from pilotfish.web.api import LARGEST_ID
 from pilotfish.web.charts import Options
-from pilotfish.web.look_back_answer import Answer, Part, Point, answer, day
 from pilotfish.web.look_back_charts import curve_options, parts_options, result_options
 from pilotfish.web.pages.look_backs import EVERY, shown
 from pilotfish.web.render import Page
@@ -78,7 +78,7 @@ class OneLookBack(Page, frozen=True, kw_only=True):
 
     row: LookBackWhole
     known: Leader | None
-    found: Answer | None
+    found: LookBack | None
     fall: Waterfall | None
     equity: Options
     curves: tuple[Curve, ...]
@@ -107,7 +107,7 @@ def _read(c: Connection, number: int) -> list[OneLookBack]:
 
 def page_of(row: LookBackWhole, known: Leader | None) -> OneLookBack:
     """The page of a look back."""
-    found = answer(row.result)
+    found = read_answer(row.result)
     made = _made_of(found) if found is not None else {}
     return OneLookBack(row=row, known=known, found=found, changed=_changed(row.values), **(_NOTHING | made))
 
@@ -117,7 +117,7 @@ _NOTHING: dict[str, Any] = {
 }  # fmt: skip
 
 
-def _made_of(found: Answer) -> dict[str, Any]:
+def _made_of(found: LookBack) -> dict[str, Any]:
     """What is shown of an answer."""
     return {
         "fall": looked_back(found), "equity": result_options({"ours, expected": found}),
@@ -126,25 +126,25 @@ def _made_of(found: Answer) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _curves(found: Answer) -> Iterator[Curve]:
+def _curves(found: LookBack) -> Iterator[Curve]:
     told = "The same orders, seen so much later."
     yield Curve("delay", "By delay", told, found.by_delay, curve_options(found.by_delay, by_size=False))
     told = "The same trades, with so much spent on each order."
     yield Curve("size", "By size", told, found.by_size, curve_options(found.by_size, by_size=True))
 
 
-def _groups(found: Answer) -> Iterator[Group]:
+def _groups(found: LookBack) -> Iterator[Group]:
     for key, title in GROUPS:
         parts = tuple(part for part in found.parts if part.by == key)
         if parts:
             yield Group(key, title, parts, parts_options(parts))
 
 
-def _skipped(found: Answer) -> tuple[tuple[str, int], ...]:
+def _skipped(found: LookBack) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(found.skipped.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _open(found: Answer) -> tuple[StillOpen, ...]:
+def _open(found: LookBack) -> tuple[StillOpen, ...]:
     largest = sorted(found.open.items(), key=lambda item: (-item[1], item[0]))[:OPEN_SHOWN]
     return tuple(StillOpen(token, found.titles.get(token, ""), amount) for token, amount in largest)
 
@@ -176,13 +176,13 @@ def figures(view: Looking, number: Number) -> Response:
     """All pictures' figures as a file for a spreadsheet."""
     with snapshot(view.site.database) as c:
         row = read_look_back(c, number)
-    found = answer(row.result) if row is not None else None
+    found = read_answer(row.result) if row is not None else None
     if found is None:
         raise HTTPException(404, f"look back {number} has no answer")
     return csv_files.file(view.site.database, f"look-back-{number}.csv", Figure, lambda _c: _figures(found))
 
 
-def _figures(found: Answer) -> Iterator[Figure]:
+def _figures(found: LookBack) -> Iterator[Figure]:
     for what, points in (("delay", found.by_delay), ("size", found.by_size)):
         for point in points:
             yield Figure(
@@ -198,5 +198,7 @@ def _figures(found: Answer) -> Iterator[Figure]:
             result=decimal(part.result), edge_per_usdc=part.edge_per_usdc, low=ends.low if ends else None,
             high=ends.high if ends else None,
         )  # fmt: skip
+    for name, amount in found.uncopyable.parts if found.uncopyable is not None else ():
+        yield Figure(what="uncopyable", name=name, result=decimal(amount))
     for at, amount in found.equity:
         yield Figure(what="equity", name=day(at), result=decimal(amount))

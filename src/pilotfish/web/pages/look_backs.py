@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from pilotfish.backtest.told import LookBack, read_answer
 from pilotfish.core import settings as s
 from pilotfish.core.setting_titles import TITLES
 from pilotfish.core.settings import Value
@@ -18,7 +19,6 @@ from pilotfish.store.look_backs_store import DAYS, KEPT, LONGEST_DAYS
 from pilotfish.store.views.look_backs import LookBackRow, LookBackWhole, read_latest, read_look_back, read_look_backs
 from pilotfish.web.api import LARGEST_ID
 from pilotfish.web.charts import Options
-from pilotfish.web.look_back_answer import Answer, answer
 from pilotfish.web.look_back_charts import result_options
 from pilotfish.web.render import Page
 from pilotfish.web.view import Looking, Name
@@ -51,7 +51,7 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
 
     row: LookBackWhole
     name: str
-    found: Answer | None
+    found: LookBack | None
 
 
 class Differing(msgspec.Struct, frozen=True):
@@ -122,7 +122,7 @@ async def part(view: Looking, wallet: Name = "") -> Response:
 def _read(c: Connection, wanted: Sequence[int]) -> list[Compared]:
     rows = (read_look_back(c, number) for number in wanted)
     return [
-        Compared(row=row, name=row.label or names.short(row.wallet), found=answer(row.result))
+        Compared(row=row, name=row.label or names.short(row.wallet), found=read_answer(row.result))
         for row in rows if row is not None
     ]  # fmt: skip
 
