@@ -31,6 +31,7 @@ from pilotfish.core.trade import Side, Trade
 from pilotfish.core.units import PPM, SECOND, Micros, Usdc, price_of
 
 MARKET_REFRESH = 60 * SECOND
+FORGET_EVERY = 3_600 * SECOND
 _EXITS = (Reason.COPY, Reason.COPY_GONE, Reason.SKIP_NO_POSITION, Reason.SKIP_BELOW_MIN)
 
 
@@ -45,6 +46,7 @@ class Copying:
         self._retries: dict[tuple[Waited, str], int] = {}
         """Look-ups that failed -> when (µs) they are tried again: once, however many wait."""
         self._asked_market: dict[str, int] = {}
+        self._forgotten_at = 0
 
     def restore(self, desk: Desk, pending: tuple[PendingDecision, ...], trades: dict[int, Trade], at: int) -> None:
         """Take up the decisions that were waiting when the worker stopped."""
@@ -334,6 +336,16 @@ class Copying:
             orders = desk.orders.get(key)
             if orders is not None:
                 orders.learned(trade)
+
+    def forget_orders(self, at: int) -> None:
+        """Once an hour: what is known of orders that no fill can belong to any more is dropped."""
+        if at - self._forgotten_at < FORGET_EVERY:
+            return
+        self._forgotten_at = at
+        for desk in self.state.desks.values():
+            for key in [key for key, orders in desk.orders.items() if orders.expired(at)]:
+                del desk.orders[key]
+                self.state.copiers.drop(key, desk)
 
     # -- waiting -----------------------------------------------------------------------------------------------
 

@@ -576,6 +576,7 @@ class Engine:
         for name, pending, trades in self._resuming:
             self.copying.restore(self.state.desks[name], pending, trades, e.at)
         self._resuming = []
+        self.copying.forget_orders(e.at)
         if self.state.kept_since:
             if self.recall.is_due(e.at):
                 self.recall.forget(e.at, self._needed())

@@ -3,7 +3,8 @@ does not say it. Grouping depends on the leader's fills alone, never on what a p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from operator import attrgetter
 
 import msgspec
 
@@ -12,10 +13,15 @@ from pilotfish.core.units import MICRO, SECOND, price_of
 
 TICK_4 = 100
 """Order prices are compared in steps of 0.0001, the venue's finest tick."""
+TELLING = 4 * MICRO // TICK_4
+"""Shares (millionths) from which on the rounding of amounts leaves a price within half of :data:`TICK_4`."""
 ORDERS_KEPT = 100
 """Leader orders remembered per portfolio, leader and token."""
 ORDER_LIFE = 8 * 86_400 * SECOND
 """An order of which nothing was filled for so long (µs) is forgotten."""
+
+
+_NUMBER = attrgetter("decision_id")
 
 
 class LeaderOrder(msgspec.Struct, kw_only=True):
@@ -57,12 +63,14 @@ def begun_by(trade: Trade, decision_id: int) -> LeaderOrder:
 class LeaderOrders:
     """The orders of one leader and token that one portfolio knows, oldest first, at most :data:`ORDERS_KEPT`."""
 
-    __slots__ = ("_by_hash", "_orders", "_unnamed")
+    __slots__ = ("_by_hash", "_by_price", "_orders", "_unnamed")
 
     def __init__(self) -> None:
         self._orders: list[LeaderOrder] = []
         self._by_hash: dict[str, LeaderOrder] = {}
         """The newest order that is known by a hash."""
+        self._by_price: dict[int, list[LeaderOrder]] = {}
+        """Orders by the price of their first fill, oldest first."""
         self._unnamed = 0
         """How many are not known by any hash."""
 
@@ -72,6 +80,7 @@ class LeaderOrders:
     def add(self, order: LeaderOrder) -> None:
         """Know an order, newer than all others."""
         self._orders.append(order)
+        self._by_price.setdefault(order.price, []).append(order)
         self._name(order)
         while len(self._orders) > ORDERS_KEPT:
             self._forget(self._orders.pop(0))
@@ -96,12 +105,29 @@ class LeaderOrders:
             return named
         if trade.names_its_order and not self._unnamed:
             return None
-        for order in reversed(self._orders):
+        for order in self._near(trade):
             if trade.fills_order(order.hashes) is False or at - order.last_at > ORDER_LIFE:
                 continue
             if abs(trade.traded_at - order.last_at) <= window_sec * SECOND and _at_price(trade, order.price):
                 return order
         return None
+
+    def _near(self, trade: Trade) -> Iterable[LeaderOrder]:
+        """The orders whose price can be that of a fill, the newest first. What tells nothing of its price may be of
+        any."""
+        if trade.shares < TELLING:
+            return reversed(self._orders)
+        price = rounded_price(trade.usdc, trade.shares)
+        found: list[LeaderOrder] = []
+        for near in (price - TICK_4, price, price + TICK_4):
+            found += self._by_price.get(near, ())
+        if len(found) > 1:
+            found.sort(key=_NUMBER, reverse=True)
+        return found
+
+    def expired(self, at: int) -> bool:
+        """True where no order is known any more of which a further fill could be."""
+        return all(at - order.last_at > ORDER_LIFE for order in self._orders)
 
     def learned(self, trade: Trade) -> None:
         """More is known of a fill: its order is known by hash from now on."""
@@ -111,7 +137,11 @@ class LeaderOrders:
 
     def _see(self, order: LeaderOrder, trade: Trade) -> None:
         self._unnamed -= not order.hashes
+        price = order.price
         order.see(trade)
+        if order.price != price:
+            self._unprice(order, price)
+            self._by_price.setdefault(order.price, []).append(order)
         self._name(order)
 
     def _name(self, order: LeaderOrder) -> None:
@@ -121,8 +151,15 @@ class LeaderOrders:
             if newest is None or newest.decision_id < order.decision_id:
                 self._by_hash[known_by] = order
 
+    def _unprice(self, order: LeaderOrder, price: int) -> None:
+        at = self._by_price[price]
+        at[:] = [other for other in at if other is not order]
+        if not at:
+            del self._by_price[price]
+
     def _forget(self, order: LeaderOrder) -> None:
         self._unnamed -= not order.hashes
+        self._unprice(order, order.price)
         for known_by in order.hashes:
             if self._by_hash.get(known_by) is order:
                 del self._by_hash[known_by]

@@ -33,9 +33,15 @@ class Whose(Generic[K]):
         if desk not in desks:
             insort(desks, desk, key=_place)
 
+    def drop(self, key: K, desk: Desk) -> None:
+        """A portfolio has nothing to do with this key any more."""
+        desks = self._desks.get(key, _NOBODY)
+        if desk in desks:
+            desks.remove(desk)
+            if not desks:
+                del self._desks[key]
+
     def forget(self, desk: Desk) -> None:
         """A portfolio takes part no longer."""
         for key in [key for key, desks in self._desks.items() if desk in desks]:
-            self._desks[key].remove(desk)
-            if not self._desks[key]:
-                del self._desks[key]
+            self.drop(key, desk)
