@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 from dataclasses import dataclass
 
 import aiohttp
@@ -42,6 +43,8 @@ from pilotfish.store.writer import Writer
 log = structlog.get_logger(__name__)
 
 FOLLOW_BOOKS_SECONDS = 5.0
+SWITCH_SECONDS = 0.001
+"""How long the writer's thread may keep the interpreter from the loop, which has a trade to decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +195,7 @@ class Worker:
         ):
             self.hub.spawn(work, name, essential=True)
         _collect_seldom()
+        sys.setswitchinterval(SWITCH_SECONDS)
 
     # -- what feeds look after, from what the engine knows -------------------------------------------------------
 

@@ -149,6 +149,7 @@ async def _measure(folder: Path, rates: Sequence[tuple[int, int]]) -> list[Laten
                     if state is not None and state.polygon.healthy and state.polygon.watched >= LEADERS:
                         break
                     await asyncio.sleep(0.1)
+            await asyncio.sleep(2 * BLOCK / 1000)  # a block of before leaders were followed would be history
             seen.start()
             trading = _Trading(venue, markets)
             await trading.send(20, WARM / 20)
