@@ -15,7 +15,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish.app.alerts import Alerts
 from pilotfish.app.config import process_value
-from pilotfish.app.ending import TakenOverError
 from pilotfish.app.health import Health
 from pilotfish.app.lease import Lease
 from pilotfish.app.live import answered
@@ -29,6 +28,7 @@ from pilotfish.core.units import SECOND
 from pilotfish.feeds.hub import Hub
 from pilotfish.store import portfolios_store, restore, settings_store
 from pilotfish.store import tables as t
+from pilotfish.store.fence import TakenOverError
 from pilotfish.store.outage import is_outage
 from pilotfish.store.writer import Writer
 
@@ -114,7 +114,7 @@ class Control:
         async def one() -> None:
             self._health.publish()
             if not await asyncio.to_thread(self._lease.renew):
-                raise TakenOverError("another worker took this database over")
+                raise TakenOverError
 
         await self._for_ever(one, "cannot keep the lease in the database")
 

@@ -16,6 +16,7 @@ from pilotfish.app.logs import redact
 from pilotfish.core.exit_codes import ExitCode
 from pilotfish.store import tables as t
 from pilotfish.store.batch import write
+from pilotfish.store.fence import Fence, TakenOverError
 from pilotfish.store.mapping import Plain
 from pilotfish.store.worker_state import NAME, Ended, WorkerState
 
@@ -27,10 +28,6 @@ STORE_SECONDS = 3.0
 """How long storing what is queued may take: with the rest below five seconds from being asked to stop."""
 NOTE_SECONDS = 0.75
 """How long writing down that the worker ended, and giving the lease back, may take each."""
-
-
-class TakenOverError(Exception):
-    """Another worker took this database over."""
 
 
 class UnstoredError(Exception):
@@ -66,10 +63,10 @@ def code_of(cause: BaseException, *, by_writer: bool) -> ExitCode:
     return ExitCode.STORE if by_writer or isinstance(cause, UnstoredError) else ExitCode.INTERNAL
 
 
-async def write_down(database: Engine, state: WorkerState, cause: str, code: ExitCode) -> None:
+async def write_down(database: Engine, fence: Fence, state: WorkerState, cause: str, code: ExitCode) -> None:
     """Leave the worker's last state with ``ended``, so that whoever looks knows at once."""
     last = msgspec.structs.replace(state, ended=end_of(cause, code))
-    await within(NOTE_SECONDS, lambda: _leave(database, last), "the last state")
+    await within(NOTE_SECONDS, lambda: leave(database, fence, last), "the last state")
 
 
 def end_of(cause: str, code: ExitCode) -> Ended:
@@ -77,8 +74,11 @@ def end_of(cause: str, code: ExitCode) -> Ended:
     return Ended(at=time.time(), clean=code is ExitCode.OK, cause=redact(cause), exit_code=int(code))
 
 
-def _leave(database: Engine, state: WorkerState) -> None:
+def leave(database: Engine, fence: Fence, state: WorkerState) -> None:
+    """Store a last state, unless another worker has the database by now."""
     with database.begin() as c:
+        if not fence.holds(c):
+            return
         last = c.execute(select(t.worker_status.c.at).where(t.worker_status.c.name == NAME)).scalar()
         at = max(time.time_ns() // 1000, last or 0)
         write(c, [Plain("worker_status", {"name": NAME, "at": at, "data": state.as_json()})])

@@ -15,7 +15,7 @@ import aiohttp
 import structlog
 from sqlalchemy import Engine as Database
 
-from pilotfish.app import ending
+from pilotfish.app import ending, standby
 from pilotfish.app.alerts import Alerts
 from pilotfish.app.book_recording import BookRecording, RecordLimits, spool_of
 from pilotfish.app.config import process_value
@@ -38,6 +38,7 @@ from pilotfish.core.settings import Value
 from pilotfish.feeds.hub import Fatal, Hub
 from pilotfish.polymarket.http import make_session
 from pilotfish.store.database import place_beside
+from pilotfish.store.fence import Fence
 from pilotfish.store.writer import Writer
 
 log = structlog.get_logger(__name__)
@@ -80,29 +81,28 @@ class Worker:
         self._stop.set()
 
     async def run(self) -> None:
-        """Run until :meth:`request_stop`; everything taken in is durable when this returns.
+        """Run until :meth:`request_stop`; everything taken in is durable when this returns. While another worker has
+        a PostgreSQL database, wait to take over.
 
         Raises :class:`~pilotfish.core.exit_codes.WorkerDiedError` after a fault that nothing can go on after: what was
         queued before it is stored, the cause stands in the database, and an alert is sent.
         """
         self._loop = asyncio.get_running_loop()
+        fence = await standby.take(self.lease, self.database, self._stop)
+        if fence is None:
+            return
         session = make_session()
         parts = self._put_together(session)
-        try:
-            self.lease.take()
-        except BaseException:
-            await session.close()
-            raise
         refused: Problem | None = None
         try:
-            self.writer.start()
+            self.writer.start(fence)
             self.recording.start()
             await self._work(parts)
         except Problem as problem:
             refused = problem
         except Exception as problem:
             self.hub.fail("start", problem)
-        await self._end(parts, session, refused)
+        await self._end(parts, session, fence, refused)
         if self.hub.fatal is not None:
             raise WorkerDiedError(f"the worker ended: {self.hub.fatal}", self._code(self.hub.fatal))
         if refused is not None:
@@ -136,7 +136,9 @@ class Worker:
                 task.cancel()
             await asyncio.gather(starting, *ends, return_exceptions=True)
 
-    async def _end(self, parts: _Parts, session: aiohttp.ClientSession, refused: Problem | None) -> None:
+    async def _end(
+        self, parts: _Parts, session: aiohttp.ClientSession, fence: Fence, refused: Problem | None
+    ) -> None:
         await parts.feeds.watcher.stop()
         await self.hub.close()
         parts.live.drain()
@@ -152,7 +154,7 @@ class Worker:
         if fault is not None:
             told, code = str(fault), self._code(fault)
         if code is not ExitCode.TAKEN_OVER:
-            await ending.write_down(self.database, parts.health.snapshot(), told, code)
+            await ending.write_down(self.database, fence, parts.health.snapshot(), told, code)
         await ending.within(ending.NOTE_SECONDS, self.lease.release, "the lease")
         if fault is not None:
             await ending.tell(self.alerts.urls or str(self.environment.get("alert_urls", "")), str(fault))

@@ -30,6 +30,7 @@ from pilotfish.store.worker_state import (
     DashboardState,
     DatabaseState,
     Ended,
+    StandbyState,
     WorkerState,
 )
 
@@ -70,6 +71,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     not_ready: list[str]
     mode: dict[str, str | None]
     worker: dict[str, object] | None
+    standby: list[StandbyState]
     leaders: list[Leader]
     portfolios: list[Portfolio]
     counts: Counts
@@ -91,6 +93,7 @@ def collect(database: Engine) -> tuple[WorkerState | None, Status]:
             not_ready=worker_state.not_ready(worker, age),
             mode=worker.mode.as_json() if worker is not None else {},
             worker=worker.as_json() if worker is not None else None,
+            standby=worker_state.standbys(c),
             leaders=read_leaders(c),
             portfolios=read_portfolios(c),
             counts=read_counts(c),
@@ -138,6 +141,7 @@ def _screen(worker: WorkerState | None, state: Status, view: printed.View[Portfo
             f"; mode {mode.effective or 'not known yet'} (from {mode.source or 'nothing'})",
         )
     ]  # fmt: skip
+    lines += [sentence(f"a standby waits to take over: process {s.pid} on {s.host}") for s in state.standby]
     lines += SOURCES.view(wide=view.wide).lines(_sources(worker, running=state.running))
     lines += [sentence(""), *view.lines(state.portfolios), sentence("")]
     lines += [

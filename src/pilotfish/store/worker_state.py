@@ -17,6 +17,8 @@ from pilotfish.store import tables as t
 log = structlog.get_logger(__name__)
 
 NAME = "worker"
+STANDBY = "standby-"
+"""What the names of the rows of standbys begin with."""
 ALIVE_SECONDS = 5.0
 """A worker that said nothing for so long does not run."""
 
@@ -199,6 +201,19 @@ class FaultState(msgspec.Struct, frozen=True, kw_only=True):
     count: int = 0
 
 
+class StandbyState(msgspec.Struct, frozen=True, kw_only=True):
+    """A second worker on the same database that waits to take over."""
+
+    host: str = ""
+    pid: int = 0
+    since: float = 0.0
+
+    def as_json(self) -> dict[str, object]:
+        """As it is stored and shown to machines."""
+        found: dict[str, object] = msgspec.to_builtins(self)
+        return found
+
+
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
     """How the worker ended. ``clean``: it was asked to."""
 
@@ -262,6 +277,14 @@ def read(c: Connection) -> tuple[WorkerState | None, float | None]:
     data, at = c.execute(select(told.data, told.at).where(told.name == NAME)).first() or (None, 0)
     state = of(data) if data is not None else None
     return (state, max(0.0, time.time() - at / 1e6)) if state is not None else (None, None)
+
+
+def standbys(c: Connection) -> list[StandbyState]:
+    """Who waits to take over, and said so a moment ago."""
+    told = t.worker_status.c
+    since = time.time_ns() // 1000 - int(ALIVE_SECONDS * 1e6)
+    rows = c.execute(select(told.data).where(told.name.startswith(STANDBY), told.at >= since).order_by(told.name))
+    return [msgspec.convert(row.data, StandbyState, strict=False) for row in rows]
 
 
 def alive(worker: WorkerState | None, age: float | None) -> bool:
