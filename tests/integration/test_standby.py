@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -153,7 +154,9 @@ def engine(url: str) -> Engine:
 def _waiting(url: str) -> bool:
     """True while a statement of a worker waits for somebody's lock."""
     with engine(url).connect() as c:
-        waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'pilot%'"
+        waits = (
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'pilot%'"
+        )
         return bool(c.execute(text(waits)).scalar())
 
 
@@ -204,13 +207,17 @@ def test_a_database_that_crashes_and_comes_back_loses_and_doubles_nothing(tmp_pa
         for n in (1, 2):
             pilot.trades(20 * n)
             own.crash()
-            until("the worker has noticed", lambda n=n: len(pilot.logged(CANNOT_WRITE)) >= n)
+            until("the worker has noticed", partial(_noticed, pilot, n))
             own.start()
-            until("it writes again", lambda n=n: len(pilot.export("trades")) > 20 * n + 10)
+            pilot.trades(20 * n + 10)
         each_once(pilot, load.end())
         assert pilot.runs == 1, "the same worker, all the time"
         pilot.stop()
         pilot.verify()
+
+
+def _noticed(pilot: Pilot, times: int) -> bool:
+    return len(pilot.logged(CANNOT_WRITE)) >= times
 
 
 CANNOT_WRITE = "cannot write to the database; nothing is lost, trying again"
@@ -244,5 +251,3 @@ def _locks(url: str) -> int:
     with engine(url).connect() as c:
         held = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = 7074689")
         return int(c.execute(held).scalar_one())
-
-

@@ -211,7 +211,9 @@ class Alerts:
     async def run(self, sources: Callable[[], Mapping[str, SourceHealth]]) -> None:
         """Send what gathers, and what ``sources`` says by a person's name for each; never ends."""
         while True:
+            self.hub.beat(LOOK_SECONDS)
             await asyncio.sleep(LOOK_SECONDS)
+            self.hub.progress()
             try:
                 if self.wanted:
                     self._look(sources())

@@ -121,6 +121,7 @@ class Control:
     async def _for_ever(self, one: Callable[[], Awaitable[None]], without: str) -> None:
         """One look after the other; while the database is out, that is said and tried again."""
         while True:
+            self.hub.progress()
             try:
                 await one()
             except (SQLAlchemyError, OSError) as problem:
@@ -128,6 +129,7 @@ class Control:
                     raise
                 self.hub.counts["control_errors"] += 1
                 log.error(without, error=str(problem).splitlines()[0][:200])
+            self.hub.beat(CONTROL_SECONDS)
             await asyncio.sleep(CONTROL_SECONDS)
 
     def _read(self) -> _Found:

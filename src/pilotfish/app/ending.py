@@ -13,6 +13,7 @@ from sqlalchemy import Engine, select
 
 from pilotfish.app.alerts import SendError, send
 from pilotfish.app.logs import redact
+from pilotfish.app.watchdog import StalledError
 from pilotfish.core.exit_codes import ExitCode
 from pilotfish.store import tables as t
 from pilotfish.store.batch import write
@@ -28,6 +29,10 @@ STORE_SECONDS = 3.0
 """How long storing what is queued may take: with the rest below five seconds from being asked to stop."""
 NOTE_SECONDS = 0.75
 """How long writing down that the worker ended, and giving the lease back, may take each."""
+
+
+END_SECONDS = 25.0
+"""How long ending in order may take after a fault; then it is done without."""
 
 
 class UnstoredError(Exception):
@@ -60,6 +65,8 @@ def code_of(cause: BaseException, *, by_writer: bool) -> ExitCode:
     """The exit code that tells what ended a worker."""
     if isinstance(cause, TakenOverError):
         return ExitCode.TAKEN_OVER
+    if isinstance(cause, StalledError):
+        return ExitCode.STALLED
     return ExitCode.STORE if by_writer or isinstance(cause, UnstoredError) else ExitCode.INTERNAL
 
 
@@ -82,6 +89,26 @@ def leave(database: Engine, fence: Fence, state: WorkerState) -> None:
         last = c.execute(select(t.worker_status.c.at).where(t.worker_status.c.name == NAME)).scalar()
         at = max(time.time_ns() // 1000, last or 0)
         write(c, [Plain("worker_status", {"name": NAME, "at": at, "data": state.as_json()})])
+
+
+def at_once(
+    database: Engine, fence: Fence, state: Callable[[], WorkerState], cause: str, code: ExitCode, urls: str
+) -> None:
+    """The same from a thread beside a loop that hangs, or that does not come to its end: the last state, the alert,
+    each within its bound. The caller ends the process."""
+
+    def note() -> None:
+        leave(database, fence, msgspec.structs.replace(state(), ended=end_of(cause, code)))
+
+    def alert() -> None:
+        asyncio.run(tell(urls, cause))
+
+    works = [threading.Thread(target=work, daemon=True) for work in (note, alert)]
+    for work in works:
+        work.start()
+    until = time.monotonic() + ALERT_SECONDS + NOTE_SECONDS
+    for work in works:
+        work.join(max(0.0, until - time.monotonic()))
 
 
 async def tell(urls: str, cause: str) -> None:

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import sys
+import time
 from dataclasses import dataclass
+from functools import partial
 
 import aiohttp
 import structlog
@@ -29,6 +32,7 @@ from pilotfish.app.lease import Lease
 from pilotfish.app.live import Live
 from pilotfish.app.modes import InForce
 from pilotfish.app.settling import keep_settled
+from pilotfish.app.watchdog import Stall, StalledError, Watch, Watchdog, stack_of
 from pilotfish.app.wiring import Feeds, wire
 from pilotfish.app.worth_keeping import worth_keeping
 from pilotfish.core.engine import Engine
@@ -59,9 +63,10 @@ class _Parts:
 
 
 class Worker:
-    """One running worker. ``environment`` holds the parsed settings of the environment."""
+    """One running worker. ``environment`` holds the parsed settings of the environment. ``own_process``: it may end the
+    process where the interpreter itself hangs."""
 
-    def __init__(self, database: Database, environment: dict[str, Value]) -> None:
+    def __init__(self, database: Database, environment: dict[str, Value], *, own_process: bool = False) -> None:
         self.database = database
         self.environment = environment
         self.hub = Hub()
@@ -73,8 +78,10 @@ class Worker:
         self.dashboard = DashboardStatus()
         self.lease = Lease(database)
         self.alerts = Alerts(self.hub, self.engine.state.markets)
+        self._own_process = own_process
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending_since: float | None = None
 
     def request_stop(self) -> None:
         """Ask the worker to stop cleanly."""
@@ -94,7 +101,9 @@ class Worker:
         session = make_session()
         parts = self._put_together(session)
         refused: Problem | None = None
+        dog = Watchdog(partial(self._hung, parts, fence), self._beside_the_loop, last_resort=self._own_process)
         try:
+            dog.start()
             self.writer.start(fence)
             self.recording.start()
             await self._work(parts)
@@ -102,7 +111,10 @@ class Worker:
             refused = problem
         except Exception as problem:
             self.hub.fail("start", problem)
-        await self._end(parts, session, fence, refused)
+        try:
+            await self._end(parts, session, fence, refused)
+        finally:
+            dog.stop()
         if self.hub.fatal is not None:
             raise WorkerDiedError(f"the worker ended: {self.hub.fatal}", self._code(self.hub.fatal))
         if refused is not None:
@@ -136,9 +148,8 @@ class Worker:
                 task.cancel()
             await asyncio.gather(starting, *ends, return_exceptions=True)
 
-    async def _end(
-        self, parts: _Parts, session: aiohttp.ClientSession, fence: Fence, refused: Problem | None
-    ) -> None:
+    async def _end(self, parts: _Parts, session: aiohttp.ClientSession, fence: Fence, refused: Problem | None) -> None:
+        self._ending_since = time.monotonic()
         await parts.feeds.watcher.stop()
         await self.hub.close()
         parts.live.drain()
@@ -158,6 +169,25 @@ class Worker:
         await ending.within(ending.NOTE_SECONDS, self.lease.release, "the lease")
         if fault is not None:
             await ending.tell(self.alerts.urls or str(self.environment.get("alert_urls", "")), str(fault))
+
+    # -- what hangs, on the watchdog's thread --------------------------------------------------------------------
+
+    def _beside_the_loop(self) -> Stall | None:
+        """The writer, and an end that does not come."""
+        if self._ending_since is not None:
+            taken = time.monotonic() - self._ending_since
+            return Stall("ending in order", taken, []) if taken > ending.END_SECONDS else None
+        return Stall("the writer", self.writer.stuck_for(), stack_of(self.writer.thread))
+
+    def _hung(self, parts: _Parts, fence: Fence, stall: Stall) -> None:
+        """Say where it hangs, store what can be stored, and end this process."""
+        log.critical("the worker hangs and ends itself", told=stall.told(), stack=stall.stack)
+        fault = self.hub.fatal or Fatal(stall.what, StalledError(stall.told()))
+        if not self.writer.stuck_for():
+            self.writer.stop(ending.STORE_SECONDS)
+        code, urls = self._code(fault), self.alerts.urls or str(self.environment.get("alert_urls", ""))
+        ending.at_once(self.database, fence, parts.health.snapshot, str(fault), code, urls)
+        os._exit(code)
 
     def _code(self, fault: Fatal) -> ExitCode:
         return ending.code_of(fault.cause, by_writer=self.writer.fatal is not None)
@@ -186,6 +216,7 @@ class Worker:
             (parts.control.keep_published(), "state"),
             (self.alerts.run(parts.health.sources), "alerts"),
             (parts.health.run(), "health"),
+            (Watch(self.hub).run(), "watch"),
             (feeds.books.local.run(), "local-books"),
             (self._follow_books(feeds), "followed-books"),
             (feeds.books.value_held(self._held), "marks"),
@@ -193,7 +224,7 @@ class Worker:
             (feeds.markets.refresh(lambda: self._held() | self._missed()), "held-markets"),
             (feeds.reconcile.run(), "reconcile"),
             (feeds.late_rows.run(), "late-rows"),
-            (keep_settled(self.database, self.writer), "settled"),
+            (keep_settled(self.hub, self.database, self.writer), "settled"),
         ):
             self.hub.spawn(work, name, essential=True)
         _collect_seldom()
@@ -214,6 +245,7 @@ class Worker:
         """Keep the books of what followed leaders hold, as far as there is room: their next trade may be in it."""
         while True:
             feeds.books.local.fill_up(worth_keeping(self.engine.state, feeds.reconcile.is_worthless))
+            self.hub.beat(FOLLOW_BOOKS_SECONDS)
             await asyncio.sleep(FOLLOW_BOOKS_SECONDS)
 
 

@@ -54,8 +54,9 @@ class Fence:
             return True
         found = c.execute(select(t.terms.c.number, t.terms.c.commits).where(own)).first()
         if found is None or found.number < self.number or (found.number == self.number and found.commits < before):
+            has = found.commits if found is not None and found.number == self.number else 0
             raise LostCommitsError(
-                f"the database lacks commits that it had confirmed (it has {found.commits if found else 0} of {before});"
+                f"the database lacks commits that it had confirmed (it has {has} of {before});"
                 " an older copy of it has taken its place. What is missing is read again after a restart"
             )
         if found.number > self.number:

@@ -233,7 +233,8 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
 
 class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the status page and ``pilotfish status`` show of the worker. ``started_at`` is in µs;
-    ``bad_inputs`` counts what could not be used since then."""
+    ``bad_inputs`` counts what could not be used since then; ``stalled``: parts that have not moved, and for how many
+    seconds."""
 
     pid: int = 0
     started_at: int = 0
@@ -250,6 +251,7 @@ class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, int] = {}
     bad_inputs: int = 0
     faults: dict[str, FaultState] = {}
+    stalled: dict[str, float] = {}
     ended: Ended | None = None
 
     def as_json(self) -> dict[str, object]:
@@ -300,7 +302,7 @@ def not_ready(worker: WorkerState | None, age: float | None) -> list[str]:
         return [worker.ended.told()]
     if not alive(worker, age):
         return [f"the worker said nothing for {age:.0f} s"]
-    why = []
+    why = [f"{part} has not moved for {seconds:.0f} s" for part, seconds in sorted(worker.stalled.items())]
     if not worker.database.healthy:
         why.append(f"the database: {worker.database.detail}")
     mode, api, chain = worker.mode.effective, worker.api, worker.polygon
