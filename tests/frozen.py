@@ -105,7 +105,7 @@ def main() -> None:
     import uvloop
 
     part = sys.argv[1]
-    logs.set_up("info", "json")
+    logs.set_up("INFO", "json")
     try:
         if part in ("pages", "reader"):
             asyncio.run(serve(part))

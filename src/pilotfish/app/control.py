@@ -13,6 +13,7 @@ from sqlalchemy import Engine as Database
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from pilotfish.app import take_in
 from pilotfish.app.alerts import Alerts
 from pilotfish.app.config import process_value
 from pilotfish.app.health import Health
@@ -283,5 +284,14 @@ class Control:
                         at=now, portfolio=str(portfolio), leader=leader, token_id=token_id, command=command.id
                     )
                 )
+            case take_in.TAKE_IN:
+                self.hub.spawn(self._take_in(command.id, payload), "take-in")
             case _:
                 self._writer.submit([answered(Answered(command.id, f"unknown command {command.kind}"), now)])
+
+    async def _take_in(self, number: int, payload: Mapping[str, object]) -> None:
+        """What was missed, as backfill; beside the look into the database, since the venue has to be asked."""
+        failed = await take_in.take_in(self.hub, self._feeds.poller, payload, number)
+        if failed:
+            log.warning("what was missed could not be taken in", error=failed)
+            self._writer.submit([answered(Answered(number, f"nothing taken in: {failed}"), self.hub.now())])

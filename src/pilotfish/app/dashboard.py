@@ -102,15 +102,16 @@ async def _watch(process: asyncio.subprocess.Process, address: str) -> None:
     """End a process that does not answer for :data:`SILENT_SECONDS`, or has not begun to for longer than a start
     takes: first so that it leaves its stacks in the log, then at once."""
     heard = time.monotonic() + START_SECONDS - SILENT_SECONDS
+    started = False
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ASK_SECONDS)) as session:
         while (silent := time.monotonic() - heard) < SILENT_SECONDS:
             began = time.monotonic()
             await asyncio.sleep(ASK_EVERY)
-            if time.monotonic() - began > ASK_EVERY + PAUSED_SECONDS:
-                heard = max(heard, time.monotonic())  # this process was paused, not the other one
+            if started and time.monotonic() - began > ASK_EVERY + PAUSED_SECONDS:
+                heard = time.monotonic()  # this process was paused, not the other one
             with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
                 async with session.get(f"{address}/healthz"):
-                    heard = max(heard, time.monotonic())
+                    heard, started = time.monotonic(), True
     log.critical("the dashboard does not answer; it is ended and started again", silent_s=round(silent))
     with contextlib.suppress(ProcessLookupError):
         process.send_signal(signal.SIGABRT)

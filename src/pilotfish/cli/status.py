@@ -1,4 +1,4 @@
-"""``status``, ``verify`` and ``latency``."""
+"""``status`` and ``latency``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from pilotfish.core.numerals import count, duration, gain, money, plural
 from pilotfish.store import worker_state
 from pilotfish.store.copies import WORDS
 from pilotfish.store.database import snapshot
-from pilotfish.store.verify import verify as recompute
 from pilotfish.store.views.latency import Bucket, Latency, Percentiles, read_latency
 from pilotfish.store.views.leaders import Leader, became, read_leaders
 from pilotfish.store.views.portfolios import Counts, Portfolio, read_counts, read_portfolios
@@ -209,22 +208,6 @@ def _sign_of_life(worker: WorkerState, state: Status) -> Part:
         told = worker.ended.told()
         return (f"○ {told}", "yellow") if worker.ended.clean else (f"✗ ended by a fault: {told}", "red")
     return f"▲ said nothing for {duration(round(1000 * (state.last_sign_of_life_sec or 0)))}", "red"
-
-
-def verify(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
-    """Recompute the books from what only grows, and name every difference. What is missing of a leader's history is a
-    note: the books are right without it."""
-    with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
-        found = recompute(c)
-        gaps = read_gaps(c)
-    if as_json:
-        session.print_json({"verify": found or "ok", **({"incomplete": gaps} if gaps else {})})
-    else:
-        for line in found or ["ok: identities, decisions, positions, cash and holdings agree"]:
-            say(line)
-        for gap in gaps:
-            say(f"note: {gap.told}")
-    raise typer.Exit(1 if found else 0)
 
 
 _Lateness: TypeAlias = tuple[Bucket, int]
