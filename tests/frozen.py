@@ -74,7 +74,7 @@ async def freeze(worker: Worker, part: str) -> None:
 async def work(part: str) -> None:
     """A worker as ``pilotfish run`` has it."""
     env = environment()
-    worker = Worker(open_database(process_value(env, "database_url")), env, own_process=True)
+    worker = Worker(open_database(process_value(env, "database_url")), env, last_resort=15.0)
     freezing = asyncio.create_task(freeze(worker, part))
     try:
         await worker.run()

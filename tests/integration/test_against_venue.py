@@ -47,6 +47,7 @@ def test_each_trade_of_the_venue_is_stored_once_or_named_and_taken_in_as_backfil
         late = row(token, 50, timestamp=then + 50, size=33.0)
         stand.post("/rows", rows=[late, row(token, 9, timestamp=then + 9)])
         bad = until("the venue shows them", lambda: _missing(pilot, 2))
+        assert bad is not None
         assert {m["tx_hash"] for m in bad["against_venue"][0]["missing"]} == {f"0x{50:064x}", f"0x{9:064x}"}
         assert len(bad["verify"]) == 2
         assert "is not stored" in bad["verify"][0]

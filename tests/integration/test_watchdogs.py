@@ -88,7 +88,7 @@ def test_a_loop_that_hangs_is_named_with_its_stack_told_by_alert_and_ends_the_wo
     with frozen(tmp_path, "loop", ALERT_URLS=inbox.address) as worker:
         assert worker.ended() == ExitCode.STALLED
         (told,) = worker.logged("the worker hangs and ends itself")
-        assert any("frozen_here" in call for call in told["stack"])
+        assert any("frozen_here" in call for call in told["calls"])
         assert told["told"].startswith("the event loop has not moved for")
         end = worker.last_state()
         assert (end["exit_code"], end["clean"]) == (ExitCode.STALLED, False)
@@ -100,7 +100,7 @@ def test_a_writer_that_hangs_ends_the_worker_by_name(tmp_path: Path, inbox: Inbo
     with frozen(tmp_path, "writer", ALERT_URLS=inbox.address) as worker:
         assert worker.ended() == ExitCode.STALLED
         (told,) = worker.logged("the worker hangs and ends itself")
-        assert any("frozen_here" in call for call in told["stack"])
+        assert any("frozen_here" in call for call in told["calls"])
         assert "the writer has not moved" in worker.last_state()["cause"]
         until("the alert came", lambda: [m for m in inbox.messages if "the writer has not moved" in m])
 
@@ -110,7 +110,7 @@ def test_a_loop_of_ours_that_hangs_ends_the_worker_by_name_and_where_it_waits(tm
         assert worker.ended() == ExitCode.STALLED
         (told,) = worker.logged("a part of the worker does not move")
         assert told["part"] == "a-loop-of-ours"
-        assert any("stand_still" in call for call in told["stack"])
+        assert any("stand_still" in call for call in told["calls"])
         assert "a-loop-of-ours: StalledError" in worker.last_state()["cause"]
         until("the alert came", lambda: [m for m in inbox.messages if "a-loop-of-ours" in m])
 
@@ -120,7 +120,7 @@ def test_a_feed_that_hangs_is_logged_with_its_stack_and_shown_everywhere(tmp_pat
         until("it is noticed", lambda: worker.logged("a part of the worker does not move"))
         (told,) = worker.logged("a part of the worker does not move")
         assert told["part"] == "a-feed"
-        assert any("never" in call for call in told["stack"])
+        assert any("never" in call for call in told["calls"])
         pilot = Pilot(tmp_path, {}, database_url=f"sqlite:///{tmp_path / 'x.db'}")
         try:
             address = pilot.start_web()
@@ -153,7 +153,7 @@ def test_a_dashboard_whose_loop_hangs_ends_itself_with_its_stack(tmp_path: Path)
     with frozen(tmp_path, "pages") as pages:
         assert pages.ended() == ExitCode.STALLED
         (told,) = pages.logged("the dashboard hangs and ends itself")
-        assert any("frozen_here" in call for call in told["stack"])
+        assert any("frozen_here" in call for call in told["calls"])
 
 
 def test_a_dashboard_that_cannot_read_any_more_says_so_in_its_probe(tmp_path: Path) -> None:

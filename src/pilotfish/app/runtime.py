@@ -63,10 +63,10 @@ class _Parts:
 
 
 class Worker:
-    """One running worker. ``environment`` holds the parsed settings of the environment. ``own_process``: it may end the
-    process where the interpreter itself hangs."""
+    """One running worker. ``environment`` holds the parsed settings of the environment. ``last_resort``: seconds
+    after which the process is ended where the interpreter itself hangs; 0 = never."""
 
-    def __init__(self, database: Database, environment: dict[str, Value], *, own_process: bool = False) -> None:
+    def __init__(self, database: Database, environment: dict[str, Value], *, last_resort: float = 0.0) -> None:
         self.database = database
         self.environment = environment
         self.hub = Hub()
@@ -78,7 +78,7 @@ class Worker:
         self.dashboard = DashboardStatus()
         self.lease = Lease(database)
         self.alerts = Alerts(self.hub, self.engine.state.markets)
-        self._own_process = own_process
+        self._last_resort = last_resort
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending_since: float | None = None
@@ -101,7 +101,7 @@ class Worker:
         session = make_session()
         parts = self._put_together(session)
         refused: Problem | None = None
-        dog = Watchdog(partial(self._hung, parts, fence), self._beside_the_loop, last_resort=self._own_process)
+        dog = Watchdog(partial(self._hung, parts, fence), self._beside_the_loop, last_resort=self._last_resort)
         try:
             dog.start()
             self.writer.start(fence)
@@ -181,7 +181,7 @@ class Worker:
 
     def _hung(self, parts: _Parts, fence: Fence, stall: Stall) -> None:
         """Say where it hangs, store what can be stored, and end this process."""
-        log.critical("the worker hangs and ends itself", told=stall.told(), stack=stall.stack)
+        log.critical("the worker hangs and ends itself", told=stall.told(), calls=stall.stack)
         fault = self.hub.fatal or Fatal(stall.what, StalledError(stall.told()))
         if not self.writer.stuck_for():
             self.writer.stop(ending.STORE_SECONDS)

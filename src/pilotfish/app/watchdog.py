@@ -29,8 +29,9 @@ STALL_SECONDS = 12.0
 LOOK_SECONDS = 1.0
 PAUSED_SECONDS = 4.0
 """A look that comes so much too late tells that the whole process was paused."""
-LAST_RESORT_SECONDS = 30.0
-"""After this time without a look the interpreter itself does not move."""
+LAST_RESORT_SECONDS = 120.0
+"""After this time without a look the interpreter itself does not move. A process that was stopped for longer ends when
+it goes on: that cannot be told apart there."""
 NAMED = 5
 """Parts whose stacks are logged at once; the rest is counted."""
 
@@ -93,7 +94,7 @@ class Watch:
         fresh = [(part, seconds) for part, seconds in late if part not in self._told]
         for part, seconds in fresh[:NAMED]:
             stack = where(part.task) if part.task is not None else []
-            log.error("a part of the worker does not move", part=part.name, seconds=round(seconds), stack=stack)
+            log.error("a part of the worker does not move", part=part.name, seconds=round(seconds), calls=stack)
         if len(fresh) > NAMED:
             log.error("more parts of the worker do not move", parts=len(fresh) - NAMED)
         self._told |= {part for part, _ in fresh}
@@ -108,12 +109,12 @@ class Watchdog:
     """A thread that looks at the event loop of the thread that starts it, and at what ``also`` tells of.
 
     ``stalled`` is called, once and on this thread, with the first that stands still. ``last_resort``: end the process
-    where not even this thread runs.
+    where not even this thread has run for so many seconds; 0 = never.
     """
 
     def __init__(
         self, stalled: Callable[[Stall], None], also: Callable[[], Stall | None] = lambda: None, *,
-        stall_seconds: float = STALL_SECONDS, last_resort: bool = False,
+        stall_seconds: float = STALL_SECONDS, last_resort: float = 0.0,
     ) -> None:  # fmt: skip
         self._stalled = stalled
         self._also = also
@@ -127,6 +128,7 @@ class Watchdog:
 
     def start(self) -> None:
         """Begin to look."""
+        self._arm()
         self._thread.start()
 
     def stop(self) -> None:
@@ -135,12 +137,16 @@ class Watchdog:
         if self._last_resort:
             faulthandler.cancel_dump_traceback_later()
 
+    def _arm(self) -> None:
+        """Without another look within its time, the process ends with all stacks, and exit code 1."""
+        if self._last_resort:
+            faulthandler.dump_traceback_later(self._last_resort, exit=True)
+
     def _run(self) -> None:
         last = forgiven = time.monotonic()
         while not self._over.wait(LOOK_SECONDS):
             now = time.monotonic()
-            if self._last_resort:
-                faulthandler.dump_traceback_later(LAST_RESORT_SECONDS, exit=True)
+            self._arm()
             if now - last > LOOK_SECONDS + PAUSED_SECONDS:
                 self._heard = forgiven = now
             last = now

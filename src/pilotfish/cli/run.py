@@ -19,6 +19,7 @@ from pilotfish.app.config import misnamed
 from pilotfish.app.listening import ListenError as ListenError
 from pilotfish.app.listening import check_host as check_host
 from pilotfish.app.listening import check_port as check_port
+from pilotfish.app.watchdog import LAST_RESORT_SECONDS
 from pilotfish.cli import session
 from pilotfish.core.settings import Value
 
@@ -46,7 +47,7 @@ async def _run(env: dict[str, Value], beside: Mapping[str, str] | None, address:
     from pilotfish.app.runtime import Worker
 
     faulthandler.enable()
-    worker = Worker(session.database(env), env, own_process=True)
+    worker = Worker(session.database(env), env, last_resort=LAST_RESORT_SECONDS)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, worker.request_stop)

@@ -16,7 +16,7 @@ from pilotfish.core.numerals import plural
 from pilotfish.core.problem import Problem
 from pilotfish.core.settings import Value
 from pilotfish.polymarket.http import VenueError
-from pilotfish.store import commands_store
+from pilotfish.store import commands_store, worker_state
 from pilotfish.store.database import snapshot
 from pilotfish.store.verify import verify as recompute
 from pilotfish.store.views.sources import Gap, read_gaps
@@ -71,7 +71,9 @@ def _compare(database: Engine, env: dict[str, Value], hours: int) -> list[Compar
 def _take_in(database: Engine, compared: list[Compared]) -> list[str]:
     """Ask the worker; gives its answers."""
     numbers, too_old = against_venue.ask(database, compared, by="terminal")
-    answers = [commands_store.wait(database, number, TAKE_IN_SECONDS) for number in numbers]
+    with snapshot(database) as c:
+        runs = worker_state.alive(*worker_state.read(c))
+    answers = [commands_store.wait(database, number, TAKE_IN_SECONDS if runs else 0.0) for number in numbers]
     told = [answer or "no worker has answered yet: it is taken in as soon as one runs" for answer in answers]
     if too_old:
         told.append(f"{plural(too_old, 'trade')} too old to be taken in: recorded identities go back seven days")

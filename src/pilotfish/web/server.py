@@ -20,7 +20,7 @@ from starlette.types import Scope
 
 from pilotfish import __version__
 from pilotfish.app.job_keeper import Keeper
-from pilotfish.app.watchdog import Stall, Watchdog
+from pilotfish.app.watchdog import LAST_RESORT_SECONDS, Stall, Watchdog
 from pilotfish.core.exit_codes import ExitCode
 from pilotfish.core.settings import Value
 from pilotfish.store import look_backs_store, searches_store
@@ -88,7 +88,7 @@ class Assets(StaticFiles):
 
 def _hung(stall: Stall) -> None:
     """End a process that serves nothing any more, so that who started it starts it anew."""
-    log.critical("the dashboard hangs and ends itself", told=stall.told(), stack=stall.stack)
+    log.critical("the dashboard hangs and ends itself", told=stall.told(), calls=stall.stack)
     os._exit(ExitCode.STALLED)
 
 
@@ -100,7 +100,7 @@ def application(
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
-        dog = Watchdog(_hung, last_resort=True) if own_process else None
+        dog = Watchdog(_hung, last_resort=LAST_RESORT_SECONDS) if own_process else None
         if dog is not None:
             dog.start()
         await asyncio.to_thread(site.count_up)
