@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
+import socket
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,3 +72,60 @@ def server() -> Iterator[Server]:
         made.cleanup()
         for one in (folder, runtime):
             shutil.rmtree(one, ignore_errors=True)
+
+
+class Wire:
+    """A way to a server that can be cut: in the middle of a commit, or so that nothing comes through any more."""
+
+    def __init__(self, url: str) -> None:
+        there = make_url(url)
+        self._folder = Path(tempfile.mkdtemp(prefix="pilotfish-wire-"))
+        self._to = f"{there.query['host']}/.s.PGSQL.5432"
+        self.url = there.set(query={"host": str(self._folder)}).render_as_string(hide_password=False)
+        self.cut = 0
+        """How many commits are still to lose their answer, and their connection, after the server has done them."""
+        self._open = threading.Event()
+        self._open.set()
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(f"{self._folder}/.s.PGSQL.5432")
+        self._listener.listen(64)
+        self._lock = threading.Lock()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def swallow(self) -> None:
+        """From now on nothing comes through, and nobody is told."""
+        self._open.clear()
+
+    def close(self) -> None:
+        """No more connections."""
+        self._listener.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                far = socket.socket(socket.AF_UNIX)
+                try:
+                    far.connect(self._to)
+                except OSError:
+                    near.close()
+                    continue
+                threading.Thread(target=self._carry, args=(near, far, False), daemon=True).start()
+                threading.Thread(target=self._carry, args=(far, near, True), daemon=True).start()
+
+    def _carry(self, source: socket.socket, sink: socket.socket, answers: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                self._open.wait()
+                if answers and b"COMMIT\0" in data and self._cuts():
+                    break
+                sink.sendall(data)
+        for one in (source, sink):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def _cuts(self) -> bool:
+        with self._lock:
+            cut, self.cut = self.cut > 0, max(0, self.cut - 1)
+            return cut

@@ -3,6 +3,7 @@ more, however late it comes to it. And a database that goes away while a worker 
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
@@ -17,7 +18,7 @@ from sqlalchemy.engine import make_url
 
 from pilotfish.core.exit_codes import ExitCode
 from pilotfish.store.database import open_database
-from tests.postgres_server import Server, server
+from tests.postgres_server import Server, Wire, server
 from tests.rig import Pilot, Stand, rig, until
 
 pytestmark = pytest.mark.slow
@@ -30,9 +31,9 @@ def postgres() -> Iterator[Server]:
 
 
 @contextmanager
-def pair(folder: Path, url: str) -> Iterator[tuple[Stand, Pilot, Pilot]]:
-    """A venue, a worker that writes, and one that stands by."""
-    with rig(folder, database_url=url) as (stand, first):
+def pair(folder: Path, url: str, wired: str = "") -> Iterator[tuple[Stand, Pilot, Pilot]]:
+    """A venue, a worker that writes (over a way of its own, ``wired``), and one that stands by."""
+    with rig(folder, database_url=wired or url) as (stand, first):
         first.start()
         first.follow()
         (folder / "second").mkdir()
@@ -147,6 +148,21 @@ def test_a_worker_that_hangs_in_the_middle_of_a_commit_does_not_keep_the_standby
         second.verify()
 
 
+def test_a_worker_that_is_cut_off_from_the_database_is_taken_over_and_ends(tmp_path: Path, postgres: Server) -> None:
+    url = postgres.database("cut_off")
+    wire = Wire(url)
+    with contextlib.closing(wire), pair(tmp_path, url, wire.url) as (stand, first, second):
+        load = Load(stand, stand.market())
+        first.trades(5)
+        assert first.process is not None
+        wire.swallow()
+        assert took_over(second) < 15
+        assert first.process.wait(90) in (ExitCode.STALLED, ExitCode.TAKEN_OVER), "it cannot even say so"
+        each_once(second, load.end())
+        second.stop()
+        second.verify()
+
+
 def engine(url: str) -> Engine:
     return create_engine(make_url(url).set(drivername="postgresql+psycopg"))
 
@@ -221,6 +237,23 @@ def _noticed(pilot: Pilot, times: int) -> bool:
 
 
 CANNOT_WRITE = "cannot write to the database; nothing is lost, trying again"
+
+
+def test_a_commit_whose_answer_is_lost_is_stored_once(tmp_path: Path, postgres: Server) -> None:
+    url = postgres.database("answers")
+    wire = Wire(url)
+    with contextlib.closing(wire), rig(tmp_path, database_url=wire.url) as (stand, pilot):
+        pilot.start()
+        pilot.follow()
+        load = Load(stand, stand.market())
+        pilot.trades(5)
+        wire.cut = 40
+        until("they were cut", lambda: wire.cut == 0)
+        each_once(pilot, load.end())
+        assert pilot.logged(CANNOT_WRITE), "some of them were the writer's"
+        assert pilot.runs == 1
+        pilot.stop()
+        pilot.verify()
 
 
 def test_sessions_that_an_administrator_ends_are_made_anew(tmp_path: Path, postgres: Server) -> None:

@@ -128,7 +128,7 @@ class _StandBy:
     def _leave(self) -> None:
         """Its own sign of life, and those of standbys that died."""
         own, at = t.worker_status.c.name, t.worker_status.c.at
-        old = own.startswith(ws.STANDBY) & (at < _now() - int(KEEP_SECONDS * 1e6))
+        old = own.like(f"{ws.STANDBY}%") & (at < _now() - int(KEEP_SECONDS * 1e6))
         with contextlib.suppress(SQLAlchemyError), self._database.begin() as c:
             c.execute(delete(t.worker_status).where((own == self._name) | old))
 

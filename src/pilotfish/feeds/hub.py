@@ -22,6 +22,8 @@ QUEUE_BOUND = 10_000
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds until the next round after an unforeseen fault, growing while they go on."""
 FAULTS_KEPT = 100
+BAD_KEPT = 1_000
+"""Inputs that could not be used and are not stored yet; the oldest go first, and are counted."""
 
 
 class EndedError(Exception):
@@ -70,7 +72,7 @@ class Hub:
         self.queue: asyncio.Queue[Event] = asyncio.Queue(QUEUE_BOUND)
         self.settings: Mapping[str, Value] = {}
         self.counts: Counter[str] = Counter()
-        self.bad: deque[BadInput] = deque(maxlen=1000)
+        self.bad: deque[BadInput] = deque(maxlen=BAD_KEPT)
         self.bad_inputs = 0
         """How many there were, also of those that are no longer in :attr:`bad`."""
         self.fatal: Fatal | None = None

@@ -22,6 +22,9 @@ CONNECTIONS = 160
 Read: TypeAlias = Callable[[bytes], Any]
 """Reads a body; raises :class:`~pilotfish.polymarket.wire.NotJsonError` for one that is no JSON."""
 
+ATTEMPTS = 3
+"""Tries of one request."""
+
 
 class VenueError(Exception):
     """A request that failed. ``status`` is the HTTP status, or ``None`` where no answer came.
@@ -70,7 +73,7 @@ class Service:
     for it goes on."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, name: str, base_url: str, *, per_second: float, attempts: int = 3,
+        self, session: aiohttp.ClientSession, name: str, base_url: str, *, per_second: float, attempts: int = ATTEMPTS,
         routes: Mapping[str, float] | None = None, progress: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self.name = name

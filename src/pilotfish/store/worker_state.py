@@ -285,7 +285,7 @@ def standbys(c: Connection) -> list[StandbyState]:
     """Who waits to take over, and said so a moment ago."""
     told = t.worker_status.c
     since = time.time_ns() // 1000 - int(ALIVE_SECONDS * 1e6)
-    rows = c.execute(select(told.data).where(told.name.startswith(STANDBY), told.at >= since).order_by(told.name))
+    rows = c.execute(select(told.data).where(told.name.like(f"{STANDBY}%"), told.at >= since).order_by(told.name))
     return [msgspec.convert(row.data, StandbyState, strict=False) for row in rows]
 
 
