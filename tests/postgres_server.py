@@ -9,7 +9,7 @@ import signal
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -90,14 +90,21 @@ class Wire:
         self._listener.bind(f"{self._folder}/.s.PGSQL.5432")
         self._listener.listen(64)
         self._lock = threading.Lock()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._closed = False
+        self._threads: list[threading.Thread] = []
+        self._begin(self._accept)
 
     def swallow(self) -> None:
         """From now on nothing comes through, and nobody is told."""
         self._open.clear()
 
     def close(self) -> None:
-        """No more connections."""
+        """No more connections, and none that is left."""
+        self._closed = True
+        self._open.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(10)
         self._listener.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -110,20 +117,28 @@ class Wire:
                     far.connect(self._to)
                 except OSError:
                     near.close()
+                    far.close()
                     continue
-                threading.Thread(target=self._carry, args=(near, far, False), daemon=True).start()
-                threading.Thread(target=self._carry, args=(far, near, True), daemon=True).start()
+                self._begin(self._carry, near, far, False)
+                self._begin(self._carry, far, near, True)
+
+    def _begin(self, work: Callable[..., None], *given: object) -> None:
+        self._threads.append(threading.Thread(target=work, args=given, daemon=True))
+        self._threads[-1].start()
 
     def _carry(self, source: socket.socket, sink: socket.socket, answers: bool) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 self._open.wait()
+                if self._closed:
+                    break
                 if answers and b"COMMIT\0" in data and self._cuts():
                     break
                 sink.sendall(data)
         for one in (source, sink):
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
+        source.close()
 
     def _cuts(self) -> bool:
         with self._lock:
