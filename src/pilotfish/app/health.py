@@ -134,6 +134,7 @@ class Health:
                 name: ws.FaultState(error=redact(f.error), at=f.at / 1e6, count=f.count)
                 for name, f in hub.faults.items()
             },
+            tasks=hub.tasks,
             stalled={name: round(seconds, 1) for name, seconds in hub.stalled.items()},
         )
 

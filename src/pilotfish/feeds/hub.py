@@ -215,6 +215,11 @@ class Hub:
         return frozenset(self._parts)
 
     @property
+    def tasks(self) -> int:
+        """How many tasks there are that end with the worker."""
+        return len(self._tasks)
+
+    @property
     def parts(self) -> list[Part]:
         """The loops that must not end, with their signs of life."""
         return list(self._parts.values())

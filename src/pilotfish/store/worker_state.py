@@ -234,7 +234,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
 class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the status page and ``pilotfish status`` show of the worker. ``started_at`` is in µs;
     ``bad_inputs`` counts what could not be used since then; ``stalled``: parts that have not moved, and for how many
-    seconds."""
+    seconds; ``tasks`` of its loop."""
 
     pid: int = 0
     started_at: int = 0
@@ -252,6 +252,7 @@ class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
     bad_inputs: int = 0
     faults: dict[str, FaultState] = {}
     stalled: dict[str, float] = {}
+    tasks: int = 0
     ended: Ended | None = None
 
     def as_json(self) -> dict[str, object]:
