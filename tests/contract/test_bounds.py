@@ -15,8 +15,8 @@ from pilotfish.core.settings import BY_NAME
 from tests.conftest import PROJECT
 
 SOURCE = PROJECT / "src" / "pilotfish"
-ELSEWHERE = ("sim/", "simtest/")
-"""The stand-in venue and simulated worlds: they run beside a product, not in it."""
+ELSEWHERE = ("sim/", "simtest/", "cli/benches/")
+"""The stand-in venue, simulated worlds and measurements: they run beside a product, not in it."""
 QUEUES = {"deque", "Queue", "PriorityQueue", "LifoQueue", "SimpleQueue", "OrderedDict"}
 CACHES = {"lru_cache", "cache"}
 RETRIES = {"retry_context"}
