@@ -109,11 +109,18 @@ class Control:
         await self._for_ever(one, "cannot read the database for changes")
 
     async def keep_published(self) -> None:
-        """Publish the worker's state and keep the lease; never ends, and waits for nobody: however much is queued, a
-        worker that works says so."""
+        """Publish the worker's state; never ends, and waits for nobody: however much is queued, a worker that works
+        says so."""
 
         async def one() -> None:
             self._health.publish()
+
+        await self._for_ever(one, "cannot publish the worker's state")
+
+    async def keep_lease(self) -> None:
+        """Keep the lease, from the very beginning; never ends. Who stands by takes a worker that does not for dead."""
+
+        async def one() -> None:
             if not await asyncio.to_thread(self._lease.renew):
                 raise TakenOverError
 

@@ -77,9 +77,6 @@ class Lease:
         """The connection that has the advisory lock, or asks for it again."""
         self._has_lock = False
         self._number = zlib.crc32(name.encode()) >> 1
-        if self.shared:
-            event.listen(engine, "connect", self._name_session)
-            engine.dispose()
 
     def take(self, over: str = "") -> Fence:
         """Take the lease, over a dead worker if need be; raises :class:`LeaseError` while another one lives. ``over``:
@@ -93,10 +90,14 @@ class Lease:
                     c.execute(insert(t.worker_status).values(name=self._name, at=_now(), data=self._owner))
                 except IntegrityError:
                     raise LeaseError("another worker was started on this database at the same moment") from None
-                return Fence.begin(c, self._name)
+                fence = Fence.begin(c, self._name)
         except BaseException:
             self._unlock()
             raise
+        if self.shared:
+            event.listen(self._engine, "connect", self._name_session)
+            self._engine.dispose()
+        return fence
 
     def _refuse(self, c: Connection, over: str) -> None:
         row = self._row(c)
@@ -138,6 +139,8 @@ class Lease:
                     c.execute(delete(t.worker_status).where(t.worker_status.c.name == self._name))
         finally:
             self._unlock()
+            if event.contains(self._engine, "connect", self._name_session):
+                event.remove(self._engine, "connect", self._name_session)
 
     # -- the row -----------------------------------------------------------------------------------------------
 
@@ -195,6 +198,8 @@ class Lease:
         """A connection of its own, which no pool gets back: what it has locked goes with it."""
         session = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         session.detach()
+        for statement in self._own:
+            session.exec_driver_sql(statement)
         return session
 
     def _unlock(self) -> None:
@@ -202,11 +207,18 @@ class Lease:
         if session is not None:
             session.close()
 
+    @property
+    def _own(self) -> tuple[str, str]:
+        return (
+            f"SET application_name = '{_session_name(str(self._owner['token']))}'",
+            f"SET lock_timeout = '{LOCK_WAIT_SECONDS}s'",
+        )
+
     def _name_session(self, connection: DBAPIConnection, _record: object) -> None:
         """Name every connection by its holder, so that who takes over can end what hangs."""
         cursor = connection.cursor()
-        cursor.execute(f"SET application_name = '{_session_name(str(self._owner['token']))}'")
-        cursor.execute(f"SET lock_timeout = '{LOCK_WAIT_SECONDS}s'")
+        for statement in self._own:
+            cursor.execute(statement)
         connection.commit()
         cursor.close()
 

@@ -136,6 +136,7 @@ class Worker:
         """From the first event on, until asked to stop or something ended that must not. The loop runs before anything
         is queued: the queue is bounded, and a start may queue more than it holds."""
         self.hub.spawn(parts.live.run(), "engine", essential=True)
+        self.hub.spawn(parts.control.keep_lease(), "lease", essential=True)
         starting = asyncio.create_task(self._start(parts), name="start")
         ends = [asyncio.create_task(event.wait()) for event in (self._stop, self.hub.failed)]
         try:
