@@ -127,7 +127,7 @@ def test_a_feed_that_hangs_is_logged_with_its_stack_and_shown_everywhere(tmp_pat
             until("it is not ready", lambda: "a-feed has not moved" in get(f"{address}/readyz")[1])
             assert get(f"{address}/readyz")[0] == 503
             for page in ("/", "/leaders", "/trades", "/orders", "/positions", "/latency", "/portfolios", "/settings"):
-                assert "a-feed has not moved" in get(f"{address}{page}")[1], page
+                assert "<b>A part of the worker hangs:</b> a-feed." in get(f"{address}{page}")[1], page
             assert "a-feed has not moved" in pilot.cli("status", "--json", code=1)
         finally:
             pilot.close()

@@ -7,9 +7,18 @@ one is there: nothing is stored twice, and nothing is left out.
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from pilotfish.store import tables as t
+
+_COUNT = (
+    update(t.terms)
+    .where(
+        t.terms.c.name == bindparam("of_name"), t.terms.c.number == bindparam("of_number"),
+        t.terms.c.commits == bindparam("before"),
+    )
+    .values(commits=bindparam("commit"))
+)  # fmt: skip
 
 
 class TakenOverError(Exception):
@@ -49,8 +58,8 @@ class Fence:
         Raises :class:`TakenOverError` and :class:`LostCommitsError`.
         """
         own, before = t.terms.c.name == self.name, commit - 1
-        mine = update(t.terms).where(own, t.terms.c.number == self.number, t.terms.c.commits == before)
-        if c.execute(mine.values(commits=commit)).rowcount == 1:
+        numbers = {"of_name": self.name, "of_number": self.number, "before": before, "commit": commit}
+        if c.execute(_COUNT, numbers).rowcount == 1:
             return True
         found = c.execute(select(t.terms.c.number, t.terms.c.commits).where(own)).first()
         if found is None or found.number < self.number or (found.number == self.number and found.commits < before):

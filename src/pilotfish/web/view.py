@@ -127,8 +127,8 @@ def _halt(s: Snapshot, stalled_for: float) -> tuple[Halt, str]:
 
 
 def _hung(s: Snapshot) -> tuple[str, ...]:
-    stalled = s.worker.stalled if s.worker is not None else {}
-    return tuple(f"{part} has not moved for {seconds:.0f} s" for part, seconds in sorted(stalled.items()))
+    """Names alone: what changes every second would be read out every second."""
+    return tuple(sorted(s.worker.stalled)) if s.worker is not None else ()
 
 
 class Views(NamedTuple):
