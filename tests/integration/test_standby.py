@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 
 from pilotfish.core.exit_codes import ExitCode
 from pilotfish.store.database import open_database
+from tests.integration.test_alerts import Inbox
 from tests.postgres_server import Server, Wire, server
 from tests.rig import Pilot, Stand, rig, until
 
@@ -30,14 +31,22 @@ def postgres() -> Iterator[Server]:
         yield made
 
 
+@pytest.fixture
+def inbox() -> Iterator[Inbox]:
+    made = Inbox()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
 @contextmanager
-def pair(folder: Path, url: str, wired: str = "") -> Iterator[tuple[Stand, Pilot, Pilot]]:
+def pair(folder: Path, url: str, wired: str = "", alerts: str = "") -> Iterator[tuple[Stand, Pilot, Pilot]]:
     """A venue, a worker that writes (over a way of its own, ``wired``), and one that stands by."""
     with rig(folder, database_url=wired or url) as (stand, first):
         first.start()
         first.follow()
         (folder / "second").mkdir()
-        second = Pilot(folder / "second", stand.urls, database_url=url)
+        second = Pilot(folder / "second", stand.urls, database_url=url, alert_urls=alerts)
         try:
             second.start(ready=False)
             until("it stands by", lambda: second.logged("another worker writes; standing by to take over"))
@@ -96,9 +105,9 @@ def each_once(pilot: Pilot, made: int) -> None:
 
 
 def test_a_standby_takes_over_within_seconds_of_a_kill_and_nothing_is_lost_or_doubled(
-    tmp_path: Path, postgres: Server
+    tmp_path: Path, postgres: Server, inbox: Inbox
 ) -> None:
-    with pair(tmp_path, postgres.database("killed")) as (stand, first, second):
+    with pair(tmp_path, postgres.database("killed"), alerts=inbox.address) as (stand, first, second):
         assert [s["pid"] for s in first.status()["standby"]] == [second.process.pid if second.process else 0]
         assert "a standby waits" in first.cli("status", code=None)
         load = Load(stand, stand.market())
@@ -108,6 +117,7 @@ def test_a_standby_takes_over_within_seconds_of_a_kill_and_nothing_is_lost_or_do
         until("trades go on", lambda: len(second.export("trades")) > 20)
         each_once(second, load.end())
         assert second.status()["standby"] == []
+        until("it is told", lambda: [line for line in inbox.lines() if "this worker took over from process" in line])
         second.stop()
         second.verify()
 

@@ -147,6 +147,11 @@ class Alerts:
         self.status.error = f"{type(problem).__name__}: {problem}"[:300]
         log.error("an alert could not be made; copying goes on", exc_info=problem)
 
+    def note(self, line: str) -> None:
+        """Something about the worker itself, for who wants to know of health."""
+        if "health" in self.wanted:
+            self._tell(line)
+
     def _see(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
             if not isinstance(effect, Insert):

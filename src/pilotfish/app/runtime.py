@@ -82,6 +82,8 @@ class Worker:
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending_since: float | None = None
+        self._over = ""
+        """Whom the database was taken over from, in words."""
 
     def request_stop(self) -> None:
         """Ask the worker to stop cleanly."""
@@ -95,9 +97,10 @@ class Worker:
         queued before it is stored, the cause stands in the database, and an alert is sent.
         """
         self._loop = asyncio.get_running_loop()
-        fence = await standby.take(self.lease, self.database, self._stop)
-        if fence is None:
+        taken = await standby.take(self.lease, self.database, self._stop)
+        if taken is None:
             return
+        fence, self._over = taken
         session = make_session()
         parts = self._put_together(session)
         refused: Problem | None = None
@@ -209,6 +212,8 @@ class Worker:
     async def _start(self, parts: _Parts) -> None:
         feeds = parts.feeds
         await parts.control.start(self.hub.now())
+        if self._over:
+            self.alerts.note(f"this worker took over from {self._over}, which was silent or had ended")
         feeds.poller.start()
         for work, name in (
             (parts.live.run_timers(), "timers"),

@@ -14,6 +14,7 @@ import socket
 import time
 import uuid
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 from sqlalchemy import Engine, delete
@@ -32,7 +33,7 @@ log = structlog.get_logger(__name__)
 LOOK_SECONDS = 0.5
 FREE_SECONDS = 2.0
 """How long a holder whose lock is free may stay silent: a restart of the database ends the lock of one that lives."""
-HANG_SECONDS = 6.0
+HANG_SECONDS = 5.0
 """How long any holder may stay silent."""
 KEEP_SECONDS = 3600.0
 """Signs of life of other standbys that are older are removed."""
@@ -61,13 +62,20 @@ class Patience:
         self.seen = None
 
 
-async def take(lease: Lease, database: Engine, stop: asyncio.Event) -> Fence | None:
+class Taken(NamedTuple):
+    """The database is taken. ``over``: from whom, in words; empty where nobody had it."""
+
+    fence: Fence
+    over: str = ""
+
+
+async def take(lease: Lease, database: Engine, stop: asyncio.Event) -> Taken | None:
     """Take the database, after waiting for who has it where that is possible; ``None`` = stopped while waiting.
 
     Raises :class:`~pilotfish.app.lease.LeaseError` where a second worker must not wait (SQLite).
     """
     try:
-        return await asyncio.to_thread(lease.take)
+        return Taken(await asyncio.to_thread(lease.take))
     except LeaseError:
         if not lease.shared:
             raise
@@ -83,12 +91,12 @@ class _StandBy:
         self._told: tuple[str, int] | None = None
         self._out = False
 
-    async def wait(self) -> Fence | None:
+    async def wait(self) -> Taken | None:
         while not self._stop.is_set():
             try:
-                fence = await asyncio.to_thread(self._look)
-                if fence is not None:
-                    return fence
+                taken = await asyncio.to_thread(self._look)
+                if taken is not None:
+                    return taken
                 self._out = False
             except LeaseError as problem:
                 log.info("somebody else took the database first; standing by again", told=str(problem))
@@ -106,14 +114,15 @@ class _StandBy:
         await asyncio.to_thread(self._leave)
         return None
 
-    def _look(self) -> Fence | None:
+    def _look(self) -> Taken | None:
         holder = self._lease.look()
         if self._patience.gone(holder, time.monotonic()):
             fence = self._lease.take(holder.token if holder is not None else "")
-            if holder is not None:
-                log.warning("took the database over", from_process=holder.pid, on=holder.host, term=fence.number)
             self._leave()
-            return fence
+            if holder is None:
+                return Taken(fence)
+            log.warning("took the database over", from_process=holder.pid, on=holder.host, term=fence.number)
+            return Taken(fence, f"process {holder.pid} on {holder.host}")
         if holder is not None and holder.token and (holder.host, holder.pid) != self._told:
             self._told = (holder.host, holder.pid)
             log.info("another worker writes; standing by to take over", process=holder.pid, on=holder.host)
