@@ -158,3 +158,46 @@ def test_a_lock_without_a_row_is_somebody_who_is_just_beginning() -> None:
     patience = Patience()
     starting = Holder("", 0, dead=False, locked=True, host="", pid=0)
     assert not any(patience.gone(starting, float(n)) for n in range(100))
+
+
+# -- a clock that is set -------------------------------------------------------------------------------------------
+
+
+class SetClock:
+    """A machine whose clock is set while time goes on."""
+
+    def __init__(self) -> None:
+        self.steady, self.offset = 100.0, 1_800_000_000.0
+        self.clock = Clock(micros=lambda: round((self.steady + self.offset) * 1e6), steady=lambda: self.steady)
+
+
+def test_a_clock_that_is_set_back_a_little_is_caught_up_with_and_nothing_stands_still() -> None:
+    machine = SetClock()
+    hub = Hub(machine.clock)
+    before = hub.now()
+    machine.offset -= 30
+    machine.steady += 1.0
+    assert before + 800_000 < hub.now() < before + 1_000_000, "what is timed goes on"
+    assert 29 < hub.ahead < 31
+    machine.steady += 400.0
+    assert hub.now() == machine.clock.micros()
+    assert hub.ahead == 0
+
+
+def test_a_clock_that_is_set_forward_is_followed_at_once() -> None:
+    machine = SetClock()
+    hub = Hub(machine.clock)
+    hub.now()
+    machine.offset += 3600
+    assert hub.now() == machine.clock.micros()
+
+
+async def test_a_clock_that_is_set_back_by_an_hour_ends_the_worker_by_name() -> None:
+    machine = SetClock()
+    hub = Hub(machine.clock)
+    hub.now()
+    hub.spawn(Watch(hub).run(), "watch", essential=True)
+    machine.offset -= 3600
+    await asyncio.wait_for(hub.failed.wait(), 30)
+    assert "the machine's clock was set back by 3600 s" in str(hub.fatal)
+    await hub.close()

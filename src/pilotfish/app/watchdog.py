@@ -32,12 +32,18 @@ PAUSED_SECONDS = 4.0
 LAST_RESORT_SECONDS = 120.0
 """After this time without a look the interpreter itself does not move. A process that was stopped for longer ends when
 it goes on: that cannot be told apart there."""
+CLOCK_SECONDS = 60.0
+"""A clock that was set back by more is not waited for: time in the engine never goes back, and a new start is quick."""
 NAMED = 5
 """Parts whose stacks are logged at once; the rest is counted."""
 
 
 class StalledError(Exception):
     """A part has hung."""
+
+
+class ClockSetBackError(Exception):
+    """The machine's clock went back by more than can be made up for."""
 
 
 class Stall(NamedTuple):
@@ -79,6 +85,11 @@ class Watch:
                 self._forgive(now - last)
             last = now
             self.look(now)
+            if self._hub.ahead > CLOCK_SECONDS:
+                back = (
+                    f"the machine's clock was set back by {self._hub.ahead:.0f} s; started anew, it goes by the new one"
+                )
+                self._hub.fail("clock", ClockSetBackError(back))
 
     def _forgive(self, seconds: float) -> None:
         log.warning("the loop was not run for a while; no part is blamed for it", seconds=round(seconds, 1))

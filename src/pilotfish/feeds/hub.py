@@ -12,6 +12,7 @@ import structlog
 
 from pilotfish.core.events import Event
 from pilotfish.core.settings import BY_NAME, Value
+from pilotfish.core.units import SECOND
 from pilotfish.feeds import parts
 from pilotfish.feeds.clock import Chance, Clock, machine_clock, new_chance
 from pilotfish.feeds.parts import PATIENCE, WAITS, Part
@@ -19,6 +20,8 @@ from pilotfish.feeds.parts import PATIENCE, WAITS, Part
 log = structlog.get_logger(__name__)
 
 QUEUE_BOUND = 10_000
+SLEWED = 0.9
+"""How fast time goes on while it is ahead of a clock that was set back."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds until the next round after an unforeseen fault, growing while they go on."""
 FAULTS_KEPT = 100
@@ -86,11 +89,21 @@ class Hub:
         self.stalled: dict[str, float] = {}
         """Parts that have not moved for too long, and for how many seconds."""
         self._last_now = 0
+        self._last_steady = self.clock.steady()
 
     def now(self) -> int:
-        """Microseconds since the epoch, never going backwards."""
-        self._last_now = max(self._last_now + 1, self.clock.micros())
+        """Microseconds since the epoch, never going backwards. After the clock was set back they go on more slowly,
+        until it has caught up: what is timed is late by a tenth then, and does not wait for that."""
+        steady = self.clock.steady()
+        passed = int(SLEWED * (steady - self._last_steady) * SECOND)
+        self._last_now = max(self._last_now + max(1, passed), self.clock.micros())
+        self._last_steady = steady
         return self._last_now
+
+    @property
+    def ahead(self) -> float:
+        """Seconds that :meth:`now` is ahead of a clock that was set back."""
+        return max(0, self._last_now - self.clock.micros()) / SECOND
 
     async def emit(self, event: Event) -> None:
         """Hand an event to the engine; waits while the queue is full."""
