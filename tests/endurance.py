@@ -26,6 +26,8 @@ from pilotfish.store.verify import verify
 from tests.rig import WALLET, WALLET_2, Pilot, Stand, until
 
 LEADERS = (WALLET, WALLET_2)
+LEAST = 60
+"""Fills of every run, however short."""
 PATIENCE = 300.0
 """Seconds until everything that was made must be stored, after the last kill."""
 
@@ -73,7 +75,8 @@ class Load:
             self._held[whose] = self._held.get(whose, 0) + shares
 
     def end(self) -> int:
-        """How many fills there were."""
+        """How many fills there were; some tens at least."""
+        until("there was a load", lambda: self.made >= LEAST or not self._thread.is_alive())
         self._over.set()
         self._thread.join()
         return self.made
