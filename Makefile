@@ -3,6 +3,7 @@
 # make scenarios   the promises of docs/behaviour.md, over real sockets, with a table of what was seen
 # make screenshots   the README's pictures, from the demo in Chromium (ARGS="--all --out DIR": every page and theme)
 # make page-times   how long each page takes in Chromium and of the server, in a database with a million trades
+# make kill, make soak   200 kills, power cuts and a full disk; half an hour under load with faults (docs/reliability.md)
 # make fixtures   the payloads that contract tests read, made anew by tests/payloads
 # make quick   rules, contracts, stories and simulated worlds, without what takes long: under a minute
 # make install, make lint, make fmt, make lock
@@ -13,7 +14,7 @@ BIN    := $(VENV)/bin
 # Modules stay compiled, also where Python is told otherwise: with that, a start costs half as much.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install demo test quick scenarios screenshots page-times fixtures lint fmt lock
+.PHONY: install demo test quick scenarios screenshots page-times kill soak fixtures lint fmt lock
 .DEFAULT_GOAL := install
 
 install: $(VENV)/.runtime
@@ -48,6 +49,9 @@ screenshots: $(VENV)/.dev
 page-times: $(VENV)/.dev
 	@sh tools/install-test-parts.sh
 	@$(BIN)/python tools/page_times.py $(ARGS)
+
+kill soak: $(VENV)/.dev
+	@$(BIN)/python tools/endure.py $@ $(ARGS)
 
 fixtures: $(VENV)/.dev
 	@$(BIN)/python -m tests.payloads

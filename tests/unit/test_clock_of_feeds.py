@@ -17,12 +17,15 @@ START = 1_800_000_000
 
 @dataclass
 class Turned:
-    """A clock that goes only when it is turned."""
+    """A clock that goes only when it is turned. ``set_by``: by how much it was set, which no time passes in."""
 
     seconds: float = 0.0
+    set_by: float = 0.0
 
     def clock(self) -> Clock:
-        return Clock(micros=lambda: round((START + self.seconds) * 1_000_000), steady=lambda: self.seconds)
+        return Clock(
+            micros=lambda: round((START + self.seconds + self.set_by) * 1_000_000), steady=lambda: self.seconds
+        )
 
 
 async def test_an_hour_of_silence_is_an_hour_of_the_clock_that_was_handed_in() -> None:
@@ -45,9 +48,10 @@ def test_the_hubs_time_is_the_clocks_and_never_goes_back() -> None:
     hub = Hub(turned.clock())
     first = hub.now()
     assert first == START * 1_000_000
-    turned.seconds -= 60
+    turned.set_by -= 60
     assert hub.now() == first + 1
-    turned.seconds += 120
+    turned.set_by += 60
+    turned.seconds += 60
     assert hub.now() == (START + 60) * 1_000_000
 
 

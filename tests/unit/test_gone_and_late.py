@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilotfish.core import events as ev
-from pilotfish.core.effects import Insert, Update, Upsert
+from pilotfish.core.effects import Answered, Insert, Update, Upsert
 from pilotfish.core.gaps import after_reading
 from pilotfish.core.units import SECOND
 from tests.desk import CONDITION, LEADER, NO_TOKEN, TOKEN, Desk, api_fill, tx, usd
@@ -238,3 +238,15 @@ def test_what_is_left_of_gaps_is_what_was_not_read(
 
     left = after_reading(gaps, start, start + span, found)
     assert seconds(left) == (seconds(gaps) - set(range(start, start + span + 1))) | seconds(found)
+
+
+def test_what_is_taken_in_as_backfill_is_recorded_once_and_moves_nothing() -> None:
+    desk = copied()
+    sold = api_fill(7, "SELL", 100, 0.5, traded_at=desk.at - 10 * SECOND)
+    for _ in range(2):
+        desk.send(ev.ApiWindowRead(at=desk.at, leader=LEADER, fills=(sold,), cursor_ts=0, backfill=True, command=5))
+    assert [t["class"] for t in desk.rows("trades")] == ["live", "backfill"]
+    assert desk.reasons == ["COPY", "SKIP_BACKFILL"]
+    assert (desk.held(), desk.leader_holds()) == (usd(50), usd(100))
+    answers = [e.text for e in desk.effects if isinstance(e, Answered)]
+    assert answers == ["1 taken in", "0 taken in"]

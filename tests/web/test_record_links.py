@@ -41,7 +41,8 @@ def shown(simulated: str) -> str:
     )  # fmt: skip
     frame = Frame(
         title="", path="/leaders", here="/leaders", portfolio="second", portfolios=("main", "second"), admin=True,
-        writable=True, locked=False, simulated=simulated, seconds=1, halt=Halt.NONE, halt_told="", gaps=(), more_gaps=0,
+        writable=True, locked=False, simulated=simulated, seconds=1, halt=Halt.NONE, halt_told="", hung=(),
+        more_hung=0, gaps=(), more_gaps=0,
     )  # fmt: skip
     return render(PreviewPart(person=person, known=None, looked=None), frame, Live())
 

@@ -147,6 +147,11 @@ class Alerts:
         self.status.error = f"{type(problem).__name__}: {problem}"[:300]
         log.error("an alert could not be made; copying goes on", exc_info=problem)
 
+    def note(self, line: str) -> None:
+        """Something about the worker itself, for who wants to know of health."""
+        if "health" in self.wanted:
+            self._tell(line)
+
     def _see(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
             if not isinstance(effect, Insert):
@@ -211,7 +216,9 @@ class Alerts:
     async def run(self, sources: Callable[[], Mapping[str, SourceHealth]]) -> None:
         """Send what gathers, and what ``sources`` says by a person's name for each; never ends."""
         while True:
+            self.hub.beat(LOOK_SECONDS)
             await asyncio.sleep(LOOK_SECONDS)
+            self.hub.progress()
             try:
                 if self.wanted:
                     self._look(sources())

@@ -13,9 +13,9 @@ from sqlalchemy import Engine as Database
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from pilotfish.app import take_in
 from pilotfish.app.alerts import Alerts
 from pilotfish.app.config import process_value
-from pilotfish.app.ending import TakenOverError
 from pilotfish.app.health import Health
 from pilotfish.app.lease import Lease
 from pilotfish.app.live import answered
@@ -29,6 +29,7 @@ from pilotfish.core.units import SECOND
 from pilotfish.feeds.hub import Hub
 from pilotfish.store import portfolios_store, restore, settings_store
 from pilotfish.store import tables as t
+from pilotfish.store.fence import TakenOverError
 from pilotfish.store.outage import is_outage
 from pilotfish.store.writer import Writer
 
@@ -108,19 +109,27 @@ class Control:
         await self._for_ever(one, "cannot read the database for changes")
 
     async def keep_published(self) -> None:
-        """Publish the worker's state and keep the lease; never ends, and waits for nobody: however much is queued, a
-        worker that works says so."""
+        """Publish the worker's state; never ends, and waits for nobody: however much is queued, a worker that works
+        says so."""
 
         async def one() -> None:
             self._health.publish()
+
+        await self._for_ever(one, "cannot publish the worker's state")
+
+    async def keep_lease(self) -> None:
+        """Keep the lease, from the very beginning; never ends. Who stands by takes a worker that does not for dead."""
+
+        async def one() -> None:
             if not await asyncio.to_thread(self._lease.renew):
-                raise TakenOverError("another worker took this database over")
+                raise TakenOverError
 
         await self._for_ever(one, "cannot keep the lease in the database")
 
     async def _for_ever(self, one: Callable[[], Awaitable[None]], without: str) -> None:
         """One look after the other; while the database is out, that is said and tried again."""
         while True:
+            self.hub.progress()
             try:
                 await one()
             except (SQLAlchemyError, OSError) as problem:
@@ -128,6 +137,7 @@ class Control:
                     raise
                 self.hub.counts["control_errors"] += 1
                 log.error(without, error=str(problem).splitlines()[0][:200])
+            self.hub.beat(CONTROL_SECONDS)
             await asyncio.sleep(CONTROL_SECONDS)
 
     def _read(self) -> _Found:
@@ -281,5 +291,14 @@ class Control:
                         at=now, portfolio=str(portfolio), leader=leader, token_id=token_id, command=command.id
                     )
                 )
+            case take_in.TAKE_IN:
+                self.hub.spawn(self._take_in(command.id, payload), "take-in")
             case _:
                 self._writer.submit([answered(Answered(command.id, f"unknown command {command.kind}"), now)])
+
+    async def _take_in(self, number: int, payload: Mapping[str, object]) -> None:
+        """What was missed, as backfill; beside the look into the database, since the venue has to be asked."""
+        failed = await take_in.take_in(self.hub, self._feeds.poller, payload, number)
+        if failed:
+            log.warning("what was missed could not be taken in", error=failed)
+            self._writer.submit([answered(Answered(number, f"nothing taken in: {failed}"), self.hub.now())])

@@ -13,9 +13,11 @@ from sqlalchemy import Engine, select
 
 from pilotfish.app.alerts import SendError, send
 from pilotfish.app.logs import redact
+from pilotfish.app.watchdog import StalledError
 from pilotfish.core.exit_codes import ExitCode
 from pilotfish.store import tables as t
 from pilotfish.store.batch import write
+from pilotfish.store.fence import Fence, TakenOverError
 from pilotfish.store.mapping import Plain
 from pilotfish.store.worker_state import NAME, Ended, WorkerState
 
@@ -29,8 +31,8 @@ NOTE_SECONDS = 0.75
 """How long writing down that the worker ended, and giving the lease back, may take each."""
 
 
-class TakenOverError(Exception):
-    """Another worker took this database over."""
+END_SECONDS = 25.0
+"""How long ending in order may take after a fault; then it is done without."""
 
 
 class UnstoredError(Exception):
@@ -63,13 +65,15 @@ def code_of(cause: BaseException, *, by_writer: bool) -> ExitCode:
     """The exit code that tells what ended a worker."""
     if isinstance(cause, TakenOverError):
         return ExitCode.TAKEN_OVER
+    if isinstance(cause, StalledError):
+        return ExitCode.STALLED
     return ExitCode.STORE if by_writer or isinstance(cause, UnstoredError) else ExitCode.INTERNAL
 
 
-async def write_down(database: Engine, state: WorkerState, cause: str, code: ExitCode) -> None:
+async def write_down(database: Engine, fence: Fence, state: WorkerState, cause: str, code: ExitCode) -> None:
     """Leave the worker's last state with ``ended``, so that whoever looks knows at once."""
     last = msgspec.structs.replace(state, ended=end_of(cause, code))
-    await within(NOTE_SECONDS, lambda: _leave(database, last), "the last state")
+    await within(NOTE_SECONDS, lambda: leave(database, fence, last), "the last state")
 
 
 def end_of(cause: str, code: ExitCode) -> Ended:
@@ -77,11 +81,34 @@ def end_of(cause: str, code: ExitCode) -> Ended:
     return Ended(at=time.time(), clean=code is ExitCode.OK, cause=redact(cause), exit_code=int(code))
 
 
-def _leave(database: Engine, state: WorkerState) -> None:
+def leave(database: Engine, fence: Fence, state: WorkerState) -> None:
+    """Store a last state, unless another worker has the database by now."""
     with database.begin() as c:
+        if not fence.holds(c):
+            return
         last = c.execute(select(t.worker_status.c.at).where(t.worker_status.c.name == NAME)).scalar()
         at = max(time.time_ns() // 1000, last or 0)
         write(c, [Plain("worker_status", {"name": NAME, "at": at, "data": state.as_json()})])
+
+
+def at_once(
+    database: Engine, fence: Fence, state: Callable[[], WorkerState], cause: str, code: ExitCode, urls: str
+) -> None:
+    """The same from a thread beside a loop that hangs, or that does not come to its end: the last state, the alert,
+    each within its bound. The caller ends the process."""
+
+    def note() -> None:
+        leave(database, fence, msgspec.structs.replace(state(), ended=end_of(cause, code)))
+
+    def alert() -> None:
+        asyncio.run(tell(urls, cause))
+
+    works = [threading.Thread(target=work, daemon=True) for work in (note, alert)]
+    for work in works:
+        work.start()
+    until = time.monotonic() + ALERT_SECONDS + NOTE_SECONDS
+    for work in works:
+        work.join(max(0.0, until - time.monotonic()))
 
 
 async def tell(urls: str, cause: str) -> None:

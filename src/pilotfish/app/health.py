@@ -26,6 +26,8 @@ from pilotfish.store.writer import MAX_BACKLOG, Writer
 log = structlog.get_logger(__name__)
 
 JUDGE_SECONDS = 0.25
+STALLS_TOLD = 5
+"""Parts that do not move which an alert names."""
 _STARTING = SourceHealth(False, "starting")
 
 
@@ -61,6 +63,7 @@ class Health:
         while True:
             await self._judge(Source.API, *self._feeds.poller.healthy())
             await self._judge(Source.POLYGON, *self._polygon())
+            self.hub.beat(JUDGE_SECONDS)
             await asyncio.sleep(JUDGE_SECONDS)
 
     def _polygon(self) -> tuple[bool, str]:
@@ -88,6 +91,8 @@ class Health:
             names[Source.POLYGON] = "Polygon"
         found = {name: self._last[source] for source, name in names.items() if source in self._last}
         found["the database"] = SourceHealth(self._writes(), redact(self._writer.failure or ""))
+        hung = [f"{name} has not moved for {seconds:.0f} s" for name, seconds in self.hub.stalled.items()]
+        found["the worker"] = SourceHealth(not hung, "; ".join(hung[:STALLS_TOLD]))
         if self._dashboard.enabled:
             found["the dashboard"] = SourceHealth(self._dashboard.healthy, redact(self._dashboard.detail))
         return found
@@ -129,6 +134,8 @@ class Health:
                 name: ws.FaultState(error=redact(f.error), at=f.at / 1e6, count=f.count)
                 for name, f in hub.faults.items()
             },
+            tasks=hub.tasks,
+            stalled={name: round(seconds, 1) for name, seconds in hub.stalled.items()},
         )
 
     def _api(self) -> ws.ApiState:

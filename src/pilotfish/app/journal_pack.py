@@ -29,6 +29,8 @@ class WindowAgain(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defa
     read_from: int | None = None
     read_to: int | None = None
     gaps: tuple[tuple[int, int], ...] = ()
+    backfill: bool = False
+    command: int | None = None
     past: tuple[Past, ...] = ()
 
 

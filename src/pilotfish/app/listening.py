@@ -85,6 +85,12 @@ def _loopback(text: str) -> bool:
     return (mapped or where).is_loopback
 
 
+def asked_at(host: str, port: int) -> str:
+    """The URL at which this machine itself reaches what listens there."""
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - named to be replaced
+    return f"http://{shown(here, port)}"
+
+
 def shown(host: str, port: int) -> str:
     """``host:port`` as it stands in a URL."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -25,6 +25,7 @@ from pilotfish.core.records import CommandDone, DecisionChange, DecisionRecord
 from pilotfish.core.timers import Timer
 from pilotfish.core.units import SECOND, Micros
 from pilotfish.feeds.hub import Hub
+from pilotfish.feeds.parts import WAITS
 from pilotfish.store.database import snapshot
 from pilotfish.store.outage import is_outage
 from pilotfish.store.restore import past
@@ -67,7 +68,9 @@ class Live:
         """Apply what comes; never ends. Nothing is taken in while the writer is far behind."""
         while True:
             if self._writer.backlog > MAX_BACKLOG:
+                self.hub.beat(WAITS)
                 await asyncio.to_thread(self._writer.wait_below, MAX_BACKLOG)
+            self.hub.beat(TICK_SECONDS)
             event = await self.hub.queue.get()
             forgotten = self._engine.recall.forgotten(event)
             self._take(await self._with_past(event, forgotten) if forgotten else event)
@@ -85,6 +88,7 @@ class Live:
     async def _with_past(self, event: ev.Event, forgotten: tuple[Forgotten, ...]) -> ev.Event:
         """The event with what it needs of the past; waits while the database is out."""
         while True:
+            self.hub.progress()
             try:
                 found = await asyncio.to_thread(self._look_up, forgotten)
             except Exception as problem:
@@ -177,8 +181,10 @@ class Live:
                 await self.hub.emit(ev.TimerFired(at=max(at, self.hub.now()), timer=timer))
             self._timer_wake.clear()
             pause = (self._timers[0][0] - self.hub.now()) / SECOND if self._timers else LONGEST_PAUSE
+            pause = max(0.001, min(pause, LONGEST_PAUSE))
+            self.hub.beat(pause)
             try:
-                async with asyncio.timeout(max(0.001, min(pause, LONGEST_PAUSE))):
+                async with asyncio.timeout(pause):
                     await self._timer_wake.wait()
             except TimeoutError:
                 continue
@@ -187,6 +193,7 @@ class Live:
         """Queue the regular heartbeat; never ends."""
         while True:
             await self.hub.emit(ev.Tick(at=self.hub.now()))
+            self.hub.beat(TICK_SECONDS)
             await asyncio.sleep(TICK_SECONDS)
 
 

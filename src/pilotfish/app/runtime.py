@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import sys
+import time
 from dataclasses import dataclass
+from functools import partial
 
 import aiohttp
 import structlog
 from sqlalchemy import Engine as Database
 
-from pilotfish.app import ending
+from pilotfish.app import ending, standby
 from pilotfish.app.alerts import Alerts
 from pilotfish.app.book_recording import BookRecording, RecordLimits, spool_of
 from pilotfish.app.config import process_value
@@ -29,6 +32,7 @@ from pilotfish.app.lease import Lease
 from pilotfish.app.live import Live
 from pilotfish.app.modes import InForce
 from pilotfish.app.settling import keep_settled
+from pilotfish.app.watchdog import Stall, StalledError, Watch, Watchdog, stack_of
 from pilotfish.app.wiring import Feeds, wire
 from pilotfish.app.worth_keeping import worth_keeping
 from pilotfish.core.engine import Engine
@@ -38,6 +42,7 @@ from pilotfish.core.settings import Value
 from pilotfish.feeds.hub import Fatal, Hub
 from pilotfish.polymarket.http import make_session
 from pilotfish.store.database import place_beside
+from pilotfish.store.fence import Fence
 from pilotfish.store.writer import Writer
 
 log = structlog.get_logger(__name__)
@@ -58,9 +63,10 @@ class _Parts:
 
 
 class Worker:
-    """One running worker. ``environment`` holds the parsed settings of the environment."""
+    """One running worker. ``environment`` holds the parsed settings of the environment. ``last_resort``: seconds
+    after which the process is ended where the interpreter itself hangs; 0 = never."""
 
-    def __init__(self, database: Database, environment: dict[str, Value]) -> None:
+    def __init__(self, database: Database, environment: dict[str, Value], *, last_resort: float = 0.0) -> None:
         self.database = database
         self.environment = environment
         self.hub = Hub()
@@ -72,37 +78,46 @@ class Worker:
         self.dashboard = DashboardStatus()
         self.lease = Lease(database)
         self.alerts = Alerts(self.hub, self.engine.state.markets)
+        self._last_resort = last_resort
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending_since: float | None = None
+        self._over = ""
+        """Whom the database was taken over from, in words."""
 
     def request_stop(self) -> None:
         """Ask the worker to stop cleanly."""
         self._stop.set()
 
     async def run(self) -> None:
-        """Run until :meth:`request_stop`; everything taken in is durable when this returns.
+        """Run until :meth:`request_stop`; everything taken in is durable when this returns. While another worker has
+        a PostgreSQL database, wait to take over.
 
         Raises :class:`~pilotfish.core.exit_codes.WorkerDiedError` after a fault that nothing can go on after: what was
         queued before it is stored, the cause stands in the database, and an alert is sent.
         """
         self._loop = asyncio.get_running_loop()
+        taken = await standby.take(self.lease, self.database, self._stop)
+        if taken is None:
+            return
+        fence, self._over = taken
         session = make_session()
         parts = self._put_together(session)
-        try:
-            self.lease.take()
-        except BaseException:
-            await session.close()
-            raise
         refused: Problem | None = None
+        dog = Watchdog(partial(self._hung, parts, fence), self._beside_the_loop, last_resort=self._last_resort)
         try:
-            self.writer.start()
+            dog.start()
+            self.writer.start(fence)
             self.recording.start()
             await self._work(parts)
         except Problem as problem:
             refused = problem
         except Exception as problem:
             self.hub.fail("start", problem)
-        await self._end(parts, session, refused)
+        try:
+            await self._end(parts, session, fence, refused)
+        finally:
+            dog.stop()
         if self.hub.fatal is not None:
             raise WorkerDiedError(f"the worker ended: {self.hub.fatal}", self._code(self.hub.fatal))
         if refused is not None:
@@ -124,6 +139,7 @@ class Worker:
         """From the first event on, until asked to stop or something ended that must not. The loop runs before anything
         is queued: the queue is bounded, and a start may queue more than it holds."""
         self.hub.spawn(parts.live.run(), "engine", essential=True)
+        self.hub.spawn(parts.control.keep_lease(), "lease", essential=True)
         starting = asyncio.create_task(self._start(parts), name="start")
         ends = [asyncio.create_task(event.wait()) for event in (self._stop, self.hub.failed)]
         try:
@@ -136,7 +152,8 @@ class Worker:
                 task.cancel()
             await asyncio.gather(starting, *ends, return_exceptions=True)
 
-    async def _end(self, parts: _Parts, session: aiohttp.ClientSession, refused: Problem | None) -> None:
+    async def _end(self, parts: _Parts, session: aiohttp.ClientSession, fence: Fence, refused: Problem | None) -> None:
+        self._ending_since = time.monotonic()
         await parts.feeds.watcher.stop()
         await self.hub.close()
         parts.live.drain()
@@ -152,10 +169,29 @@ class Worker:
         if fault is not None:
             told, code = str(fault), self._code(fault)
         if code is not ExitCode.TAKEN_OVER:
-            await ending.write_down(self.database, parts.health.snapshot(), told, code)
+            await ending.write_down(self.database, fence, parts.health.snapshot(), told, code)
         await ending.within(ending.NOTE_SECONDS, self.lease.release, "the lease")
         if fault is not None:
             await ending.tell(self.alerts.urls or str(self.environment.get("alert_urls", "")), str(fault))
+
+    # -- what hangs, on the watchdog's thread --------------------------------------------------------------------
+
+    def _beside_the_loop(self) -> Stall | None:
+        """The writer, and an end that does not come."""
+        if self._ending_since is not None:
+            taken = time.monotonic() - self._ending_since
+            return Stall("ending in order", taken, []) if taken > ending.END_SECONDS else None
+        return Stall("the writer", self.writer.stuck_for(), stack_of(self.writer.thread))
+
+    def _hung(self, parts: _Parts, fence: Fence, stall: Stall) -> None:
+        """Say where it hangs, store what can be stored, and end this process."""
+        log.critical("the worker hangs and ends itself", told=stall.told(), calls=stall.stack)
+        fault = self.hub.fatal or Fatal(stall.what, StalledError(stall.told()))
+        if not self.writer.stuck_for():
+            self.writer.stop(ending.STORE_SECONDS)
+        code, urls = self._code(fault), self.alerts.urls or str(self.environment.get("alert_urls", ""))
+        ending.at_once(self.database, fence, parts.health.snapshot, str(fault), code, urls)
+        os._exit(code)
 
     def _code(self, fault: Fatal) -> ExitCode:
         return ending.code_of(fault.cause, by_writer=self.writer.fatal is not None)
@@ -176,6 +212,8 @@ class Worker:
     async def _start(self, parts: _Parts) -> None:
         feeds = parts.feeds
         await parts.control.start(self.hub.now())
+        if self._over:
+            self.alerts.note(f"this worker took over from {self._over}, which was silent or had ended")
         feeds.poller.start()
         for work, name in (
             (parts.live.run_timers(), "timers"),
@@ -184,6 +222,7 @@ class Worker:
             (parts.control.keep_published(), "state"),
             (self.alerts.run(parts.health.sources), "alerts"),
             (parts.health.run(), "health"),
+            (Watch(self.hub).run(), "watch"),
             (feeds.books.local.run(), "local-books"),
             (self._follow_books(feeds), "followed-books"),
             (feeds.books.value_held(self._held), "marks"),
@@ -191,7 +230,7 @@ class Worker:
             (feeds.markets.refresh(lambda: self._held() | self._missed()), "held-markets"),
             (feeds.reconcile.run(), "reconcile"),
             (feeds.late_rows.run(), "late-rows"),
-            (keep_settled(self.database, self.writer), "settled"),
+            (keep_settled(self.hub, self.database, self.writer), "settled"),
         ):
             self.hub.spawn(work, name, essential=True)
         _collect_seldom()
@@ -212,6 +251,7 @@ class Worker:
         """Keep the books of what followed leaders hold, as far as there is room: their next trade may be in it."""
         while True:
             feeds.books.local.fill_up(worth_keeping(self.engine.state, feeds.reconcile.is_worthless))
+            self.hub.beat(FOLLOW_BOOKS_SECONDS)
             await asyncio.sleep(FOLLOW_BOOKS_SECONDS)
 
 

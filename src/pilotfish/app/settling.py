@@ -8,6 +8,7 @@ import asyncio
 import structlog
 from sqlalchemy import Engine as Database
 
+from pilotfish.feeds.hub import Hub
 from pilotfish.store.database import snapshot
 from pilotfish.store.mapping import Plain
 from pilotfish.store.outage import is_outage
@@ -21,14 +22,17 @@ NEXT_SECONDS = 1.0
 """Between two stretches, while there is another one: an older database has many."""
 
 
-async def keep_settled(database: Database, writer: Writer) -> None:
+async def keep_settled(hub: Hub, database: Database, writer: Writer) -> None:
     """Write one stretch after the other; never ends. Nothing is added while the writer is far behind."""
     while True:
         rows: list[Plain] = []
         if writer.backlog < MAX_BACKLOG // 2:
+            hub.progress()
             rows = await asyncio.to_thread(_next, database)
             writer.submit(rows)
-        await asyncio.sleep(NEXT_SECONDS if rows else PAUSE_SECONDS)
+        pause = NEXT_SECONDS if rows else PAUSE_SECONDS
+        hub.beat(pause)
+        await asyncio.sleep(pause)
 
 
 def _next(database: Database) -> list[Plain]:

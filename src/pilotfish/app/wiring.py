@@ -45,9 +45,11 @@ def wire(
 ) -> Feeds:
     """Feeds that speak to the addresses of ``env`` and give what they learn to ``hub``, and what they hear of order
     books to ``record``; none of them has begun."""
-    data = Service(session, "data", process_value(env, "data_api_url"), per_second=DATA, routes=DATA_ROUTES)
-    clob = Service(session, "clob", process_value(env, "clob_http_url"), per_second=120)
-    gamma = Gamma(Service(session, "gamma", process_value(env, "gamma_api_url"), per_second=25))
+    data = Service(
+        session, "data", process_value(env, "data_api_url"), per_second=DATA, routes=DATA_ROUTES, progress=hub.progress
+    )
+    clob = Service(session, "clob", process_value(env, "clob_http_url"), per_second=120, progress=hub.progress)
+    gamma = Gamma(Service(session, "gamma", process_value(env, "gamma_api_url"), per_second=25, progress=hub.progress))
     api, order_books = DataApi(data), Clob(clob)
     poller = Poller(hub, api)
     markets = Markets(hub, gamma, api, order_books)
@@ -58,7 +60,11 @@ def wire(
         lambda reread: LocalBooks(hub, session, channel, reread=reread, resolved=markets.ask, record=record),
     )
     http = process_value(env, "polygon_http_url")
-    look_up = PolygonHttp(Service(session, "polygon", http, per_second=10, attempts=1)) if http else None
+    look_up = (
+        PolygonHttp(Service(session, "polygon", http, per_second=10, attempts=1, progress=hub.progress))
+        if http
+        else None
+    )
     chain, exchanges = process_value(env, "polygon_ws_url"), process_value(env, "exchange_addresses")
     return Feeds(
         data=data,

@@ -76,8 +76,9 @@ TASKS: dict[str, dict[str, Command]] = {
             "Chain against API: who sees trades first, and how late the other is.",
         ),
         "verify": Command(
-            "status", "verify",
-            "Recompute the books from what only grows, and name every difference.",
+            "verify", "verify",
+            "Recompute the books from what only grows, and name every difference; --against-venue: read"
+            " the leaders' own history again, too.",
         ),
         "export": Command(
             "export", "export",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ from pilotfish.app.config import misnamed
 from pilotfish.app.listening import ListenError as ListenError
 from pilotfish.app.listening import check_host as check_host
 from pilotfish.app.listening import check_port as check_port
+from pilotfish.app.watchdog import LAST_RESORT_SECONDS
 from pilotfish.cli import session
 from pilotfish.core.settings import Value
 
@@ -33,21 +35,23 @@ def run(
     env = session.begin()
     tell_misnamed()
     beside: Mapping[str, str] | None = None
+    address = ""
     if not no_web:
         host, port = listening.check(env)
         print("\n".join(listening.greeting(env, host, port)), flush=True)
-        beside = {**os.environ, "WEB_PORT": str(port)}
-    uvloop.run(_run(env, beside))
+        beside, address = {**os.environ, "WEB_PORT": str(port)}, listening.asked_at(host, port)
+    uvloop.run(_run(env, beside, address))
 
 
-async def _run(env: dict[str, Value], beside: Mapping[str, str] | None) -> None:
+async def _run(env: dict[str, Value], beside: Mapping[str, str] | None, address: str) -> None:
     from pilotfish.app.runtime import Worker
 
-    worker = Worker(session.database(env), env)
+    faulthandler.enable()
+    worker = Worker(session.database(env), env, last_resort=LAST_RESORT_SECONDS)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, worker.request_stop)
-    web = asyncio.create_task(dashboard.keep(worker.dashboard, beside), name="dashboard") if beside else None
+    web = asyncio.create_task(dashboard.keep(worker.dashboard, beside, address), name="dashboard") if beside else None
     try:
         await worker.run()
     finally:

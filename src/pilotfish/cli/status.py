@@ -1,4 +1,4 @@
-"""``status``, ``verify`` and ``latency``."""
+"""``status`` and ``latency``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from pilotfish.core.numerals import count, duration, gain, money, plural
 from pilotfish.store import worker_state
 from pilotfish.store.copies import WORDS
 from pilotfish.store.database import snapshot
-from pilotfish.store.verify import verify as recompute
 from pilotfish.store.views.latency import Bucket, Latency, Percentiles, read_latency
 from pilotfish.store.views.leaders import Leader, became, read_leaders
 from pilotfish.store.views.portfolios import Counts, Portfolio, read_counts, read_portfolios
@@ -30,6 +29,7 @@ from pilotfish.store.worker_state import (
     DashboardState,
     DatabaseState,
     Ended,
+    StandbyState,
     WorkerState,
 )
 
@@ -70,6 +70,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     not_ready: list[str]
     mode: dict[str, str | None]
     worker: dict[str, object] | None
+    standby: list[StandbyState]
     leaders: list[Leader]
     portfolios: list[Portfolio]
     counts: Counts
@@ -91,6 +92,7 @@ def collect(database: Engine) -> tuple[WorkerState | None, Status]:
             not_ready=worker_state.not_ready(worker, age),
             mode=worker.mode.as_json() if worker is not None else {},
             worker=worker.as_json() if worker is not None else None,
+            standby=worker_state.standbys(c),
             leaders=read_leaders(c),
             portfolios=read_portfolios(c),
             counts=read_counts(c),
@@ -138,6 +140,7 @@ def _screen(worker: WorkerState | None, state: Status, view: printed.View[Portfo
             f"; mode {mode.effective or 'not known yet'} (from {mode.source or 'nothing'})",
         )
     ]  # fmt: skip
+    lines += [sentence(f"a standby waits to take over: process {s.pid} on {s.host}") for s in state.standby]
     lines += SOURCES.view(wide=view.wide).lines(_sources(worker, running=state.running))
     lines += [sentence(""), *view.lines(state.portfolios), sentence("")]
     lines += [
@@ -205,22 +208,6 @@ def _sign_of_life(worker: WorkerState, state: Status) -> Part:
         told = worker.ended.told()
         return (f"○ {told}", "yellow") if worker.ended.clean else (f"✗ ended by a fault: {told}", "red")
     return f"▲ said nothing for {duration(round(1000 * (state.last_sign_of_life_sec or 0)))}", "red"
-
-
-def verify(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
-    """Recompute the books from what only grows, and name every difference. What is missing of a leader's history is a
-    note: the books are right without it."""
-    with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
-        found = recompute(c)
-        gaps = read_gaps(c)
-    if as_json:
-        session.print_json({"verify": found or "ok", **({"incomplete": gaps} if gaps else {})})
-    else:
-        for line in found or ["ok: identities, decisions, positions, cash and holdings agree"]:
-            say(line)
-        for gap in gaps:
-            say(f"note: {gap.told}")
-    raise typer.Exit(1 if found else 0)
 
 
 _Lateness: TypeAlias = tuple[Bucket, int]

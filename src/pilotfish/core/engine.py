@@ -357,21 +357,25 @@ class Engine:
     def _window(self, e: ev.ApiWindowRead) -> None:
         s = self.state
         self.recall.take(e.past)
-        leader = s.leaders.get(e.leader)
+        leader, before = s.leaders.get(e.leader), s.ids["trade"]
         if leader is None or not leader.active:
+            if e.command is not None:
+                self._say(Answered(e.command, "nothing taken in: they are not followed any more"))
             return
         fills = [f for f in e.fills if (f.traded_at or 0) >= leader.floor_ts * SECOND]
         for sighting in s.index.see_api_window(fills, e.at):
-            self._place(leader, sighting, e.at)
+            self._place(leader, sighting, e.at, backfill=e.backfill)
+        if e.command is not None:
+            self._say(Answered(e.command, f"{s.ids['trade'] - before} taken in"))
         self.leading.moves(leader, e.moves, e.at)
         self.leading.coverage(leader, e)
         if e.cursor_ts > leader.cursor_ts:
             leader.cursor_ts = e.cursor_ts
             self.leading.write_cursor(leader, e.at)
 
-    def _place(self, leader: Leader, sighting: Sighting, at: int) -> None:
+    def _place(self, leader: Leader, sighting: Sighting, at: int, *, backfill: bool = False) -> None:
         if sighting.trade is None:
-            self._new_trade(leader, sighting.fill, sighting.occurrence, at)
+            self._new_trade(leader, sighting.fill, sighting.occurrence, at, backfill=backfill)
             return
         trade = sighting.trade
         if not sighting.changed:
@@ -408,10 +412,10 @@ class Engine:
         holding = self.state.holdings.get((trade.leader, trade.token_id))
         return holding.reorder(trade) if holding is not None else []
 
-    def _new_trade(self, leader: Leader, fill: LeaderFill, occurrence: int, at: int) -> None:
+    def _new_trade(self, leader: Leader, fill: LeaderFill, occurrence: int, at: int, *, backfill: bool) -> None:
         s = self.state
         traded_at = fill.traded_at if fill.traded_at is not None else at // SECOND * SECOND
-        history = traded_at < leader.follow_from // SECOND * SECOND
+        history = backfill or traded_at < leader.follow_from // SECOND * SECOND
         kind = lateness.classify(traded_at, at, s.globals.max_live_lag_sec, backfill=history)
         trade = first_seen(fill, s.next_id("trade"), occurrence, traded_at, kind, at)
         s.index.add(trade)

@@ -237,7 +237,8 @@ class ApiWindowRead(_Event, frozen=True, kw_only=True, tag=True):
     """All TRADE rows of one leader from a start to now, in the API's order, other moves, where the cursor goes.
 
     ``read_from`` (``None`` = not said) to ``read_to`` (``None`` = now), epoch seconds, is what was read, and ``gaps``
-    the seconds of it (from, to) of which not all rows could be had.
+    the seconds of it (from, to) of which not all rows could be had. ``backfill``: what is new in it was asked for
+    long after and is only recorded; ``command``: the request to answer then.
     """
 
     leader: str
@@ -248,6 +249,8 @@ class ApiWindowRead(_Event, frozen=True, kw_only=True, tag=True):
     read_to: int | None = None
     gaps: tuple[tuple[int, int], ...] = ()
     past: tuple[Past, ...] = ()
+    backfill: bool = False
+    command: int | None = None
 
 
 class HoldingsSnapshot(_Event, frozen=True, kw_only=True, tag=True):

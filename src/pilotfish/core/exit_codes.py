@@ -16,6 +16,7 @@ class ExitCode(IntEnum):
     INTERNAL = 70
     STORE = 74
     TAKEN_OVER = 75
+    STALLED = 76
     INTERRUPTED = 130
 
 
@@ -26,6 +27,7 @@ EXIT_MEANING: dict[ExitCode, str] = {
     ExitCode.INTERNAL: "`run`: a part that must not end ended, or a rule was broken; the line before names the part.",
     ExitCode.STORE: "`run`: not everything that was taken in could be stored; it is read again at the next start.",
     ExitCode.TAKEN_OVER: "`run`: another worker took the database over.",
+    ExitCode.STALLED: "`run`, `web`: something hung (the loop, a feed, the writer); the log has where. Start it again.",
     ExitCode.INTERRUPTED: "Interrupted while it worked (Ctrl-C), other than `run` and `web`.",
 }
 

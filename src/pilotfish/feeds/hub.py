@@ -12,14 +12,21 @@ import structlog
 
 from pilotfish.core.events import Event
 from pilotfish.core.settings import BY_NAME, Value
+from pilotfish.core.units import SECOND
+from pilotfish.feeds import parts
 from pilotfish.feeds.clock import Chance, Clock, machine_clock, new_chance
+from pilotfish.feeds.parts import PATIENCE, WAITS, Part
 
 log = structlog.get_logger(__name__)
 
 QUEUE_BOUND = 10_000
+SLEWED = 0.9
+"""How fast time goes on while it is ahead of a clock that was set back."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds until the next round after an unforeseen fault, growing while they go on."""
 FAULTS_KEPT = 100
+BAD_KEPT = 1_000
+"""Inputs that could not be used and are not stored yet; the oldest go first, and are counted."""
 
 
 class EndedError(Exception):
@@ -68,7 +75,7 @@ class Hub:
         self.queue: asyncio.Queue[Event] = asyncio.Queue(QUEUE_BOUND)
         self.settings: Mapping[str, Value] = {}
         self.counts: Counter[str] = Counter()
-        self.bad: deque[BadInput] = deque(maxlen=1000)
+        self.bad: deque[BadInput] = deque(maxlen=BAD_KEPT)
         self.bad_inputs = 0
         """How many there were, also of those that are no longer in :attr:`bad`."""
         self.fatal: Fatal | None = None
@@ -78,17 +85,43 @@ class Hub:
         self.faults: dict[str, Fault] = {}
         """By the name of the part that met them."""
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._essential: set[asyncio.Task[Any]] = set()
+        self._parts: dict[asyncio.Task[Any], Part] = {}
+        self.stalled: dict[str, float] = {}
+        """Parts that have not moved for too long, and for how many seconds."""
         self._last_now = 0
+        self._last_steady = self.clock.steady()
 
     def now(self) -> int:
-        """Microseconds since the epoch, never going backwards."""
-        self._last_now = max(self._last_now + 1, self.clock.micros())
+        """Microseconds since the epoch, never going backwards. After the clock was set back they go on more slowly,
+        until it has caught up: what is timed is late by a tenth then, and does not wait for that."""
+        steady = self.clock.steady()
+        passed = int(SLEWED * (steady - self._last_steady) * SECOND)
+        self._last_now = max(self._last_now + max(1, passed), self.clock.micros())
+        self._last_steady = steady
         return self._last_now
+
+    @property
+    def ahead(self) -> float:
+        """Seconds that :meth:`now` is ahead of a clock that was set back."""
+        return max(0, self._last_now - self.clock.micros()) / SECOND
 
     async def emit(self, event: Event) -> None:
         """Hand an event to the engine; waits while the queue is full."""
+        if self.queue.full():
+            self.beat(WAITS)
+            await self.queue.put(event)
+            self.beat(patience=PATIENCE)
+            return
         await self.queue.put(event)
+
+    def beat(self, within: float = 0.0, patience: float = 0.0) -> None:
+        """A sign of life of the part that this is called for: it goes on, and shows it again within so many seconds.
+        ``patience``: how many more may pass before it must have hung."""
+        parts.beat(self.clock.steady(), within, patience)
+
+    def progress(self) -> None:
+        """A sign of life of what waits for other machines."""
+        self.beat(patience=PATIENCE)
 
     def give(self, event: Event) -> None:
         """Hand an event to the engine from where nothing can wait."""
@@ -143,20 +176,25 @@ class Hub:
         name: str,
         one: Callable[[], Awaitable[float]],
         on_fault: Callable[[str], None] = lambda _error: None,
+        *,
+        lasting: bool = False,
     ) -> None:
         """Do ``one`` round after the other, for ever: it returns how many seconds later the next one is due.
 
         The one shape of a loop of a feed: a round that ends by an unforeseen error is reported (and ``on_fault`` told
-        in a few words), and the next one is done after a pause. Nothing but being cancelled ends it.
+        in a few words), and the next one is done after a pause. Nothing but being cancelled ends it. ``lasting``: a
+        round is a connection, which lasts; whether it is alive is judged by what it brings.
         """
         pause = FIRST_PAUSE
         while True:
+            self.beat(WAITS if lasting else 0.0, PATIENCE)
             try:
                 wait = await one()
                 pause = FIRST_PAUSE
             except Exception as problem:
                 on_fault(self.fault(name, problem))
                 wait, pause = pause, min(LONGEST_PAUSE, 2 * pause)
+            self.beat(max(0.0, wait))
             await asyncio.sleep(max(0.0, wait))
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str, *, essential: bool = False) -> asyncio.Task[None]:
@@ -165,17 +203,17 @@ class Hub:
         ``essential``: a loop that must never end by itself. If it does, by an error or by coming back, the worker ends
         with its name (:meth:`fail`); cancelling it is how it ends rightly.
         """
-        task = asyncio.create_task(work, name=name)
+        part = Part(name) if essential else None
+        task = parts.begin(work, name, part)
         self._tasks.add(task)
-        if essential:
-            self._essential.add(task)
+        if part is not None:
+            self._parts[task] = part
         task.add_done_callback(self._done)
         return task
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        essential = task in self._essential
-        self._essential.discard(task)
+        essential = self._parts.pop(task, None) is not None
         asked = task.cancelling() > 0
         problem = None if task.cancelled() else task.exception()
         if problem is not None:
@@ -187,7 +225,17 @@ class Hub:
     @property
     def essential(self) -> frozenset[asyncio.Task[Any]]:
         """The loops that must not end."""
-        return frozenset(self._essential)
+        return frozenset(self._parts)
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks there are that end with the worker."""
+        return len(self._tasks)
+
+    @property
+    def parts(self) -> list[Part]:
+        """The loops that must not end, with their signs of life."""
+        return list(self._parts.values())
 
     async def close(self) -> None:
         """End every task."""

@@ -287,7 +287,8 @@ class LocalBooks:
 
     async def _keep(self, shard: Channel) -> None:
         """Connect, listen, and connect again, until the connection is no longer wanted: its task is cancelled then."""
-        await self.hub.rounds("a market channel", lambda: self._connection(shard), lambda why: self._lost(shard, why))
+        await self.hub.rounds("a market channel", lambda: self._connection(shard), lambda why: self._lost(shard, why),
+                              lasting=True)  # fmt: skip
 
     async def _connection(self, shard: Channel) -> float:
         """One connection from open to close; returns the pause until the next one."""

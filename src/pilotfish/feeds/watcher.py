@@ -125,7 +125,7 @@ class Watcher:
             log.warning("polygon connection lost; connecting again", reason=reason[:300], wait_s=round(pause, 2))
             return float(pause)
 
-        await self.hub.rounds("the Polygon connection", one, self._ended)
+        await self.hub.rounds("the Polygon connection", one, self._ended, lasting=True)
 
     def _ended(self, reason: str) -> None:
         self.status.subscribed, self.status.connected_at, self.status.watched = False, None, 0

@@ -22,6 +22,9 @@ CONNECTIONS = 160
 Read: TypeAlias = Callable[[bytes], Any]
 """Reads a body; raises :class:`~pilotfish.polymarket.wire.NotJsonError` for one that is no JSON."""
 
+ATTEMPTS = 3
+"""Tries of one request."""
+
 
 class VenueError(Exception):
     """A request that failed. ``status`` is the HTTP status, or ``None`` where no answer came.
@@ -66,11 +69,12 @@ class ServiceHealth:
 
 class Service:
     """An HTTP service with a base URL. ``per_second``, and that of each of the ``routes``, keep below the documented
-    limits whatever is asked of it."""
+    limits whatever is asked of it. ``progress`` is called whenever a try begins, may be sent and has ended: who waits
+    for it goes on."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, name: str, base_url: str, *, per_second: float, attempts: int = 3,
-        routes: Mapping[str, float] | None = None,
+        self, session: aiohttp.ClientSession, name: str, base_url: str, *, per_second: float, attempts: int = ATTEMPTS,
+        routes: Mapping[str, float] | None = None, progress: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self.name = name
         self.base_url = base_url.rstrip("/")
@@ -80,6 +84,7 @@ class Service:
         self.throttle = Throttle(per_second, routes)
         self._attempts = attempts
         self._not_before = 0.0
+        self._progress = progress
 
     async def get(
         self, path: str, params: dict[str, str | int] | None = None, *, first: bool = False, read: Read = wire.decode
@@ -103,7 +108,11 @@ class Service:
         waits = {"wait_initial": 0.5, "wait_max": 10.0, "wait_jitter": 0.5}
         async for attempt in stamina.retry_context(on=_again, attempts=self._attempts, timeout=None, **waits):
             with attempt:
-                return await self._once(method, path, params, body, first, read)
+                self._progress()
+                try:
+                    return await self._once(method, path, params, body, first, read)
+                finally:
+                    self._progress()
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _once(
@@ -111,6 +120,7 @@ class Service:
     ) -> Any:
         await self._rested()
         await self.throttle.wait(path, first=first)
+        self._progress()
         started = time.monotonic()
         self.health.requests += 1
         payload = msgspec.json.encode(body) if body is not None else None

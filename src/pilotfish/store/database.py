@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -20,10 +21,19 @@ from sqlalchemy.pool import StaticPool
 from pilotfish.core.problem import Problem
 from pilotfish.store.tables import metadata
 
-HEAD = "0013"
+HEAD = "0014"
 """The newest revision in ``migrations/versions``."""
 
 
+_CUT_OFF = {
+    "connect_timeout": 5,
+    "keepalives_idle": 4,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""A server that is cut off is noticed within 10 s (https://www.postgresql.org/docs/current/libpq-connect.html); a
+DATABASE_URL may say otherwise."""
 _OURS = "worker_status"
 """A table that every revision has."""
 
@@ -150,10 +160,13 @@ def _json(value: object) -> str:
 
 def _engine(url: URL, creator: Callable[[], sqlite3.Connection] | None = None) -> Engine:
     """``creator`` connects in another way than the URL says."""
-    made = {} if creator is None else {"creator": creator}
+    made: dict[str, Any] = {} if creator is None else {"creator": creator}
+    server = url.get_backend_name() == "postgresql"
+    if server:
+        made["connect_args"] = {name: value for name, value in _CUT_OFF.items() if name not in url.query}
     return create_engine(
         url,
-        pool_pre_ping=url.get_backend_name() == "postgresql",
+        pool_pre_ping=server,
         json_serializer=_json,
         json_deserializer=msgspec.json.decode,
         **made,

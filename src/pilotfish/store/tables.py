@@ -318,6 +318,11 @@ worker_status = Table(
     "worker_status", metadata,
     _str("name", 40, key=True), _big("at"), Column("data", JSON, nullable=False),
 )  # fmt: skip
+terms = Table(
+    "terms", metadata,
+    _str("name", 40, key=True), _big("number"), _big("commits"),
+)  # fmt: skip
+"""Which worker may write, by the number of its term, and how many of its commits are there (``store/fence.py``)."""
 look_backs = Table(
     "look_backs", metadata,
     _auto(), _str("wallet", 42), _str("name", 200), _big("asked_at"), _str("by", 100),

@@ -17,6 +17,8 @@ from pilotfish.store import tables as t
 log = structlog.get_logger(__name__)
 
 NAME = "worker"
+STANDBY = "standby-"
+"""What the names of the rows of standbys begin with."""
 ALIVE_SECONDS = 5.0
 """A worker that said nothing for so long does not run."""
 
@@ -199,6 +201,19 @@ class FaultState(msgspec.Struct, frozen=True, kw_only=True):
     count: int = 0
 
 
+class StandbyState(msgspec.Struct, frozen=True, kw_only=True):
+    """A second worker on the same database that waits to take over."""
+
+    host: str = ""
+    pid: int = 0
+    since: float = 0.0
+
+    def as_json(self) -> dict[str, object]:
+        """As it is stored and shown to machines."""
+        found: dict[str, object] = msgspec.to_builtins(self)
+        return found
+
+
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
     """How the worker ended. ``clean``: it was asked to."""
 
@@ -218,7 +233,8 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
 
 class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the status page and ``pilotfish status`` show of the worker. ``started_at`` is in µs;
-    ``bad_inputs`` counts what could not be used since then."""
+    ``bad_inputs`` counts what could not be used since then; ``stalled``: parts that have not moved, and for how many
+    seconds; ``tasks`` of its loop."""
 
     pid: int = 0
     started_at: int = 0
@@ -235,6 +251,8 @@ class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, int] = {}
     bad_inputs: int = 0
     faults: dict[str, FaultState] = {}
+    stalled: dict[str, float] = {}
+    tasks: int = 0
     ended: Ended | None = None
 
     def as_json(self) -> dict[str, object]:
@@ -264,6 +282,14 @@ def read(c: Connection) -> tuple[WorkerState | None, float | None]:
     return (state, max(0.0, time.time() - at / 1e6)) if state is not None else (None, None)
 
 
+def standbys(c: Connection) -> list[StandbyState]:
+    """Who waits to take over, and said so a moment ago."""
+    told = t.worker_status.c
+    since = time.time_ns() // 1000 - int(ALIVE_SECONDS * 1e6)
+    rows = c.execute(select(told.data).where(told.name.like(f"{STANDBY}%"), told.at >= since).order_by(told.name))
+    return [msgspec.convert(row.data, StandbyState, strict=False) for row in rows]
+
+
 def alive(worker: WorkerState | None, age: float | None) -> bool:
     """True while a worker runs: it spoke a moment ago, and did not say that it ended."""
     return worker is not None and age is not None and age < ALIVE_SECONDS and worker.ended is None
@@ -277,7 +303,7 @@ def not_ready(worker: WorkerState | None, age: float | None) -> list[str]:
         return [worker.ended.told()]
     if not alive(worker, age):
         return [f"the worker said nothing for {age:.0f} s"]
-    why = []
+    why = [f"{part} has not moved for {seconds:.0f} s" for part, seconds in sorted(worker.stalled.items())]
     if not worker.database.healthy:
         why.append(f"the database: {worker.database.detail}")
     mode, api, chain = worker.mode.effective, worker.api, worker.polygon

@@ -2,7 +2,8 @@
 
 The effects of one event always land in the same commit, in order. A commit that fails because the database is out
 (disk full, locked, gone) is repeated until it succeeds; meanwhile the backlog grows and the runtime stops taking
-events in, so nothing is lost. Any other failure is an error of this program: what was queued before it is committed,
+events in, so nothing is lost. Where the connection went in the middle of a commit, the term's row tells whether that
+one is there (``fence``). Any other failure is an error of this program: what was queued before it is committed,
 then the writer ends, says so to who owns it, and takes nothing more.
 """
 
@@ -19,6 +20,7 @@ from sqlalchemy import Engine
 
 from pilotfish.core.effects import Effect
 from pilotfish.store.batch import Writable, write
+from pilotfish.store.fence import Fence
 from pilotfish.store.mapping import Plain
 from pilotfish.store.outage import is_outage
 
@@ -50,6 +52,9 @@ class Writer:
     def __init__(self, engine: Engine, on_fatal: Callable[[BaseException], None] | None = None) -> None:
         self._engine = engine
         self._on_fatal = on_fatal
+        self._fence: Fence | None = None
+        self._began: float | None = None
+        """When the try that is under way began (monotonic s)."""
         self._queue: deque[_Batch] = deque()
         self._wake = threading.Condition()
         self._stopping = False
@@ -63,9 +68,20 @@ class Writer:
         self.last_commit_at: float | None = None
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
-    def start(self) -> None:
-        """Start the thread."""
+    def start(self, fence: Fence | None = None) -> None:
+        """Start the thread. ``fence``: the term that each commit belongs to, where several workers may write."""
+        self._fence = fence
         self._thread.start()
+
+    @property
+    def thread(self) -> int | None:
+        """The thread's number while it runs, to look at its stack."""
+        return self._thread.ident if self._thread.is_alive() else None
+
+    def stuck_for(self) -> float:
+        """Seconds since the try to commit that is under way began; 0 between two."""
+        began = self._began
+        return 0.0 if began is None else time.monotonic() - began
 
     @property
     def backlog(self) -> int:
@@ -167,8 +183,7 @@ class Writer:
         attempt = at_the_end = 0
         while True:
             try:
-                with self._engine.begin() as connection:
-                    write(connection, [row for batch in group for row in batch.rows])
+                self._transact(group)
             except Exception as problem:
                 at_the_end += self._stopping
                 if not is_outage(problem) or at_the_end >= TRIES_AT_THE_END:
@@ -189,6 +204,15 @@ class Writer:
             self.commits += 1
             self.last_commit_at = time.time()
             return
+
+    def _transact(self, group: list[_Batch]) -> None:
+        self._began = time.monotonic()
+        try:
+            with self._engine.begin() as connection:
+                if self._fence is None or self._fence.admit(connection, self.commits + 1):
+                    write(connection, [row for batch in group for row in batch.rows])
+        finally:
+            self._began = None
 
     def _pause(self, seconds: float) -> None:
         """Between two tries; a long pause is cut short by :meth:`stop`."""

@@ -1,4 +1,5 @@
-"""What machines look at: ``/healthz`` (this process), ``/readyz`` (the worker's feeds by mode), ``/metrics``."""
+"""What machines look at: ``/healthz`` (this process: whether it serves, and can still read), ``/readyz`` (whether
+copying goes on: the worker, its parts and feeds by mode, the database), ``/metrics``."""
 
 from __future__ import annotations
 
@@ -17,18 +18,24 @@ from pilotfish.store import worker_state
 from pilotfish.store.database import snapshot
 from pilotfish.store.views.portfolios import Portfolio, read_portfolios
 from pilotfish.store.worker_state import WorkerState
+from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
 
 
-def router(site: Site) -> APIRouter:
+def router(site: Site, reader: Reader) -> APIRouter:
     """All probes."""
     probes = APIRouter(include_in_schema=False)
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Books(site))
 
     @probes.get("/healthz")
-    def healthz() -> dict[str, str]:
-        return {"status": "ok", "version": __version__}
+    async def healthz() -> Response:
+        """On the loop itself: no answer is an answer, too."""
+        stalled = reader.stalled_for()
+        if stalled:
+            why = [f"the database has not answered for {stalled:.0f} s"]
+            return JSONResponse({"status": "stalled", "version": __version__, "why": why}, 503)
+        return JSONResponse({"status": "ok", "version": __version__})
 
     @probes.get("/readyz")
     def readyz() -> Response:

@@ -30,6 +30,8 @@ LOOKED_AT_FOR = 5.0
 LATENCY_EVERY = 2.0
 FEED_ROWS, MOST_FEED_ROWS = 60, 600
 POSITION_ROWS = 500
+STALLED_SECONDS = 12.0
+"""A reading that takes so long has hung: what is shown is old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class Reader:
         self._trips = TripCounts()
         self._looked_at = 0.0
         self._slow_at = 0.0
+        self._began: float | None = None
+        """When the reading that is under way began (monotonic s)."""
         self._wanted = asyncio.Event()
         self._fresh = asyncio.Event()
         self.snapshot = Snapshot()
@@ -76,6 +80,12 @@ class Reader:
         self._looked_at = time.monotonic()
         self._wanted.set()
         return self.snapshot
+
+    def stalled_for(self) -> float:
+        """Seconds since a reading began that does not come to an end; 0 while all is well."""
+        began = self._began
+        taken = 0.0 if began is None else time.monotonic() - began
+        return taken if taken > STALLED_SECONDS else 0.0
 
     async def first_look(self) -> Snapshot:
         """A snapshot that is not older than a moment, for a page that is just opened."""
@@ -97,12 +107,15 @@ class Reader:
                 self._wanted.clear()
                 await self._wanted.wait()
             try:
+                self._began = time.monotonic()
                 self.snapshot = await asyncio.to_thread(self._read)
             except (SQLAlchemyError, UnreadableRowError) as problem:
                 error = str(problem).splitlines()[0][:200]
                 if not self.snapshot.error:
                     log.error("the database cannot be read", error=error)
                 self.snapshot = Snapshot(at=time.time(), error=error)
+            finally:
+                self._began = None
             self._fresh.set()
             await asyncio.sleep(self._every)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
+import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import Engine
@@ -17,6 +20,8 @@ from starlette.types import Scope
 
 from pilotfish import __version__
 from pilotfish.app.job_keeper import Keeper
+from pilotfish.app.watchdog import LAST_RESORT_SECONDS, Stall, Watchdog
+from pilotfish.core.exit_codes import ExitCode
 from pilotfish.core.settings import Value
 from pilotfish.store import look_backs_store, searches_store
 from pilotfish.web import (
@@ -53,6 +58,8 @@ from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
 from pilotfish.web.view import Views
 
+log = structlog.get_logger(__name__)
+
 SWITCH_SECONDS = 0.0005
 """How long a thread that reads may keep the loop that serves waiting; Python's own 5 ms add up over a page."""
 PAGES = (
@@ -79,12 +86,23 @@ class Assets(StaticFiles):
         return answer
 
 
-def application(site: Site, reader: Reader, keepers: Sequence[Keeper] = ()) -> FastAPI:
+def _hung(stall: Stall) -> None:
+    """End a process that serves nothing any more, so that who started it starts it anew."""
+    log.critical("the dashboard hangs and ends itself", told=stall.told(), calls=stall.stack)
+    os._exit(ExitCode.STALLED)
+
+
+def application(
+    site: Site, reader: Reader, keepers: Sequence[Keeper] = (), *, own_process: bool = False
+) -> FastAPI:  # fmt: skip
     """REST, probes and fragments, without doors and pages. ``keepers``: what looks after the processes for long work;
-    without one it waits."""
+    without one it waits. ``own_process``: it may be ended where it hangs."""
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
+        dog = Watchdog(_hung, last_resort=LAST_RESORT_SECONDS) if own_process else None
+        if dog is not None:
+            dog.start()
         await asyncio.to_thread(site.count_up)
         tasks = [
             asyncio.create_task(reader.run(), name="reader"),
@@ -92,6 +110,8 @@ def application(site: Site, reader: Reader, keepers: Sequence[Keeper] = ()) -> F
         ]
         tasks += [asyncio.create_task(keeper.run(), name=keeper.kind) for keeper in keepers]
         yield
+        if dog is not None:
+            dog.stop()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -110,7 +130,7 @@ def application(site: Site, reader: Reader, keepers: Sequence[Keeper] = ()) -> F
         app.include_router(page.pages)
     for router in (
         api.router(site), stream.router(site, reader), api_writes.router(site, site.preview),
-        api_look_backs.router(site), api_searches.router(site), probes.router(site),
+        api_look_backs.router(site), api_searches.router(site), probes.router(site, reader),
         login.router(site.sessions), parts.router(), docs_page.router(app),
     ):  # fmt: skip
         app.include_router(router)
@@ -118,19 +138,22 @@ def application(site: Site, reader: Reader, keepers: Sequence[Keeper] = ()) -> F
     return app
 
 
-def build(database: Engine, environment: dict[str, Value], keepers: Sequence[Keeper] = ()) -> Doors:
+def build(
+    database: Engine, environment: dict[str, Value], keepers: Sequence[Keeper] = (), *, own_process: bool = False
+) -> Doors:
     """The whole dashboard behind its doors."""
     site, reader = Site(database, environment), Reader(database)
-    app = application(site, reader, keepers)
+    app = application(site, reader, keepers, own_process=own_process)
     return Doors(app, site.sessions, site.allowed_hosts)
 
 
 def serve(database: Engine, environment: dict[str, Value], host: str, port: int) -> None:
     """Serve until SIGINT or SIGTERM."""
+    faulthandler.enable()
     sys.setswitchinterval(SWITCH_SECONDS)
     keepers = [Keeper(database, environment, kind, to_do) for kind, to_do in LONG_WORK.items()]
     uvicorn.run(
-        build(database, environment, keepers),
+        build(database, environment, keepers, own_process=True),
         host=host,
         port=port,
         log_level="warning",

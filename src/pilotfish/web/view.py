@@ -21,6 +21,7 @@ HAVE = "x-live"
 FRESH = {"Cache-Control": "no-store"}
 """What a page shows changes, and may be for those only who may look."""
 GAPS_SHOWN = 3
+HUNG_SHOWN = 3
 Name: TypeAlias = Annotated[str, Query(max_length=100)]
 """A parameter of a page."""
 
@@ -39,6 +40,7 @@ class Halt(StrEnum):
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
     """What stands around a page's content. ``portfolio`` is the chosen one; ``writable``: an admin token is set;
     ``locked``: looking needs a token; ``simulated``: the stand-in venue's host; ``halt_told``: how it ended;
+    ``hung``: parts of the worker that do not move, ``more_hung`` how many more;
     ``gaps``: what is missing of histories, ``more_gaps`` how many more; ``here``: the address, to come back to;
     ``seconds``: how often the page asks what has changed."""
 
@@ -54,6 +56,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     halt: Halt
     halt_told: str
+    hung: tuple[str, ...]
+    more_hung: int
     gaps: tuple[str, ...]
     more_gaps: int
 
@@ -84,13 +88,15 @@ class View:
 
     def _frame(self, page: Page) -> Frame:
         s, site = self.snapshot, self.site
-        halt, told = _halt(s)
+        halt, told = _halt(s, self.reader.stalled_for())
         query = self.request.url.query
+        hung = _hung(s) if halt is Halt.NONE else ()
         return Frame(
             title=page.title, path=page.path, here=self.request.url.path + (f"?{query}" if query else ""),
             portfolio=self.portfolio, portfolios=tuple(p.name for p in s.portfolios), admin=self.admin,
             writable=site.sessions.writable, locked=site.sessions.locked, simulated=site.simulated,
-            seconds=page.seconds, halt=halt, halt_told=told,
+            seconds=page.seconds, halt=halt, halt_told=told, hung=hung[:HUNG_SHOWN],
+            more_hung=max(0, len(hung) - HUNG_SHOWN),
             gaps=tuple(gap.told for gap in s.incomplete[:GAPS_SHOWN]), more_gaps=max(0, len(s.incomplete) - GAPS_SHOWN),
         )  # fmt: skip
 
@@ -103,7 +109,9 @@ def _have(asked: str) -> dict[str, str]:
         return {}
 
 
-def _halt(s: Snapshot) -> tuple[Halt, str]:
+def _halt(s: Snapshot, stalled_for: float) -> tuple[Halt, str]:
+    if stalled_for:
+        return Halt.UNREADABLE, f"It has not answered for {stalled_for:.0f} s. What follows is what was read before."
     if s.error:
         return Halt.UNREADABLE, s.error
     if s.at == 0:
@@ -116,6 +124,11 @@ def _halt(s: Snapshot) -> tuple[Halt, str]:
     if s.worker_age is not None and s.worker_age > worker_state.ALIVE_SECONDS:
         return Halt.LOST, ""
     return Halt.NONE, ""
+
+
+def _hung(s: Snapshot) -> tuple[str, ...]:
+    """Names alone: what changes every second would be read out every second."""
+    return tuple(sorted(s.worker.stalled)) if s.worker is not None else ()
 
 
 class Views(NamedTuple):
