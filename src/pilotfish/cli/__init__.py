@@ -121,6 +121,18 @@ TASKS: dict[str, dict[str, Command]] = {
             "settings", "app",
             "Look at settings and change them; a running worker takes changes up at once.",
         ),
+        "backup": Command(
+            "backup", "backup",
+            "Write everything that the database holds into a file, while a worker runs or not.",
+        ),
+        "restore": Command(
+            "backup", "restore",
+            "Put a backup into an empty database and verify it; nothing changes unless all of it is there and right.",
+        ),
+        "config": Command(
+            "config", "app",
+            "Leaders, portfolios and settings as one file: write it, compare it, take it in.",
+        ),
         "reset": Command(
             "reset", "reset",
             "Wipe the paper state: positions, intents, fills, ledger, equity.",

@@ -54,10 +54,11 @@ def database(env: dict[str, Value]) -> Engine:
     """The configured database to write to, made if need be, its tables up to date."""
     from pilotfish.store.database import open_database  # slow to import, here and below; not every command needs it
 
-    return _until_the_end(open_database(process_value(env, "database_url")))
+    return opened(open_database(process_value(env, "database_url")))
 
 
-def _until_the_end(engine: Engine) -> Engine:
+def opened(engine: Engine) -> Engine:
+    """A database that the command opened itself; it is closed at the command's end."""
     _opened.append(engine)
     return engine
 
@@ -76,11 +77,11 @@ def existing(env: dict[str, Value]) -> Engine:
     try:
         found = open_to_read(configured)
     except OlderDatabaseError:
-        return _until_the_end(open_database(configured))
+        return opened(open_database(configured))
     if found is None:
         raise NothingRecordedError(f"{nothing_recorded(configured)} `pilotfish run` makes it")
     found.dispose()
-    return _until_the_end(open_database(configured))
+    return opened(open_database(configured))
 
 
 def reading(env: dict[str, Value], *, as_json: bool, code: int = 0) -> Engine:
@@ -91,11 +92,11 @@ def reading(env: dict[str, Value], *, as_json: bool, code: int = 0) -> Engine:
     configured = process_value(env, "database_url")
     found = open_to_read(configured)
     if found is not None:
-        return _until_the_end(found)
+        return opened(found)
     if not as_json:
         print(nothing_recorded(configured))
         raise typer.Exit(code)
-    return _until_the_end(empty_database())
+    return opened(empty_database())
 
 
 def keep(env: dict[str, Value], store: Callable[[Connection], object]) -> None:
