@@ -83,6 +83,10 @@ TASKS: dict[str, dict[str, Command]] = {
             "export", "export",
             "Write all rows of a kind to standard output.",
         ),
+        "sql": Command(
+            "sql", "sql",
+            "Answer one SELECT over what is kept and over pulled history; nothing can be changed by it.",
+        ),
     },
     "Before following": {
         "backtest": Command(
