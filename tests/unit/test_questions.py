@@ -76,7 +76,9 @@ def test_arrow_has_the_rows_of_the_export(kept: Path, kind: str) -> None:
 
 def as_exported(row: dict[str, Any], schema: pa.Schema) -> dict[str, Any]:
     """An Arrow row as JSON has it."""
-    nested = {"trace", "levels", "parts", "values", "result"} | {n for n in schema.names if n.endswith(("_by_reason", "_by_cause"))}
+    nested = {"trace", "levels", "parts", "values", "result"} | {
+        n for n in schema.names if n.endswith(("_by_reason", "_by_cause"))
+    }
     found = {}
     for name, value in row.items():
         if isinstance(value, datetime):

@@ -22,9 +22,9 @@ from pilotfish.history.folder import History
 from pilotfish.store import arrow, exports, names
 from pilotfish.store.database import nothing_recorded, open_to_read, snapshot
 
-OF_HISTORY = "history_"
-"""How the tables of history begin: ``history_tape``."""
-TABLES = (*exports.KINDS, *(OF_HISTORY + kind for kind in past.KINDS))
+OF_HISTORY = {f"history_{kind}": kind for kind in past.KINDS}
+"""The tables of history, and the kind of each."""
+TABLES = (*exports.KINDS, *OF_HISTORY)
 """What can be asked for by SQL."""
 
 
@@ -70,7 +70,7 @@ def _named(duck: duckdb.DuckDBPyConnection, question: str) -> list[str]:
 
 
 def _load(duck: duckdb.DuckDBPyConnection, named: list[str], database: str, history: str) -> None:
-    kept = [name for name in named if not name.startswith(OF_HISTORY)]
+    kept = [name for name in named if name not in OF_HISTORY]
     if kept:
         with _opened(_place(database)) as engine, snapshot(engine) as c:
             for name in kept:
@@ -78,7 +78,7 @@ def _load(duck: duckdb.DuckDBPyConnection, named: list[str], database: str, hist
     if len(kept) < len(named):
         folder = History(history or history_place(environment()))
         for name in set(named) - set(kept):
-            _fill(duck, name, past.reader(folder, name.removeprefix(OF_HISTORY)))
+            _fill(duck, name, past.reader(folder, OF_HISTORY[name]))
 
 
 def _fill(duck: duckdb.DuckDBPyConnection, name: str, rows: pa.RecordBatchReader) -> None:

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from pilotfish.history.book_columns import SCHEMA
+from pilotfish.history.book_segments import KIND as BOOKS
+from pilotfish.history.book_segments import segments
 from pilotfish.history.columns import BATCH, SHAPES, SNAPSHOTS
 from pilotfish.history.folder import History
 from pilotfish.history.spans import Spans
 
-BOOKS = "books"
 KINDS = (*SHAPES, BOOKS)
 """What can be asked for."""
 KEY = "key"
@@ -44,11 +45,9 @@ def _windows(history: History, kind: str) -> Iterator[tuple[str, pa.RecordBatch]
 
 
 def _books(history: History) -> Iterator[tuple[str, pa.RecordBatch]]:
-    for day in history.keys(BOOKS):
-        for name, _ in history.named(BOOKS, day):
-            if name.endswith(".parquet"):
-                with history.parquet(BOOKS, day, name) as file:
-                    yield from ((day, batch) for batch in file.iter_batches(BATCH))
+    for segment in segments(history):
+        with history.parquet(BOOKS, segment.day, segment.name) as file:
+            yield from ((segment.day, batch) for batch in file.iter_batches(BATCH))
 
 
 def _keyed(kind: str, key: str, batch: pa.RecordBatch) -> pa.RecordBatch:
