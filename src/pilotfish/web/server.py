@@ -17,6 +17,7 @@ from starlette.types import Scope
 
 from pilotfish import __version__
 from pilotfish.app.job_keeper import Keeper
+from pilotfish.app.silence import Silence
 from pilotfish.core.settings import Value
 from pilotfish.store import look_backs_store, searches_store
 from pilotfish.web import (
@@ -91,6 +92,7 @@ def application(site: Site, reader: Reader, keepers: Sequence[Keeper] = ()) -> F
             asyncio.create_task(site.warm_up(), name="warm-up"),
         ]
         tasks += [asyncio.create_task(keeper.run(), name=keeper.kind) for keeper in keepers]
+        tasks.append(asyncio.create_task(Silence(site.database, site.environment).run(), name="silence"))
         yield
         for task in tasks:
             task.cancel()
