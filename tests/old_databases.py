@@ -24,12 +24,6 @@ ORDERS_FROM = "0007"
 """From here on decisions know their order."""
 
 
-def revisions() -> list[str]:
-    """All revisions of the tables, oldest first."""
-    versions = Path(database.__file__).parent / "migrations" / "versions"
-    return sorted(path.name[:4] for path in versions.glob("0*.py"))
-
-
 def story() -> Story:
     """What is in each of them."""
     return play(SEED, minutes=2, deeds=14)
@@ -80,7 +74,7 @@ def main() -> None:
 
     told = story()
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for revision in revisions():
+    for revision in database.revisions():
         target = FOLDER / f"{revision}.sql"
         if target.exists():
             continue

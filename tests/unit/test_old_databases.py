@@ -12,7 +12,7 @@ from pilotfish.store import database as store
 from pilotfish.store import exports
 from pilotfish.store.database import DatabaseError, open_database, open_to_read, snapshot
 from pilotfish.store.verify import verify
-from tests.old_databases import FOLDER, ORDERS_FROM, opened, revisions, story
+from tests.old_databases import FOLDER, ORDERS_FROM, opened, story
 
 KEPT = [path.stem for path in sorted(FOLDER.glob("*.sql"))]
 OF_OTHERS = {"decisions", "report", "equity", "fills"}
@@ -20,7 +20,7 @@ OF_OTHERS = {"decisions", "report", "equity", "fills"}
 
 
 def test_a_database_is_kept_of_every_version_before_this_one() -> None:
-    assert set(revisions()) - set(KEPT) <= {store.HEAD}  # that of HEAD may change until it is given out
+    assert set(store.revisions()) - set(KEPT) <= {store.HEAD}  # that of HEAD may change until it is given out
     assert len(KEPT) >= 11
 
 

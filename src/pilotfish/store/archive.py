@@ -11,7 +11,9 @@ import hashlib
 import json
 import os
 import secrets
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,6 +31,13 @@ MOST_LINE = 64_000_000
 """Bytes of a row that are read at most."""
 MOST_DIFFERENCES = 100
 """Differences that a manifest names; the rest are counted."""
+
+
+_BROKEN = (
+    zipfile.BadZipFile, zlib.error, struct.error, msgspec.DecodeError, EOFError, LookupError, NotImplementedError,
+    OSError, RuntimeError, ValueError,
+)  # fmt: skip
+"""What reading a file that was changed raises, of the ZIP and of what is in it."""
 
 
 class ArchiveError(Problem):
@@ -101,7 +110,7 @@ class Archive:
         try:
             with self._zip.open(MANIFEST) as told:
                 data = json.loads(told.read(MOST_MANIFEST))
-        except (KeyError, ValueError):
+        except _BROKEN:
             raise ArchiveError(f"{self._path} is no backup of pilotfish: it does not say what it holds") from None
         found = data.get("format") if isinstance(data, dict) else None
         if isinstance(found, int) and found > FORMAT:
@@ -126,7 +135,7 @@ class Archive:
                         raise ArchiveError(f"{self._path}: a row of {name} has {len(row)} values")
                     n += 1
                     yield row
-        except (KeyError, zipfile.BadZipFile, msgspec.DecodeError, EOFError, OSError) as problem:
+        except _BROKEN as problem:
             raise ArchiveError(f"{self._path} is damaged: {name} cannot be read ({problem})") from None
         if n != said.rows or digest.hexdigest() != said.sha256:
             raise ArchiveError(f"{self._path} is damaged: {name} is not what was written; take another backup")
@@ -164,7 +173,7 @@ def reading(path: Path) -> Iterator[Archive]:
         zipped = zipfile.ZipFile(path)
     except FileNotFoundError:
         raise ArchiveError(f"there is no file {path}") from None
-    except (OSError, zipfile.BadZipFile) as problem:
+    except _BROKEN as problem:
         raise ArchiveError(f"{path} cannot be read as a backup ({problem}); was it copied whole?") from None
     with zipped:
         yield Archive(zipped, path)

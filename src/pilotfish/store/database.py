@@ -24,6 +24,7 @@ HEAD = "0013"
 """The newest revision in ``migrations/versions``."""
 
 
+_MIGRATIONS = Path(__file__).parent / "migrations"
 _OURS = "worker_status"
 """A table that every revision has."""
 
@@ -261,6 +262,11 @@ def revision_of(connection: Connection) -> str | None:
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
+def revisions() -> list[str]:
+    """All revisions of the tables that this version knows, oldest first."""
+    return sorted(path.name[:4] for path in (_MIGRATIONS / "versions").glob("0*.py"))
+
+
 def upgrade(engine: Engine) -> None:
     """Run the migrations that are still missing, in one transaction: nobody sees tables that are half made, and of two
     processes that start together one waits for the other."""
@@ -285,6 +291,6 @@ def migrate(connection: Connection, revision: str = "head") -> None:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
     command.upgrade(config, revision)

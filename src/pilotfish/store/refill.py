@@ -7,12 +7,13 @@ from itertools import islice
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, MetaData, func, insert, inspect, select, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish.core.numerals import plural
 from pilotfish.store import archive
 from pilotfish.store.archive import Archive, ArchiveError, Manifest
 from pilotfish.store.backup import checked, kept_tables
-from pilotfish.store.database import HEAD, migrate, one_writer, shown
+from pilotfish.store.database import HEAD, migrate, one_writer, revisions, shown
 from pilotfish.store.tables import worker_status
 
 BATCH = 1_000
@@ -29,7 +30,9 @@ def refill(database: Engine, path: Path, *, replace: bool = False) -> tuple[Mani
     """
     with archive.reading(path) as found:
         manifest = found.manifest
-        if manifest.revision > HEAD:
+        if manifest.revision not in revisions():
+            if manifest.revision <= HEAD:
+                raise ArchiveError(f"{path} is damaged: there is no revision {manifest.revision[:20]!r}")
             raise ArchiveError(
                 f"{path} was written by a newer version of pilotfish (revision {manifest.revision[:20]}; this one knows"
                 f" {HEAD}); use that version"
@@ -72,8 +75,12 @@ def _fill(c: Connection, found: Archive) -> None:
                 f"the backup holds {name[:60]!r} in a shape that revision {found.manifest.revision} has not"
             )
         rows = (dict(zip(dumped.columns, row, strict=True)) for row in found.rows(name))
-        for some in _batches(rows):
-            c.execute(insert(table), some)
+        try:
+            for some in _batches(rows):
+                c.execute(insert(table), some)
+        except SQLAlchemyError as problem:
+            told = str(problem).splitlines()[0][:200]
+            raise ArchiveError(f"the rows of {name} cannot be taken in ({told}): the backup is damaged") from None
         if c.dialect.name == "postgresql" and "id" in table.c:
             c.execute(_COUNT_ON.bindparams(name=name), {"last": c.execute(select(func.max(table.c.id))).scalar()})
 
