@@ -18,7 +18,7 @@ from pilotfish.core.settings import BY_NAME
 from pilotfish.core.units import SECOND
 from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
-from pilotfish.store.worker_state import ApiState, ProviderState, WorkerState
+from pilotfish.store.worker_state import ApiState, ChainState, ProviderState, WorkerState
 from pilotfish.web.server import build
 from tests.conftest import PROJECT
 from tests.story import make
@@ -40,7 +40,10 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, se
     database = open_database(f"sqlite:///{tmp_path_factory.mktemp('metrics') / 'x.db'}")
     make(3, 6, 60, database).play()
     worker = WorkerState(
-        api=ApiState(serving_lag_seconds=3), provider=ProviderState(units=4, of_units=5), counts={"polls": 1}
+        api=ApiState(serving_lag_seconds=3, round_s=5.0, oldest_poll_s=4.0),
+        polygon=ChainState(filtered_a_day=1, unfiltered_a_day=2),
+        provider=ProviderState(units=4, of_units=5),
+        counts={"polls": 1},
     )
     with database.begin() as c:
         c.execute(insert(t.worker_status).values(name="worker", at=1_800_000_000 * SECOND, data=worker.as_json()))

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, insert, select, text, update
 from typer.testing import CliRunner
 
 from pilotfish.cli import app
@@ -79,6 +79,21 @@ def test_a_backup_is_of_one_instant_though_somebody_writes_meanwhile(tmp_path: P
     with database.connect() as c:
         assert len(c.execute(select(t.audit.c.id)).all()) > 0
     database.dispose()
+
+
+def test_what_is_nothing_is_nothing_again_and_not_the_word_null(tmp_path: Path) -> None:
+    told = story().database
+    with told.begin() as c:
+        c.execute(insert(t.look_backs).values(
+            wallet="0x1", name="", asked_at=1, by="x", days=3, values={}, state="waiting", attempts=0, stage="", done=0,
+            of=0, requests=0, result=None,
+        ))  # fmt: skip
+    backup(told, tmp_path / "x.pilotfish")
+    new = empty(tmp_path)
+    refill(new, tmp_path / "x.pilotfish")
+    with new.connect() as c:
+        assert c.execute(text("SELECT count(*) FROM look_backs WHERE result IS NULL AND error IS NULL")).scalar() == 1
+    new.dispose()
 
 
 def test_a_database_that_is_not_empty_is_refused_unless_told(tmp_path: Path) -> None:

@@ -48,6 +48,14 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
             wallet="0x1", name="", asked_at=1_800_000_000 * MICRO, by="x", days=3, values={"a": 1}, state="waiting",
             attempts=0, stage="", done=0, of=0, requests=0,
         ))  # fmt: skip
+        c.execute(insert(t.searches).values(
+            asked_at=1_800_000_000 * MICRO, by="x", source="wallets", wallets=[], categories=[], most=1, budget=1,
+            days=1, values={}, state="waiting", attempts=0, stage="", done=0, of=0, requests=0,
+        ))  # fmt: skip
+        c.execute(insert(t.searched_wallets).values(
+            search_id=1, place=1, wallet="0x1", name="", verdict="copyable", why="", edge_per_usdc=0.5, q_value=0.1,
+            events=1, trades=1, filled_share=1.0, result_micro=1, flags=["one_event"], incomplete="", category="",
+        ))  # fmt: skip
     database.dispose()
     return folder / "x.db"
 
@@ -76,7 +84,7 @@ def test_arrow_has_the_rows_of_the_export(kept: Path, kind: str) -> None:
 
 def as_exported(row: dict[str, Any], schema: pa.Schema) -> dict[str, Any]:
     """An Arrow row as JSON has it."""
-    nested = {"trace", "levels", "parts", "values", "result"} | {
+    nested = {"trace", "levels", "parts", "values", "result", "wallets", "categories", "flags", "settings"} | {
         n for n in schema.names if n.endswith(("_by_reason", "_by_cause"))
     }
     found = {}

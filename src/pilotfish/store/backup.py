@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, MetaData, Select, Table, select
+from sqlalchemy import JSON, Column, Connection, Engine, LargeBinary, MetaData, Select, Table, select
+from sqlalchemy.exc import SAWarning
+from sqlalchemy.types import TypeEngine
 
 from pilotfish import __version__
 from pilotfish.core.settings import ALL, Kind
@@ -13,6 +17,7 @@ from pilotfish.store import archive, tables
 from pilotfish.store.archive import Manifest
 from pilotfish.store.database import HEAD, revision_of, snapshot
 from pilotfish.store.mapping import UnreadableRowError
+from pilotfish.store.packed import Payload, Trace
 from pilotfish.store.verify import verify
 
 IDS = "ids"
@@ -57,8 +62,26 @@ def checked(c: Connection) -> list[str]:
 def kept_tables(c: Connection) -> list[Table]:
     """Our tables as the database has them, whatever its revision."""
     found = MetaData()
-    found.reflect(c, only=lambda name, _: name in tables.metadata.tables)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SAWarning)  # indexes on expressions, which no row depends on
+        found.reflect(c, only=lambda name, _: name in tables.metadata.tables)
+    for table in found.tables.values():
+        for column in table.columns:
+            column.type = _type_of(column, c.dialect.name)
     return [found.tables[name] for name in sorted(found.tables)]
+
+
+def _type_of(column: Column[Any], dialect: str) -> TypeEngine[Any]:
+    """How a column's values are read and written: packed texts as what they say, whichever way they are kept; nothing
+    as nothing, and not as the word null."""
+    known = tables.metadata.tables[column.table.name].columns.get(column.name)
+    holds_bytes = dialect == "sqlite" or isinstance(column.type, LargeBinary)
+    if known is not None and isinstance(known.type, (Payload, Trace)) and holds_bytes:
+        return known.type
+    if isinstance(column.type, JSON) and column.nullable:
+        return JSON(none_as_null=True)
+    found: TypeEngine[Any] = column.type
+    return found
 
 
 def _rows(table: Table) -> Select[tuple[object, ...]]:

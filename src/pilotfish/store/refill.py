@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, MetaData, func, insert, inspect, select, text
+from sqlalchemy import Connection, Engine, LargeBinary, func, insert, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish.core.numerals import plural
@@ -16,6 +17,8 @@ from pilotfish.store.backup import checked, kept_tables
 from pilotfish.store.database import HEAD, migrate, one_writer, revisions, shown
 from pilotfish.store.tables import worker_status
 
+VERSION = "alembic_version"
+"""The table that says of which revision the others are."""
 BATCH = 1_000
 """Rows written at a time."""
 
@@ -61,9 +64,10 @@ def _make_room(c: Connection, *, replace: bool) -> None:
             f"{shown(c.engine.url)} is not empty ({told[:200]}); restore into an empty database (DATABASE_URL), or say"
             " --replace, which takes away what is there"
         )
-    old = MetaData()
-    old.reflect(c, only=[t.name for t in there] + [v for v in ("alembic_version",) if inspect(c).has_table(v)])
-    old.drop_all(c)
+    for table in there:
+        table.drop(c)
+    if inspect(c).has_table(VERSION):
+        c.execute(text(f"DROP TABLE {VERSION}"))
 
 
 def _fill(c: Connection, found: Archive) -> None:
@@ -74,11 +78,12 @@ def _fill(c: Connection, found: Archive) -> None:
             raise ArchiveError(
                 f"the backup holds {name[:60]!r} in a shape that revision {found.manifest.revision} has not"
             )
-        rows = (dict(zip(dumped.columns, row, strict=True)) for row in found.rows(name))
+        binary = [n for n, column in enumerate(dumped.columns) if isinstance(table.c[column].type, LargeBinary)]
+        rows = (dict(zip(dumped.columns, _bytes_in(row, binary), strict=True)) for row in found.rows(name))
         try:
             for some in _batches(rows):
                 c.execute(insert(table), some)
-        except SQLAlchemyError as problem:
+        except (SQLAlchemyError, ValueError) as problem:
             told = str(problem).splitlines()[0][:200]
             raise ArchiveError(f"the rows of {name} cannot be taken in ({told}): the backup is damaged") from None
         if c.dialect.name == "postgresql" and "id" in table.c:
@@ -90,6 +95,13 @@ _COUNT_ON = text(
     " WHERE pg_get_serial_sequence(:name, 'id') IS NOT NULL AND CAST(:last AS bigint) IS NOT NULL"
 )
 """PostgreSQL gives ids from a counter of its own, which rows that bring theirs do not move."""
+
+
+def _bytes_in(row: list[object], places: list[int]) -> list[object]:
+    """A row whose bytes are bytes again: JSON has them as base64."""
+    for n in places:
+        row[n] = None if row[n] is None else b64decode(str(row[n]), validate=True)
+    return row
 
 
 def _batches(rows: Iterator[dict[str, object]]) -> Iterator[list[dict[str, object]]]:
