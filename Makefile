@@ -6,6 +6,8 @@
 # make kill, make soak   200 kills, power cuts and a full disk; half an hour under load with faults (docs/reliability.md)
 # make fixtures   the payloads that contract tests read, made anew by tests/payloads
 # make quick   rules, contracts, stories and simulated worlds, without what takes long: under a minute
+# make fuzz   a million broken payloads through every parser (ARGS="--inputs N --seed N")
+# make audit, make sbom   checks of the lock without a network (ARGS="--advisories DIR"); what is in it, as CycloneDX
 # make install, make lint, make fmt, make lock
 PYTHON ?= python3
 VENV   := .venv
@@ -14,7 +16,7 @@ BIN    := $(VENV)/bin
 # Modules stay compiled, also where Python is told otherwise: with that, a start costs half as much.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install demo test quick scenarios screenshots page-times kill soak fixtures lint fmt lock
+.PHONY: install demo test quick scenarios screenshots page-times kill soak fixtures fuzz audit sbom lint fmt lock
 .DEFAULT_GOAL := install
 
 install: $(VENV)/.runtime
@@ -55,6 +57,15 @@ kill soak: $(VENV)/.dev
 
 fixtures: $(VENV)/.dev
 	@$(BIN)/python -m tests.payloads
+
+fuzz: $(VENV)/.dev
+	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+audit: $(VENV)/.dev
+	@$(BIN)/python tools/lock.py check $(ARGS)
+
+sbom: $(VENV)/.dev
+	@$(BIN)/python tools/lock.py sbom > sbom.cdx.json && echo "sbom.cdx.json"
 
 lint: $(VENV)/.dev
 	@echo "== format and lint"

@@ -76,6 +76,20 @@ def test_alerts_tell_of_copies_exits_results_bad_input_and_health(tmp_path: Path
         assert pilot.status()["worker"]["alerts"]["failed"] == 0
 
 
+def test_a_worker_that_was_killed_is_told_of_by_the_dashboard_and_so_is_its_return(
+    tmp_path: Path, inbox: Inbox
+) -> None:
+    with rig(tmp_path, alert_urls=inbox.address, alert_on="health", alert_after_sec=0) as (_, pilot):
+        pilot.start()
+        pilot.start_web()
+        pilot.kill()
+        until("its silence is told", lambda: any("has said nothing" in line for line in inbox.lines()))
+        pilot.start()
+        until("its return is told", lambda: any("the worker is back" in line for line in inbox.lines()))
+        assert sum("has said nothing" in line for line in inbox.lines()) == 1
+        pilot.stop()  # asked to: nothing to tell of
+
+
 def test_an_address_that_refuses_is_shown_and_copying_goes_on(tmp_path: Path, inbox: Inbox) -> None:
     inbox.status = 500
     with rig(tmp_path, alert_urls=inbox.address, alert_on="copies") as (stand, pilot):

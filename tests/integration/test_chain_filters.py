@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -70,7 +71,7 @@ async def watching(url: str, make: Callable[[str, int], Awaitable[None]]) -> Asy
     hub = Hub()
     hub.settings = {"polygon_chunk_size": 2, "polygon_unfiltered_above": 4}
     async with make_session() as session:
-        made = Watching(hub, Watcher(hub, session, url, "", None), make)
+        made = Watching(hub, Watcher(hub, session, url, "", None, Counter()), make)
         hub.spawn(made.listen(), "listen", essential=True)
         made.watcher.start()
         await until("connected", lambda: made.watcher.status.subscribed)

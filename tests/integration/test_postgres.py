@@ -8,18 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy import Engine, create_engine, func, inspect, select, text
 from sqlalchemy.engine import make_url
 
 from pilotfish.cli.benches import pages as bench_pages
-from pilotfish.store import exports, report
+from pilotfish.store import exports, leaders_store, report
+from pilotfish.store import tables as t
+from pilotfish.store.archive import ArchiveError
+from pilotfish.store.backup import backup
 from pilotfish.store.database import open_database, snapshot
+from pilotfish.store.refill import refill
 from pilotfish.store.report import Reports
 from pilotfish.store.rollup import DecisionCounts, TradeCounts
 from pilotfish.store.verify import verify
 from tests.postgres_server import server
 from tests.rig import WALLET, Pilot, rig
 from tests.story import make, play
+from tests.unit.test_backup import everything
 from tests.unit.test_upgrade import at_revision, taken_over
 
 TRADES = 2_500
@@ -116,6 +121,30 @@ def test_a_database_of_an_earlier_version_is_taken_over_on_postgresql(tmp_path: 
         c.execute(text("CREATE DATABASE earlier"))
     admin.dispose()
     taken_over(at_revision(create_engine(server.set(database="earlier")), "0003"), tmp_path)
+
+
+@pytest.mark.slow
+def test_a_backup_moves_from_sqlite_to_postgresql_and_back(tmp_path: Path, postgres: str) -> None:
+    lite, file = play(3, minutes=3, deeds=30).database, tmp_path / "x.pilotfish"
+    made = backup(lite, file)
+    real = new_database(postgres, "moved")
+    assert refill(real, file)[1] == []
+    assert everything(real) == everything(lite)
+    again = backup(real, tmp_path / "y.pilotfish")
+    assert again.tables == made.tables
+    with real.begin() as c:  # rows that count themselves go on where they were
+        before = c.execute(select(func.max(t.audit.c.id))).scalar_one()
+        leaders_store.add(c, WALLET, "", 1, by="x")
+        assert c.execute(select(func.max(t.audit.c.id))).scalar_one() == before + 1
+    with pytest.raises(ArchiveError, match="is not empty"):
+        refill(real, file)
+    assert refill(real, file, replace=True)[1] == []
+    assert everything(real) == everything(lite)
+    real.dispose()
+    back = open_database(f"sqlite:///{tmp_path / 'back.db'}")
+    refill(back, tmp_path / "y.pilotfish")
+    assert everything(back) == everything(lite)
+    back.dispose()
 
 
 @pytest.mark.slow

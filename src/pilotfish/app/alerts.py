@@ -15,15 +15,17 @@ from typing import Any, NamedTuple
 import stamina
 import structlog
 
+from pilotfish.app.alert_times import Times, times_of, zone_of
 from pilotfish.app.logs import hide
 from pilotfish.core.effects import Effect, Insert
 from pilotfish.core.events import Market
-from pilotfish.core.numerals import money, price_micro, shares
-from pilotfish.core.records import EntryRecord, FillRecord
+from pilotfish.core.numerals import money, percent, price_micro, shares
+from pilotfish.core.records import EntryRecord, EquityRecord, FillRecord
 from pilotfish.core.setting_values import words_of
 from pilotfish.core.settings import BY_NAME, SettingError, Value
 from pilotfish.core.trade import Side
 from pilotfish.feeds.hub import Hub
+from pilotfish.store.worker_state import ProviderState
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +61,11 @@ def addresses(text: str) -> list[str]:
 
 
 def check(changes: Mapping[str, object]) -> None:
-    """Raise :class:`SettingError` where ``changes`` holds an ``alert_urls`` that Apprise cannot use."""
+    """Raise :class:`SettingError` where ``changes`` holds an ``alert_urls`` that Apprise cannot use, or an
+    ``alert_zone`` that is none."""
+    zone = next((v for k, v in changes.items() if k.lower() == "alert_zone"), None)
+    if isinstance(zone, str):
+        zone_of(zone.strip())
     given = next((v for k, v in changes.items() if k.lower() == "alert_urls"), None)
     if not given or not isinstance(given, str):
         return
@@ -83,12 +89,12 @@ async def send(urls: str, lines: list[str]) -> None:
         raise SendError("alert_urls holds no address that can be used")
     try:
         async with asyncio.timeout(SEND_SECONDS):
-            told = await gate.async_notify(
+            delivered = await gate.async_notify(
                 body="\n".join(_plain(line) for line in lines), title="pilotfish", body_format=apprise.NotifyFormat.TEXT
             )
     except TimeoutError:
         raise SendError(f"no answer within {SEND_SECONDS:.0f} s") from None
-    if not told:
+    if not delivered:
         raise SendError("an address refused the message or does not answer")
 
 
@@ -118,6 +124,11 @@ class Alerts:
         self._down_since: dict[str, float] = {}
         self._told_down: set[str] = set()
         self._bad_told = 0
+        self._times = Times()
+        self._daily_at = 0.0
+        self._units = 0
+        self._fallen: set[str] = set()
+        """Portfolios whose fall was told."""
 
     def take(self, settings: Mapping[str, Value]) -> None:
         """Settings as they are from now on."""
@@ -129,11 +140,19 @@ class Alerts:
         kinds = words_of(str(settings.get("alert_on", BY_NAME["alert_on"].default)))
         self.wanted = frozenset(kinds) if urls else frozenset()
         self.status.on = bool(self.wanted)
+        times = times_of(settings)
+        if times != self._times or not self._daily_at:
+            self._times, self._daily_at = times, times.next_daily(self.hub.clock.wall())
 
     @property
     def urls(self) -> str:
         """Where alerts go; empty = nowhere."""
         return self._urls
+
+    @property
+    def waiting(self) -> int:
+        """Lines that are not sent yet."""
+        return len(self._lines)
 
     def see(self, effects: Iterable[Effect]) -> None:
         """What an event led to. Whatever goes wrong in telling it stays out of the way of copying."""
@@ -163,8 +182,23 @@ class Alerts:
                 case EntryRecord(kind="settle") as entry if "results" in self.wanted:
                     paid, market = money(entry.amount_micro), self._market(entry.token_id)
                     self._tell(f"{entry.portfolio}: {market} paid {paid} USDC")
+                case EquityRecord() as worth if "drawdown" in self.wanted:
+                    self._fall(worth)
                 case _:
                     pass
+
+    def _fall(self, worth: EquityRecord) -> None:
+        """Told once; again after half of what had to be made up for was."""
+        most = worth.peak_micro * self.hub.number("alert_drawdown_bps") // 10_000
+        fall = worth.peak_micro - worth.equity_micro
+        if fall >= most > 0 and worth.portfolio not in self._fallen:
+            self._fallen.add(worth.portfolio)
+            self._tell(
+                f"{worth.portfolio}: {percent(fall, worth.peak_micro, 1)} below its highest value,"
+                f" {money(worth.equity_micro)} of {money(worth.peak_micro)} USDC"
+            )
+        elif 2 * fall < most:
+            self._fallen.discard(worth.portfolio)
 
     def _fill(self, f: FillRecord) -> str:
         held, usdc = shares(f.shares_micro), money(f.usdc_micro)
@@ -199,6 +233,11 @@ class Alerts:
             self._tell(f"{bad - self._bad_told} inputs could not be used: pilotfish status names them")
         self._bad_told = bad
 
+    def _provider(self, use: ProviderState) -> None:
+        before, self._units = (0 if use.units < self._units else self._units), use.units
+        if "provider" in self.wanted and use.passed(before):
+            self._tell(use.told())
+
     def _source(self, name: str, now: float, patience: int, *, healthy: bool, detail: str) -> None:
         if healthy:
             self._down_since.pop(name, None)
@@ -213,16 +252,31 @@ class Alerts:
 
     # -- sending -----------------------------------------------------------------------------------------------
 
-    async def run(self, sources: Callable[[], Mapping[str, SourceHealth]]) -> None:
-        """Send what gathers, and what ``sources`` says by a person's name for each; never ends."""
+    async def run(
+        self,
+        sources: Callable[[], Mapping[str, SourceHealth]],
+        use: Callable[[], ProviderState],
+        summary: Callable[[], list[str]],
+    ) -> None:
+        """Send what gathers, what ``sources`` says by a person's name for each, what the provider's ``use`` has passed,
+        and once a day the ``summary``; never ends."""
+        self._units = use().units
         while True:
             self.hub.beat(LOOK_SECONDS)
             await asyncio.sleep(LOOK_SECONDS)
             self.hub.progress()
             try:
+                now = self.hub.clock.wall()
                 if self.wanted:
                     self._look(sources())
-                if self._lines and time.monotonic() - self._first_at >= GATHER_SECONDS:
+                    self._provider(use())
+                if now >= self._daily_at:
+                    self._daily_at = self._times.next_daily(now)
+                    if "daily" in self.wanted:
+                        for line in [*await asyncio.to_thread(summary), use().told()]:
+                            self._tell(line)
+                gathered = self._lines and time.monotonic() - self._first_at >= GATHER_SECONDS
+                if gathered and not self._times.is_quiet(now):
                     await self._send()
             except Exception as problem:
                 self._faulty(problem)

@@ -27,7 +27,7 @@ from pilotfish.core.recall import KEEP
 from pilotfish.core.settings import Globals, Policy, Value
 from pilotfish.core.units import SECOND
 from pilotfish.feeds.hub import Hub
-from pilotfish.store import portfolios_store, restore, settings_store
+from pilotfish.store import portfolios_store, restore, settings_store, worker_state
 from pilotfish.store import tables as t
 from pilotfish.store.fence import TakenOverError
 from pilotfish.store.outage import is_outage
@@ -90,6 +90,9 @@ class Control:
 
     def _read_first(self, now: int) -> tuple[settings_store.Stored, ev.Restored, list[restore.LeaderRow]]:
         with self._database.begin() as c:
+            last, _ = worker_state.read(c)
+            if last is not None:
+                self._health.use.go_on(last.provider)
             stored = settings_store.load(c)
             main = settings_store.policy_of(self._environment, stored, portfolios_store.MAIN)
             portfolios_store.ensure_main(c, main, now)

@@ -15,6 +15,7 @@ from pilotfish.app.dashboard import DashboardStatus
 from pilotfish.app.journal import Journal
 from pilotfish.app.logs import redact
 from pilotfish.app.modes import InForce
+from pilotfish.app.provider_use import ProviderUse
 from pilotfish.app.wiring import Feeds
 from pilotfish.core.events import HealthChanged
 from pilotfish.core.trade import Source
@@ -54,6 +55,7 @@ class Health:
         self._dashboard = dashboard
         self._journal = journal
         self._recording = recording
+        self.use = ProviderUse(hub, feeds.watcher.used)
         self._last: dict[Source, SourceHealth] = {}
         self._listening: dict[str, int] = {}
         """Source -> since when it is listened to."""
@@ -118,6 +120,7 @@ class Health:
             recording=msgspec.convert(self._recording.status, ws.RecordingState, from_attributes=True),
             dashboard=msgspec.convert(self._dashboard, ws.DashboardState, from_attributes=True),
             alerts=msgspec.structs.replace(alerts, error=redact(alerts.error)),
+            provider=self.use.state(),
             leaders={
                 c.leader: ws.LeaderState(
                     cursor_ts=c.cursor_ts,

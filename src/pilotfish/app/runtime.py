@@ -23,6 +23,7 @@ from pilotfish.app.alerts import Alerts
 from pilotfish.app.book_recording import BookRecording, RecordLimits, spool_of
 from pilotfish.app.config import process_value
 from pilotfish.app.control import Control
+from pilotfish.app.daily import summary
 from pilotfish.app.dashboard import DashboardStatus
 from pilotfish.app.health import Health
 from pilotfish.app.journal import Journal
@@ -220,7 +221,7 @@ class Worker:
             (parts.live.tick(), "tick"),
             (parts.control.run(), "control"),
             (parts.control.keep_published(), "state"),
-            (self.alerts.run(parts.health.sources), "alerts"),
+            (self.alerts.run(parts.health.sources, parts.health.use.state, self._summary), "alerts"),
             (parts.health.run(), "health"),
             (Watch(self.hub).run(), "watch"),
             (feeds.books.local.run(), "local-books"),
@@ -235,6 +236,9 @@ class Worker:
             self.hub.spawn(work, name, essential=True)
         _collect_seldom()
         sys.setswitchinterval(SWITCH_SECONDS)
+
+    def _summary(self) -> list[str]:
+        return summary(self.database, self.hub.now())
 
     # -- what feeds look after, from what the engine knows -------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -59,9 +60,9 @@ def wire(
         order_books,
         lambda reread: LocalBooks(hub, session, channel, reread=reread, resolved=markets.ask, record=record),
     )
-    http = process_value(env, "polygon_http_url")
+    http, used = process_value(env, "polygon_http_url"), Counter[str]()
     look_up = (
-        PolygonHttp(Service(session, "polygon", http, per_second=10, attempts=1, progress=hub.progress))
+        PolygonHttp(Service(session, "polygon", http, per_second=10, attempts=1, progress=hub.progress), used)
         if http
         else None
     )
@@ -74,5 +75,5 @@ def wire(
         reconcile=Reconcile(hub, api, poller),
         markets=markets,
         books=books,
-        watcher=Watcher(hub, session, chain, exchanges, look_up),
+        watcher=Watcher(hub, session, chain, exchanges, look_up, used),
     )

@@ -84,6 +84,10 @@ TASKS: dict[str, dict[str, Command]] = {
             "export", "export",
             "Write all rows of a kind to standard output.",
         ),
+        "sql": Command(
+            "sql", "sql",
+            "Answer one SELECT over what is kept and over pulled history; nothing can be changed by it.",
+        ),
     },
     "Before following": {
         "backtest": Command(
@@ -121,6 +125,18 @@ TASKS: dict[str, dict[str, Command]] = {
         "settings": Command(
             "settings", "app",
             "Look at settings and change them; a running worker takes changes up at once.",
+        ),
+        "backup": Command(
+            "backup", "backup",
+            "Write everything that the database holds into a file, while a worker runs or not.",
+        ),
+        "restore": Command(
+            "backup", "restore",
+            "Put a backup into an empty database and verify it; nothing changes unless all of it is there and right.",
+        ),
+        "config": Command(
+            "config", "app",
+            "Leaders, portfolios and settings as one file: write it, compare it, take it in.",
         ),
         "reset": Command(
             "reset", "reset",

@@ -15,7 +15,7 @@ import typer
 from pilotfish.app import logs
 from pilotfish.app.config import environment, process_value
 from pilotfish.core.problem import Problem
-from pilotfish.core.settings import ALL, Kind, Value
+from pilotfish.core.settings import ALL, Kind, Setting, Value
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -33,15 +33,18 @@ def begin() -> dict[str, Value]:
     """The environment's settings; logging is set up and secrets are hidden from now on."""
     env = environment()
     logs.set_up(process_value(env, "log_level"), process_value(env, "log_format"))
-    logs.hide([_secret_part(s.name, str(env[s.name])) for s in ALL if s.kind is Kind.SECRET and env.get(s.name)])
+    logs.hide([_secret_part(s, str(env[s.name])) for s in ALL if env.get(s.name)])
     return env
 
 
-def _secret_part(name: str, value: str) -> str:
-    """Of the URLs of what is kept only the password is secret; people need to see what is meant."""
-    if name not in ("database_url", "history_url"):
+def _secret_part(setting: Setting, value: str) -> str:
+    """Of the URLs of what is kept, and of services, only the password is secret; people need to see what is meant."""
+    if setting.kind is Kind.SECRET and setting.name not in ("database_url", "history_url"):
         return value
-    return urlsplit(value).password or ""
+    try:
+        return urlsplit(value).password or ""
+    except ValueError:  # no URL
+        return ""
 
 
 def clean_environment() -> dict[str, str]:
@@ -54,10 +57,11 @@ def database(env: dict[str, Value]) -> Engine:
     """The configured database to write to, made if need be, its tables up to date."""
     from pilotfish.store.database import open_database  # slow to import, here and below; not every command needs it
 
-    return _until_the_end(open_database(process_value(env, "database_url")))
+    return opened(open_database(process_value(env, "database_url")))
 
 
-def _until_the_end(engine: Engine) -> Engine:
+def opened(engine: Engine) -> Engine:
+    """A database that the command opened itself; it is closed at the command's end."""
     _opened.append(engine)
     return engine
 
@@ -76,11 +80,11 @@ def existing(env: dict[str, Value]) -> Engine:
     try:
         found = open_to_read(configured)
     except OlderDatabaseError:
-        return _until_the_end(open_database(configured))
+        return opened(open_database(configured))
     if found is None:
         raise NothingRecordedError(f"{nothing_recorded(configured)} `pilotfish run` makes it")
     found.dispose()
-    return _until_the_end(open_database(configured))
+    return opened(open_database(configured))
 
 
 def reading(env: dict[str, Value], *, as_json: bool, code: int = 0) -> Engine:
@@ -91,11 +95,11 @@ def reading(env: dict[str, Value], *, as_json: bool, code: int = 0) -> Engine:
     configured = process_value(env, "database_url")
     found = open_to_read(configured)
     if found is not None:
-        return _until_the_end(found)
+        return opened(found)
     if not as_json:
         print(nothing_recorded(configured))
         raise typer.Exit(code)
-    return _until_the_end(empty_database())
+    return opened(empty_database())
 
 
 def keep(env: dict[str, Value], store: Callable[[Connection], object]) -> None:

@@ -151,11 +151,11 @@ def _screen(worker: WorkerState | None, state: Status, view: printed.View[Portfo
         for p in state.portfolios
         if p.unmarked_value_micro
     ]
-    told = ", ".join(f"{count(n)} {WORDS[s]}" for s, n in became(decisions).items())
+    copies = ", ".join(f"{count(n)} {WORDS[s]}" for s, n in became(decisions).items())
     lines.append(
         sentence(
             f"{plural(len(state.leaders), 'leader')}, {plural(counts.trades, 'trade')} ({count(counts.seen_by_both)}"
-            f" seen by both sources), {count(decisions.copied)} copied ({told}),"
+            f" seen by both sources), {count(decisions.copied)} copied ({copies}),"
             f" {count(sum(decisions.skipped.values()))} skipped, {plural(counts.fills, 'fill')}"
         )
     )
@@ -168,6 +168,8 @@ def _screen(worker: WorkerState | None, state: Status, view: printed.View[Portfo
         sentence(NOTE, f"{bad.at[:19].replace('T', ' ')} {bad.source}: {bad.error or ''}")
         for bad in state.newest_bad_inputs
     ]
+    if worker.provider.events or worker.provider.calls:
+        lines.append(sentence(worker.provider.told()))
     if worker.alerts.error:
         lines.append(sentence(NOTE, f"alerts cannot be sent: {worker.alerts.error}"))
     return lines

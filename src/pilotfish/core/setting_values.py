@@ -115,8 +115,18 @@ def parse(setting: Setting, given: object, called: str = "") -> Value:
     return value
 
 
+def without_user(text: str) -> str:
+    """A URL without its user and password; any other text as it is."""
+    scheme, colon, rest = text.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{colon}{host.rpartition('@')[2]}{slash}{path}" if colon else text
+
+
 def show(setting: Setting, value: Value) -> bool | int | float | str:
-    """A value as JSON shows it: USDC and ratios as decimals, the rest as it is. Secrets are not hidden here."""
+    """A value as JSON shows it: USDC and ratios as decimals, of URLs no password, the rest as it is. What is a secret
+    as a whole is not hidden here."""
+    if setting.kind is Kind.TEXT and isinstance(value, str):
+        return without_user(value)
     if setting.kind in (Kind.USDC, Kind.RATIO) and isinstance(value, int):
         return int(value // MICRO) if value % MICRO == 0 else float(Decimal(value) / MICRO)
     return value

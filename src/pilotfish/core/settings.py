@@ -90,6 +90,12 @@ ALL: tuple[Setting, ...] = (
     _S("polygon_gap_grace_ms", _K.INT, 10_000, "How long the log of a trade that the API has shown may be missing"
        " before it counts as missed by the chain: mode polygon then decides without it, and the subscriptions are made"
        " anew.", "Sources", unit="ms", low=0, high=600_000),
+    _S("provider_units_daily", _K.INT, 0, "Units that the Polygon provider's plan gives a day, for comparison with what"
+       " was used; 0 = not known.", "Sources", unit="units", low=0, high=10**12),
+    _S("provider_event_units", _K.INT, 40, "Units that the provider charges for a notification (a log, a block).",
+       "Sources", unit="units", low=0, high=1_000_000),
+    _S("provider_call_units", _K.INT, 20, "Units that the provider charges for a call.", "Sources", unit="units", low=0,
+       high=1_000_000),
     _S("simulate_api_lag", _K.BOOL, False, "For development: the poller ignores trades younger than 5 s.", "Sources"),
     # Copying
     _S("copy_side", _K.CHOICE, "both", "Which of the leader's sides are copied.", "Copying", Scope.PORTFOLIO,
@@ -234,10 +240,20 @@ ALL: tuple[Setting, ...] = (
     # Alerts
     _S("alert_urls", _K.SECRET, "", "Where alerts go: Apprise addresses (Telegram, Discord, ntfy, mail, …), separated"
        " by commas. Empty = nowhere.", "Alerts"),
-    _S("alert_on", _K.LIST, "health, exits", "What is told: health (a source is down or back), copies, exits, results"
-       " (a market paid out), bad_input.", "Alerts", choices=("health", "copies", "exits", "results", "bad_input")),
+    _S("alert_on", _K.LIST, "health, exits", "What is told: health (a source or the worker is down or back), copies,"
+       " exits, results (a market paid out), bad_input, drawdown, daily (a summary), provider (80 and 100 % of its"
+       " units are used).", "Alerts", choices=("health", "copies", "exits", "results", "bad_input", "drawdown", "daily",
+       "provider")),
     _S("alert_after_sec", _K.INT, 60, "A source that is down is told of after this time; shorter gaps are not.",
        "Alerts", unit="s", low=0, high=_DAY),
+    _S("alert_drawdown_bps", _K.INT, 1000, "A portfolio's fall below its highest value that is told; again after it has"
+       " made up for half of it.", "Alerts", unit="bps", low=1, high=10_000),
+    _S("alert_quiet_from_hour", _K.INT, 0, "From this hour on nothing is sent but that the worker ended or fell silent;"
+       " what gathers is sent when the quiet hours are over.", "Alerts", unit="h", low=0, high=23),
+    _S("alert_quiet_to_hour", _K.INT, 0, "The hour at which they are over; the same hour as their beginning = there are"
+       " none.", "Alerts", unit="h", low=0, high=23),
+    _S("alert_daily_hour", _K.INT, 8, "The hour of the daily summary.", "Alerts", unit="h", low=0, high=23),
+    _S("alert_zone", _K.TEXT, "UTC", "The time zone of these hours, by its IANA name (Europe/Berlin).", "Alerts"),
     # Journal
     _S("journal", _K.BOOL, True, "Write down what enters the engine, so that `pilotfish replay` can run it again."
        " Switched on, it begins with the worker's next start.", "Journal"),

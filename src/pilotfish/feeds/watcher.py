@@ -6,6 +6,7 @@ A quiet leader means no logs for hours, so health is judged by blocks, never by 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,10 +37,13 @@ class Watcher:
     """Watches ``wallets`` (lower-case addresses) while started."""
 
     def __init__(
-        self, hub: Hub, session: aiohttp.ClientSession, ws_url: str, exchanges: str, look_up: PolygonHttp | None
-    ) -> None:
+        self, hub: Hub, session: aiohttp.ClientSession, ws_url: str, exchanges: str, look_up: PolygonHttp | None,
+        used: Counter[str],
+    ) -> None:  # fmt: skip
         self.hub = hub
         self.status = ChainStatus()
+        self.used = used
+        """What the provider was asked for since the start (``polymarket.polygon``)."""
         self._session = session
         self._ws_url = ws_url
         self._doubt = asyncio.Event()
@@ -137,7 +141,9 @@ class Watcher:
         async with self._session.ws_connect(
             self._ws_url, timeout=aiohttp.ClientWSTimeout(ws_close=2), max_msg_size=MAX_FRAME
         ) as ws:
-            socket = PolygonSocket(ws, self._on_event, lambda error, frame: self.hub.bad_input("polygon", error, frame))
+            socket = PolygonSocket(
+                ws, self._on_event, lambda error, frame: self.hub.bad_input("polygon", error, frame), self.used
+            )
             reader = asyncio.create_task(socket.run(), name="polygon-reader")
             helpers = [asyncio.create_task(self._logs.run(socket), name="polygon-logs")]
             try:

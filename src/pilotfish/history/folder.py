@@ -155,10 +155,10 @@ class History:
             yield from records_of(kind, batch)
 
     def _file(self, kind: str, key: str, window: Window) -> Iterator[Any]:
-        for batch in self._batches(kind, key, window):
+        for batch in self.batches(kind, key, window):
             yield from records_of(kind, batch)
 
-    def _batches(self, kind: str, key: str, window: Window, names: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+    def batches(self, kind: str, key: str, window: Window, names: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
         """The rows of a file, as many at once as fit; a file that fits as a whole is not held open meanwhile."""
         wanted = list(names) or None
         with self._opened(kind, key, window) as file:
@@ -174,7 +174,7 @@ class History:
             if window is None:
                 continue
             lows, highs = np.frombuffer(parts.lows, np.int64), np.frombuffer(parts.highs, np.int64)
-            for batch in self._batches(kind, key, window, names):
+            for batch in self.batches(kind, key, window, names):
                 ats = batch.column("at").to_numpy()
                 place = np.searchsorted(lows, ats, "right") - 1
                 wanted = (place >= 0) & (ats <= highs[place])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -20,6 +21,8 @@ from pilotfish.polymarket.decode import quantity_of
 from pilotfish.polymarket.http import Service, VenueError
 
 CALL_TIMEOUT = 10.0
+CALLS, EVENTS = "calls", "events"
+"""What a provider charges for, as it is counted: calls by us, notifications by it."""
 MAX_FRAME = 8 * 2**20
 
 
@@ -29,15 +32,18 @@ class RpcError(Exception):
 
 class PolygonSocket:
     """One open connection. ``on_event(subscription_id, result)`` is called for every notification,
-    ``on_bad(error, frame)`` for every frame that cannot be used."""
+    ``on_bad(error, frame)`` for every frame that cannot be used. ``used``: where calls and notifications are counted.
+    """
 
     def __init__(
         self,
         ws: aiohttp.ClientWebSocketResponse,
         on_event: Callable[[str, Any], None],
         on_bad: Callable[[str, str], None],
+        used: Counter[str] | None = None,
     ) -> None:
         self._ws = ws
+        self._used = Counter() if used is None else used
         self._on_event = on_event
         self._on_bad = on_bad
         self._ids = itertools.count(1)
@@ -72,6 +78,7 @@ class PolygonSocket:
                 continue
             params = part.get("params")
             if part.get("method") == "eth_subscription" and isinstance(params, dict):
+                self._used[EVENTS] += 1
                 self._on_event(wire.text_of(params.get("subscription")), params.get("result"))
                 continue
             future = self._calls.pop(part["id"], None) if type(part.get("id")) is int else None
@@ -86,6 +93,7 @@ class PolygonSocket:
 
     async def call(self, method: str, params: Sequence[Any]) -> Any:
         """One JSON-RPC call; raises :class:`RpcError`."""
+        self._used[CALLS] += 1
         number = next(self._ids)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._calls[number] = future
@@ -124,14 +132,16 @@ class PolygonSocket:
 
 
 class PolygonHttp:
-    """Single calls over HTTP."""
+    """Single calls over HTTP. ``used``: where they are counted."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, used: Counter[str] | None = None) -> None:
         self._service = service
+        self._used = Counter() if used is None else used
         self._ids = itertools.count(1)
 
     async def call(self, method: str, params: Sequence[Any]) -> Any:
         """One JSON-RPC call; raises :class:`RpcError`."""
+        self._used[CALLS] += 1
         body = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
         try:
             answer = await self._service.post("", body)

@@ -25,6 +25,7 @@ HEAD = "0014"
 """The newest revision in ``migrations/versions``."""
 
 
+_MIGRATIONS = Path(__file__).parent / "migrations"
 _CUT_OFF = {
     "connect_timeout": 5,
     "keepalives_idle": 4,
@@ -100,9 +101,10 @@ def _refuse_foreign(configured: str) -> None:
         there.dispose()
 
 
-def open_to_read(configured: str) -> Engine | None:
+def open_to_read(configured: str, *, older: bool = False) -> Engine | None:
     """An engine that only reads the configured database, and leaves nothing behind; ``None`` where nothing has been
-    recorded yet (no file, or no tables). Raises :class:`DatabaseError`.
+    recorded yet (no file, or no tables). ``older``: tables of an older version are read as well. Raises
+    :class:`DatabaseError`.
 
     It reads a file or folder that must not be written to as well.
     """
@@ -111,7 +113,7 @@ def open_to_read(configured: str) -> Engine | None:
         if url.get_backend_name() != "sqlite":
             engine = _engine(url)
             event.listen(engine, "connect", _only_read)
-            return engine if _readable(engine, url) else None
+            return engine if _readable(engine, url, older=older) else None
         path = Path(url.database or "")
         if not path.exists() or path.stat().st_size == 0:
             return None
@@ -120,7 +122,7 @@ def open_to_read(configured: str) -> Engine | None:
             engine = _engine(url, creator=partial(_connect, f"file:{quote(str(path.absolute()))}?{how}"))
             event.listen(engine, "connect", _only_read)
             try:
-                return engine if _readable(engine, url) else None
+                return engine if _readable(engine, url, older=older) else None
             except OperationalError as problem:
                 last = problem
                 engine.dispose()
@@ -192,7 +194,7 @@ def _known(connection: Connection, url: URL) -> str | None:
     """The revision of the database's tables; ``None`` for an empty one. Raises :class:`DatabaseError` for tables of
     another program or of a newer version."""
     tables = set(inspect(connection).get_table_names())
-    found = _revision(connection) if "alembic_version" in tables else None
+    found = revision_of(connection) if "alembic_version" in tables else None
     if found is None and not tables - {"alembic_version"}:
         return None
     if found is not None and not found <= HEAD and _OURS in tables:
@@ -205,11 +207,11 @@ def _known(connection: Connection, url: URL) -> str | None:
     return found
 
 
-def _readable(engine: Engine, url: URL) -> bool:
+def _readable(engine: Engine, url: URL, *, older: bool) -> bool:
     """True if there is something to read; False for an empty database."""
     with engine.connect() as connection:
         found = _known(connection, url)
-    if found is not None and found != HEAD:
+    if found is not None and found != HEAD and not older:
         raise OlderDatabaseError(
             f"{shown(url)} was written by an older version of pilotfish (revision {found}, this one needs {HEAD});"
             " `pilotfish run` brings it up to date"
@@ -268,22 +270,40 @@ _UPGRADING = 7_074_688
 """The number of the lock that upgrading takes on PostgreSQL."""
 
 
-def _revision(connection: Connection) -> str | None:
+def revision_of(connection: Connection) -> str | None:
+    """The revision that the database's tables say they are of."""
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def revisions() -> list[str]:
+    """All revisions of the tables that this version knows, oldest first."""
+    return sorted(path.name[:4] for path in (_MIGRATIONS / "versions").glob("0*.py"))
 
 
 def upgrade(engine: Engine) -> None:
     """Run the migrations that are still missing, in one transaction: nobody sees tables that are half made, and of two
     processes that start together one waits for the other."""
-    from alembic import command  # slow to import, and seldom needed
-    from alembic.config import Config
+    with one_writer(engine) as connection:
+        migrate(connection)
 
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+
+@contextmanager
+def one_writer(engine: Engine) -> Iterator[Connection]:
+    """A transaction that changes tables themselves; who else wants to, waits."""
     with engine.begin() as connection:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")  # the driver begins none before DDL
         else:
             connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _UPGRADING})
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        yield connection
+
+
+def migrate(connection: Connection, revision: str = "head") -> None:
+    """Run the migrations that are missing up to ``revision``."""
+    from alembic import command  # slow to import, and seldom needed
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 from sqlalchemy import Connection, Select, Table, select
@@ -23,14 +23,24 @@ from pilotfish.store import tables as t
 from pilotfish.store.mapping import R, read, read_rows, table_of
 from pilotfish.store.sources import listened
 from pilotfish.store.views.base import View
-from pilotfish.store.views.decisions import StoredDecision, decisions
-from pilotfish.store.views.latency import SeenRow, trade_latency
-from pilotfish.store.views.look_backs import read_every
-from pilotfish.store.views.orders import StoredFill, fill, intent
-from pilotfish.store.views.positions import adjustment, holding, ledger_entry, position
-from pilotfish.store.views.searches import read_every_search, read_every_wallet
-from pilotfish.store.views.trades import leader_trade
-from pilotfish.store.views.valuations import read_valuations
+from pilotfish.store.views.decisions import Decision, StoredDecision, decisions
+from pilotfish.store.views.latency import SeenRow, TradeLatency, trade_latency
+from pilotfish.store.views.look_backs import LookBackWhole, read_every
+from pilotfish.store.views.orders import Fill, Intent, StoredFill, fill, intent
+from pilotfish.store.views.positions import (
+    Adjustment,
+    Holding,
+    LedgerEntry,
+    Position,
+    adjustment,
+    holding,
+    ledger_entry,
+    position,
+)
+from pilotfish.store.views.report import Shortfall
+from pilotfish.store.views.searches import SearchedWallet, SearchWhole, read_every_search, read_every_wallet
+from pilotfish.store.views.trades import LeaderTrade, leader_trade
+from pilotfish.store.views.valuations import Valuation, read_valuations
 
 STREAMED = 1_000
 """Rows fetched at a time."""
@@ -102,29 +112,36 @@ def _searched_wallets(c: Connection, _portfolio: str | None, leader: str | None)
     return read_every_wallet(c, leader)
 
 
-_READINGS: dict[str, Reading] = {
-    "trades": _each(TradeRecord, leader_trade, "id"),
-    "decisions": _decisions,
-    "intents": _each(IntentRecord, intent, "id"),
-    "fills": _each(StoredFill, fill, "id"),
-    "positions": _each(PositionRecord, position, "portfolio", "leader", "token_id"),
-    "holdings": _holdings,
-    "ledger": _each(EntryRecord, ledger_entry, "id"),
-    "adjustments": _adjustments,
-    "latency": _latency,
-    "report": _report,
-    "equity": _equity,
-    "look_backs": _look_backs,
-    "searches": _searches,
-    "searched_wallets": _searched_wallets,
+class Exported(NamedTuple):
+    """A kind of export: what a row of it is, and how all are read."""
+
+    view: type[View]
+    read: Reading
+
+
+EXPORTED: dict[str, Exported] = {
+    "trades": Exported(LeaderTrade, _each(TradeRecord, leader_trade, "id")),
+    "decisions": Exported(Decision, _decisions),
+    "intents": Exported(Intent, _each(IntentRecord, intent, "id")),
+    "fills": Exported(Fill, _each(StoredFill, fill, "id")),
+    "positions": Exported(Position, _each(PositionRecord, position, "portfolio", "leader", "token_id")),
+    "holdings": Exported(Holding, _holdings),
+    "ledger": Exported(LedgerEntry, _each(EntryRecord, ledger_entry, "id")),
+    "adjustments": Exported(Adjustment, _adjustments),
+    "latency": Exported(TradeLatency, _latency),
+    "report": Exported(Shortfall, _report),
+    "equity": Exported(Valuation, _equity),
+    "look_backs": Exported(LookBackWhole, _look_backs),
+    "searches": Exported(SearchWhole, _searches),
+    "searched_wallets": Exported(SearchedWallet, _searched_wallets),
 }
-KINDS = tuple(_READINGS)
+KINDS = tuple(EXPORTED)
 """What can be exported."""
 
 
 def rows(c: Connection, kind: str, *, portfolio: str | None = None, leader: str | None = None) -> Iterator[View]:
     """All rows of a kind, of a portfolio or leader if named, oldest first; large kinds are read in pieces."""
-    return _READINGS[kind](c, portfolio, leader)
+    return EXPORTED[kind].read(c, portfolio, leader)
 
 
 def csv_lines(found: Iterable[View], kind: type[View] | None = None) -> Iterator[str]:

@@ -12,6 +12,7 @@ import msgspec
 import structlog
 from sqlalchemy import Connection, select
 
+from pilotfish.core.numerals import count, percent
 from pilotfish.store import tables as t
 
 log = structlog.get_logger(__name__)
@@ -19,6 +20,8 @@ log = structlog.get_logger(__name__)
 NAME = "worker"
 STANDBY = "standby-"
 """What the names of the rows of standbys begin with."""
+WARN_PERCENT = (80, 100)
+"""At which parts of a provider's units of a day that is told."""
 ALIVE_SECONDS = 5.0
 """A worker that said nothing for so long does not run."""
 
@@ -182,6 +185,27 @@ class AlertsState(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
 
 
+class ProviderState(msgspec.Struct, frozen=True, kw_only=True):
+    """What the provider of Polygon was asked for on a UTC day: calls by us, notifications (``events``) by it, and both
+    in its units by the settings; ``of_units``: what its plan gives a day, 0 = not known."""
+
+    day: str = ""
+    calls: int = 0
+    events: int = 0
+    units: int = 0
+    of_units: int = 0
+
+    def told(self) -> str:
+        """For people: what was used today, and of how much."""
+        of = f" of {count(self.of_units)} ({percent(self.units, self.of_units)})" if self.of_units else ""
+        asked = f"{count(self.events)} notifications, {count(self.calls)} calls"
+        return f"{count(self.units)}{of} units of the Polygon provider used today ({asked})"
+
+    def passed(self, before: int) -> bool:
+        """True if 80 or 100 % of the day's units were passed since ``before`` of them were used."""
+        return any(before * 100 < mark * self.of_units <= self.units * 100 for mark in WARN_PERCENT if self.of_units)
+
+
 class LeaderState(msgspec.Struct, frozen=True, kw_only=True):
     """How polling a leader goes. ``asked_every_s``: seconds between the last two polls; ``gaps``: epoch seconds (from,
     to) of which not all rows could be had."""
@@ -247,6 +271,7 @@ class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
     recording: RecordingState = RecordingState()
     dashboard: DashboardState = DashboardState()
     alerts: AlertsState = AlertsState()
+    provider: ProviderState = ProviderState()
     leaders: dict[str, LeaderState] = {}
     counts: dict[str, int] = {}
     bad_inputs: int = 0

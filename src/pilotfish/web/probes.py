@@ -81,6 +81,11 @@ class _Books(Collector):
         up = GaugeMetricFamily("pilotfish_worker_up", "1 while the worker runs")
         up.add_metric([], float(worker_state.alive(worker, age)))
         yield up
+        info = GaugeMetricFamily("pilotfish_info", "1, with the version as a label", labels=["version"])
+        info.add_metric([__version__], 1.0)
+        yield info
+        if age is not None:
+            yield _gauge("pilotfish_worker_age_seconds", "Time since the worker's last sign of life", age)
         if worker is not None:
             yield from _sources(worker)
         decisions = CounterMetricFamily(
@@ -144,9 +149,19 @@ def _sources(worker: WorkerState) -> Iterator[Metric]:
         ("pilotfish_logs_a_day_unfiltered", chain.unfiltered_a_day, "Logs a day that come without wallet filters"),
     ):
         if gauge_value is not None:
-            gauge = GaugeMetricFamily(name, meaning)
-            gauge.add_metric([], gauge_value)
-            yield gauge
-    backlog = GaugeMetricFamily("pilotfish_write_backlog", "Events that are not durable yet")
-    backlog.add_metric([], worker.database.backlog)
-    yield backlog
+            yield _gauge(name, meaning, gauge_value)
+    yield _gauge("pilotfish_write_backlog", "Events that are not durable yet", worker.database.backlog)
+    yield _gauge("pilotfish_watched_leaders", "Leaders that the chain is watched for", worker.polygon.watched)
+    yield _gauge("pilotfish_bad_inputs", "Inputs since the start that could not be used", worker.bad_inputs)
+    if worker.api.serving_lag_seconds is not None:
+        lag = worker.api.serving_lag_seconds
+        yield _gauge("pilotfish_api_serving_lag_seconds", "How far behind the Data API says that it is", lag)
+    used = worker.provider
+    yield _gauge("pilotfish_provider_units", "Units of the Polygon provider used this UTC day", used.units)
+    yield _gauge("pilotfish_provider_units_daily", "Units that its plan gives a day; 0 = not known", used.of_units)
+
+
+def _gauge(name: str, meaning: str, value: float) -> Metric:
+    gauge = GaugeMetricFamily(name, meaning)
+    gauge.add_metric([], value)
+    return gauge

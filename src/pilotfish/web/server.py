@@ -20,6 +20,7 @@ from starlette.types import Scope
 
 from pilotfish import __version__
 from pilotfish.app.job_keeper import Keeper
+from pilotfish.app.silence import Silence
 from pilotfish.app.watchdog import LAST_RESORT_SECONDS, Stall, Watchdog
 from pilotfish.core.exit_codes import ExitCode
 from pilotfish.core.settings import Value
@@ -109,6 +110,7 @@ def application(
             asyncio.create_task(site.warm_up(), name="warm-up"),
         ]
         tasks += [asyncio.create_task(keeper.run(), name=keeper.kind) for keeper in keepers]
+        tasks.append(asyncio.create_task(Silence(site.database, site.environment).run(), name="silence"))
         yield
         if dog is not None:
             dog.stop()

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish.app import listening
 from pilotfish.app.config import process_value
-from pilotfish.core.setting_values import Value, words_of
+from pilotfish.core.setting_values import Value, without_user, words_of
 from pilotfish.store.database import snapshot
 from pilotfish.store.mapping import UnreadableRowError
 from pilotfish.store.report import Reports
@@ -88,7 +88,7 @@ class Site:
     @property
     def simulated(self) -> str:
         """The host of a stand-in venue; empty for the real one."""
-        venue = urlsplit(process_value(self.environment, "data_api_url")).netloc
+        venue = urlsplit(without_user(process_value(self.environment, "data_api_url"))).netloc
         return "" if venue.endswith("polymarket.com") else venue
 
     @property

@@ -19,7 +19,7 @@ from pilotfish.store import tables as t
 from pilotfish.store.copies import Became
 from pilotfish.store.mapping import newest, read, read_row, read_rows
 from pilotfish.store.sources import listened
-from pilotfish.store.views.base import Page, View, following, iso
+from pilotfish.store.views.base import Iso, Page, View, following, iso
 from pilotfish.store.views.orders import IntentFilled, read_orders
 from pilotfish.store.views.trades import LeaderTrade, SeenTrade, TradeFilter, leader_trade, read_trades
 
@@ -74,7 +74,7 @@ class Decision(Became, frozen=True, rename={"kind": "class"}):
     kind: TradeClass | None
     wanted_usdc_micro: Usdc | None
     granted_usdc_micro: Usdc | None
-    decided_at: str
+    decided_at: Iso
     trace: list[TraceLine]
 
 

@@ -16,7 +16,7 @@ from pilotfish.core.units import Micros
 from pilotfish.store import tables as t
 from pilotfish.store.mapping import read_rows
 from pilotfish.store.sources import Listened, listened, off
-from pilotfish.store.views.base import View, iso
+from pilotfish.store.views.base import Iso, View, iso
 
 LAG_SAMPLE = 20_000
 LEAST_IN_A_GROUP = 5
@@ -32,10 +32,10 @@ class TradeLatency(View, frozen=True, kw_only=True):
     id: int
     leader: str
     tx_hash: str
-    traded_at: str
+    traded_at: Iso
     first_source: Source
-    first_seen_by_api_at: str | None
-    first_seen_by_polygon_at: str | None
+    first_seen_by_api_at: Iso | None
+    first_seen_by_polygon_at: Iso | None
     api_behind_polygon_ms: int | None
     api_lagged: bool
     polygon_on: bool

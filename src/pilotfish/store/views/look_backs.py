@@ -12,7 +12,7 @@ from pilotfish.store import names
 from pilotfish.store import tables as t
 from pilotfish.store.jobs import JobState
 from pilotfish.store.mapping import read_row, read_rows
-from pilotfish.store.views.base import Page, View, following, iso
+from pilotfish.store.views.base import Iso, Page, View, following, iso
 
 STREAMED = 20
 """Rows fetched at a time: a result is large."""
@@ -26,7 +26,7 @@ class _Told(View, frozen=True, kw_only=True):
     id: int
     wallet: str
     label: str
-    asked_at: str
+    asked_at: Iso
     by: str
     days: int
     state: JobState
@@ -37,8 +37,8 @@ class _Told(View, frozen=True, kw_only=True):
     error: str | None
     verdict: str | None
     why: str | None
-    started_at: str | None
-    finished_at: str | None
+    started_at: Iso | None
+    finished_at: Iso | None
 
     @property
     def ended(self) -> bool:

@@ -14,7 +14,7 @@ from pilotfish.core.trade import Side
 from pilotfish.core.units import Micros, Price, Shares, Usdc
 from pilotfish.store import tables as t
 from pilotfish.store.mapping import newest, read, read_rows
-from pilotfish.store.views.base import Page, View, decimal, following, iso
+from pilotfish.store.views.base import Iso, Page, View, decimal, following, iso
 
 
 class StoredFill(Record, frozen=True, kw_only=True):
@@ -57,8 +57,8 @@ class Intent(View, frozen=True, kw_only=True):
     state: OrderState
     reason: Outcome | None
     attempts: int
-    created_at: str
-    due_at: str
+    created_at: Iso
+    due_at: Iso
 
 
 class Level(View, frozen=True, kw_only=True):
@@ -82,7 +82,7 @@ class Fill(View, frozen=True, kw_only=True):
     price: float
     fee_micro: Usdc
     leader_price: float | None
-    filled_at: str
+    filled_at: Iso
     levels: list[Level]
     delay_cost_micro: Usdc
     spread_cost_micro: Usdc

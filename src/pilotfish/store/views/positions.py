@@ -11,7 +11,7 @@ from pilotfish.core.units import Micros, Price, Shares, Usdc, proceeds_of
 from pilotfish.store import names
 from pilotfish.store import tables as t
 from pilotfish.store.mapping import read_pairs, read_rows
-from pilotfish.store.views.base import View, decimal, iso
+from pilotfish.store.views.base import Iso, View, decimal, iso
 
 
 class Position(View, frozen=True, kw_only=True):
@@ -27,12 +27,12 @@ class Position(View, frozen=True, kw_only=True):
     realized_pnl_micro: Usdc
     fees_micro: Usdc
     mark_price: float | None
-    unmarked_since: str | None
+    unmarked_since: Iso | None
     value_micro: Usdc
     unrealized_pnl_micro: Usdc
     status: str
-    opened_at: str
-    closed_at: str | None
+    opened_at: Iso
+    closed_at: Iso | None
 
 
 class PositionInMarket(Position, frozen=True, kw_only=True):
@@ -51,7 +51,7 @@ class Holding(View, frozen=True, kw_only=True):
     leader: str
     token_id: str
     shares_micro: Shares
-    updated_at: str
+    updated_at: Iso
 
 
 class HoldingBesideOurs(View, frozen=True, kw_only=True):
@@ -76,7 +76,7 @@ class Adjustment(View, frozen=True, kw_only=True):
     delta_micro: Shares
     cause: str
     tx_hash: str | None
-    at: str
+    at: Iso
 
 
 class LedgerEntry(View, frozen=True, kw_only=True):
@@ -84,7 +84,7 @@ class LedgerEntry(View, frozen=True, kw_only=True):
 
     id: int
     portfolio: str
-    at: str
+    at: Iso
     kind: str
     amount_micro: Usdc
     leader: str

@@ -12,7 +12,7 @@ from pilotfish.core.shortfall import Line
 from pilotfish.core.units import Usdc
 from pilotfish.core.verdict import Tone, Whom, verdict
 from pilotfish.store.names import labels, short
-from pilotfish.store.views.base import View, iso
+from pilotfish.store.views.base import Iso, View, iso
 
 
 class Parts(View, frozen=True, kw_only=True):
@@ -38,7 +38,7 @@ class Shortfall(View, frozen=True, kw_only=True):
     portfolio: str
     leader: str
     label: str
-    since: str | None
+    since: Iso | None
     ideal_micro: Usdc
     actual_micro: Usdc
     difference_micro: Usdc

@@ -12,7 +12,7 @@ from pilotfish.store import tables as t
 from pilotfish.store.jobs import JobState
 from pilotfish.store.mapping import read_row, read_rows
 from pilotfish.store.searches_store import Candidate, SearchSource
-from pilotfish.store.views.base import Page, View, following, iso
+from pilotfish.store.views.base import Iso, Page, View, following, iso
 
 STREAMED = 500
 """Rows of a board fetched at a time."""
@@ -25,7 +25,7 @@ class SearchRow(View, frozen=True, kw_only=True):
     the answer of one that is done: how many were ``tested``, and how many are ``copyable``."""
 
     id: int
-    asked_at: str
+    asked_at: Iso
     by: str
     source: SearchSource
     categories: list[str]
@@ -42,8 +42,8 @@ class SearchRow(View, frozen=True, kw_only=True):
     tested: int | None
     copyable: int | None
     why: str | None
-    started_at: str | None
-    finished_at: str | None
+    started_at: Iso | None
+    finished_at: Iso | None
 
     @property
     def ended(self) -> bool:

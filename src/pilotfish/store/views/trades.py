@@ -19,7 +19,7 @@ from pilotfish.store import tables as t
 from pilotfish.store.copies import Became
 from pilotfish.store.mapping import read_pairs
 from pilotfish.store.views import markets
-from pilotfish.store.views.base import Page, View, decimal, following, iso
+from pilotfish.store.views.base import Iso, Page, View, decimal, following, iso
 
 Standing: TypeAlias = Literal["active", "retracted"]
 """Whether a trade stands, or was taken back by a reorg."""
@@ -46,11 +46,11 @@ class LeaderTrade(View, frozen=True, kw_only=True, rename={"kind": "class"}):
     exchange: str | None
     block_number: int | None
     log_index: int | None
-    traded_at: str
+    traded_at: Iso
     traded_at_estimated: bool
     first_source: Source
-    first_seen_by_api_at: str | None
-    first_seen_by_polygon_at: str | None
+    first_seen_by_api_at: Iso | None
+    first_seen_by_polygon_at: Iso | None
     api_lagged: bool
     is_backfill: bool
     kind: TradeClass

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Executable
 
 from pilotfish.core.units import Micros, Usdc
 from pilotfish.store.mapping import read_rows
-from pilotfish.store.views.base import View, iso
+from pilotfish.store.views.base import Iso, View, iso
 
 
 class _Worth(View, frozen=True, kw_only=True):
@@ -30,7 +30,7 @@ class _Worth(View, frozen=True, kw_only=True):
 class Valuation(_Worth, frozen=True, kw_only=True):
     """What a portfolio was worth at an instant; what earlier versions did not write is ``None``."""
 
-    at: str
+    at: Iso
 
 
 class _Row(_Worth, frozen=True, kw_only=True):

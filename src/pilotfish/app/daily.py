@@ -1,0 +1,53 @@
+"""The daily summary: what the last 24 hours brought, in a few lines."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from sqlalchemy import Connection, Engine, func, select
+
+from pilotfish.core.numerals import count, gain, money, plural
+from pilotfish.core.reasons import words
+from pilotfish.core.units import SECOND
+from pilotfish.store import tables as t
+from pilotfish.store.database import snapshot
+from pilotfish.store.views.portfolios import Portfolio, read_portfolios
+
+DAY = 86_400 * SECOND
+MOST_REASONS = 3
+
+
+def summary(database: Engine, now: int) -> list[str]:
+    """Lines for people about the 24 hours before ``now`` (µs): a line a portfolio, and why the rest was not copied."""
+    since = now - DAY
+    with snapshot(database) as c:
+        seen = c.execute(select(func.count()).where(t.trades.c.traded_at >= since)).scalar_one()
+        lines = [f"the last 24 hours: {plural(seen, 'trade')} of leaders"]
+        for one in read_portfolios(c):
+            if one.status == "active":
+                lines += _portfolio(c, one, since)
+    return lines
+
+
+def _portfolio(c: Connection, one: Portfolio, since: int) -> list[str]:
+    d, f, e = t.decisions.c, t.fills.c, t.equity_snapshots.c
+    decided: Counter[tuple[str, str]] = Counter()
+    rows = select(d.action, d.reason, func.count()).where(d.portfolio == one.name, d.decided_at >= since)
+    for action, reason, n in c.execute(rows.group_by(d.action, d.reason)):
+        decided[action, reason] += n
+    fills = c.execute(select(func.count()).where(f.portfolio == one.name, f.filled_at >= since)).scalar_one()
+    before = c.execute(
+        select(e.equity_micro).where(e.portfolio == one.name, e.at <= since).order_by(e.at.desc()).limit(1)
+    ).scalar()
+    moved = one.equity_micro - (one.bankroll_micro if before is None else before)
+    copied = sum(n for (action, _), n in decided.items() if action == "copy")
+    of = plural(sum(decided.values()), "decision")
+    lines = [
+        f"{one.name}: {money(one.equity_micro)} USDC ({gain(moved)}), {count(copied)} of {of} copied,"
+        f" {plural(fills, 'fill')}, {count(one.open_positions)} open"
+    ]
+    skipped = Counter({reason: n for (action, reason), n in decided.items() if action == "skip"})
+    if skipped:
+        most = skipped.most_common(MOST_REASONS)
+        lines.append("not copied: " + "; ".join(f"{words(reason)} ({count(n)})" for reason, n in most))
+    return lines
