@@ -193,7 +193,7 @@ def test_a_dashboard_that_does_not_answer_is_ended_and_started_again_beside_a_wo
     with log.open("w") as errors:
         run = subprocess.Popen([sys.executable, "-m", "pilotfish", "run"], env=env, stderr=errors, cwd=tmp_path)
     try:
-        until("it serves", lambda: _serves(f"http://127.0.0.1:{port}/healthz"))
+        until("the worker has heard of it", lambda: "the dashboard answers" in log.read_text())
         (child,) = _children(run.pid)
         os.kill(child, signal.SIGSTOP)
         until("it is noticed", lambda: "the dashboard does not answer" in log.read_text())

@@ -31,7 +31,7 @@ from pilotfish.store.searches_store import SearchJob, Wanted
 from pilotfish.web import server
 from tests.found import FOUND, row
 from tests.kept_past import DAY, kept_world
-from tests.rig import Pilot, Stand
+from tests.rig import Pilot, Stand, until
 from tests.web.chromium import Watched, window
 
 pytestmark = pytest.mark.slow
@@ -164,6 +164,9 @@ def test_a_search_shows_how_far_it_is_and_is_cancelled_where_it_is_shown(desk: D
     seen.clean()
 
 
+ABOUT = "about 2 min left in this step"
+
+
 def test_what_runs_says_about_how_long_its_step_takes_once_that_can_be_told(tmp_path: Path) -> None:
     database = open_database(f"sqlite:///{tmp_path / 'x.db'}")
     nowhere: dict[str, Value] = dict.fromkeys(("data_api_url", "gamma_api_url"), "http://127.0.0.1:9")
@@ -177,13 +180,15 @@ def test_what_runs_says_about_how_long_its_step_takes_once_that_can_be_told(tmp_
                 taken = look_backs_store.JOBS.take(c, Job, AT)
                 if taken is not None:
                     look_backs_store.JOBS.progress(c, taken[0], At("tape", 3, 70, 412, left))
+            until("it is told", lambda told=told: (ABOUT in client.get("/discover").text) == told)  # type: ignore[misc]
             shown = client.get("/discover").text
             assert "step 3 of 4: reading the rest of their pasts, 3 of 70 · 412 requests" in shown
             assert "A look back goes first" in shown
-            assert ("about 2 min left in this step" in shown) == told
+            assert (ABOUT in shown) == told
         with database.begin() as c:
             look_backs_store.JOBS.progress(c, 1, At("tape", 3, 70, 412, 35))
-        assert "3 of 70 · 412 requests · about 40 s left in this step" in client.get("/look-backs").text
+        about = "3 of 70 · 412 requests · about 40 s left in this step"
+        until("that is told", lambda: about in client.get("/look-backs").text)
     database.dispose()
 
 

@@ -12,7 +12,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import aiohttp
 import structlog
 
 log = structlog.get_logger(__name__)
@@ -101,6 +100,8 @@ async def _run(env: Mapping[str, str], address: str) -> int:
 async def _watch(process: asyncio.subprocess.Process, address: str) -> None:
     """End a process that does not answer for :data:`SILENT_SECONDS`, or has not begun to for longer than a start
     takes: first so that it leaves its stacks in the log, then at once."""
+    import aiohttp  # slow to import, and `run --help` has no dashboard
+
     heard = time.monotonic() + START_SECONDS - SILENT_SECONDS
     started = False
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ASK_SECONDS)) as session:
@@ -111,6 +112,8 @@ async def _watch(process: asyncio.subprocess.Process, address: str) -> None:
                 heard = time.monotonic()  # this process was paused, not the other one
             with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
                 async with session.get(f"{address}/healthz"):
+                    if not started:
+                        log.info("the dashboard answers", address=address)
                     heard, started = time.monotonic(), True
     log.critical("the dashboard does not answer; it is ended and started again", silent_s=round(silent))
     with contextlib.suppress(ProcessLookupError):

@@ -39,9 +39,9 @@ def verify(
     ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Recompute the books from what only grows, and name every difference. What is missing of a leader's history is a
-    note: the books are right without it. With --against-venue a trade of a leader that is not stored is a
-    difference."""
+    """Recompute the books from what only grows, and name every difference; --against-venue: read the leaders' own
+    history again, too. What is missing of a leader's history is a note: the books are right without it; a trade that is
+    not stored is a difference."""
     env = session.begin()
     database = session.existing(env) if take_in else session.reading(env, as_json=as_json)
     with snapshot(database) as c:

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish import __version__
+from pilotfish.core.numerals import duration
 from pilotfish.core.units import MICRO
 from pilotfish.store import worker_state
 from pilotfish.store.database import snapshot
@@ -33,7 +34,7 @@ def router(site: Site, reader: Reader) -> APIRouter:
         """On the loop itself: no answer is an answer, too."""
         stalled = reader.stalled_for()
         if stalled:
-            why = [f"the database has not answered for {stalled:.0f} s"]
+            why = [f"the database has not answered for {duration(round(stalled * 1000))}"]
             return JSONResponse({"status": "stalled", "version": __version__, "why": why}, 503)
         return JSONResponse({"status": "ok", "version": __version__})
 

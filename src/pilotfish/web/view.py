@@ -9,6 +9,7 @@ import msgspec
 from fastapi import Depends, Query, Request
 from starlette.responses import HTMLResponse, Response
 
+from pilotfish.core.numerals import duration
 from pilotfish.store import worker_state
 from pilotfish.store.portfolios_store import MAIN
 from pilotfish.web.auth import is_admin
@@ -111,7 +112,8 @@ def _have(asked: str) -> dict[str, str]:
 
 def _halt(s: Snapshot, stalled_for: float) -> tuple[Halt, str]:
     if stalled_for:
-        return Halt.UNREADABLE, f"It has not answered for {stalled_for:.0f} s. What follows is what was read before."
+        silent = duration(round(stalled_for * 1000))
+        return Halt.UNREADABLE, f"It has not answered for {silent}. What follows is what was read before."
     if s.error:
         return Halt.UNREADABLE, s.error
     if s.at == 0:

@@ -511,4 +511,5 @@
   sayTimes();
   drawCharts();
   setInterval(sayTimes, 1000);
+  document.documentElement.dataset.ready = "";  // from now on a click does something
 })();
