@@ -31,7 +31,7 @@ class Watched:
     wrong: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(30_000)
         self.page.on("request", lambda r: self._asked(r.url))
         self.page.on("pageerror", lambda e: self.wrong.append(str(e)))
         self.page.on("console", lambda m: self.wrong.append(m.text) if m.type == "error" else None)
@@ -43,7 +43,7 @@ class Watched:
     def open(self, path: str) -> Page:
         """Go to a page of the dashboard."""
         self.page.goto(self.address + path)
-        self.page.locator("#main").wait_for()
+        self.page.locator("html[data-ready] #main").wait_for()
         return self.page
 
     def clean(self) -> None:

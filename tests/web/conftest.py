@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.web.chromium import launched
 
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=30_000)
 """Milliseconds: other tests need the processor, too."""
 
 

@@ -80,9 +80,9 @@ def test_a_dashboard_that_went_away_is_said_and_found_again(
     seen = window(browser, address)
     page = seen.open("/")
     page.route("**/*", lambda route: route.abort())
-    expect(page.get_by_text("The dashboard does not answer.")).to_be_visible(timeout=10_000)
+    expect(page.get_by_text("The dashboard does not answer.")).to_be_visible()
     page.unroute("**/*")
-    expect(page.get_by_text("The dashboard does not answer.")).to_have_count(0, timeout=10_000)
+    expect(page.get_by_text("The dashboard does not answer.")).to_have_count(0)
 
 
 def test_pages_open_by_the_keyboard_and_writing_opens_none(

@@ -34,10 +34,10 @@ def test_the_overview_answers_its_questions(tmp_path: Path, browser: Browser) ->
         stand.fill(token, "BUY", 100, 0.50)
         stand.fill(other, "BUY", 100, 0.50)
         pilot.fills(1)
-        page.locator(".feed .result", has_text="✓ filled").wait_for(timeout=5000)
-        page.get_by_text("– spread").wait_for(timeout=5000)
+        page.locator(".feed .result", has_text="✓ filled").wait_for()
+        page.get_by_text("– spread").wait_for()
         assert page.locator(".feed tbody tr").count() == 2
-        page.locator(".held tbody tr").first.wait_for(timeout=5000)
+        page.locator(".held tbody tr").first.wait_for()
         assert page.locator(".held tbody tr").count() == 1
         assert HOSTILE in page.locator(".held .market").inner_text()
         assert page.evaluate("window.hacked") is None
@@ -48,7 +48,7 @@ def test_the_overview_answers_its_questions(tmp_path: Path, browser: Browser) ->
             assert page.locator(".light.ok", has_text=light).count() == 1, light
         assert "Simulated venue" in page.locator(".banner").first.inner_text()
         spread_paid = "document.querySelector('.figure.first .value').textContent === '9,999.50'"
-        page.wait_for_function(spread_paid, timeout=8000)
+        page.wait_for_function(spread_paid)
         assert page.locator("canvas").count() == 1
         page.wait_for_function("document.querySelector('time[data-ago]').textContent.endsWith('ago')")
 

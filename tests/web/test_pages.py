@@ -357,7 +357,7 @@ def test_ten_tabs_all_show_what_happens(desk: Desk) -> None:
     before = desk.get("/trades?limit=1")["data"][0]["id"]
     trade = desk.stand.fill(desk.token, "BUY", 77)
     for tab in tabs:
-        tab.page.locator(".feed tbody tr", has_text="77.00").first.wait_for(timeout=5_000)
+        tab.page.locator(".feed tbody tr", has_text="77.00").first.wait_for()
         tab.clean()
     (newest,) = desk.get("/trades?limit=1")["data"]
     assert newest["id"] > before
