@@ -51,8 +51,8 @@ class Recall:
         self._reach: dict[tuple[str, str], int] = {}
         """Leader and token -> since when (µs) all of their trades are in memory, where that is longer than for most."""
         self._keep = 0
-        self._block = 0
-        """The newest block of which a fill was seen."""
+        self._block, self._block_at = 0, 0
+        """The newest block whose time a fill has told, and that time (µs)."""
 
     def begin(self, at: int, keep: int) -> None:
         """A store has what is older than ``keep`` (µs) at ``at``."""
@@ -81,7 +81,8 @@ class Recall:
                 need.since = at if need.since is None else min(at, need.since)
             elif pair not in s.recalled:
                 needed.setdefault(pair, _Need())
-            self._block = max(self._block, fill.block_number or 0)
+            if at is not None and (fill.block_number or 0) > self._block:
+                self._block, self._block_at = fill.block_number or 0, at
         return tuple(
             Forgotten(*pair, need.since, tuple(need.transactions), pair not in s.recalled)
             for pair, need in needed.items()
@@ -89,7 +90,10 @@ class Recall:
 
     def _is_new(self, fill: LeaderFill) -> bool:
         """True for a log of which nobody said when it was, and whose block tells that it was lately."""
-        return 0 < self._block - self._keep // LONGEST_BLOCK < (fill.block_number or 0)
+        if not self._block or not fill.block_number:
+            return False
+        earlier = max(0, self._block - fill.block_number)
+        return self._block_at - earlier * LONGEST_BLOCK >= self.state.kept_since
 
     def known_from(
         self, pair: tuple[str, str], trades: Iterable[Trade], sets: Iterable[tuple[int, int, bool]]
