@@ -23,7 +23,7 @@ from pilotfish.core.paper import Paper
 from pilotfish.core.settlement import Settlement
 from pilotfish.core.timers import ReorgOver
 from pilotfish.core.trade import LeaderFill, Side, Trade, TradeClass, TradeKey
-from pilotfish.store import restore
+from pilotfish.store import following
 
 
 @contextmanager
@@ -146,23 +146,23 @@ def settlement_twice() -> AbstractContextManager[Any]:
 
 def left_and_taken_up_where_it_was() -> AbstractContextManager[Any]:
     """Who was left and is followed again is read from where they were left."""
-    taken_up = restore.taken_up
+    taken_up = following.taken_up
 
-    def resumed(c: Connection, leader: restore.LeaderRow, at: int, **how: Any) -> Any:
-        was = restore.follow_again(c, leader, at)
+    def resumed(c: Connection, leader: following.LeaderRow, at: int, **how: Any) -> Any:
+        was = following.follow_again(c, leader, at)
         return taken_up(c, leader, at, **how) if was is None else (None, was)
 
-    return patch.object(restore, "taken_up", resumed)
+    return patch.object(following, "taken_up", resumed)
 
 
 def what_waited_goes_on_when_followed_again() -> AbstractContextManager[Any]:
     """Nobody is told that a leader was left while the worker was stopped."""
-    taken_up = restore.taken_up
+    taken_up = following.taken_up
 
-    def untold(c: Connection, leader: restore.LeaderRow, at: int, **how: Any) -> Any:
+    def untold(c: Connection, leader: following.LeaderRow, at: int, **how: Any) -> Any:
         return None, taken_up(c, leader, at, **how)[1]
 
-    return patch.object(restore, "taken_up", untold)
+    return patch.object(following, "taken_up", untold)
 
 
 def former_following_rewritten() -> AbstractContextManager[Any]:

@@ -21,7 +21,7 @@ from pilotfish.core.engine import Engine as Core
 from pilotfish.core.recall import Forgotten
 from pilotfish.core.settings import Globals, Policy, policy_from
 from pilotfish.core.trade import Source
-from pilotfish.store import exports, leaders_store, portfolios_store, restore
+from pilotfish.store import exports, following, leaders_store, portfolios_store, recalled, restore
 from pilotfish.store import tables as t
 from pilotfish.store.batch import write
 from pilotfish.store.database import open_database, snapshot
@@ -79,8 +79,8 @@ class Story:
         drive.at = at
         with snapshot(self.database) as c:
             drive.push(restore.restored(c, dict(self.policies), Globals(), at, keep=self.keep))
-            for leader in restore.leaders(c):
-                again = restore.follow_again(c, leader, at) if leader.status != "removed" else None
+            for leader in following.leaders(c):
+                again = following.follow_again(c, leader, at) if leader.status != "removed" else None
                 if again is not None:
                     drive.push(again)
             self._rest = [self._as_left(c, event) for event in self._rest]
@@ -92,14 +92,14 @@ class Story:
 
     def _look_up(self, forgotten: tuple[Forgotten, ...]) -> tuple[ev.Past, ...]:
         with snapshot(self.database) as c:
-            return restore.past(c, list(self.core.state.desks), forgotten, self.core.at)
+            return recalled.past(c, list(self.core.state.desks), forgotten, self.core.at)
 
     def _as_left(self, c: Connection, event: ev.Event) -> ev.Event:
         """Who was left in a run before and is followed again starts from what the books say that they held."""
         if not (isinstance(event, ev.LeaderFollowed) and event.is_new):
             return event
-        row = next((r for r in restore.leaders(c) if r.wallet == event.leader and r.status == "removed"), None)
-        was = restore.follow_again(c, row, event.at) if row is not None else None
+        row = next((r for r in following.leaders(c) if r.wallet == event.leader and r.status == "removed"), None)
+        was = following.follow_again(c, row, event.at) if row is not None else None
         return event if was is None else msgspec.structs.replace(event, holdings=was.holdings)
 
     def _commit(self, event: ev.Event, effects: list[fx.Effect]) -> None:

@@ -19,7 +19,7 @@ from pilotfish.core.fees import FeeSchedule
 from pilotfish.core.settings import Globals, Value
 from pilotfish.core.trade import Source
 from pilotfish.core.units import MICRO, SECOND
-from pilotfish.store import report, restore
+from pilotfish.store import following, report, restore
 from pilotfish.store import tables as t
 from pilotfish.store.batch import write
 from pilotfish.store.database import open_database
@@ -56,8 +56,8 @@ class World:
         desk = self.desk
         with self.database.connect() as c:
             first = restore.restored(c, desk.policies, Globals(), desk.at)
-            (leader,) = restore.leaders(c)
-            again = restore.follow_again(c, leader, desk.at)
+            (leader,) = following.leaders(c)
+            again = following.follow_again(c, leader, desk.at)
         assert again is not None
         healthy = desk.engine.state.healthy
         desk.begin(Engine(), desk.at)

@@ -16,7 +16,7 @@ from pilotfish.core.leader_orders import LeaderOrder
 from pilotfish.core.settings import Globals, Value, policy_from
 from pilotfish.core.trade import Source, TradeClass
 from pilotfish.core.units import SECOND
-from pilotfish.store import exports, leaders_store, portfolios_store, restore
+from pilotfish.store import exports, following, leaders_store, portfolios_store, restore
 from pilotfish.store import tables as t
 from pilotfish.store.batch import write
 from pilotfish.store.database import open_database
@@ -48,8 +48,8 @@ class Stored(Desk):
         self.begin(Engine(), self.at + round(after * SECOND))
         with self.database.begin() as c:
             first = restore.restored(c, {"main": policy_from(self.settings)}, self.globals, self.at)
-            leader = restore.leaders(c)[0]
-            left, followed = restore.taken_up(c, leader, self.at, started_at=self.at, left=False)
+            leader = following.leaders(c)[0]
+            left, followed = following.taken_up(c, leader, self.at, started_at=self.at, left=False)
         self.send(first)
         if healthy:
             self.send(ev.HealthChanged(at=self.at, source=Source.POLYGON, healthy=True))

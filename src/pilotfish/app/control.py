@@ -27,7 +27,7 @@ from pilotfish.core.recall import KEEP
 from pilotfish.core.settings import Globals, Policy, Value
 from pilotfish.core.units import SECOND
 from pilotfish.feeds.hub import Hub
-from pilotfish.store import portfolios_store, restore, settings_store, worker_state
+from pilotfish.store import following, portfolios_store, restore, settings_store, worker_state
 from pilotfish.store import tables as t
 from pilotfish.store.fence import TakenOverError
 from pilotfish.store.outage import is_outage
@@ -43,7 +43,7 @@ class _Found:
     """What one look into the database has found. ``follows``: portfolio -> whom it copies, ``None`` = all."""
 
     stored: settings_store.Stored
-    leaders: list[restore.LeaderRow]
+    leaders: list[following.LeaderRow]
     follows: dict[str, list[str] | None]
     commands: list[Any]
 
@@ -88,7 +88,7 @@ class Control:
         if any(p.sizing_mode == "bankroll_ratio" for p in self._policies.values()):
             self._feeds.reconcile.ask_values()
 
-    def _read_first(self, now: int) -> tuple[settings_store.Stored, ev.Restored, list[restore.LeaderRow]]:
+    def _read_first(self, now: int) -> tuple[settings_store.Stored, ev.Restored, list[following.LeaderRow]]:
         with self._database.begin() as c:
             last, _ = worker_state.read(c)
             if last is not None:
@@ -100,7 +100,7 @@ class Control:
             self._follows = {n: portfolios_store.follows(c, n) for n in names}
             self._policies = {n: settings_store.policy_of(self._environment, stored, n) for n in names}
             self._globals = settings_store.globals_of(self._environment, stored)
-            return stored, restore.restored(c, self._policies, self._globals, now, keep=KEEP), restore.leaders(c)
+            return stored, restore.restored(c, self._policies, self._globals, now, keep=KEEP), following.leaders(c)
 
     async def run(self) -> None:
         """Take up settings, leaders and commands from the database; never ends. What it finds waits while the queue is
@@ -148,7 +148,7 @@ class Control:
             wanted = select(t.commands).where(t.commands.c.done_at.is_(None)).order_by(t.commands.c.id)
             return _Found(
                 stored=settings_store.load(c),
-                leaders=restore.leaders(c),
+                leaders=following.leaders(c),
                 follows={name: portfolios_store.follows(c, name) for name in portfolios_store.active(c)},
                 commands=list(c.execute(wanted)),
             )
@@ -225,12 +225,12 @@ class Control:
 
     # -- leaders -----------------------------------------------------------------------------------------------
 
-    async def _take_leaders(self, leaders: list[restore.LeaderRow], *, known: bool) -> None:
+    async def _take_leaders(self, leaders: list[following.LeaderRow], *, known: bool) -> None:
         for leader in leaders:
             await self._take_leader(leader, known=known)
         self._feeds.watcher.watch(frozenset(w for w, (status, _) in self._leaders.items() if status != "removed"))
 
-    async def _take_leader(self, leader: restore.LeaderRow, *, known: bool) -> None:
+    async def _take_leader(self, leader: following.LeaderRow, *, known: bool) -> None:
         """A leader as the row says. Polling begins after the engine's event is in the queue, so that the engine knows
         them before it hears of them."""
         before, since = self._leaders.get(leader.wallet, (None, leader.added_at))
@@ -254,7 +254,7 @@ class Control:
             await self._follow(leader, left=before is not None)
         self._leaders[leader.wallet] = (leader.status, leader.added_at)
 
-    async def _follow(self, leader: restore.LeaderRow, *, left: bool) -> None:
+    async def _follow(self, leader: following.LeaderRow, *, left: bool) -> None:
         """From now on, or again after a restart."""
         ended, event = await asyncio.to_thread(self._taken_up, leader, self.hub.now(), left)
         if ended is not None:
@@ -267,11 +267,11 @@ class Control:
         )
 
     def _taken_up(
-        self, leader: restore.LeaderRow, now: int, left: bool
+        self, leader: following.LeaderRow, now: int, left: bool
     ) -> tuple[ev.LeaderRemoved | None, ev.LeaderFollowed]:
         warm = self.hub.text("startup_mode") == "warm"
         with self._database.connect() as c:
-            return restore.taken_up(
+            return following.taken_up(
                 c, leader, now, started_at=self._health.started_at, left=left,
                 warm_sec=self.hub.number("warm_start_seconds") if warm else 0,
             )  # fmt: skip

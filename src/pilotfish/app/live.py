@@ -28,7 +28,7 @@ from pilotfish.feeds.hub import Hub
 from pilotfish.feeds.parts import WAITS
 from pilotfish.store.database import snapshot
 from pilotfish.store.outage import is_outage
-from pilotfish.store.restore import past
+from pilotfish.store.recalled import past
 from pilotfish.store.writer import MAX_BACKLOG, Writer, WriterFailedError
 
 log = structlog.get_logger(__name__)

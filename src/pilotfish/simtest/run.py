@@ -29,7 +29,7 @@ from pilotfish.core.units import SECOND
 from pilotfish.simtest import steps as st
 from pilotfish.simtest.feeds import Span, Venue
 from pilotfish.simtest.store import wipe
-from pilotfish.store import leaders_store, portfolios_store, restore
+from pilotfish.store import following, leaders_store, portfolios_store, recalled, restore
 from pilotfish.store.batch import write
 
 POLL, OVERLAP, SLOW, REACH = 5, 60, 600, 7_200
@@ -150,8 +150,8 @@ class Run:
             names = portfolios_store.active(c)
             policies = {n: self._policy(n) for n in names}
             self.drive.push(restore.restored(c, policies, self._globals(), at, keep=self.keep))
-            rows = restore.leaders(c)
-            taken = {row.wallet: restore.taken_up(c, row, at, started_at=at, left=False) for row in rows}
+            rows = following.leaders(c)
+            taken = {row.wallet: following.taken_up(c, row, at, started_at=at, left=False) for row in rows}
         self.drive.push(ev.HealthChanged(at=at, source=Source.API, healthy=self._up("api")))
         self.drive.push(ev.HealthChanged(at=at, source=Source.POLYGON, healthy=self._up("chain")))
         self.starts.append(at)
@@ -168,7 +168,7 @@ class Run:
         """What the store knows of the past, with all that was applied so far."""
         self._commit()
         with self.database.connect() as c:
-            return restore.past(c, list(self.drive.engine.state.desks), forgotten, self.now)
+            return recalled.past(c, list(self.drive.engine.state.desks), forgotten, self.now)
 
     def _every(self, period: int, work: Callable[[], None], life: int) -> None:
         def again() -> None:
@@ -325,9 +325,9 @@ class Run:
                 case st.Follow() if self.statuses.get(step.leader, "removed") == "removed":
                     leaders_store.add(c, st.LEADERS[step.leader], "", at, by="story")
                     self.statuses[step.leader] = "active"
-                    row = next(r for r in restore.leaders(c) if r.wallet == st.LEADERS[step.leader])
+                    row = next(r for r in following.leaders(c) if r.wallet == st.LEADERS[step.leader])
                     if self.alive:
-                        self._follow(row, restore.taken_up(c, row, at, started_at=self.starts[-1], left=True))
+                        self._follow(row, following.taken_up(c, row, at, started_at=self.starts[-1], left=True))
                 case st.Leave() if self.statuses.get(step.leader, "removed") != "removed":
                     leaders_store.set_status(c, st.LEADERS[step.leader], "removed", at, by="story")
                     self.statuses[step.leader] = "removed"
@@ -355,7 +355,7 @@ class Run:
                     portfolios_store.archive(c, step.name, at=at, by="story")
                     self._tell(ev.PortfolioArchived(at=at, portfolio=step.name))
                 case st.Follows():
-                    known = {r.wallet for r in restore.leaders(c)}
+                    known = {r.wallet for r in following.leaders(c)}
                     chosen = None
                     if step.leaders is not None:
                         chosen = tuple(w for w in (st.LEADERS[n] for n in step.leaders) if w in known)
@@ -375,7 +375,7 @@ class Run:
         if self.alive:
             self.drive.push(event)
 
-    def _follow(self, row: restore.LeaderRow, taken: tuple[ev.LeaderRemoved | None, ev.LeaderFollowed]) -> None:
+    def _follow(self, row: following.LeaderRow, taken: tuple[ev.LeaderRemoved | None, ev.LeaderFollowed]) -> None:
         number, (ended, event) = st.LEADERS.index(row.wallet), taken
         self.cursors[number], self.floors[number] = event.cursor_ts, event.floor_ts
         spans = self.venue.followed.setdefault(number, [])
