@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pilotfish.core import events as ev
+from pilotfish.core.engine import Engine
+from pilotfish.core.settings import policy_from
+from pilotfish.core.trade import LeaderFill, Side, Source
 from pilotfish.core.units import SECOND
 from tests.story import Story, make
 
@@ -36,3 +39,49 @@ def test_a_story_is_the_same_to_the_byte_however_little_is_kept(seed: int, keep_
     assert short.digests() == whole.digests()
     whole.database.dispose()
     short.database.dispose()
+
+
+LEADER, BEGIN, KEPT = "0x" + "a1" * 20, 1_800_000_000 * SECOND, 100 * SECOND
+
+
+def log(number: int, block: int, traded_at: int | None) -> LeaderFill:
+    """A fill of a block, whose time may not be known."""
+    return LeaderFill(
+        source=Source.POLYGON, leader=LEADER, tx_hash=f"0x{number:064x}", token_id="1", side=Side.BUY, shares=10**6,
+        usdc=500_000, traded_at=traded_at, block_number=block, log_index=1,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("after_sec", "block", "looked_up"),
+    [
+        (20, 1_010, False),  # a block after one whose time is within what is kept
+        (20, 990, False),  # ten blocks before it: 40 s at the longest
+        (20, 970, True),  # so far before it that it may be of longer ago
+        (137, 1_010, True),  # a later block than any seen, but none was seen for so long that it says nothing
+    ],
+)
+def test_a_log_without_a_time_is_looked_up_unless_its_block_is_surely_of_lately(
+    after_sec: int, block: int, looked_up: bool
+) -> None:
+    engine, policy = Engine(), policy_from({})
+    desk = ev.PortfolioState(name="main", bankroll=10**10, cash=10**10, policy=policy)
+    engine.apply(ev.Restored(at=BEGIN, portfolios=(desk,), keep=KEPT))
+    engine.apply(
+        ev.LeaderFollowed(
+            at=BEGIN,
+            leader=LEADER,
+            follow_from=BEGIN - 10**9,
+            floor_ts=0,
+            cursor_ts=BEGIN // SECOND,
+            is_new=True,
+            bootstrapped=True,
+        )
+    )
+    seen = ev.ChainFillSeen(at=BEGIN + SECOND, fill=log(1, 1_000, BEGIN))
+    assert [what.transactions for what in engine.recall.forgotten(seen)] == [()]
+    engine.apply(seen)
+    engine.apply(ev.Tick(at=BEGIN + after_sec * SECOND))
+    late = ev.ChainFillSeen(at=BEGIN + after_sec * SECOND, fill=log(2, block, None))
+    asked = {tx for what in engine.recall.forgotten(late) for tx in what.transactions}
+    assert asked == ({late.fill.tx_hash} if looked_up else set())
