@@ -107,4 +107,4 @@ def _print(found: list[str], gaps: list[Gap], compared: list[Compared] | None, a
             also = f"; {plural(one.only_here, 'more')} that only the chain showed" if one.only_here else ""
             say(f"ok: {one.name}: the venue's {plural(one.rows, 'trade')} are stored, each once{also}")
     if not compared:
-        say("nobody is followed yet, so there is nothing to compare")
+        say("no worker has followed anybody yet, so there is nothing to compare")

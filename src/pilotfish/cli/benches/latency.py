@@ -55,6 +55,8 @@ class Seen:
     def __init__(self, path: Path) -> None:
         self.decided: dict[str, float] = {}
         self.filled: dict[str, float] = {}
+        self.open = 0
+        """Orders that are out, at the last look."""
         self._path = path
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
@@ -83,6 +85,9 @@ class Seen:
                 " JOIN trades t ON t.id = i.trade_id WHERE f.id > ?",
                 (filled,),
             ).fetchall()
+            (self.open,) = database.execute(
+                "SELECT count(*) FROM intents WHERE state IN ('pending', 'working')"
+            ).fetchone()
             now = time.time()
             for number, tx, action in rows:
                 final = max(final, number)
@@ -222,13 +227,12 @@ class _Trading:
 
 
 async def _all(seen: Seen, sent: dict[str, float]) -> None:
-    """Wait until all that was sent is decided; fills of what was copied come within a moment of that."""
+    """Wait until all that was sent is decided, and no order is out any more."""
     async with asyncio.timeout(PATIENCE):
         while True:
-            if all(tx in seen.decided for tx in sent):
-                break
             await asyncio.sleep(0.05)
-    await asyncio.sleep(1.0)
+            if all(tx in seen.decided for tx in sent) and not seen.open:
+                break
 
 
 def _told(what: str, rate: float, sent: dict[str, float], found: dict[str, float]) -> Latency:
