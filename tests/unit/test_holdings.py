@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -158,3 +159,21 @@ def test_the_first_snapshot_of_a_new_following_tells_what_was_held_when_it_began
     desk.advance(5)
     first_snapshot(desk, 120)
     assert (held_before(desk), desk.leader_holds()) == ([usd(100), usd(160)], usd(120))
+
+
+@pytest.mark.parametrize("said", [50, 100])
+def test_a_trade_of_the_second_of_the_first_snapshot_is_in_it_where_that_says_what_the_trade_left(said: int) -> None:
+    """A log without a time is dated by our clock, so it can stand a second too late, and in the snapshot's own."""
+    desk = Desk(holdings={})
+    desk.buy(1, 100)
+    desk.advance(20)
+    desk.chain(chain_fill(2, "SELL", 50, 0.49, traded_at=desk.at))
+    desk.send(ev.LeaderRemoved(at=desk.at, leader=LEADER))
+    now = desk.at // SECOND
+    again = ev.LeaderFollowed(at=desk.at, leader=LEADER, follow_from=desk.at, floor_ts=now, cursor_ts=now, is_new=True)
+    desk.send(again)
+    first_snapshot(desk, said)
+    assert (held_before(desk), desk.leader_holds()) == ([usd(100)], usd(50)), "whether it contains the trade or not"
+    desk.advance(2)
+    desk.sell(3, 25)
+    assert (held_before(desk), desk.leader_holds()) == ([usd(100), usd(50)], usd(25))

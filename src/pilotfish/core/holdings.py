@@ -120,6 +120,14 @@ class Holding:
         later = bisect_right(self._entries, _Entry((_second(as_of), -1, 0), 0))
         return _after(self._entries[later - 1]) if later else self._base
 
+    def told_as_of(self, said: int, as_of: int) -> int:
+        """As of when a first snapshot says ``said``: the next second (µs) where that is what is held by a trade whose
+        block may be of the snapshot's own second, so that the snapshot contains it."""
+        second = _second(as_of)
+        near = [e.trade for e in self._entries if e.trade is not None and e.order[0] >= second]
+        contained = near and all(_second(t.traded_at) == second for t in near)
+        return second + SECOND if contained and said == self.shares != self.held_at(as_of) else as_of
+
     def traded_since(self, at: int) -> bool:
         """True if a trade of at or after ``at`` (µs) is in it."""
         return any(e.trade is not None and e.trade.traded_at >= at for e in self._entries[-50:])

@@ -167,15 +167,17 @@ class Leading:
         """Set a holding to what a snapshot said. One that an exit explains is copied as such, and so is one that has
         gone for a reason nobody saw."""
         holding = self.holding(e.leader, token)
-        before = holding.shares
-        self.state.leaders[e.leader].agreed[token] = e.as_of
+        before, as_of = holding.shares, e.as_of
+        self.state.leaders[e.leader].agreed[token] = as_of
         if cause == BOOTSTRAP:
-            changed = holding.begin_with(said, e.as_of, self.state.leaders[e.leader].floor_ts * SECOND)
+            as_of = holding.told_as_of(said, as_of)
+            changed = holding.begin_with(said, as_of, self.state.leaders[e.leader].floor_ts * SECOND)
         else:
-            changed = holding.set_to(said, e.as_of)
+            changed = holding.set_to(said, as_of)
         for trade in {t.id: t for t in changed}.values():
             self.state.out.append(Update(trade_change(trade)))
-        told = (said, e.as_of) if said or before else None
+        known = (e.leader, token) in self.state.holding_sums  # what was before may yet change
+        told = (said, as_of) if said or before or known else None
         number = self.write_holding(e.leader, token, 0, e.at, cause, move.tx_hash if move else None, told)
         sold = before - holding.shares
         if number is None or sold <= 0:
