@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from pilotfish.core.units import MICRO
+from pilotfish.core.units import SECOND
 from pilotfish.simtest import steps as st
 from pilotfish.simtest.worlds import play
+from tests.desk import usd
 
-SECOND = 1_000_000
 
-
-def trade(number: int, at: float, side: str, shares: float, price: float, **more: object) -> st.Trade:
-    """A trade of the first leader in the first market; its log and row never come where nothing is said of them."""
-    told: dict[str, object] = {"leader": 0, "market": 0, "outcome": 0, "order": number, "api_us": 4 * SECOND}
+def trade(number: int, at: float, side: str, shares: float, price: float, **more: Any) -> st.Trade:
+    """A trade of the first leader in the first market; its log never comes where nothing is said of it."""
+    told: dict[str, Any] = {"leader": 0, "market": 0, "outcome": 0, "order": number, "api_us": 4 * SECOND, **more}
     return st.Trade(
-        at=round(at * SECOND), number=number, side=side, shares=round(shares * MICRO), price=round(price * MICRO),
-        **(told | more),
-    )  # type: ignore[arg-type]  # fmt: skip
+        at=round(at * SECOND), number=number, side=side, shares=usd(shares), price=usd(price), **told,
+    )  # fmt: skip
 
 
 STORIES: dict[str, list[st.Step]] = {
