@@ -18,7 +18,6 @@ from pilotfish.store.views.feed import FeedRow, read_feed
 from pilotfish.store.views.latency import Latency, read_latency
 from pilotfish.store.views.leaders import Leader, read_leaders
 from pilotfish.store.views.portfolios import Portfolio, read_portfolios
-from pilotfish.store.views.positions import PositionInMarket, read_positions
 from pilotfish.store.views.sources import Gap, read_gaps
 from pilotfish.store.worker_state import WorkerState
 
@@ -29,7 +28,6 @@ LOOKED_AT_FOR = 5.0
 """Seconds after the last look until reading stops."""
 LATENCY_EVERY = 2.0
 FEED_ROWS, MOST_FEED_ROWS = 60, 600
-POSITION_ROWS = 500
 STALLED_SECONDS = 12.0
 """A reading that takes so long has hung: what is shown is old."""
 
@@ -42,7 +40,6 @@ class Snapshot:
     worker: WorkerState | None = None
     worker_age: float | None = None
     portfolios: list[Portfolio] = field(default_factory=list)
-    positions: list[PositionInMarket] = field(default_factory=list)
     feed: list[FeedRow] = field(default_factory=list)
     leaders: list[Leader] = field(default_factory=list)
     former: list[Leader] = field(default_factory=list)
@@ -135,7 +132,6 @@ class Reader:
                 worker=worker,
                 worker_age=age,
                 portfolios=portfolios,
-                positions=read_positions(c, limit=POSITION_ROWS)[0],
                 feed=read_feed(c, feed),
                 leaders=read_leaders(c),
                 former=read_leaders(c, "former"),

@@ -127,11 +127,12 @@ class _Point(msgspec.Struct, frozen=True, kw_only=True):
     unrealized_pnl_micro: Usdc
 
 
-def read_portfolios(c: Connection, trips: TripCounts | None = None) -> list[Portfolio]:
-    """All portfolios, archived ones too, the oldest first."""
+def read_portfolios(c: Connection, trips: TripCounts | None = None, name: str | None = None) -> list[Portfolio]:
+    """All portfolios, archived ones too, the oldest first; or the one of that ``name``."""
     p = t.portfolios.c
     ended = (trips or TripCounts()).read(c)
-    made = list(read_rows(c, _Made, select(t.portfolios).order_by(p.created_at, p.name)))
+    wanted = select(t.portfolios).where(p.name == name) if name is not None else select(t.portfolios)
+    made = list(read_rows(c, _Made, wanted.order_by(p.created_at, p.name)))
     return [_portfolio(one, _latest(c, one), *ended.get(one.name, (0, 0))) for one in made]
 
 

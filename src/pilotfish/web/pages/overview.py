@@ -18,8 +18,8 @@ from pilotfish.store.views.latency import Latency
 from pilotfish.store.views.order_feed import read_happened
 from pilotfish.store.views.order_rows import OrderRow
 from pilotfish.store.views.pnl import Period, read_pnl
-from pilotfish.store.views.portfolios import EquityPoint, Portfolio, read_equity
-from pilotfish.store.views.positions import PositionInMarket
+from pilotfish.store.views.portfolios import EquityPoint, Portfolio, read_equity, read_portfolios
+from pilotfish.store.views.positions import PositionInMarket, read_positions
 from pilotfish.store.views.report import Shortfall
 from pilotfish.store.worker_state import BooksState, WorkerState
 from pilotfish.web.charts import Options, equity_options, pnl_options
@@ -28,8 +28,9 @@ from pilotfish.web.render import Page
 from pilotfish.web.site import Site
 from pilotfish.web.view import Looking, View
 
-HELD_SHOWN = 100
-CURVE_SECONDS = TOTAL_SECONDS = 2.0
+HELD = 100
+"""Open positions that are shown, those that cost most."""
+CURVE_SECONDS = 2.0
 EVERY = 0.4
 HAPPENED = 60
 """Orders of leaders that are shown."""
@@ -46,6 +47,16 @@ class Light(msgspec.Struct, frozen=True):
     state: str
     detail: str
     sign: str = ""
+
+
+class Now(msgspec.Struct, frozen=True):
+    """What the figures of a portfolio are made of, read at one instant, so that they agree with one another: ``total``
+    is ``None`` until all decisions were gone through once."""
+
+    mine: Portfolio | None
+    held: list[PositionInMarket]
+    happened: list[OrderRow]
+    total: Shortfall | None
 
 
 class Overview(Page, frozen=True, kw_only=True):
@@ -86,34 +97,34 @@ async def overview(
     if s.portfolio(view.portfolio) is None:
         view.portfolio = MAIN
     name, shared = view.portfolio, view.site.shared
-    happened = await shared.get(("happened", name), EVERY, lambda c: read_happened(c, name, HAPPENED))
-    total = await shared.get(("total", name), TOTAL_SECONDS, lambda c: _total(view.site, c, name))
+    now = await shared.get(("now", name), EVERY, lambda c: _read(view.site, c, name))
     if kind == "equity":
         since = int((time.time() - _SECONDS[reach]) * SECOND) if reach in _SECONDS else None
         curve = await shared.get(("equity", name, reach), CURVE_SECONDS, lambda c: read_equity(c, name, since=since))
-        return view.show(_of(view, kind, reach, curve, None, happened, total))
-    period, now = Period(kind), time.time_ns() // 1000
-    made = await shared.get(("pnl", name, kind), CURVE_SECONDS, lambda c: read_pnl(c, name, period, now))
-    return view.show(_of(view, kind, reach, [], pnl_options(made), happened, total))
+        return view.show(_of(view, now, kind, reach, curve, None))
+    period, today = Period(kind), time.time_ns() // 1000
+    made = await shared.get(("pnl", name, kind), CURVE_SECONDS, lambda c: read_pnl(c, name, period, today))
+    return view.show(_of(view, now, kind, reach, [], pnl_options(made)))
 
 
-def _total(site: Site, c: Connection, portfolio: str) -> tuple[Shortfall, ...]:
-    """What all leaders came to; nothing until all decisions were gone through once."""
-    return (site.reports.of_portfolio(c, portfolio).total,) if site.reports.ready else ()
+def _read(site: Site, c: Connection, portfolio: str) -> Now:
+    return Now(
+        mine=next(iter(read_portfolios(c, site.trips, portfolio)), None),
+        held=read_positions(c, portfolio=portfolio, limit=HELD)[0],
+        happened=read_happened(c, portfolio, HAPPENED),
+        total=site.reports.of_portfolio(c, portfolio).total if site.reports.ready else None,
+    )
 
 
 def _of(
-    view: View, kind: Curve, reach: Range, curve: list[EquityPoint], made: Options | None, happened: list[OrderRow],
-    total: tuple[Shortfall, ...],
+    view: View, now: Now, kind: Curve, reach: Range, curve: list[EquityPoint], made: Options | None
 ) -> Overview:  # fmt: skip
-    s, name = view.snapshot, view.portfolio
-    mine = s.portfolio(name)
+    s, mine = view.snapshot, now.mine
     return Overview(
-        waits=not s.leaders, followed=len(s.leaders), lights=_lights(s), total=next(iter(total), None),
+        waits=not s.leaders, followed=len(s.leaders), lights=_lights(s), total=now.total,
         mine=mine, sources=s.latency,
         curve=made or equity_options(curve, mine.bankroll_micro if mine else 0), worst=_worst(curve), kind=kind,
-        reach=reach, reaches=get_args(Range),
-        happened=happened, held=[row for row in s.positions if row.portfolio == name], worker=s.worker,
+        reach=reach, reaches=get_args(Range), happened=now.happened, held=now.held, worker=s.worker,
     )  # fmt: skip
 
 
