@@ -29,3 +29,13 @@ def came_back(*edges: float) -> str:
     while places < 4 and any(edge and not round(edge, places) for edge in edges):
         places += 1
     return " to ".join(numerals.money(round((1 + edge) * MICRO), places) for edge in edges)
+
+
+def in_bands(expected: int, pessimistic: int, optimistic: int) -> str:
+    """What copying made (millionths of a USDC) where fills came later and fewer, and sooner and more, than expected.
+
+    Fewer fills can make more: where those that are then missed would have lost. A reader who sees the pessimistic
+    figure above the expected one is told so."""
+    fewer, more = numerals.gain(pessimistic), numerals.gain(optimistic)
+    missed = " (what it would have missed lost)" if pessimistic > expected else ""
+    return f"{fewer} with later and fewer fills{missed}, {more} with sooner and more"

@@ -27,6 +27,7 @@ from pilotfish.backtest.look_back import judged_each
 from pilotfish.backtest.quotes import Tier
 from pilotfish.backtest.refusal import refuse_nothing
 from pilotfish.backtest.told import LookBack, Part, Point, Step, answer_of, cause_words
+from pilotfish.backtest.verdicts import in_bands
 from pilotfish.cli import printed, session
 from pilotfish.cli.history import progress_bar, wallets_of
 from pilotfish.cli.progress import bar
@@ -251,8 +252,8 @@ def _print(found: LookBack) -> None:
     )
     result = found.result_micro
     printed.say(
-        f"Result {gain(result[Band.EXPECTED])} USDC on {money(found.spent_micro)} paid; pessimistic "
-        f"{gain(result[Band.PESSIMISTIC])}, optimistic {gain(result[Band.OPTIMISTIC])}. "
+        f"Result {gain(result[Band.EXPECTED])} USDC on {money(found.spent_micro)} paid; "
+        f"{in_bands(result[Band.EXPECTED], result[Band.PESSIMISTIC], result[Band.OPTIMISTIC])}. "
         f"Filled {percent(round(found.filled_share * MICRO), MICRO)} of what was wanted, {_tiers(found)}."
     )
     printed.say(f"It rests on {found.basis}.")

@@ -16,7 +16,7 @@ import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pilotfish.backtest.told import day
-from pilotfish.backtest.verdicts import came_back
+from pilotfish.backtest.verdicts import came_back, in_bands
 from pilotfish.core import numerals, reasons
 from pilotfish.web import addresses, telling
 
@@ -93,7 +93,7 @@ def environment() -> Environment:
     env.globals |= {
         "url": addresses.url, "profile": addresses.profile, "market_page": addresses.market_page,
         "transaction": addresses.transaction, "asset": addresses.asset, "pages": addresses.PAGES,
-        "keys": addresses.KEYS,
+        "keys": addresses.KEYS, "in_bands": in_bands,
     }  # fmt: skip
     return env
 

@@ -7,6 +7,7 @@ import pytest
 
 from pilotfish.backtest.bets import Bet
 from pilotfish.backtest.judgement import Judgement, Terms, Tried, Verdict, came_back, judge
+from pilotfish.backtest.verdicts import in_bands
 from tests.unit.backtest_answer.bet_worlds import DAY, START, USDC, World, bet, bets_of, judged
 
 TERMS = Terms(size=25 * USDC, delay_ms=5_000)
@@ -154,3 +155,17 @@ def test_the_answer_survives_json() -> None:
     assert answer.events == 60
     assert answer.shrunk is not None
     assert answer.halves is not None
+
+
+@pytest.mark.parametrize(
+    ("results", "words"),
+    [
+        ((10, -5, 12), "−5.00 with later and fewer fills, +12.00 with sooner and more"),
+        (
+            (10, 17, 10),
+            "+17.00 with later and fewer fills (what it would have missed lost), +10.00 with sooner and more",
+        ),
+    ],
+)
+def test_a_pessimistic_result_above_the_expected_one_says_why(results: tuple[int, int, int], words: str) -> None:
+    assert in_bands(*(x * USDC for x in results)) == words
