@@ -21,7 +21,8 @@ from pilotfish.cli.stand import free_port
 Theme: TypeAlias = Literal["light", "dark"]
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 PAGES = ("/", "/leaders", "/leaders/{leader}", "/trades", "/positions", "/positions?status=closed", "/orders",
-         "/look-backs", "/look-backs/1", "/discover", "/latency", "/portfolios", "/settings", "/login", "/api/docs")  # fmt: skip
+         "/look-backs", "/look-backs/1", "/discover", "/latency", "/portfolios", "/settings", "/login",
+         "/api/docs")  # fmt: skip
 README: tuple[tuple[str, str, Theme, str], ...] = (
     ("overview", "/", "light", ""),
     ("leader", "/leaders/{leader}", "light", ""),

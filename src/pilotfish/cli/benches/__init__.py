@@ -30,6 +30,7 @@ BENCHES: dict[str, Bench] = {
     "store": Bench("store", "trades of many leaders to durable rows"),
     "disk": Bench("disk", "what a trade takes in the database"),
     "start": Bench("start", "a start and a report of a period; fills a database first, as pages does", usual=False),
+    "load": Bench("load", "engine, store and start against load; the data of a chart; minutes", usual=False),
     "channel": Bench("channel", "5,000 books kept at 20,000 changes a second", usual=False),
     "pages": Bench("pages", "what each page asks; fills a database first, minutes for a million trades", usual=False),
     "tabs": Bench("tabs", "ten open dashboards beside the worker", usual=False),

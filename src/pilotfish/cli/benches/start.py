@@ -53,9 +53,13 @@ def measure(trades: int = bench_pages.MANY) -> Found:
         bench_pages.fill_database(database, trades)
         spent, through_all = _reports(database, trades)
         database.dispose()
-        with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-            starts = pool.starmap(start, [(url, trades)] * ROUNDS, chunksize=1)
-    return Found(starts, spent, through_all)
+        return Found(started(url, trades, ROUNDS), spent, through_all)
+
+
+def started(url: str, trades: int, rounds: int) -> list[Started]:
+    """So many starts, each in a process of its own."""
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        return pool.starmap(start, [(url, trades)] * rounds, chunksize=1)
 
 
 def start(url: str, trades: int) -> Started:
