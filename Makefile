@@ -8,6 +8,7 @@
 # make quick   rules, contracts, stories and simulated worlds, without what takes long: under a minute
 # make fuzz   a million broken payloads through every parser (ARGS="--inputs N --seed N")
 # make audit, make sbom   checks of the lock without a network (ARGS="--advisories DIR"); what is in it, as CycloneDX
+# make docs   the documentation as a site, built without a network: .cache/site/index.html
 # make install, make lint, make fmt, make lock
 PYTHON ?= python3
 VENV   := .venv
@@ -16,7 +17,7 @@ BIN    := $(VENV)/bin
 # Modules stay compiled, also where Python is told otherwise: with that, a start costs half as much.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install demo test quick scenarios screenshots page-times kill soak fixtures fuzz audit sbom lint fmt lock
+.PHONY: install demo test quick scenarios screenshots docs page-times kill soak fixtures fuzz audit sbom lint fmt lock
 .DEFAULT_GOAL := install
 
 install: $(VENV)/.runtime
@@ -47,6 +48,10 @@ scenarios: $(VENV)/.dev
 screenshots: $(VENV)/.dev
 	@sh tools/install-test-parts.sh
 	@$(BIN)/python tools/screenshots.py $(ARGS)
+
+docs: $(VENV)/.dev
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet $(ARGS)
+	@echo "the documentation: $(CURDIR)/.cache/site/index.html"
 
 page-times: $(VENV)/.dev
 	@sh tools/install-test-parts.sh
@@ -79,7 +84,7 @@ fmt: $(VENV)/.dev
 	@$(BIN)/ruff check --fix src tests tools && $(BIN)/ruff format src tests tools
 
 lock: $(VENV)/.dev
-	@$(BIN)/uv pip compile pyproject.toml --extra build --extra dev --universal --python-version 3.11 \
+	@$(BIN)/uv pip compile pyproject.toml --extra build --extra dev --extra docs --universal --python-version 3.11 \
 	  --generate-hashes --no-header --no-emit-index-url --upgrade -o requirements-dev.lock
 	@$(BIN)/uv pip compile pyproject.toml --extra build --universal --python-version 3.11 \
 	  --generate-hashes --no-header --no-emit-index-url --upgrade -c requirements-dev.lock -o requirements.lock

@@ -97,12 +97,14 @@ def router(app: FastAPI) -> APIRouter:
 
     @pages.get("/api/docs")
     def docs(request: Request) -> Response:
-        return view_of(request).show(Docs(groups=_groups(msgspec.convert(app.openapi(), _Interface))))
+        return view_of(request).show(Docs(groups=groups_of(app)))
 
     return pages
 
 
-def _groups(interface: _Interface) -> tuple[Group, ...]:
+def groups_of(app: FastAPI) -> tuple[Group, ...]:
+    """All routes of REST, by what they are for."""
+    interface = msgspec.convert(app.openapi(), _Interface)
     found: dict[str, list[Operation]] = {}
     schemas = interface.components.schemas
     for path, methods in interface.paths.items():
