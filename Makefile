@@ -51,7 +51,7 @@ screenshots: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet $(ARGS)
-	@echo "the documentation: $(CURDIR)/.cache/site/index.html"
+	@echo "the documentation: $(CURDIR)/.cache/site/index.html (addresses of others in it, not asked for: outside.txt)"
 
 page-times: $(VENV)/.dev
 	@sh tools/install-test-parts.sh

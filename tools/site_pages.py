@@ -275,6 +275,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+outside: set[str] = set()
+"""Addresses of others that the documents name."""
 PICTURE = re.compile(r'<p>\s*<img alt="([^"]*)" src="[^"]*pictures/([\w-]+)\.svg" ?/?>\s*</p>')
 
 
@@ -286,4 +288,10 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
         text = (Path(config.docs_dir) / "pictures" / f"{found[2]}.svg").read_text()
         return f'<figure class="picture">{re.sub(r"<style>.*?</style>", "", text, flags=re.S)}</figure>'
 
+    outside.update(re.findall(r'href="(https?://[^"]+)"', html))
     return PICTURE.sub(drawn, html)
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """List the addresses of others that the documents name: a build without a network asks for none of them."""
+    (Path(config.site_dir) / "outside.txt").write_text("".join(f"{address}\n" for address in sorted(outside)))
