@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -78,3 +80,37 @@ def test_periods_add_up_to_what_was_won_or_lost(
     if last[0] + after < 24 * 399:
         assert sum(pnl for _, pnl in rows) == last[1] - BANKROLL
     assert [begins for begins, _ in rows] == sorted({begins for begins, _ in rows})
+
+
+@pytest.mark.parametrize(
+    ("began", "days"),
+    [
+        (datetime(2028, 2, 28, 12, tzinfo=UTC), ["2028-02-28", "2028-02-29", "2028-03-01"]),
+        (datetime(2026, 2, 28, 12, tzinfo=UTC), ["2026-02-28", "2026-03-01", "2026-03-02"]),
+        (datetime(2026, 3, 28, 12, tzinfo=UTC), ["2026-03-28", "2026-03-29", "2026-03-30"]),
+        (datetime(2026, 10, 24, 12, tzinfo=UTC), ["2026-10-24", "2026-10-25", "2026-10-26"]),
+    ],
+)
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Europe/Berlin"])
+def test_days_are_of_utc_with_24_hours_each_over_leap_days_and_changes_of_the_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, began: datetime, days: list[str], zone: str
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    start = int(began.timestamp()) * 1_000_000
+    database = open_database(f"sqlite:///{tmp_path / 'x.db'}")
+    with database.begin() as c:
+        c.execute(insert(t.portfolios).values(name="main", bankroll_micro=BANKROLL, created_at=start))
+        for hours, gain in ((1, 1), (11, 2), (12, 10), (35, 20), (36, 100), (40, 200)):
+            c.execute(
+                insert(t.equity_snapshots).values(
+                    portfolio="main", at=start + hours * HOUR, equity_micro=BANKROLL + gain, cash_micro=BANKROLL,
+                    positions_value_micro=0, cost_micro=0, realized_pnl_micro=0, unrealized_pnl_micro=0, fees_micro=0,
+                    open_positions=0,
+                )
+            )  # fmt: skip
+        rows = read_pnl(c, "main", Period.DAY, start + 41 * HOUR)
+    database.dispose()
+    monkeypatch.undo()
+    time.tzset()
+    assert [(row.begins, row.pnl_micro) for row in rows] == list(zip(days, (2, 18, 180), strict=True))

@@ -124,6 +124,7 @@ def results_options(rows: Sequence[CurvePoint]) -> Options:
 
     return {
         "animation": False,
+        "useUTC": True,
         "grid": {"left": 68, "right": 16, "top": 34, "bottom": 28},
         "legend": {"top": 4, "left": 60},
         "tooltip": TOLD,

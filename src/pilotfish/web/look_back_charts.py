@@ -37,6 +37,7 @@ def result_options(answers: Mapping[str, LookBack]) -> Options:
         series.append({"name": name, "type": "line", "showSymbol": len(data) < 3, "data": data, **_colour(n)})
     return {
         "animation": False,
+        "useUTC": True,
         "grid": {"left": 68, "right": 16, "top": 34, "bottom": 28},
         "legend": {"top": 4, "left": 60, "type": "scroll"},
         "tooltip": TOLD,

@@ -16,9 +16,7 @@
   };
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawCharts());
 
-  // -- times: relative ones are kept so; all are of one time zone, the reader's, with UTC on hover
-  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
-  const two = (n) => String(n).padStart(2, "0");
+  // -- times: relative ones are kept so; all are of one time zone, the reader's, with UTC on hover (reader.js)
   const span = (s) => {
     if (s < 60) return s + " s";
     if (s < 3600) return Math.floor(s / 60) + " min";
@@ -29,23 +27,18 @@
     const s = Math.round((Date.now() - then) / 1000);
     return s < 0 ? "in " + span(-s) : span(s) + " ago";
   };
-  const clock = (iso, seconds) => {
-    const t = new Date(iso), fraction = seconds && iso.length > 20 ? "." + iso.slice(20, 23) : "";
-    return `${t.getFullYear()}-${two(t.getMonth() + 1)}-${two(t.getDate())} ${two(t.getHours())}:${two(t.getMinutes())}:${two(t.getSeconds())}${fraction}`;
-  };
   const sayTimes = () => {
     for (const element of all("time[datetime]")) {
       const iso = element.getAttribute("datetime");
       const relative = element.hasAttribute("data-ago");
-      const text = relative ? ago(Date.parse(iso)) : clock(iso, true);
+      const text = relative ? ago(Date.parse(iso)) : reader.instant(iso, true);
       if (element.textContent !== text) element.textContent = text;
       const utc = iso.slice(0, 23).replace("T", " ") + " UTC";
-      const title = relative && zone !== "UTC" ? clock(iso) + " " + zone + ", " + utc : utc;
+      const title = relative && reader.zone !== "UTC" ? reader.instant(iso) + " " + reader.zone + ", " + utc : utc;
       if (element.title !== title) element.title = title;
     }
     for (const element of all("[data-zone]")) {
-      const text = "Times are of " + zone + "; UTC is on hover.";
-      if (zone !== "UTC" && element.textContent !== text) element.textContent = text;
+      if (element.textContent !== reader.told) element.textContent = reader.told;
     }
   };
 
@@ -71,14 +64,14 @@
       const options = JSON.parse(data);
       const zoom = (chart.getOption() || {}).dataZoom;
       const axes = (given) => [].concat(given || []).map((axis) => ({
-        ...axis, nameTextStyle: { color: soft },
-        axisLabel: { color: soft, ...(axis.type === "value" ? { formatter: (v) => tidy(v.toLocaleString("en-US")) } : {}), ...axis.axisLabel },
+        ...axis, nameTextStyle: { color: soft }, ...(axis.data ? { data: axis.data.map(reader.label) } : {}),
+        axisLabel: { color: soft, ...(axis.type === "value" ? { formatter: (v) => tidy(reader.number(v, 3)) } : {}), ...axis.axisLabel },
       }));
       chart.setOption({
         ...options, xAxis: axes(options.xAxis), yAxis: axes(options.yAxis),
         legend: options.legend && { ...options.legend, textStyle: { color: soft } },
         tooltip: { ...options.tooltip, backgroundColor: card, borderColor: line, textStyle: { color: text },
-                   valueFormatter: (v) => typeof v === "number" ? tidy(v.toLocaleString("en-US", { maximumFractionDigits: 3 })) : v },
+                   valueFormatter: (v) => typeof v === "number" ? tidy(reader.number(v, 3)) : v },
       }, { notMerge: true });
       if (zoom && zoom.length && options.dataZoom) chart.setOption({ dataZoom: zoom.map(({ start, end }) => ({ start, end })) });
     }
@@ -99,6 +92,8 @@
     beforeAttributeUpdated: (name, node) => !(name === "open" && node.matches("details")) && !(name === "class" && node.matches(".folding")) && !(name === "aria-expanded" && node.matches("[data-fold]")),
   } };
 
+  const morph = (element, content) => { reader.asWritten(element); Idiomorph.morph(element, content, same); };
+
   // -- rows that unfold: what is under one is asked for when it is opened, and again when the row has become another one
   const under = (button) => document.getElementById(button.getAttribute("aria-controls"));
   const fill = async (button) => {
@@ -108,7 +103,7 @@
     try {
       const answer = await fetch(url, { credentials: "same-origin" });
       if (!answer.ok) throw new Error("HTTP " + answer.status);
-      Idiomorph.morph(row.firstElementChild, await answer.text(), same);
+      morph(row.firstElementChild, await answer.text());
       sayTimes();
     } catch (problem) { row.holds = undefined; toast("What is under it cannot be read: " + problem.message, true); }
   };
@@ -144,7 +139,7 @@
       const at = document.activeElement, row = at && at.closest("tr[id]");
       for (const [name, content] of Object.entries(told.parts)) {
         const element = document.getElementById(name);
-        if (element) Idiomorph.morph(element, content, same);
+        if (element) morph(element, content);
       }
       // what had the focus is gone, its row is not: the focus stays there
       if (row && !at.isConnected) {
@@ -168,7 +163,7 @@
         if (!now && !element.querySelector("[data-running]")) continue;
         const answer = await fetch(element.dataset.renew, { credentials: "same-origin" });
         if (!answer.ok) continue;
-        Idiomorph.morph(element, await answer.text(), same);
+        morph(element, await answer.text());
         sayTimes();
       }
     } catch (problem) { lost(true); }
