@@ -20,7 +20,10 @@ from tests.conftest import PROJECT
 pytestmark = pytest.mark.slow
 UV = Path(sys.executable).with_name("uv")
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
-KNOWN = ("3.11", "3.12", "3.13", "3.14")
+KNOWN = ("3.11", "3.12", "3.13")
+"""What the project says that it was tried with."""
+NEWER = ("3.14",)
+"""Tried where it is installed; not promised before that."""
 
 
 class Interpreter(NamedTuple):
@@ -34,7 +37,7 @@ def interpreters() -> list[Interpreter]:
     """Every Python from 3.11 on that is installed: the tests' own, those on the path, and pyenv's."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     found = {HERE: sys.executable}
-    for version in KNOWN:
+    for version in (*KNOWN, *NEWER):
         candidates = [*sorted(pyenv.glob(f"{version}.*/bin/python")), Path(f"/usr/bin/python{version}")]
         candidates += [Path(folder) / f"python{version}" for folder in ("/usr/local/bin", "/opt/homebrew/bin")]
         there = next((str(path) for path in candidates if path.exists()), None)
@@ -95,6 +98,17 @@ def test_it_is_a_tool_of_uv(wheel: Path, tmp_path: Path) -> None:
     env = {**os.environ, "UV_TOOL_DIR": str(tmp_path / "tools"), "UV_TOOL_BIN_DIR": str(tmp_path / "bin")}
     words = ("tool", "install", "--python", sys.executable, "--constraints", PROJECT / "requirements.lock", wheel)
     done = uv(*words, env=env)
+    if done.returncode != 0 and re.search("offline|cache|network", done.stderr):
+        pytest.skip("the packages are not in uv's cache, and no network is used")
+    assert done.returncode == 0, done.stderr
+    works(tmp_path / "bin" / "pilotfish", tmp_path)
+
+
+def test_it_is_a_tool_of_pipx(wheel: Path, tmp_path: Path) -> None:
+    here = {"PIPX_HOME": str(tmp_path / "pipx"), "PIPX_BIN_DIR": str(tmp_path / "bin"), "UV_OFFLINE": "1"}
+    here |= {"UV_CONSTRAINT": str(PROJECT / "requirements.lock"), "PATH": f"{UV.parent}{os.pathsep}{os.environ['PATH']}"}
+    words = [sys.executable, "-m", "pipx", "install", "--backend", "uv", "--python", sys.executable, str(wheel)]
+    done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, **here}, cwd=tmp_path, timeout=300)
     if done.returncode != 0 and re.search("offline|cache|network", done.stderr):
         pytest.skip("the packages are not in uv's cache, and no network is used")
     assert done.returncode == 0, done.stderr
