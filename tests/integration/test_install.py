@@ -106,7 +106,10 @@ def test_it_is_a_tool_of_uv(wheel: Path, tmp_path: Path) -> None:
 
 def test_it_is_a_tool_of_pipx(wheel: Path, tmp_path: Path) -> None:
     here = {"PIPX_HOME": str(tmp_path / "pipx"), "PIPX_BIN_DIR": str(tmp_path / "bin"), "UV_OFFLINE": "1"}
-    here |= {"UV_CONSTRAINT": str(PROJECT / "requirements.lock"), "PATH": f"{UV.parent}{os.pathsep}{os.environ['PATH']}"}
+    here |= {
+        "UV_CONSTRAINT": str(PROJECT / "requirements.lock"),
+        "PATH": f"{UV.parent}{os.pathsep}{os.environ['PATH']}",
+    }
     words = [sys.executable, "-m", "pipx", "install", "--backend", "uv", "--python", sys.executable, str(wheel)]
     done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, **here}, cwd=tmp_path, timeout=300)
     if done.returncode != 0 and re.search("offline|cache|network", done.stderr):

@@ -45,10 +45,8 @@ ADVICE: dict[Reason, str] = {
     Reason.SKIP_CAP_TOTAL: "Raise `total_cap_usdc`.",
     Reason.SKIP_CAP_DAILY: "Raise `daily_cap_usdc`, or wait for the next UTC day.",
     Reason.SKIP_CAP_POSITIONS: "Raise `max_open_positions` or `max_positions_per_leader`.",
-    Reason.SKIP_NO_BOOK: "See whether `pilotfish doctor` reaches the CLOB. A market nobody quotes has no book to"
-    " read.",
-    Reason.SKIP_SPREAD: "Raise `max_spread_bps` or `max_spread_ticks`. A wide spread is what selling again would"
-    " cost.",
+    Reason.SKIP_NO_BOOK: "See whether `pilotfish doctor` reaches the CLOB. A market nobody quotes has no book to read.",
+    Reason.SKIP_SPREAD: "Raise `max_spread_bps` or `max_spread_ticks`. A wide spread is what selling again would cost.",
     Reason.SKIP_SLIPPAGE: "Raise `buy_max_slippage_bps` or `buy_max_slippage_ticks`, or see trades sooner"
     " (`polygon_ws_url`).",
     Reason.SKIP_DEPTH: "Lower `min_depth_usdc`, or copy in deeper markets.",
