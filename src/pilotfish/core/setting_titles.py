@@ -17,6 +17,7 @@ TITLES: dict[str, str] = {
     "api_health_stale_ms": "API is down after",
     "api_max_serving_lag_sec": "API is too far behind after",
     "polygon_health_stale_ms": "Polygon is down after",
+    "polygon_heartbeat_sec": "Sign of life of Polygon every",
     "polygon_taker_topic": "Also watch the counterparty's logs",
     "polygon_chunk_size": "Wallets in one subscription",
     "polygon_unfiltered_above": "Wallets above which all fills are delivered",
@@ -140,6 +141,7 @@ ZERO: dict[str, str] = (
         ("late_rows_interval_sec", "take_profit_bps", "stop_loss_bps", "daily_loss_stop_usdc", "burst_window_sec",
          "order_latency_p99_ms", "polygon_unfiltered_above"), "off"
     )
+    | {"polygon_heartbeat_sec": "each block"}
     | dict.fromkeys(("min_time_to_end_sec", "min_depth_usdc", "min_leader_usdc"), "any")
 )  # fmt: skip
 """What a value of 0 means where it is more than a number."""

@@ -24,7 +24,9 @@ from pilotfish.polymarket.polygon import MAX_FRAME, PolygonHttp, PolygonSocket, 
 log = structlog.get_logger(__name__)
 
 FIRST_BACKOFF, MAX_BACKOFF = 0.5, 30.0
-HEAD_POLL = 2.0
+HEAD_POLL = BLOCK_SECONDS = 2.0
+SOONEST = 0.25
+"""How often the newest block is asked for at most, in seconds."""
 DOUBT_EVERY = 30.0
 LOOK_SECONDS = 1.0
 """How soon another setting of how to subscribe is taken up."""
@@ -150,11 +152,7 @@ class Watcher:
                 chain = await socket.chain_id()
                 if chain != CHAIN_ID:
                     raise RpcError(f"POLYGON_WS_URL serves chain {chain}; expected Polygon ({CHAIN_ID})")
-                try:
-                    await socket.subscribe_heads()
-                except RpcError as problem:
-                    log.info("no block subscription; asking for the block number instead", error=str(problem))
-                    helpers.append(asyncio.create_task(self._poll_heads(socket), name="polygon-heads"))
+                helpers.append(asyncio.create_task(self._see_blocks(socket), name="polygon-heads"))
                 self.status.connected_at = self.hub.clock.wall()
                 self.status.last_block_at = self.hub.clock.wall()
                 helpers.append(asyncio.create_task(self._keep_subscribed(socket), name="polygon-subscriptions"))
@@ -238,10 +236,34 @@ class Watcher:
             if age > stale:
                 return f"no block for {age:.0f} s"
 
-    async def _poll_heads(self, socket: PolygonSocket) -> str:
+    async def _see_blocks(self, socket: PolygonSocket) -> str:
+        """The heartbeat: the newest block's number is asked for, or each block's header is delivered, by setting. What
+        a service says again and again of one block is no sign of life."""
+        headers, refused, newest = "", False, 0
         while True:
-            self._saw_block(quantity(await socket.call("eth_blockNumber", [])), None)
-            await asyncio.sleep(HEAD_POLL)
+            asked = self._heartbeat()
+            if asked is None and not headers and not refused:
+                try:
+                    headers = await socket.subscribe_heads()
+                except RpcError as problem:
+                    log.info("no block subscription; asking for the block number instead", error=str(problem))
+                    refused = True
+            elif asked is not None and headers:
+                await socket.unsubscribe(headers)
+                headers = ""
+            if not headers:
+                number = quantity(await socket.call("eth_blockNumber", []))
+                if number > newest:
+                    newest = number
+                    self._saw_block(number, None)
+            await asyncio.sleep(LOOK_SECONDS if headers else HEAD_POLL if asked is None else asked)
+
+    def _heartbeat(self) -> float | None:
+        """Seconds between questions for the newest block; ``None`` where headers are to be delivered. Two questions and
+        a block fit into what counts as stale."""
+        seconds = self.hub.number("polygon_heartbeat_sec")
+        stale = self.hub.number("polygon_health_stale_ms") / 1000
+        return min(seconds, max(SOONEST, (stale - BLOCK_SECONDS) / 2)) if seconds else None
 
     # -- notifications -----------------------------------------------------------------------------------------
 
