@@ -1,6 +1,7 @@
 """The state machine: ``Engine.apply(event) -> list[Effect]``. One thread, no I/O, no clock.
 
-This module takes observations in (identity, holdings, sightings); ``copying`` decides, ``bookkeeping`` books.
+``observing`` takes in what the sources report (identity, holdings, sightings), ``copying`` decides, ``bookkeeping`` books;
+this module puts them together and passes answers and timers on.
 """
 
 from __future__ import annotations
@@ -11,35 +12,30 @@ from typing import Any
 import msgspec
 
 from pilotfish.core import events as ev
-from pilotfish.core import lateness
 from pilotfish.core.bookkeeping import Bookkeeping
 from pilotfish.core.copying import Copying
-from pilotfish.core.dedupe import Sighting
 from pilotfish.core.effects import (
     Answered,
-    CheckChain,
     Effect,
     Insert,
     NeedBook,
     NeedHoldings,
     NeedMarket,
     SetTimer,
-    Update,
     Upsert,
     WipePaper,
 )
 from pilotfish.core.exits import Exits
 from pilotfish.core.holdings import Holding
 from pilotfish.core.leading import Leading
+from pilotfish.core.observing import Observing
 from pilotfish.core.orders import CancelOrder, PlaceOrder
 from pilotfish.core.paper import Paper
-from pilotfish.core.patience import given_up_at
 from pilotfish.core.reasons import Outcome, Reason
 from pilotfish.core.recall import Recall
-from pilotfish.core.recording import micros, trade_change, trade_record
-from pilotfish.core.records import HealthRecord, IdsRecord, MarketRecord, PortfolioReset, TradeRaw
+from pilotfish.core.recording import micros
+from pilotfish.core.records import HealthRecord, IdsRecord, MarketRecord, PortfolioReset
 from pilotfish.core.reorgs import Reorgs
-from pilotfish.core.settings import TriggerMode
 from pilotfish.core.settlement import Settlement
 from pilotfish.core.state import Leader, State
 from pilotfish.core.timers import (
@@ -52,13 +48,10 @@ from pilotfish.core.timers import (
     RuleAgain,
     Waited,
 )
-from pilotfish.core.trade import LeaderFill, Source, Trade, first_seen
+from pilotfish.core.trade import Trade
 from pilotfish.core.units import SECOND, Micros, Price, Usdc
 from pilotfish.core.valuing import Valuing
 
-UNTIMED_GRACE = 300 * SECOND
-"""A log whose block's time could not be had may be of before its leader was followed: so soon after that, the trade is
-left to the API, which knows its time."""
 FORGET_AFTER = 8 * 86_400 * SECOND
 """How long identities are kept in memory; above the longest warm start."""
 
@@ -83,9 +76,8 @@ class Engine:
         self.valuing = Valuing(self.state, self.exits)
         self.leading = Leading(self.state, self.copying)
         self.recall = Recall(self.state)
+        self.observing = Observing(self.state, self.recall, self.leading, self.copying, self.reorgs)
         self._last_forget = 0
-        self._watched: dict[int, tuple[Trade, SetTimer]] = {}
-        """Trades that one source has yet to show -> when that is overdue."""
         self._moved: dict[tuple[str, str], list[Trade]] = {}
         """Trades of the run before that holdings are rebuilt from once their leader is followed again."""
         self._resuming: list[tuple[str, tuple[ev.PendingDecision, ...], dict[int, Trade]]] = []
@@ -101,8 +93,8 @@ class Engine:
             ev.FollowsChanged: self._follows,
             ev.CloseAsked: self._close,
             ev.PaperReset: self._reset,
-            ev.ChainFillSeen: self._chain,
-            ev.ApiWindowRead: self._window,
+            ev.ChainFillSeen: self.observing.chain,
+            ev.ApiWindowRead: self.observing.window,
             ev.HoldingsSnapshot: self.leading.snapshot,
             ev.MarketSeen: self._market,
             ev.MarketMissing: self._no_market,
@@ -121,8 +113,8 @@ class Engine:
             ReorgOver: self._reorg_over,
             HoldingsAgain: self._holdings_again,
             RuleAgain: self._rule_again,
-            ApiOverdue: self._api_overdue,
-            LogOverdue: self._log_overdue,
+            ApiOverdue: self.observing.api_overdue,
+            LogOverdue: self.observing.log_overdue,
         }
 
     def apply(self, event: ev.Event) -> list[Effect]:
@@ -183,7 +175,7 @@ class Engine:
         self.reorgs.restore(trades, [(s.desks[p.name], p.recent) for p in e.portfolios])
         self._resuming = [(p.name, p.pending, trades) for p in e.portfolios if p.pending]
         for trade in e.trades:
-            self._watch(trade, e.at)
+            self.observing.watch(trade, e.at)
         s.out.extend(self.timers(e.at))
 
     def timers(self, at: int) -> list[SetTimer]:
@@ -195,22 +187,8 @@ class Engine:
             *self.exits.open_timers(at),
             *self.copying.open_timers(at),
             *(SetTimer(HoldingsAgain(x.wallet), max(at, x.recheck_at)) for x in leaders if x.recheck_at is not None),
-            *(SetTimer(timer.timer, max(at, timer.at)) for _, timer in self._watched.values()),
+            *self.observing.timers(at),
         ]
-
-    def _watch(self, trade: Trade, at: int) -> SetTimer | None:
-        """Note by when the source that has not shown a trade yet should have; its log only where that is ahead."""
-        timer = None
-        if trade.first_seen_by_polygon_at is None:
-            overdue = (trade.first_seen_by_api_at or at) + self.state.globals.polygon_gap_grace_ms * 1000
-            if self.state.globals.trigger_mode is not TriggerMode.API and overdue >= at:
-                timer = SetTimer(LogOverdue(trade.id), overdue)
-        elif trade.first_seen_by_api_at is None and not trade.api_lagged:
-            overdue = trade.first_seen_by_polygon_at + self.state.globals.api_lag_fallback_ms * 1000
-            timer = SetTimer(ApiOverdue(trade.id), overdue)
-        if timer is not None:
-            self._watched[trade.id] = (trade, timer)
-        return timer
 
     def _portfolio(self, e: ev.PortfolioAdded) -> None:
         self.state.booked[e.state.name] = self.state.add_desk(e.state)
@@ -333,134 +311,6 @@ class Engine:
                 self.copying.requeue(self.state.desks[name], pending, trades)
         self._resuming = [r for r in self._resuming if portfolio not in (None, r[0])]
 
-    # -- observations ------------------------------------------------------------------------------------------
-
-    def _chain(self, e: ev.ChainFillSeen) -> None:
-        s, fill = self.state, e.fill
-        self.recall.take(e.past)
-        leader = s.leaders.get(fill.leader)
-        if leader is None or not leader.active:
-            return
-        if e.removed:
-            trade = s.index.see_removed(fill, e.at)
-            if trade is not None:
-                self._retract(trade, e.at)
-            return
-        if fill.traded_at is None:
-            if e.at - leader.follow_from < UNTIMED_GRACE and not s.index.knows(fill.key):
-                return
-        elif fill.traded_at < leader.floor_ts * SECOND:
-            return
-        sighting = s.index.see_chain(fill, e.at)
-        self._place(leader, sighting, e.at)
-
-    def _window(self, e: ev.ApiWindowRead) -> None:
-        s = self.state
-        self.recall.take(e.past)
-        leader, before = s.leaders.get(e.leader), s.ids["trade"]
-        if leader is None or not leader.active:
-            if e.command is not None:
-                self._say(Answered(e.command, "nothing taken in: they are not followed any more"))
-            return
-        fills = [f for f in e.fills if (f.traded_at or 0) >= leader.floor_ts * SECOND]
-        for sighting in s.index.see_api_window(fills, e.at):
-            self._place(leader, sighting, e.at, backfill=e.backfill)
-        if e.command is not None:
-            self._say(Answered(e.command, f"{s.ids['trade'] - before} taken in"))
-        self.leading.moves(leader, e.moves, e.at)
-        self.leading.coverage(leader, e)
-        if e.cursor_ts > leader.cursor_ts:
-            leader.cursor_ts = e.cursor_ts
-            self.leading.write_cursor(leader, e.at)
-
-    def _place(self, leader: Leader, sighting: Sighting, at: int, *, backfill: bool = False) -> None:
-        if sighting.trade is None:
-            self._new_trade(leader, sighting.fill, sighting.occurrence, at, backfill=backfill)
-            return
-        trade = sighting.trade
-        if not sighting.changed:
-            return
-        from_chain = sighting.fill.source is Source.POLYGON
-        touched = self._reordered(trade)
-        if from_chain:
-            touched += self._sort_occurrences(trade)
-        changed = _unique([trade, *touched]) if touched else [trade]
-        for seen in changed:
-            self.copying.learned(seen)
-        if sighting.revived:
-            if trade.moves_holding:
-                touched += self.leading.holding(trade.leader, trade.token_id).add_trade(trade)
-                self.leading.write_holding(trade.leader, trade.token_id, trade.signed_shares, at)
-            self.reorgs.revive(trade, at)
-            changed = _unique([trade, *touched])
-        self.leading.settle_holding(trade, at)
-        for each in changed:
-            self.state.out.append(Update(trade_change(each)))
-        if from_chain or sighting.revived:
-            self.copying.wake(Waited.CHAIN, trade.token_id, at)
-        if not from_chain:
-            self.copying.wake(Waited.API, trade.token_id, at)
-
-    def _sort_occurrences(self, trade: Trade) -> list[Trade]:
-        """Identical fills in the order of their logs, in the index and in the holding; returns what changed."""
-        moved = self.state.index.sort_occurrences(trade.key)
-        if not moved:
-            return moved
-        return [*moved, *(other for each in moved for other in self._reordered(each))]
-
-    def _reordered(self, trade: Trade) -> list[Trade]:
-        holding = self.state.holdings.get((trade.leader, trade.token_id))
-        return holding.reorder(trade) if holding is not None else []
-
-    def _new_trade(self, leader: Leader, fill: LeaderFill, occurrence: int, at: int, *, backfill: bool) -> None:
-        s = self.state
-        traded_at = fill.traded_at if fill.traded_at is not None else at // SECOND * SECOND
-        history = backfill or traded_at < leader.follow_from // SECOND * SECOND
-        kind = lateness.classify(traded_at, at, s.globals.max_live_lag_sec, backfill=history)
-        trade = first_seen(fill, s.next_id("trade"), occurrence, traded_at, kind, at)
-        s.index.add(trade)
-        s.traded_at[trade.token_id] = max(traded_at, s.traded_at.get(trade.token_id, 0))
-        market = s.markets.get(trade.token_id)
-        if market is not None:
-            trade.condition_id = trade.condition_id or market.condition_id
-            trade.outcome = trade.outcome or market.outcome
-            trade.title = trade.title or market.title
-            trade.slug = trade.slug or market.slug
-        if trade.condition_id:
-            s.is_of(trade.token_id, trade.condition_id)
-        trade.moves_holding = not (trade.is_backfill and leader.bootstrapped)
-        moved = []
-        if trade.moves_holding:
-            moved = self.leading.holding(trade.leader, trade.token_id).add_trade(trade)
-            leader.suspects.pop(trade.token_id, None)
-        s.out.append(Insert(trade_record(trade)))
-        s.out.append(Insert(TradeRaw(trade_id=trade.id, source=fill.source, payload=fill.raw)))
-        for other in moved:
-            if other is not trade:
-                s.out.append(Update(trade_change(other)))
-        if trade.moves_holding:
-            self.leading.write_holding(trade.leader, trade.token_id, trade.signed_shares, at)
-        if fill.source is Source.POLYGON:
-            sorted_anew = self._sort_occurrences(trade)
-            if sorted_anew:
-                s.out.extend(Update(trade_change(t)) for t in _unique(sorted_anew))
-            if trade.moves_holding:
-                self.leading.settle_holding(trade, at)
-        watched = self._watch(trade, at)
-        if watched is not None:
-            s.out.append(watched)
-        self.copying.new_trade(trade, at)
-
-    def _retract(self, trade: Trade, at: int) -> None:
-        touched: list[Trade] = []
-        if trade.moves_holding:
-            touched = self.leading.holding(trade.leader, trade.token_id).remove_trade(trade, at)
-            self.leading.write_holding(trade.leader, trade.token_id, -trade.signed_shares, at)
-        for changed in _unique([trade, *touched]):
-            self.state.out.append(Update(trade_change(changed)))
-        self.reorgs.retract(trade, at)
-        self.state.out.append(SetTimer(ReorgOver(trade.id), given_up_at(trade, self.state.started_at)))
-
     # -- answers and time --------------------------------------------------------------------------------------
 
     def _market(self, e: ev.MarketSeen) -> None:
@@ -557,24 +407,6 @@ class Engine:
         if desk is not None:
             self.exits.look_again(desk, (timer.leader, timer.token_id))
 
-    def _api_overdue(self, timer: ApiOverdue, _at: int) -> None:
-        watched = self._watched.pop(timer.trade_id, None)
-        if watched is not None and watched[0].first_seen_by_api_at is None:
-            watched[0].api_lagged = True
-            self.state.out.append(Update(trade_change(watched[0])))
-
-    def _log_overdue(self, timer: LogOverdue, _at: int) -> None:
-        watched = self._watched.pop(timer.trade_id, None)
-        if watched is not None:
-            self._log_missing(watched[0])
-
-    def _log_missing(self, trade: Trade) -> None:
-        """The API has shown a trade whose log should have come through subscriptions that look healthy."""
-        s = self.state
-        heard = s.healthy[Source.POLYGON] and s.healthy_since[Source.POLYGON] < trade.traded_at
-        if trade.first_seen_by_polygon_at is None and trade.active and heard:
-            s.out.append(CheckChain(f"no log of transaction {trade.tx_hash}, which the API shows"))
-
     def _tick(self, e: ev.Tick) -> None:
         self.valuing.value(self.state.desks.values(), e.at)
         for name, pending, trades in self._resuming:
@@ -595,7 +427,7 @@ class Engine:
         waiting = {item.trade.id for desk in s.desks.values() for queue in desk.queues.values() for item in queue}
         working = {order.trade_id for desk in s.desks.values() for order in desk.intents.values()}
         resuming = {trade_id for _, _, trades in self._resuming for trade_id in trades}
-        return waiting | working | resuming | self._watched.keys() | self.reorgs.retracted
+        return waiting | working | resuming | self.observing.watched.keys() | self.reorgs.retracted
 
 
 _ONCE = frozenset((NeedBook, NeedMarket, NeedHoldings, SetTimer))
@@ -622,7 +454,3 @@ def _once(effects: list[Effect]) -> list[Effect]:
 def _leader_of(pending: ev.PendingDecision, trades: dict[int, Trade]) -> str | None:
     trade = pending.exit if pending.trade_id is None else trades.get(pending.trade_id)
     return trade.leader if trade else None
-
-
-def _unique(trades: list[Trade]) -> list[Trade]:
-    return list({t.id: t for t in trades}.values())
