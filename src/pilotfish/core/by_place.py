@@ -1,5 +1,5 @@
-"""Structs made by place. By the names of its fields a struct of thirty costs 3 µs, by their places 0.1 µs, and each trade
-makes some twenty of them: what is made for each trade is made by place.
+"""Structs made by place. By the names of its fields a struct of thirty costs 3 µs, by their places 0.1 µs, and each
+trade makes some twenty of them: what is made for each trade is made by place.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The state machine: ``Engine.apply(event) -> list[Effect]``. One thread, no I/O, no clock.
 
-``observing`` takes in what the sources report (identity, holdings, sightings), ``copying`` decides, ``bookkeeping`` books;
-this module puts them together and passes answers and timers on.
+``observing`` takes in what the sources report (identity, holdings, sightings), ``copying`` decides, ``bookkeeping``
+books; this module puts them together and passes answers and timers on.
 """
 
 from __future__ import annotations

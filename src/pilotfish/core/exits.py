@@ -5,7 +5,6 @@ from __future__ import annotations
 from pilotfish.core import ledger, sizing
 from pilotfish.core.book import bid_value
 from pilotfish.core.bookkeeping import Bookkeeping
-from pilotfish.core.copying import draw
 from pilotfish.core.desk import Desk, DeskKey
 from pilotfish.core.effects import Insert, NeedBook, SetTimer
 from pilotfish.core.ledger import Position
@@ -149,7 +148,7 @@ class Exits:
             side=Side.SELL,
         )
         state.out.append(Insert(record))
-        latency = sizing.latency_ms(policy, draw(desk.name, rule, position.token_id, number))
+        latency = sizing.latency_of(policy, desk.name, rule, position.token_id, number)
         due = at + latency * 1000 + (market.delay_ms * 1000 if market else 0)
         return Order(
             id=state.next_id("intent"),

@@ -72,7 +72,7 @@ class Leading:
             )
             s.out.append(Insert(adjustment))
         s.holding_sums[key] = shares
-        record = HoldingRecord(leader=leader, token_id=token_id, shares_micro=Shares(shares), updated_at=Micros(at))
+        record = HoldingRecord(leader, token_id, Shares(shares), Micros(at))
         s.out.append(Upsert(record))
         return number
 

@@ -18,11 +18,11 @@ from pilotfish.core.fees import UNKNOWN_FEE, FeeSchedule
 from pilotfish.core.orders import CancelOrder, Execution, How, PlaceOrder
 from pilotfish.core.records import LevelRecordKey, LevelTaken
 from pilotfish.core.timers import OrderDue
-from pilotfish.core.trade import Side
+from pilotfish.core.trade import BUY
 from pilotfish.core.units import Micros, Price, Shares, cost_of
 
 
-class Working(msgspec.Struct, kw_only=True):
+class Working(msgspec.Struct, gc=False):
     """An order at the venue: when it is tried next (µs), what of it was filled, how many books were missing."""
 
     order: PlaceOrder
@@ -55,7 +55,7 @@ class Paper:
     def place(self, order: PlaceOrder, at: int) -> None:
         """Take an order; it reaches the book at its ``due_at``."""
         due = max(at, order.due_at)
-        self._orders[order.order_id] = Working(order=order, due_at=due, fills=order.fills, attempts=order.missing)
+        self._orders[order.order_id] = Working(order, due, 0, order.fills, order.missing)
         self._say(SetTimer(OrderDue(order.order_id), due))
 
     def cancel(self, cancel: CancelOrder, at: int) -> None:
@@ -88,7 +88,7 @@ class Paper:
                 continue
             if book.requested_at < working.due_at:
                 self.due(number, at)
-            elif working.order.side is Side.BUY:
+            elif working.order.side is BUY:
                 self._buy(working, book, at)
             else:
                 self._sell(working, book, at)
@@ -101,7 +101,7 @@ class Paper:
                 continue
             working.attempts += 1
             order = working.order
-            over = working.attempts >= order.attempts if order.side is Side.BUY else at >= order.give_up_at
+            over = working.attempts >= order.attempts if order.side is BUY else at >= order.give_up_at
             if over:
                 self._end(working, How.NO_BOOK, at)
             else:
@@ -164,26 +164,11 @@ class Paper:
         order = working.order
         for take in fill.takes:
             taken = self.memory.take(order.account, order.token_id, order.side, take.price, take.shares)
-            record = LevelTaken(
-                portfolio=order.account,
-                token_id=order.token_id,
-                side=order.side,
-                price_micro=Price(take.price),
-                taken_micro=Shares(taken),
-                at=Micros(at),
-            )
-            self._say(Upsert(record))
+            level = LevelTaken(order.account, order.token_id, order.side, Price(take.price), Shares(taken), Micros(at))
+            self._say(Upsert(level))
         working.filled += fill.shares
         working.fills += 1
-        execution = Execution(
-            takes=fill.takes,
-            shares=fill.shares,
-            usdc=fill.usdc,
-            fee=fill.fee,
-            schedule=schedule,
-            mid2=fill.mid2,
-            limit=limit,
-        )
+        execution = Execution(fill.takes, fill.shares, fill.usdc, fill.fee, schedule, fill.mid2, limit)
         self._tell(OrderFilled(at=at, order_id=order.order_id, number=working.fills, execution=execution))
 
     def _later(self, working: Working, at: int, limit: int | None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import msgspec
 
 from pilotfish.core.settings import Policy
@@ -52,6 +54,11 @@ def tier(policy: Policy, leader_usdc: int) -> int:
     return factor
 
 
+def worded(policy: Policy, leader_usdc: int) -> str:
+    """How the size of a copy comes about, for its trace."""
+    return f"{policy.sizing_mode} x {tier(policy, leader_usdc) / PPM:g}"
+
+
 def latency_ms(policy: Policy, draw: int) -> int:
     """How long an order takes to reach the book. ``draw`` (0 … 999,999) places it in the distribution.
 
@@ -65,6 +72,18 @@ def latency_ms(policy: Policy, draw: int) -> int:
         return median // 2 + median * draw // PPM
     above = draw - PPM // 2
     return median + (slow - median) * above**3 // 490_000**3
+
+
+def latency_of(policy: Policy, *order: object) -> int:
+    """The same (ms), drawn by what names the ``order``; where all take equally long nothing is drawn."""
+    spread = policy.order_latency_p99_ms > policy.order_latency_ms
+    return latency_ms(policy, draw(*order)) if spread else policy.order_latency_ms
+
+
+def draw(*parts: object) -> int:
+    """A number from 0 to 999,999 that depends on nothing but ``parts``, evenly spread."""
+    text = "|".join(str(p) for p in parts).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") % PPM
 
 
 def sells_all(sold: int, leader_before: int | None, exit_all_ratio: int = PPM) -> bool:
@@ -106,7 +125,7 @@ def is_priced(leader_usdc: int, leader_shares: int, tick: int) -> bool:
     return leader_usdc > 0 and leader_shares * tick >= 2 * MICRO
 
 
-class Slack(msgspec.Struct, frozen=True, kw_only=True):
+class Slack(msgspec.Struct, frozen=True, gc=False):
     """How far below a leader's fill of ``usdc`` for ``shares`` an exit may go: the larger of basis points and ticks.
     ``tick`` is the market's where it is known when the order goes out; else any tick of a book is finer."""
 

@@ -154,16 +154,10 @@ class State:
         self.booked[desk.name] = desk
         for entry in entries:
             desk.cash += entry.amount
+            shares = None if entry.shares is None else Shares(entry.shares)
             record = EntryRecord(
-                id=self.next_id("entry"),
-                portfolio=desk.name,
-                at=Micros(at),
-                kind=entry.kind,
-                amount_micro=Usdc(entry.amount),
-                leader=leader,
-                token_id=token_id,
-                fill_id=fill_id,
-                shares_micro=None if entry.shares is None else Shares(entry.shares),
-            )
+                self.next_id("entry"), desk.name, Micros(at), entry.kind, Usdc(entry.amount), leader, token_id, fill_id,
+                shares,
+            )  # fmt: skip
             self.out.append(Insert(record))
         assert desk.cash >= 0, "cash never goes below zero"

@@ -44,7 +44,7 @@ class Valuing:
             ask = None if best[1] is None else Price(best[1])
             record: MarkRecord | NoBidRecord
             if best[0] is not None:
-                record = MarkRecord(token_id=book.token_id, bid_micro=Price(best[0]), ask_micro=ask, at=Micros(at))
+                record = MarkRecord(book.token_id, Price(best[0]), ask, Micros(at))
             else:
                 record = NoBidRecord(token_id=book.token_id, ask_micro=ask, at=Micros(at), unmarked_since=Micros(at))
             self.state.out.append(Upsert(record))
@@ -66,18 +66,18 @@ class Valuing:
             desk.peak = max(desk.peak, equity)
             desk.drawdown = max(desk.drawdown, desk.peak - equity)
             record = EquityRecord(
-                portfolio=desk.name,
-                at=Micros(at),
-                equity_micro=Usdc(equity),
-                cash_micro=Usdc(desk.cash),
-                positions_value_micro=Usdc(sums.worth),
-                unmarked_value_micro=Usdc(sums.unmarked),
-                cost_micro=Usdc(sums.cost),
-                realized_pnl_micro=Usdc(sums.realized),
-                unrealized_pnl_micro=Usdc(sums.worth - sums.cost),
-                fees_micro=Usdc(sums.fees),
-                open_positions=sums.open,
-                peak_micro=Usdc(desk.peak),
-                drawdown_micro=Usdc(desk.drawdown),
+                desk.name,
+                Micros(at),
+                Usdc(equity),
+                Usdc(desk.cash),
+                Usdc(sums.worth),
+                Usdc(sums.unmarked),
+                Usdc(sums.cost),
+                Usdc(sums.realized),
+                Usdc(sums.worth - sums.cost),
+                Usdc(sums.fees),
+                sums.open,
+                Usdc(desk.peak),
+                Usdc(desk.drawdown),
             )
             self.state.out.append(Insert(record))
