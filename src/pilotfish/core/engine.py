@@ -119,15 +119,15 @@ class Engine:
 
     def apply(self, event: ev.Event) -> list[Effect]:
         """Apply one event; the returned effects belong into one commit, in this order."""
-        assert event.at >= self.at, f"time goes back from {self.at} to {event.at}"
-        self.at = event.at
+        at, state = event.at, self.state
+        assert at >= self.at, f"time goes back from {self.at} to {at}"
+        self.at = at
         self._handlers[type(event)](event)
-        state = self.state
         if state.booked:
             booked, state.booked = state.booked, {}
-            self.valuing.value(booked.values(), event.at)
+            self.valuing.value(booked.values(), at)
         out, state.out = state.out, []
-        return _once(out)
+        return _once(out) if len(out) > 1 else out
 
     def _say(self, effect: Effect) -> None:
         self.state.out.append(effect)
@@ -435,8 +435,6 @@ _ONCE = frozenset((NeedBook, NeedMarket, NeedHoldings, SetTimer))
 
 def _once(effects: list[Effect]) -> list[Effect]:
     """What is asked for, and each timer, once an event, however many wait for it."""
-    if len(effects) < 2:
-        return effects
     asked = [effect for effect in effects if type(effect) in _ONCE]
     if len(asked) < 2 or len(set(asked)) == len(asked):
         return effects

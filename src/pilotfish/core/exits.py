@@ -34,10 +34,14 @@ class Exits:
     def look(self, desk: Desk, position: Position, at: int) -> None:
         """Apply the portfolio's rules to a position that has just been valued. A rule fires at its second look, some
         seconds after the first; a value that nobody bids for is not known, and fires none."""
-        policy, key = desk.policy.of(position.leader), (position.leader, position.token_id)
+        policy = desk.policy.of(position.leader)
+        unruled = not policy.take_profit_bps and not policy.stop_loss_bps
+        if unruled and not desk.armed and position.shares >= ledger.DUST_SHARES:
+            return None
+        key = (position.leader, position.token_id)
         if position.shares < ledger.DUST_SHARES and not desk.open_intents(key):
             return self._sweep(desk, position, at)
-        rule = self._rule(desk, position, policy) if policy.take_profit_bps or policy.stop_loss_bps else None
+        rule = None if unruled else self._rule(desk, position, policy)
         if rule is None:
             desk.armed.pop(key, None)
             return None

@@ -114,6 +114,8 @@ class Paper:
     def _those_waiting(self, token_id: str) -> list[int]:
         """The orders that wait for a book of a token, an account after the other, each in the order of its orders."""
         known = [n for n in self._waiting.pop(token_id, ()) if n in self._orders]
+        if len(known) < 2:
+            return known
         return sorted(known, key=lambda n: (self._orders[n].order.account, n))
 
     def drop(self, token_id: str) -> None:

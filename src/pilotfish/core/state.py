@@ -101,8 +101,8 @@ class State:
 
     def next_id(self, what: str) -> int:
         """The next number of a kind; numbers are given in order and never again."""
-        self.ids[what] += 1
-        return self.ids[what]
+        number = self.ids[what] = self.ids[what] + 1
+        return number
 
     def add_desk(self, portfolio: PortfolioState) -> Desk:
         """A portfolio takes part from now on."""

@@ -31,14 +31,15 @@ class Valuing:
             positions = [p for p in desk.by_token.get(book.token_id, ()) if p.shares]
             if not positions:
                 continue
-            total = sum([p.shares for p in positions])
+            total = positions[0].shares if len(positions) == 1 else sum([p.shares for p in positions])
             price = bid_value(book, total) * MICRO // total if book.bids else None
             for position in positions:
                 if ledger.mark(position, price, at):
                     desk.count(position)
                     desk.marked[(position.leader, position.token_id)] = position
                 self.exits.look(desk, position, at)
-        best = (book.best_bid, book.best_ask)
+        bids, asks = book.bids, book.asks
+        best = (bids[0].price if bids else None, asks[0].price if asks else None)
         if self._marks.get(book.token_id) != best:
             self._marks[book.token_id] = best
             ask = None if best[1] is None else Price(best[1])
@@ -54,17 +55,20 @@ class Valuing:
         from: whoever reads rows finds positions and equity of one instant."""
         for desk in desks:
             desk.begin_day(at)
-            for position in desk.marked.values():
-                self.state.out.append(Upsert(position_record(desk.name, position)))
-            desk.marked.clear()
+            if desk.marked:
+                for position in desk.marked.values():
+                    self.state.out.append(Upsert(position_record(desk.name, position)))
+                desk.marked.clear()
             sums = desk.sums
             figures = (desk.cash, sums.worth, sums.unmarked, sums.cost, sums.realized, sums.fees, sums.open)
             if figures == desk.last_equity and at - desk.last_equity_at < EQUITY_EVERY:
                 continue
             desk.last_equity, desk.last_equity_at = figures, at
             equity = desk.equity
-            desk.peak = max(desk.peak, equity)
-            desk.drawdown = max(desk.drawdown, desk.peak - equity)
+            if equity > desk.peak:
+                desk.peak = equity
+            elif desk.peak - equity > desk.drawdown:
+                desk.drawdown = desk.peak - equity
             record = EquityRecord(
                 desk.name,
                 Micros(at),
