@@ -156,11 +156,7 @@ class LiquidityMemory:
         mine = self._taken.get(book.token_id)
         if mine is None:
             return _NONE
-        places = {key[1:] for key in mine}
-        left = {place for place in places if not book.has(*place)}
-        if not left:
-            return _NONE
-        gone = [key for key in mine if key[1:] in left]
+        gone = [key for key in mine if not book.has(key[1], key[2])]
         for key in gone:
             del mine[key]
         if not mine:

@@ -5,6 +5,7 @@ it is told of; of books and of how orders are filled it knows nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from pilotfish.core import fills, lateness, ledger
 from pilotfish.core.desk import Desk
@@ -30,14 +31,24 @@ ENDS: dict[How, tuple[OrderState, Outcome | None]] = {
     How.REJECTED: (OrderState.FAILED, Outcome.FAILED_REJECTED),
 }
 """What an end means in the books."""
+_WORKING, _FAILED = OrderState.WORKING, OrderState.FAILED
+
+
+class Executor(Protocol):
+    """Takes orders, and tells the books what becomes of them."""
+
+    def place(self, order: PlaceOrder, at: int) -> None:
+        """Send an order."""
+
+    def cancel(self, cancel: CancelOrder, at: int) -> None:
+        """Take one back."""
 
 
 class Bookkeeping:
-    """``execute`` hands an order, or its cancelling, to whoever fills orders."""
-
-    def __init__(self, state: State, execute: Callable[[PlaceOrder | CancelOrder, int], None]) -> None:
+    def __init__(self, state: State) -> None:
         self.state = state
-        self._execute = execute
+        self.executor: Executor | None = None
+        """Who fills orders within this run; ``None``: whoever takes them from the effects."""
         self.booked: Callable[[Desk, Order, int, int], None] = lambda desk, order, fill_id, at: None
         """Told of every fill that was booked; reorgs remember it."""
 
@@ -105,7 +116,9 @@ class Bookkeeping:
             order.attempts,
             order.fills,
         )
-        self._say(placed, at)
+        self.state.out.append(placed)
+        if self.executor is not None:
+            self.executor.place(placed, at)
 
     def _slack(self, desk: Desk, order: Order) -> Slack | None:
         if not order.leader_shares or not is_priced(order.leader_usdc, order.leader_shares, FINEST):
@@ -114,9 +127,11 @@ class Bookkeeping:
         bps, ticks = policy.sell_max_slippage_bps, policy.sell_max_slippage_ticks
         return Slack(order.leader_usdc, order.leader_shares, bps, ticks, market.tick if market is not None else MICRO)
 
-    def _say(self, what: PlaceOrder | CancelOrder, at: int) -> None:
-        self.state.out.append(what)
-        self._execute(what, at)
+    def _take_back(self, number: int, at: int) -> None:
+        cancel = CancelOrder(number)
+        self.state.out.append(cancel)
+        if self.executor is not None:
+            self.executor.cancel(cancel, at)
 
     # -- changing ----------------------------------------------------------------------------------------------
 
@@ -135,13 +150,13 @@ class Bookkeeping:
             self._finish(desk, order, state, reason)
         else:
             order.ending = why
-            self._say(CancelOrder(order.id), at)
+            self._take_back(order.id, at)
 
     def hold(self, order: Order, at: int) -> None:
         """A reorg took the leader's trade back: the order waits whether it stands again."""
         if not order.held:
             order.held = True
-            self._say(CancelOrder(order.id), at)
+            self._take_back(order.id, at)
 
     def release(self, desk: Desk, order: Order, at: int) -> None:
         """The leader's trade stands again: the order goes out again."""
@@ -157,7 +172,7 @@ class Bookkeeping:
             self.state.owners.pop(number, None)
         desk.end_all()
         for number in out:
-            self._say(CancelOrder(number), at)
+            self._take_back(number, at)
 
     # -- what became of them -----------------------------------------------------------------------------------
 
@@ -169,23 +184,22 @@ class Bookkeeping:
             if order is None or e.number > order.fills:
                 self.state.out.append(Refused("orders", f"fill of order {e.order_id}: {why}", repr(e)))
             return
-        x = e.execution
-        market = self.state.markets.get(order.token_id)
+        x, state, out = e.execution, self.state, self.state.out
         position = desk.positions.get(order.key)
         if position is None:
-            position = desk.position(order.key, market)
-            self.state.holders.add(order.token_id, desk)
+            position = desk.position(order.key, state.markets.get(order.token_id))
+            state.holders.add(order.token_id, desk)
         move = ledger.buy if order.side is BUY else ledger.sell
         entries = move(position, x.shares, x.usdc, x.fee, e.at)
         order.fills, order.filled_shares = e.number, order.filled_shares + x.shares
         order.limit_price = x.limit
-        order.move(OrderState.WORKING)
-        self.state.out.append(Update(intent_change(order)))
+        order.move(_WORKING)
+        out.append(Update(intent_change(order)))
         order.spent += x.usdc
-        fill_id = self.state.next_id("fill")
-        self.state.out.append(Insert(_fill_record(fill_id, order, e)))
-        self.state.book_cash(desk, entries, at=e.at, leader=order.leader, token_id=order.token_id, fill_id=fill_id)
-        self.state.put_position(desk, position, order.rule or "leader")
+        fill_id = state.next_id("fill")
+        out.append(Insert(_fill_record(fill_id, order, e)))
+        state.book_cash(desk, entries, e.at, order.leader, order.token_id, fill_id)
+        state.put_position(desk, position, order.rule or "leader")
         self.booked(desk, order, fill_id, e.at)
         if order.side is SELL and position.shares and ledger.is_dust(position.shares, x.takes[-1].price):
             self.write_off(desk, position, order, e.at)
@@ -198,7 +212,7 @@ class Bookkeeping:
         order.attempts, order.due_at = e.attempts, e.due_at
         if e.limit is not None:
             order.limit_price = e.limit
-            order.move(OrderState.WORKING)
+            order.move(_WORKING)
         self.state.out.append(Update(intent_change(order)))
 
     def ended(self, e: OrderEnded) -> None:
@@ -210,11 +224,11 @@ class Bookkeeping:
             return
         order.attempts, order.due_at = e.attempts, e.due_at if e.due_at is not None else order.due_at
         state, reason = ENDS[e.how]
-        if e.how is How.CANCELLED:
-            state, reason = (OrderState.FILLED, None) if order.dust else (state, order.ending)
-        elif order.dust:
+        if order.dust:
             state, reason = OrderState.FILLED, None
-        elif state is OrderState.FAILED and order.filled_shares:
+        elif e.how is How.CANCELLED:
+            reason = order.ending
+        elif state is _FAILED and order.filled_shares:
             state = OrderState.PARTIAL
         self._finish(desk, order, state, reason)
 
@@ -236,7 +250,7 @@ class Bookkeeping:
         """Close what a SELL left of a position, with an entry of its own; nothing is left to sell."""
         order.dust = position.shares
         entries = ledger.write_off(position, at)
-        self.state.book_cash(desk, entries, at=at, leader=position.leader, token_id=position.token_id, fill_id=None)
+        self.state.book_cash(desk, entries, at, position.leader, position.token_id, None)
         self.state.put_position(desk, position, "dust")
         for other in desk.open_intents(order.key, SELL):
             self.cancel(desk, other, Outcome.CANCELLED_NOTHING_LEFT, at)

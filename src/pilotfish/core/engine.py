@@ -29,7 +29,6 @@ from pilotfish.core.exits import Exits
 from pilotfish.core.holdings import Holding
 from pilotfish.core.leading import Leading
 from pilotfish.core.observing import Observing
-from pilotfish.core.orders import CancelOrder, PlaceOrder
 from pilotfish.core.paper import Paper
 from pilotfish.core.reasons import Outcome, Reason
 from pilotfish.core.recall import Recall
@@ -67,8 +66,9 @@ class Engine:
         self.state = State()
         self.at = 0
         """The instant of the last event (µs); time never goes back."""
-        self.bookkeeping = Bookkeeping(self.state, self._execute)
-        self.paper = Paper(self.state.memory, self.state.markets, self._say, self._told) if paper else None
+        self.bookkeeping = Bookkeeping(self.state)
+        self.paper = Paper(self.state, self.bookkeeping) if paper else None
+        self.bookkeeping.executor = self.paper
         self.exits = Exits(self.state, self.bookkeeping)
         self.copying = Copying(self.state, self.bookkeeping)
         self.reorgs = Reorgs(self.state, self.bookkeeping, self.exits)
@@ -131,16 +131,6 @@ class Engine:
 
     def _say(self, effect: Effect) -> None:
         self.state.out.append(effect)
-
-    def _execute(self, what: PlaceOrder | CancelOrder, at: int) -> None:
-        if self.paper is not None:
-            if isinstance(what, PlaceOrder):
-                self.paper.place(what, at)
-            else:
-                self.paper.cancel(what, at)
-
-    def _told(self, event: ev.OrderFilled | ev.OrderTried | ev.OrderEnded) -> None:
-        self._handlers[type(event)](event)
 
     # -- life cycle --------------------------------------------------------------------------------------------
 

@@ -148,7 +148,7 @@ class State:
         self.out.append(Upsert(position_record(desk.name, position)))
 
     def book_cash(
-        self, desk: Desk, entries: list[Entry], *, at: int, leader: str, token_id: str, fill_id: int | None
+        self, desk: Desk, entries: list[Entry], at: int, leader: str, token_id: str, fill_id: int | None
     ) -> None:
         """Move cash and write the ledger."""
         self.booked[desk.name] = desk
