@@ -358,11 +358,12 @@ def _room(f: Facts, lines: list[CheckRow]) -> None:
 
 def _book_guards(f: Facts, market: Market, late: bool, lines: list[CheckRow], v: Verdict) -> None:
     trade, policy, book = f.trade, f.policy, f.fresh_book
+    if f.book is None:
+        lines.append(["book", None, policy.book_max_age_ms, False])
+    else:
+        lines.append(["book_age_ms", f.book_age // 1000, policy.book_max_age_ms, book is not None])
     if book is None:
-        value, name = (None, "book") if f.book is None else (f.book_age // 1000, "book_age_ms")
-        lines.append([name, value, policy.book_max_age_ms, False])
         raise _End(Reason.SKIP_NO_BOOK if f.book_failed else Reason.WAIT_BOOK)
-    lines.append(["book_age_ms", f.book_age // 1000, policy.book_max_age_ms, True])
     usdc, shares = trade.usdc, trade.shares
     tick = market.tick if market.tick < book.tick else book.tick
     if not sizing.is_priced(usdc, shares, tick):
@@ -386,11 +387,13 @@ def _book_guards(f: Facts, market: Market, late: bool, lines: list[CheckRow], v:
         lines.append(["slippage_ticks", ceil_div(ask - price, tick), policy.buy_max_slippage_ticks, ask <= limit])
     if ask > limit:
         raise _End(Reason.SKIP_SLIPPAGE)
-    depth = 0
+    depth, memory = 0, f.memory
+    taken = memory.taken(book.token_id)
     for level in book.asks:
         if level.price > limit:
             break
-        depth += f.memory.available(f.portfolio, book.token_id, BUY, level) * level.price // MICRO
+        free = level.size if taken is None else memory.left(taken, f.portfolio, BUY, level)
+        depth += free * level.price // MICRO
     deep = depth >= policy.min_depth_usdc and depth > 0
     lines.append(["depth_usdc_micro", depth, policy.min_depth_usdc, deep])
     if not deep:
@@ -401,8 +404,8 @@ def _book_guards(f: Facts, market: Market, late: bool, lines: list[CheckRow], v:
 
 def _spread(policy: Policy, book: Book, tick: int, lines: list[CheckRow]) -> None:
     """The spread against the larger of its two limits, in the unit of the one that counts."""
-    bps, mid2 = book.spread_bps, book.mid2
-    if bps is None or mid2 is None:
+    mid2 = book.mid2
+    if not mid2:
         lines.append(["spread_bps", None, policy.max_spread_bps, False])
         raise _End(Reason.SKIP_SPREAD)
     if 2 * policy.max_spread_ticks * tick * BPS > policy.max_spread_bps * mid2:
@@ -410,6 +413,8 @@ def _spread(policy: Policy, book: Book, tick: int, lines: list[CheckRow]) -> Non
         narrow = ticks <= policy.max_spread_ticks
         lines.append(["spread_ticks", ticks, policy.max_spread_ticks, narrow])
     else:
+        bps = book.spread_bps
+        assert bps is not None
         narrow = bps <= policy.max_spread_bps
         lines.append(["spread_bps", bps, policy.max_spread_bps, narrow])
     if not narrow:

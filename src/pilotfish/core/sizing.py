@@ -21,16 +21,16 @@ def wanted_usdc(policy: Policy, trade: Trade, leader_value: int | None, equity: 
     ``leader_value`` is what their positions are worth, ``equity`` what ours and our cash are; ``None`` = the mode needs
     their value and it is not known.
     """
-    if policy.sizing_mode == "fixed_shares":
+    if policy.sizing_mode == "fixed_usdc":
+        wanted = policy.fixed_usdc
+    elif policy.sizing_mode == "fixed_shares":
         wanted = ceil_div(policy.fixed_shares * trade.usdc, trade.shares)
     elif policy.sizing_mode == "leader_ratio":
         wanted = trade.usdc * policy.leader_ratio // PPM
-    elif policy.sizing_mode == "bankroll_ratio":
-        if not leader_value:
-            return None
-        wanted = trade.usdc * max(0, equity) * policy.bankroll_ratio // (leader_value * PPM)
+    elif not leader_value:
+        return None
     else:
-        wanted = policy.fixed_usdc
+        wanted = trade.usdc * max(0, equity) * policy.bankroll_ratio // (leader_value * PPM)
     return min(MAX_TRADE, wanted * tier(policy, trade.usdc) // PPM)
 
 
@@ -144,13 +144,19 @@ def buy_limit(leader_usdc: int, leader_shares: int, worse_bps: int, tick: int, w
     """Highest price to pay: the leader's price plus the larger of ``worse_bps`` and ``worse_ticks``, down to a whole
     tick and below 1. Rounding to ticks never puts it below their own price."""
     price = their_price(leader_usdc, leader_shares)
-    worse = max(price * (BPS + worse_bps) // BPS, price + worse_ticks * tick)
-    return max(min(worse // tick * tick, MICRO - tick), price)
+    worse, by_ticks = price * (BPS + worse_bps) // BPS, price + worse_ticks * tick
+    if worse < by_ticks:
+        worse = by_ticks
+    limit = min(worse // tick * tick, MICRO - tick)
+    return limit if limit > price else price
 
 
 def sell_limit(leader_usdc: int, leader_shares: int, worse_bps: int, tick: int, worse_ticks: int = 0) -> int:
     """Lowest price to take: the leader's price less the larger of ``worse_bps`` and ``worse_ticks``, up to a whole
     tick, at least one. Rounding to ticks never puts it above their own price."""
     price = their_price(leader_usdc, leader_shares, up=True)
-    worse = min(ceil_div(price * max(0, BPS - worse_bps), BPS), price - worse_ticks * tick)
-    return max(1, min(max(ceil_div(worse, tick) * tick, tick), price))
+    worse, by_ticks = -(-price * max(0, BPS - worse_bps) // BPS), price - worse_ticks * tick
+    if worse > by_ticks:
+        worse = by_ticks
+    limit = -(-worse // tick) * tick if worse > tick else tick
+    return max(1, limit if limit < price else price)
