@@ -131,7 +131,7 @@ class Copying:
 
     def _look_again(self, item: Waiting, what: Waited, token_id: str, at: int) -> None:
         item.retry = (what, at)
-        self.state.out.append(SetTimer(LookAgain(what, token_id), at))
+        self.state.ask(SetTimer(LookAgain(what, token_id), at))
 
     def open_timers(self, at: int) -> list[SetTimer]:
         """When each decision that waits for time to pass is looked at again, and each failed look-up is tried again."""
@@ -180,7 +180,7 @@ class Copying:
             again = mine if again is None else min(again, mine)
         if again is not None:
             self._retries[asked] = again
-            self.state.out.append(SetTimer(LookAgain(what, token_id), again))
+            self.state.ask(SetTimer(LookAgain(what, token_id), again))
         elif what is Waited.MARKET:
             self._asked_market.pop(token_id, None)
 
@@ -367,7 +367,7 @@ class Copying:
         token = key[1]
         if reason is Reason.WAIT_BOOK:
             self._wait_for(desk, key, Waited.BOOK, token)
-            self.state.out.append(NeedBook(token))
+            self.state.ask(NeedBook(token))
         elif reason is Reason.WAIT_MARKET:
             self._wait_for(desk, key, Waited.MARKET, token)
             self.ask_market(token, at)
@@ -382,7 +382,7 @@ class Copying:
         elif reason is Reason.WAIT_REORG:
             self._wait_for(desk, key, Waited.CHAIN, token)
             over = given_up_at(item.trade, self.state.started_at)
-            self.state.out.append(SetTimer(ReorgOver(item.trade.id), max(at, over)))
+            self.state.ask(SetTimer(ReorgOver(item.trade.id), max(at, over)))
 
     def give_up_reorg(self, trade_id: int, at: int) -> None:
         """A retracted trade was not mined again in time."""
@@ -405,7 +405,7 @@ class Copying:
         """Ask for a token's market unless that was just done."""
         if at - self._asked_market.get(token, -MARKET_REFRESH) >= MARKET_REFRESH // 6:
             self._asked_market[token] = at
-            self.state.out.append(NeedMarket(token))
+            self.state.ask(NeedMarket(token))
 
     def _wait_for(self, desk: Desk, key: DeskKey, what: Waited, token: str) -> None:
         self._waits.setdefault((what, token), set()).add((desk.name, key))

@@ -18,9 +18,7 @@ from pilotfish.core.effects import (
     Answered,
     Effect,
     Insert,
-    NeedBook,
     NeedHoldings,
-    NeedMarket,
     SetTimer,
     Upsert,
     WipePaper,
@@ -126,8 +124,10 @@ class Engine:
         if state.booked:
             booked, state.booked = state.booked, {}
             self.valuing.value(booked.values(), at)
+        if state.asked:
+            state.asked.clear()
         out, state.out = state.out, []
-        return _once(out) if len(out) > 1 else out
+        return out
 
     def _say(self, effect: Effect) -> None:
         self.state.out.append(effect)
@@ -166,7 +166,8 @@ class Engine:
         self._resuming = [(p.name, p.pending, trades) for p in e.portfolios if p.pending]
         for trade in e.trades:
             self.observing.watch(trade, e.at)
-        s.out.extend(self.timers(e.at))
+        for timer in self.timers(e.at):
+            s.ask(timer)
 
     def timers(self, at: int) -> list[SetTimer]:
         """Every open timer, worked out of the state: what ends each wait, none before ``at`` (µs)."""
@@ -235,7 +236,7 @@ class Engine:
         if e.is_new:
             self.leading.write_cursor(leader, e.at)
         if not e.bootstrapped:
-            s.out.append(NeedHoldings(e.leader, bootstrap=True))
+            s.ask(NeedHoldings(e.leader, bootstrap=True))
         elif not e.is_new:
             self.leading.recheck_later(leader, e.at)
         self._take_up_pending(e.leader, e.at)
@@ -418,25 +419,6 @@ class Engine:
         working = {order.trade_id for desk in s.desks.values() for order in desk.intents.values()}
         resuming = {trade_id for _, _, trades in self._resuming for trade_id in trades}
         return waiting | working | resuming | self.observing.watched.keys() | self.reorgs.retracted
-
-
-_ONCE = frozenset((NeedBook, NeedMarket, NeedHoldings, SetTimer))
-
-
-def _once(effects: list[Effect]) -> list[Effect]:
-    """What is asked for, and each timer, once an event, however many wait for it."""
-    asked = [effect for effect in effects if type(effect) in _ONCE]
-    if len(asked) < 2 or len(set(asked)) == len(asked):
-        return effects
-    seen: set[Effect] = set()
-    kept = []
-    for effect in effects:
-        if type(effect) in _ONCE:
-            if effect in seen:
-                continue
-            seen.add(effect)
-        kept.append(effect)
-    return kept
 
 
 def _leader_of(pending: ev.PendingDecision, trades: dict[int, Trade]) -> str | None:

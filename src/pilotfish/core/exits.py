@@ -50,7 +50,7 @@ class Exits:
         if armed is None or armed[0] != name:
             armed = desk.armed[key] = (name, at + policy.rule_confirm_sec * SECOND)
             if armed[1] > at:
-                self.state.out.append(SetTimer(RuleAgain(desk.name, *key), armed[1]))
+                self.state.ask(SetTimer(RuleAgain(desk.name, *key), armed[1]))
         if at >= armed[1]:
             del desk.armed[key]
             self.bookkeeping.open(desk, self._order(desk, position, name, reason, check, at), at)
@@ -59,7 +59,7 @@ class Exits:
     def look_again(self, desk: Desk, key: DeskKey) -> None:
         """It is time for a rule's second look: at a book of now."""
         if key in desk.armed:
-            self.state.out.append(NeedBook(key[1]))
+            self.state.ask(NeedBook(key[1]))
 
     def open_timers(self, at: int) -> list[SetTimer]:
         """When each rule that has seen its limit passed looks again."""

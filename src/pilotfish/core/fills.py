@@ -32,16 +32,19 @@ def simulate_buy(
     """Spend at most ``budget`` within ``limit``, never more than ``cash`` with the fee, and buy at most
     ``most_shares`` (0 = any number); ``None`` = nothing."""
     takes = walk_buy(book, budget, limit, memory, who, most_shares)
-    if takes and _total(takes, fee) > cash:
+    usdc, charged = _cost(takes), taker_fee(takes, fee)
+    if usdc + charged > cash:
         takes = _affordable(takes, cash, fee, share_step(book.tick))
-    if not takes:
-        return None
-    usdc = sum([cost_of(t.shares, t.price) for t in takes])
-    return _fill(takes, usdc, taker_fee(takes, fee), book)
+        usdc, charged = _cost(takes), taker_fee(takes, fee)
+    return _fill(takes, usdc, charged, book) if takes else None
 
 
 def _total(takes: Sequence[Take], fee: FeeSchedule) -> int:
-    return sum([cost_of(t.shares, t.price) for t in takes]) + taker_fee(takes, fee)
+    return _cost(takes) + taker_fee(takes, fee)
+
+
+def _cost(takes: Sequence[Take]) -> int:
+    return sum([cost_of(t.shares, t.price) for t in takes])
 
 
 def _affordable(takes: list[Take], cash: int, fee: FeeSchedule, step: int) -> list[Take]:

@@ -137,7 +137,7 @@ class Observing:
         for changed in _unique([trade, *touched]):
             self.state.out.append(Update(trade_change(changed)))
         self.reorgs.retract(trade, at)
-        self.state.out.append(SetTimer(ReorgOver(trade.id), given_up_at(trade, self.state.started_at)))
+        self.state.ask(SetTimer(ReorgOver(trade.id), given_up_at(trade, self.state.started_at)))
 
     # -- what is new -----------------------------------------------------------------------------------------------
 

@@ -66,7 +66,7 @@ class Paper:
         """Take an order; it reaches the book at its ``due_at``."""
         due = max(at, order.due_at)
         self._orders[order.order_id] = Working(order, due, 0, order.fills, order.missing)
-        self._state.out.append(SetTimer(OrderDue(order.order_id), due))
+        self._state.ask(SetTimer(OrderDue(order.order_id), due))
 
     def cancel(self, cancel: CancelOrder, at: int) -> None:
         """Take an order back; one that has ended already has been told of."""
@@ -80,7 +80,7 @@ class Paper:
         if working is None or at < working.due_at:
             return
         self._waiting.setdefault(working.order.token_id, {})[order_id] = None
-        self._state.out.append(NeedBook(working.order.token_id))
+        self._state.ask(NeedBook(working.order.token_id))
 
     def timers(self, at: int) -> list[SetTimer]:
         """When each order is due, none before ``at``."""
@@ -186,7 +186,7 @@ class Paper:
     def _later(self, working: Working, at: int, limit: int | None) -> None:
         number = working.order.order_id
         working.due_at = at + working.order.retry_us
-        self._state.out.append(SetTimer(OrderDue(number), working.due_at))
+        self._state.ask(SetTimer(OrderDue(number), working.due_at))
         tried = OrderTried(at=at, order_id=number, attempts=working.attempts, due_at=working.due_at, limit=limit)
         self._books.tried(tried)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from pilotfish.core.book import Book, LiquidityMemory
 from pilotfish.core.dedupe import TradeIndex
 from pilotfish.core.desk import Desk, DeskKey
-from pilotfish.core.effects import Effect, Insert, Upsert
+from pilotfish.core.effects import Effect, Insert, NeedBook, NeedHoldings, NeedMarket, SetTimer, Upsert
 from pilotfish.core.events import Market, Move, PortfolioState
 from pilotfish.core.gaps import Gap
 from pilotfish.core.holdings import Holding
@@ -18,6 +19,8 @@ from pilotfish.core.settings import Globals
 from pilotfish.core.trade import Source
 from pilotfish.core.units import Micros, Shares, Usdc
 from pilotfish.core.whose import Whose
+
+Ask: TypeAlias = NeedBook | NeedMarket | NeedHoldings | SetTimer
 
 
 @dataclass(slots=True)
@@ -54,6 +57,9 @@ class State:
 
     def __init__(self) -> None:
         self.out: list[Effect] = []
+        """What the event asks for and writes so far, in its order."""
+        self.asked: set[Ask] = set()
+        """What it has asked for, and the timers that it has set."""
         self.booked: dict[str, Desk] = {}
         """Portfolios whose cash or positions an event has changed: what they are worth is written with it."""
         self.leaders: dict[str, Leader] = {}
@@ -88,6 +94,12 @@ class State:
         self.traded_at: dict[str, int] = {}
         """Token -> when a followed leader last traded it (µs)."""
         self.ids = {"trade": 0, "decision": 0, "intent": 0, "fill": 0, "entry": 0, "adjustment": 0}
+
+    def ask(self, what: Ask) -> None:
+        """Ask for something, or set a timer: once an event, however many wait for it."""
+        if what not in self.asked:
+            self.asked.add(what)
+            self.out.append(what)
 
     def is_of(self, token_id: str, condition_id: str) -> None:
         """A token belongs to a condition."""
