@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 
 from pilotfish.core import ledger, sizing
-from pilotfish.core import policy as rules
 from pilotfish.core.bookkeeping import Bookkeeping
 from pilotfish.core.desk import DAY, Desk, DeskKey, Waiting
 from pilotfish.core.effects import (
@@ -17,10 +16,12 @@ from pilotfish.core.effects import (
     Upsert,
 )
 from pilotfish.core.events import PendingDecision
+from pilotfish.core.facts import Facts, Verdict
 from pilotfish.core.leader_orders import LeaderOrders
 from pilotfish.core.ledger import Position
 from pilotfish.core.orders import Order
 from pilotfish.core.patience import given_up_at
+from pilotfish.core.policy import decide
 from pilotfish.core.reasons import Outcome, Reason
 from pilotfish.core.recording import decision_change, decision_record
 from pilotfish.core.records import CheckRow, SavingRecord
@@ -197,12 +198,12 @@ class Copying:
         """Close every waiting decision of a portfolio that was wiped or archived."""
         for key in list(desk.queues):
             for item in desk.queues[key]:
-                self._finish(desk, desk.policy.of(key[0]), key, item, rules.Verdict("skip", reason), at)
+                self._finish(desk, desk.policy.of(key[0]), key, item, Verdict("skip", reason), at)
             del desk.queues[key]
 
     # -- one decision ------------------------------------------------------------------------------------------
 
-    def _decide(self, desk: Desk, policy: Policy, key: DeskKey, item: Waiting, at: int) -> rules.Verdict:
+    def _decide(self, desk: Desk, policy: Policy, key: DeskKey, item: Waiting, at: int) -> Verdict:
         state, trade = self.state, item.trade
         wallet, token = key
         desk.begin_day(at)
@@ -210,7 +211,7 @@ class Copying:
         position = desk.positions.get(key)
         has_position = position is not None and position.shares > 0
         sold_before = position is not None and leader is not None and leader.gone and self._sold_before(trade, position)
-        facts = rules.Facts(
+        facts = Facts(
             at,
             desk.name,
             policy,
@@ -231,9 +232,9 @@ class Copying:
         )
         if trade.side is BUY:
             self._tell_limits(facts, desk, key, at)
-        return rules.decide(facts)
+        return decide(facts)
 
-    def _tell_limits(self, facts: rules.Facts, desk: Desk, key: DeskKey, at: int) -> None:
+    def _tell_limits(self, facts: Facts, desk: Desk, key: DeskKey, at: int) -> None:
         """What matters to a BUY alone: cash, and what counts towards the limits that are set."""
         policy, market = facts.policy, facts.market
         wallet, token = key
@@ -264,7 +265,7 @@ class Copying:
             return False
         return position.shares > 0 and position.opened_at > gone
 
-    def _finish(self, desk: Desk, policy: Policy, key: DeskKey, item: Waiting, verdict: rules.Verdict, at: int) -> None:
+    def _finish(self, desk: Desk, policy: Policy, key: DeskKey, item: Waiting, verdict: Verdict, at: int) -> None:
         trade = item.trade
         if trade.side is SELL and verdict.reason in _EXITS:
             self._shrink_pending(desk, policy, key, trade, verdict, at)
@@ -276,7 +277,7 @@ class Copying:
                 item.order.spent = True
             self._open_intent(desk, policy, item, verdict, at)
 
-    def _open_intent(self, desk: Desk, policy: Policy, item: Waiting, verdict: rules.Verdict, at: int) -> None:
+    def _open_intent(self, desk: Desk, policy: Policy, item: Waiting, verdict: Verdict, at: int) -> None:
         state, trade = self.state, item.trade
         market = state.markets.get(trade.token_id)
         due = at + sizing.latency_of(policy, desk.name, trade.tx_hash, trade.token_id, trade.occurrence) * 1000
@@ -309,7 +310,7 @@ class Copying:
             desk.spend(at, verdict.budget)
 
     def _shrink_pending(
-        self, desk: Desk, policy: Policy, key: DeskKey, trade: Trade, verdict: rules.Verdict, at: int
+        self, desk: Desk, policy: Policy, key: DeskKey, trade: Trade, verdict: Verdict, at: int
     ) -> None:
         """A quick in-and-out leaves nothing behind: his SELL shrinks our BUYs that are not filled yet."""
         before, ratio = trade.leader_pre_sell_shares, policy.exit_all_ratio
@@ -326,7 +327,7 @@ class Copying:
             else:
                 self.bookkeeping.change(desk, order, at)
 
-    def _save_up(self, desk: Desk, policy: Policy, key: DeskKey, trade: Trade, verdict: rules.Verdict, at: int) -> None:
+    def _save_up(self, desk: Desk, policy: Policy, key: DeskKey, trade: Trade, verdict: Verdict, at: int) -> None:
         """BUYs below the minimum are saved up; a copy spends what was saved, a SELL of his shrinks it."""
         before = desk.saved.get(key, 0)
         if trade.side is SELL:
@@ -390,9 +391,7 @@ class Copying:
             for key, queue in list(desk.queues.items()):
                 for item in [w for w in queue if w.trade.id == trade_id and not w.trade.active]:
                     queue.remove(item)
-                    self._finish(
-                        desk, desk.policy.of(key[0]), key, item, rules.Verdict("skip", Reason.SKIP_RETRACTED), at
-                    )
+                    self._finish(desk, desk.policy.of(key[0]), key, item, Verdict("skip", Reason.SKIP_RETRACTED), at)
                     self.advance(desk, key, at)
 
     def forget_market(self, token: str, at: int) -> None:
@@ -413,9 +412,9 @@ class Copying:
     # -- rows --------------------------------------------------------------------------------------------------
 
     def _write_wait(self, desk: Desk, item: Waiting, reason: Reason, trace: list[CheckRow], at: int) -> None:
-        self._write(desk, item, rules.Verdict("wait", reason, trace), at)
+        self._write(desk, item, Verdict("wait", reason, trace), at)
 
-    def _write(self, desk: Desk, item: Waiting, verdict: rules.Verdict, at: int) -> None:
+    def _write(self, desk: Desk, item: Waiting, verdict: Verdict, at: int) -> None:
         if item.written:
             self.state.out.append(Update(decision_change(item.decision_id, verdict, at)))
             return

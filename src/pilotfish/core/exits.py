@@ -7,10 +7,10 @@ from pilotfish.core.book import bid_value
 from pilotfish.core.bookkeeping import Bookkeeping
 from pilotfish.core.desk import Desk, DeskKey
 from pilotfish.core.effects import Insert, NeedBook, SetTimer
+from pilotfish.core.facts import Verdict
 from pilotfish.core.ledger import Position
 from pilotfish.core.numerals import plural, shares
 from pilotfish.core.orders import Order
-from pilotfish.core.policy import Verdict
 from pilotfish.core.reasons import Reason
 from pilotfish.core.recording import decision_record
 from pilotfish.core.records import CheckRow

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pilotfish.core.by_place import maker
+from pilotfish.core.events import Market
+from pilotfish.core.facts import Verdict
 from pilotfish.core.ledger import Position, Trip
 from pilotfish.core.orders import Order
-from pilotfish.core.policy import Verdict
 from pilotfish.core.records import (
     DecisionChange,
     DecisionRecord,
     IntentChange,
     IntentRecord,
+    MarketRecord,
     PositionRecord,
     RoundTripRecord,
     TradeChange,
@@ -30,6 +32,10 @@ def micros(at: int | None) -> Micros | None:
     return None if at is None else Micros(at)
 
 
+market_record: Callable[[Market], MarketRecord] = maker(
+    MarketRecord, Market, fee_rate_ppm="fee.rate_ppm", fee_half_exponent="fee.half_exponent"
+)
+"""The market behind a token."""
 trade_change: Callable[[Trade], TradeChange] = maker(TradeChange, Trade)
 """What a later sighting can change of a trade."""
 trade_record: Callable[[Trade], TradeRecord] = maker(TradeRecord, Trade)
