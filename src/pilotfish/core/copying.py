@@ -9,9 +9,6 @@ from pilotfish.core.bookkeeping import Bookkeeping
 from pilotfish.core.desk import DAY, Desk, DeskKey, Waiting
 from pilotfish.core.effects import (
     Insert,
-    NeedBook,
-    NeedMarket,
-    SetTimer,
     Update,
     Upsert,
 )
@@ -20,18 +17,17 @@ from pilotfish.core.facts import Facts, Verdict
 from pilotfish.core.leader_orders import LeaderOrders
 from pilotfish.core.ledger import Position
 from pilotfish.core.orders import Order
-from pilotfish.core.patience import given_up_at
 from pilotfish.core.policy import decide
 from pilotfish.core.reasons import Outcome, Reason
 from pilotfish.core.recording import decision_change, decision_record
 from pilotfish.core.records import CheckRow, SavingRecord
 from pilotfish.core.settings import Policy
 from pilotfish.core.state import State
-from pilotfish.core.timers import LookAgain, ReorgOver, Waited
+from pilotfish.core.timers import Waited
 from pilotfish.core.trade import BUY, SELL, Trade
 from pilotfish.core.units import SECOND, Micros, Usdc, price_of
+from pilotfish.core.waits import Waits
 
-MARKET_REFRESH = 60 * SECOND
 FORGET_EVERY = 3_600 * SECOND
 _EXITS = (Reason.COPY, Reason.COPY_GONE, Reason.SKIP_NO_POSITION, Reason.SKIP_BELOW_MIN)
 
@@ -42,11 +38,7 @@ class Copying:
     def __init__(self, state: State, bookkeeping: Bookkeeping) -> None:
         self.state = state
         self.bookkeeping = bookkeeping
-        self._waits: dict[tuple[Waited, str], set[tuple[str, DeskKey]]] = {}
-        """What is waited for, and of which token -> the queues that wait for it."""
-        self._retries: dict[tuple[Waited, str], int] = {}
-        """Look-ups that failed -> when (µs) they are tried again: once, however many wait."""
-        self._asked_market: dict[str, int] = {}
+        self.waits = Waits(state)
         self._forgotten_at = 0
 
     def restore(self, desk: Desk, pending: tuple[PendingDecision, ...], trades: dict[int, Trade], at: int) -> None:
@@ -125,74 +117,28 @@ class Copying:
         if verdict.action == "wait":
             self._write_wait(desk, item, verdict.reason, verdict.trace, at)
             item.reason, item.retry = verdict.reason, None
-            self._await(desk, key, item, verdict.reason, at)
+            self.waits.begin(desk, key, item, verdict.reason, at)
             return False
         self._finish(desk, policy, key, item, verdict, at)
         return True
 
-    def _look_again(self, item: Waiting, what: Waited, token_id: str, at: int) -> None:
-        item.retry = (what, at)
-        self.state.ask(SetTimer(LookAgain(what, token_id), at))
-
-    def open_timers(self, at: int) -> list[SetTimer]:
-        """When each decision that waits for time to pass is looked at again, and each failed look-up is tried again."""
-        again = [
-            (LookAgain(queue[0].retry[0], key[1]), queue[0].retry[1])
-            for desk in self.state.desks.values()
-            for key, queue in desk.queues.items()
-            if queue and queue[0].retry is not None
-        ]
-        again += [(LookAgain(what, token_id), due) for (what, token_id), due in self._retries.items()]
-        return [SetTimer(timer, max(at, due)) for timer, due in dict.fromkeys(again)]
-
     def wake(self, what: Waited, token_id: str, at: int) -> None:
         """Something that queues wait for has come."""
-        waiting = self._waits.pop((what, token_id), None)
-        if waiting is None:
-            return
-        for name, key in sorted(waiting):
+        for name, key in self.waits.over(what, token_id):
             desk = self.state.desks.get(name)
             if desk is not None:
                 self.advance(desk, key, at)
+
+    def retry(self, what: Waited, token_id: str, at: int) -> None:
+        """It is time to look at what waits for it again."""
+        if self.waits.is_due(what, token_id, at):
+            self.wake(what, token_id, at)
 
     def wake_all(self, at: int) -> None:
         """Health, settings or a pause changed: everything that waits is looked at again."""
         for desk in self.state.desks.values():
             for key in list(desk.queues):
                 self.advance(desk, key, at)
-
-    def failed(self, what: Waited, token_id: str, at: int, *, final: bool = False) -> None:
-        """A look-up failed: count it for everyone who waits for it, and try again later within bounds. While a next
-        try is under way, another failure says nothing new."""
-        asked = (what, token_id)
-        if asked in self._retries and not final:
-            return
-        again = None
-        for name, key in sorted(self._waits.get(asked, ())):
-            desk = self.state.desks.get(name)
-            queue = desk.queues.get(key) if desk else None
-            if desk is None or not queue:
-                continue
-            if what is Waited.BOOK:
-                queue[0].book_attempts += 10_000 if final else 1
-            else:
-                queue[0].market_attempts += 1
-            mine = at + (0 if final else desk.policy.retry_interval_ms * 1000)
-            again = mine if again is None else min(again, mine)
-        if again is not None:
-            self._retries[asked] = again
-            self.state.ask(SetTimer(LookAgain(what, token_id), again))
-        elif what is Waited.MARKET:
-            self._asked_market.pop(token_id, None)
-
-    def retry(self, what: Waited, token_id: str, at: int) -> None:
-        """It is time to look at what waits for it again."""
-        if self._retries.get((what, token_id), at) > at:
-            return  # an earlier timer, set for a try that has been put off
-        self._retries.pop((what, token_id), None)
-        if what is Waited.MARKET:
-            self._asked_market.pop(token_id, None)
-        self.wake(what, token_id, at)
 
     def close_all(self, desk: Desk, reason: Reason, at: int) -> None:
         """Close every waiting decision of a portfolio that was wiped or archived."""
@@ -342,6 +288,15 @@ class Copying:
             )
             self.state.out.append(Upsert(record))
 
+    def give_up_reorg(self, trade_id: int, at: int) -> None:
+        """A retracted trade was not mined again in time."""
+        for desk in self.state.desks.values():
+            for key, queue in list(desk.queues.items()):
+                for item in [w for w in queue if w.trade.id == trade_id and not w.trade.active]:
+                    queue.remove(item)
+                    self._finish(desk, desk.policy.of(key[0]), key, item, Verdict("skip", Reason.SKIP_RETRACTED), at)
+                    self.advance(desk, key, at)
+
     # -- fixed sizes once per leader order ---------------------------------------------------------------------
 
     def learned(self, trade: Trade) -> None:
@@ -361,53 +316,6 @@ class Copying:
             for key in [key for key, orders in desk.orders.items() if orders.expired(at)]:
                 del desk.orders[key]
                 self.state.copiers.drop(key, desk)
-
-    # -- waiting -----------------------------------------------------------------------------------------------
-
-    def _await(self, desk: Desk, key: DeskKey, item: Waiting, reason: Reason, at: int) -> None:
-        token = key[1]
-        if reason is Reason.WAIT_BOOK:
-            self._wait_for(desk, key, Waited.BOOK, token)
-            self.state.ask(NeedBook(token))
-        elif reason is Reason.WAIT_MARKET:
-            self._wait_for(desk, key, Waited.MARKET, token)
-            self.ask_market(token, at)
-        elif reason is Reason.WAIT_CHAIN:
-            self._wait_for(desk, key, Waited.CHAIN, token)
-            seen = item.trade.first_seen_by_api_at or at
-            self._look_again(item, Waited.CHAIN, token, seen + desk.policy.polygon_gap_grace_ms * 1000)
-        elif reason is Reason.WAIT_API:
-            self._wait_for(desk, key, Waited.API, token)
-            seen = item.trade.first_seen_by_polygon_at or at
-            self._look_again(item, Waited.API, token, seen + desk.policy.of(key[0]).api_lag_fallback_ms * 1000)
-        elif reason is Reason.WAIT_REORG:
-            self._wait_for(desk, key, Waited.CHAIN, token)
-            over = given_up_at(item.trade, self.state.started_at)
-            self.state.ask(SetTimer(ReorgOver(item.trade.id), max(at, over)))
-
-    def give_up_reorg(self, trade_id: int, at: int) -> None:
-        """A retracted trade was not mined again in time."""
-        for desk in self.state.desks.values():
-            for key, queue in list(desk.queues.items()):
-                for item in [w for w in queue if w.trade.id == trade_id and not w.trade.active]:
-                    queue.remove(item)
-                    self._finish(desk, desk.policy.of(key[0]), key, item, Verdict("skip", Reason.SKIP_RETRACTED), at)
-                    self.advance(desk, key, at)
-
-    def forget_market(self, token: str, at: int) -> None:
-        """What is known of a token's market is over: ask anew."""
-        self.state.markets.pop(token, None)
-        self._asked_market.pop(token, None)
-        self.ask_market(token, at)
-
-    def ask_market(self, token: str, at: int) -> None:
-        """Ask for a token's market unless that was just done."""
-        if at - self._asked_market.get(token, -MARKET_REFRESH) >= MARKET_REFRESH // 6:
-            self._asked_market[token] = at
-            self.state.ask(NeedMarket(token))
-
-    def _wait_for(self, desk: Desk, key: DeskKey, what: Waited, token: str) -> None:
-        self._waits.setdefault((what, token), set()).add((desk.name, key))
 
     # -- rows --------------------------------------------------------------------------------------------------
 

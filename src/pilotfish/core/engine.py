@@ -131,7 +131,7 @@ class Engine:
             *(self.paper.timers(at) if self.paper is not None else ()),
             *self.reorgs.timers(at),
             *self.exits.open_timers(at),
-            *self.copying.open_timers(at),
+            *self.copying.waits.open_timers(at),
             *(SetTimer(HoldingsAgain(x.wallet), max(at, x.recheck_at)) for x in leaders if x.recheck_at is not None),
             *self.observing.timers(at),
         ]
@@ -161,7 +161,7 @@ class Engine:
         self.settlement.settle(market, at)
 
     def _no_market(self, e: ev.MarketMissing) -> None:
-        self.copying.failed(Waited.MARKET, e.token_id, e.at)
+        self.copying.waits.failed(Waited.MARKET, e.token_id, e.at)
 
     def _book(self, e: ev.BookSeen) -> None:
         book = e.book
@@ -183,7 +183,7 @@ class Engine:
         """No book, or one that cannot be: nothing is filled or valued; what waits for it tries again within bounds."""
         if self.paper is not None:
             self.paper.on_no_book(token_id, at)
-        self.copying.failed(Waited.BOOK, token_id, at, final=gone)
+        self.copying.waits.failed(Waited.BOOK, token_id, at, final=gone)
 
     def _health(self, e: ev.HealthChanged) -> None:
         if self.state.healthy[e.source] != e.healthy:

@@ -204,7 +204,7 @@ class Leading:
             del leader.moves[next(iter(leader.moves))]
         for condition in dict.fromkeys(m.condition_id for m in moves if m.kind == "REDEEM") if fresh else ():
             for token in list(self.state.tokens_of.get(condition, ())):
-                self.copying.forget_market(token, at)
+                self.copying.waits.forget_market(token, at)
         if fresh:
             self.state.ask(NeedHoldings(leader.wallet, bootstrap=False))
 
