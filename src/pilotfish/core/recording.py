@@ -33,7 +33,7 @@ def micros(at: int | None) -> Micros | None:
 
 
 market_record: Callable[[Market], MarketRecord] = maker(
-    MarketRecord, Market, fee_rate_ppm="fee.rate_ppm", fee_half_exponent="fee.half_exponent"
+    MarketRecord, Market, fee_rate_ppm=("fee", "rate_ppm"), fee_half_exponent=("fee", "half_exponent")
 )
 """The market behind a token."""
 trade_change: Callable[[Trade], TradeChange] = maker(TradeChange, Trade)
@@ -45,8 +45,8 @@ intent_change: Callable[[Order], IntentChange] = maker(IntentChange, Order)
 intent_record: Callable[[Order], IntentRecord] = maker(IntentRecord, Order)
 """An order, whole."""
 position_record: Callable[[str, Position], PositionRecord] = maker(
-    PositionRecord, Position, given=("portfolio",), trip_bought_micro="trip.bought", trip_paid_micro="trip.paid",
-    trip_got_micro="trip.got", trip_fees_micro="trip.fees",
+    PositionRecord, Position, given=("portfolio",), trip_bought_micro=("trip", "bought"),
+    trip_paid_micro=("trip", "paid"), trip_got_micro=("trip", "got"), trip_fees_micro=("trip", "fees"),
 )  # fmt: skip
 """A position of a portfolio."""
 
