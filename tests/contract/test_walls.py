@@ -121,20 +121,19 @@ ORDER_OF_A_FILL = {
     "polymarket/decode.py": "a log says it",
     "core/trade.py": "an observation and a trade hold it, and answer what it is asked for",
     "core/records.py": "what is written of a trade",
-    "core/recording.py": "from the trade to that",
     "store/tables.py": "its column",
     "store/views/trades.py": "its field in exports and REST",
 }
 """Where the hash of a fill's order is named; everybody else asks the trade (``fills_order``, ``log_id``)."""
 
 
-def test_the_order_of_a_fill_is_known_in_six_places() -> None:
+def test_the_order_of_a_fill_is_known_in_five_places() -> None:
     word = re.compile(r"\border_hash\b")
     files = [file for kind in ("py", "html", "js") for file in SOURCE.rglob(f"*.{kind}")]
     found = {str(file.relative_to(SOURCE)) for file in files if word.search(file.read_text(encoding="utf-8"))}
     found = {name for name in found if not name.startswith(("sim/", "store/migrations/"))}
     assert found == set(ORDER_OF_A_FILL), "ask the trade instead"
-    assert len(ORDER_OF_A_FILL) <= 6
+    assert len(ORDER_OF_A_FILL) <= 5
 
 
 def test_a_reason_says_itself_what_kind_of_decision_it_is_of() -> None:

@@ -43,7 +43,7 @@ def test_a_book_that_many_wait_for_is_asked_for_once_an_event() -> None:
 
 def test_a_market_that_was_missing_while_nobody_waited_is_asked_for_by_who_comes_next() -> None:
     desk = Desk(answer_markets=False, settings={"paused": True})
-    desk.engine.copying.ask_market(TOKEN, desk.at)
+    desk.engine.copying.waits.ask_market(TOKEN, desk.at)
     desk.send(ev.MarketMissing(at=desk.at, token_id=TOKEN))
     desk.send(ev.PolicyChanged(at=desk.at, portfolio="main", policy=policy_from({})))
     desk.effects.clear()

@@ -56,8 +56,8 @@ def change(number: int, action: str, reason: Reason, **more: Any) -> DecisionCha
 
 def decision(number: int, **more: Any) -> Insert:
     first = msgspec.structs.asdict(change(number, "wait", Reason.WAIT_BOOK))
-    of = {"trade_id": number, "portfolio": "main", "leader": "l", "token_id": "1", "side": Side.BUY}
-    return Insert(DecisionRecord(**{**first, **of, "wanted_usdc_micro": Usdc(0), **more}))
+    of = {"trade_id": number, "adjustment_id": None, "rule": None, "portfolio": "main", "leader": "l", "token_id": "1"}
+    return Insert(DecisionRecord(**{**first, **of, "side": Side.BUY, "wanted_usdc_micro": Usdc(0), **more}))
 
 
 def test_an_update_in_the_same_group_is_merged_into_its_insert(database: Engine) -> None:

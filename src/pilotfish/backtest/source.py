@@ -147,10 +147,11 @@ def _parted(window: ev.ApiWindowRead, known: Seen) -> Iterator[ev.ApiWindowRead]
 def seen(deed: Deed, wallet: str) -> LeaderFill:
     """A TRADE as the API shows it."""
     assert deed.side is not None
+    fee = role = order = exchange = block = block_hash = log = None
     return LeaderFill(
-        source=Source.API, leader=wallet, tx_hash=deed.tx_hash, token_id=deed.token_id, side=deed.side,
-        shares=deed.shares, usdc=deed.usdc, traded_at=deed.at * SECOND, condition_id=deed.condition_id or None,
-        outcome=deed.outcome or None, title=deed.title or None, slug=deed.slug or None, is_combo=deed.is_combo,
+        Source.API, wallet, deed.tx_hash, deed.token_id, deed.side, deed.shares, deed.usdc, deed.at * SECOND,
+        fee, role, order, exchange, block, block_hash, log,
+        deed.condition_id or None, deed.outcome or None, deed.title or None, deed.slug or None, deed.is_combo,
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ it is told of; of books and of how orders are filled it knows nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from pilotfish.core import fills, lateness, ledger
 from pilotfish.core.desk import Desk
@@ -16,7 +17,7 @@ from pilotfish.core.recording import intent_change, intent_record
 from pilotfish.core.records import FillRecord
 from pilotfish.core.sizing import FINEST, Slack, is_priced
 from pilotfish.core.state import State
-from pilotfish.core.trade import Side, Trade, TradeClass
+from pilotfish.core.trade import BUY, SELL, Trade, TradeClass
 from pilotfish.core.units import MICRO, SECOND, Micros, Price, Shares, Usdc, price_of
 
 ENDS: dict[How, tuple[OrderState, Outcome | None]] = {
@@ -30,14 +31,24 @@ ENDS: dict[How, tuple[OrderState, Outcome | None]] = {
     How.REJECTED: (OrderState.FAILED, Outcome.FAILED_REJECTED),
 }
 """What an end means in the books."""
+_WORKING, _FAILED = OrderState.WORKING, OrderState.FAILED
+
+
+class Executor(Protocol):
+    """Takes orders, and tells the books what becomes of them."""
+
+    def place(self, order: PlaceOrder, at: int) -> None:
+        """Send an order."""
+
+    def cancel(self, cancel: CancelOrder, at: int) -> None:
+        """Take one back."""
 
 
 class Bookkeeping:
-    """``execute`` hands an order, or its cancelling, to whoever fills orders."""
-
-    def __init__(self, state: State, execute: Callable[[PlaceOrder | CancelOrder, int], None]) -> None:
+    def __init__(self, state: State) -> None:
         self.state = state
-        self._execute = execute
+        self.executor: Executor | None = None
+        """Who fills orders within this run; ``None``: whoever takes them from the effects."""
         self.booked: Callable[[Desk, Order, int, int], None] = lambda desk, order, fill_id, at: None
         """Told of every fill that was booked; reorgs remember it."""
 
@@ -62,7 +73,7 @@ class Bookkeeping:
         if trade is not None:
             order.leader_usdc, order.leader_shares = trade.usdc, trade.shares
             order.held = not trade.active
-        if order.side is Side.SELL:
+        if order.side is SELL:
             patience = desk.policy.of(order.leader).sell_retry_sec * SECOND
             order.give_up_at = max(order.give_up_at, at + patience)
         if not order.held and self._in_time(desk, order, at):
@@ -73,7 +84,7 @@ class Bookkeeping:
         ends; a late one pays no more than a missed BUY may."""
         policy, due = desk.policy.of(order.leader), max(at, order.due_at)
         late = lateness.classify(order.traded_at, due, policy.max_live_lag_sec) is TradeClass.CATCH_UP
-        if order.side is Side.SELL or not late:
+        if order.side is SELL or not late:
             return True
         if lateness.too_old(order.traded_at, due, policy):
             self._finish(desk, order, OrderState.CANCELLED, Outcome.CANCELLED_TOO_OLD)
@@ -85,42 +96,42 @@ class Bookkeeping:
         return True
 
     def _place(self, desk: Desk, order: Order, at: int) -> None:
-        buy = order.side is Side.BUY
+        buy = order.side is BUY
         order.placed = order.budget
+        policy = desk.policy
         placed = PlaceOrder(
-            order_id=order.id,
-            account=desk.name,
-            token_id=order.token_id,
-            side=order.side,
-            shares=order.share_cap if buy else order.shares - order.filled_shares,
-            budget=order.budget,
-            spend=desk.spendable(order) if buy else 0,
-            limit=order.limit_price,
-            slack=None if buy else self._slack(desk, order),
-            due_at=order.due_at,
-            give_up_at=order.give_up_at,
-            retry_us=desk.policy.retry_interval_ms * 1000,
-            attempts=desk.policy.book_attempts,
-            missing=order.attempts,
-            fills=order.fills,
+            order.id,
+            desk.name,
+            order.token_id,
+            order.side,
+            order.share_cap if buy else order.shares - order.filled_shares,
+            order.budget,
+            desk.spendable(order) if buy else 0,
+            order.limit_price,
+            None if buy else self._slack(desk, order),
+            order.due_at,
+            order.give_up_at,
+            policy.retry_interval_ms * 1000,
+            policy.book_attempts,
+            order.attempts,
+            order.fills,
         )
-        self._say(placed, at)
+        self.state.out.append(placed)
+        if self.executor is not None:
+            self.executor.place(placed, at)
 
     def _slack(self, desk: Desk, order: Order) -> Slack | None:
         if not order.leader_shares or not is_priced(order.leader_usdc, order.leader_shares, FINEST):
             return None
         policy, market = desk.policy.of(order.leader), self.state.markets.get(order.token_id)
-        return Slack(
-            usdc=order.leader_usdc,
-            shares=order.leader_shares,
-            bps=policy.sell_max_slippage_bps,
-            ticks=policy.sell_max_slippage_ticks,
-            tick=market.tick if market is not None else MICRO,
-        )
+        bps, ticks = policy.sell_max_slippage_bps, policy.sell_max_slippage_ticks
+        return Slack(order.leader_usdc, order.leader_shares, bps, ticks, market.tick if market is not None else MICRO)
 
-    def _say(self, what: PlaceOrder | CancelOrder, at: int) -> None:
-        self.state.out.append(what)
-        self._execute(what, at)
+    def _take_back(self, number: int, at: int) -> None:
+        cancel = CancelOrder(number)
+        self.state.out.append(cancel)
+        if self.executor is not None:
+            self.executor.cancel(cancel, at)
 
     # -- changing ----------------------------------------------------------------------------------------------
 
@@ -139,13 +150,13 @@ class Bookkeeping:
             self._finish(desk, order, state, reason)
         else:
             order.ending = why
-            self._say(CancelOrder(order.id), at)
+            self._take_back(order.id, at)
 
     def hold(self, order: Order, at: int) -> None:
         """A reorg took the leader's trade back: the order waits whether it stands again."""
         if not order.held:
             order.held = True
-            self._say(CancelOrder(order.id), at)
+            self._take_back(order.id, at)
 
     def release(self, desk: Desk, order: Order, at: int) -> None:
         """The leader's trade stands again: the order goes out again."""
@@ -161,7 +172,7 @@ class Bookkeeping:
             self.state.owners.pop(number, None)
         desk.end_all()
         for number in out:
-            self._say(CancelOrder(number), at)
+            self._take_back(number, at)
 
     # -- what became of them -----------------------------------------------------------------------------------
 
@@ -173,25 +184,24 @@ class Bookkeeping:
             if order is None or e.number > order.fills:
                 self.state.out.append(Refused("orders", f"fill of order {e.order_id}: {why}", repr(e)))
             return
-        x = e.execution
-        market = self.state.markets.get(order.token_id)
+        x, state, out = e.execution, self.state, self.state.out
         position = desk.positions.get(order.key)
         if position is None:
-            position = desk.position(order.key, market)
-            self.state.holders.add(order.token_id, desk)
-        move = ledger.buy if order.side is Side.BUY else ledger.sell
+            position = desk.position(order.key, state.markets.get(order.token_id))
+            state.holders.add(order.token_id, desk)
+        move = ledger.buy if order.side is BUY else ledger.sell
         entries = move(position, x.shares, x.usdc, x.fee, e.at)
         order.fills, order.filled_shares = e.number, order.filled_shares + x.shares
         order.limit_price = x.limit
-        order.move(OrderState.WORKING)
-        self.state.out.append(Update(intent_change(order)))
+        order.move(_WORKING)
+        out.append(Update(intent_change(order)))
         order.spent += x.usdc
-        fill_id = self.state.next_id("fill")
-        self.state.out.append(Insert(_fill_record(fill_id, order, e)))
-        self.state.book_cash(desk, entries, at=e.at, leader=order.leader, token_id=order.token_id, fill_id=fill_id)
-        self.state.put_position(desk, position, order.rule or "leader")
+        fill_id = state.next_id("fill")
+        out.append(Insert(_fill_record(fill_id, order, e)))
+        state.book_cash(desk, entries, e.at, order.leader, order.token_id, fill_id)
+        state.put_position(desk, position, order.rule or "leader")
         self.booked(desk, order, fill_id, e.at)
-        if order.side is Side.SELL and position.shares and ledger.is_dust(position.shares, x.takes[-1].price):
+        if order.side is SELL and position.shares and ledger.is_dust(position.shares, x.takes[-1].price):
             self.write_off(desk, position, order, e.at)
 
     def tried(self, e: OrderTried) -> None:
@@ -202,7 +212,7 @@ class Bookkeeping:
         order.attempts, order.due_at = e.attempts, e.due_at
         if e.limit is not None:
             order.limit_price = e.limit
-            order.move(OrderState.WORKING)
+            order.move(_WORKING)
         self.state.out.append(Update(intent_change(order)))
 
     def ended(self, e: OrderEnded) -> None:
@@ -214,11 +224,11 @@ class Bookkeeping:
             return
         order.attempts, order.due_at = e.attempts, e.due_at if e.due_at is not None else order.due_at
         state, reason = ENDS[e.how]
-        if e.how is How.CANCELLED:
-            state, reason = (OrderState.FILLED, None) if order.dust else (state, order.ending)
-        elif order.dust:
+        if order.dust:
             state, reason = OrderState.FILLED, None
-        elif state is OrderState.FAILED and order.filled_shares:
+        elif e.how is How.CANCELLED:
+            reason = order.ending
+        elif state is _FAILED and order.filled_shares:
             state = OrderState.PARTIAL
         self._finish(desk, order, state, reason)
 
@@ -226,7 +236,7 @@ class Bookkeeping:
         order.move(state, reason)
         desk.end(order.id)
         self.state.owners.pop(order.id, None)
-        if order.side is Side.BUY:
+        if order.side is BUY:
             desk.unspend(order.created_at, max(0, order.budget - order.spent))
         self.state.out.append(Update(intent_change(order)))
 
@@ -240,9 +250,9 @@ class Bookkeeping:
         """Close what a SELL left of a position, with an entry of its own; nothing is left to sell."""
         order.dust = position.shares
         entries = ledger.write_off(position, at)
-        self.state.book_cash(desk, entries, at=at, leader=position.leader, token_id=position.token_id, fill_id=None)
+        self.state.book_cash(desk, entries, at, position.leader, position.token_id, None)
         self.state.put_position(desk, position, "dust")
-        for other in desk.open_intents(order.key, Side.SELL):
+        for other in desk.open_intents(order.key, SELL):
             self.cancel(desk, other, Outcome.CANCELLED_NOTHING_LEFT, at)
 
 
@@ -253,7 +263,7 @@ def _impossible(desk: Desk, order: Order, e: OrderFilled) -> str:
         return f"it is fill {e.number}, after {order.fills}"
     if x.shares <= 0 or x.usdc < 0 or x.fee < 0 or not x.takes:
         return "its amounts cannot be"
-    if order.side is Side.BUY:
+    if order.side is BUY:
         if x.usdc > order.placed - order.spent:
             return f"it costs {x.usdc}, and {order.placed - order.spent} is left to spend"
         return f"it costs {x.usdc + x.fee}, and the cash is {desk.cash}" if x.usdc + x.fee > desk.cash else ""
@@ -268,23 +278,23 @@ def _fill_record(number: int, order: Order, e: OrderFilled) -> FillRecord:
     x = e.execution
     delay, spread = fills.costs(order.side, x.shares, x.usdc, x.mid2, order.leader_price)
     return FillRecord(
-        id=number,
-        intent_id=order.id,
-        portfolio=order.portfolio,
-        leader=order.leader,
-        token_id=order.token_id,
-        side=order.side,
-        shares_micro=Shares(x.shares),
-        usdc_micro=Usdc(x.usdc),
-        price_micro=price_of(x.usdc, x.shares),
-        fee_micro=Usdc(x.fee),
-        filled_at=Micros(e.at),
-        levels=[[t.price, t.shares] for t in x.takes],
-        delay_cost_micro=Usdc(delay),
-        spread_cost_micro=Usdc(spread),
-        leader_price_micro=Price(order.leader_price),
-        mid2_micro=Price(x.mid2),
-        fee_rate_ppm=x.schedule.rate_ppm,
-        fee_half_exponent=x.schedule.half_exponent,
-        status="orphaned" if order.held else "ok",
+        number,
+        "orphaned" if order.held else "ok",
+        order.id,
+        order.portfolio,
+        order.leader,
+        order.token_id,
+        order.side,
+        Shares(x.shares),
+        Usdc(x.usdc),
+        price_of(x.usdc, x.shares),
+        Usdc(x.fee),
+        Micros(e.at),
+        [[t.price, t.shares] for t in x.takes],
+        Usdc(delay),
+        Usdc(spread),
+        Price(order.leader_price),
+        Price(x.mid2),
+        x.schedule.rate_ppm,
+        x.schedule.half_exponent,
     )

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 
 from pilotfish.core import ledger, sizing
-from pilotfish.core import policy as rules
 from pilotfish.core.bookkeeping import Bookkeeping
 from pilotfish.core.desk import DAY, Desk, DeskKey, Waiting
 from pilotfish.core.effects import (
     Insert,
-    NeedBook,
-    NeedMarket,
-    SetTimer,
     Update,
     Upsert,
 )
 from pilotfish.core.events import PendingDecision
+from pilotfish.core.facts import Facts, Verdict
 from pilotfish.core.leader_orders import LeaderOrders
 from pilotfish.core.ledger import Position
 from pilotfish.core.orders import Order
-from pilotfish.core.patience import given_up_at
+from pilotfish.core.policy import decide
 from pilotfish.core.reasons import Outcome, Reason
 from pilotfish.core.recording import decision_change, decision_record
 from pilotfish.core.records import CheckRow, SavingRecord
+from pilotfish.core.settings import Policy
 from pilotfish.core.state import State
-from pilotfish.core.timers import LookAgain, ReorgOver, Waited
-from pilotfish.core.trade import Side, Trade
-from pilotfish.core.units import PPM, SECOND, Micros, Usdc, price_of
+from pilotfish.core.timers import Waited
+from pilotfish.core.trade import BUY, SELL, Trade
+from pilotfish.core.units import SECOND, Micros, Usdc, price_of
+from pilotfish.core.waits import Waits
 
-MARKET_REFRESH = 60 * SECOND
 FORGET_EVERY = 3_600 * SECOND
 _EXITS = (Reason.COPY, Reason.COPY_GONE, Reason.SKIP_NO_POSITION, Reason.SKIP_BELOW_MIN)
 
@@ -41,11 +38,7 @@ class Copying:
     def __init__(self, state: State, bookkeeping: Bookkeeping) -> None:
         self.state = state
         self.bookkeeping = bookkeeping
-        self._waits: dict[tuple[Waited, str], set[tuple[str, DeskKey]]] = {}
-        """What is waited for, and of which token -> the queues that wait for it."""
-        self._retries: dict[tuple[Waited, str], int] = {}
-        """Look-ups that failed -> when (µs) they are tried again: once, however many wait."""
-        self._asked_market: dict[str, int] = {}
+        self.waits = Waits(state)
         self._forgotten_at = 0
 
     def restore(self, desk: Desk, pending: tuple[PendingDecision, ...], trades: dict[int, Trade], at: int) -> None:
@@ -83,15 +76,15 @@ class Copying:
 
     def _enqueue(self, desk: Desk, trade: Trade, adjustment_id: int | None, at: int) -> None:
         key = (trade.leader, trade.token_id)
-        queue = desk.queues.setdefault(key, deque())
-        item = Waiting(self.state.next_id("decision"), trade, adjustment_id=adjustment_id)
-        queue.append(item)
-        if trade.side is Side.BUY and not trade.is_backfill and not trade.is_combo:
+        item = Waiting(self.state.next_id("decision"), trade, adjustment_id)
+        if trade.side is BUY and not trade.is_backfill and not trade.is_combo:
             self._begin_buy(desk, key, item, at)
-        if len(queue) == 1:
-            self.advance(desk, key, at)
-        else:
-            self._write_wait(desk, queue[-1], Reason.WAIT_TURN, [], at)
+        queue = desk.queues.get(key)
+        if queue:
+            queue.append(item)
+            self._write_wait(desk, item, Reason.WAIT_TURN, [], at)
+        elif not self._settle(desk, key, item, at):
+            desk.queues[key] = deque((item,))
 
     def _begin_buy(self, desk: Desk, key: DeskKey, item: Waiting, at: int) -> None:
         """What the ideal takes of a BUY is settled as it comes in, before any guard or wait: which order it belongs to
@@ -112,39 +105,34 @@ class Copying:
         """Decide from the head of a queue until one has to wait."""
         queue = desk.queues.get(key)
         while queue:
-            item = queue[0]
-            verdict = self._decide(desk, key, item, at)
-            if verdict.action == "wait":
-                self._write_wait(desk, item, verdict.reason, verdict.trace, at)
-                item.reason, item.retry = verdict.reason, None
-                self._await(desk, key, item, verdict.reason, at)
+            if not self._settle(desk, key, queue[0], at):
                 return
             queue.popleft()
-            self._finish(desk, key, item, verdict, at)
         desk.queues.pop(key, None)
 
-    def _look_again(self, item: Waiting, what: Waited, token_id: str, at: int) -> None:
-        item.retry = (what, at)
-        self.state.out.append(SetTimer(LookAgain(what, token_id), at))
-
-    def open_timers(self, at: int) -> list[SetTimer]:
-        """When each decision that waits for time to pass is looked at again, and each failed look-up is tried again."""
-        again = [
-            (LookAgain(queue[0].retry[0], key[1]), queue[0].retry[1])
-            for desk in self.state.desks.values()
-            for key, queue in desk.queues.items()
-            if queue and queue[0].retry is not None
-        ]
-        again += [(LookAgain(what, token_id), due) for (what, token_id), due in self._retries.items()]
-        return [SetTimer(timer, max(at, due)) for timer, due in dict.fromkeys(again)]
+    def _settle(self, desk: Desk, key: DeskKey, item: Waiting, at: int) -> bool:
+        """Decide what is next; False where it has to wait."""
+        policy = desk.policy.of(key[0])
+        verdict = self._decide(desk, policy, key, item, at)
+        if verdict.action == "wait":
+            self._write_wait(desk, item, verdict.reason, verdict.trace, at)
+            item.reason, item.retry = verdict.reason, None
+            self.waits.begin(desk, key, item, verdict.reason, at)
+            return False
+        self._finish(desk, policy, key, item, verdict, at)
+        return True
 
     def wake(self, what: Waited, token_id: str, at: int) -> None:
         """Something that queues wait for has come."""
-        waiting = self._waits.pop((what, token_id), None)
-        for name, key in sorted(waiting) if waiting else ():
+        for name, key in self.waits.over(what, token_id):
             desk = self.state.desks.get(name)
             if desk is not None:
                 self.advance(desk, key, at)
+
+    def retry(self, what: Waited, token_id: str, at: int) -> None:
+        """It is time to look at what waits for it again."""
+        if self.waits.is_due(what, token_id, at):
+            self.wake(what, token_id, at)
 
     def wake_all(self, at: int) -> None:
         """Health, settings or a pause changed: everything that waits is looked at again."""
@@ -152,83 +140,55 @@ class Copying:
             for key in list(desk.queues):
                 self.advance(desk, key, at)
 
-    def failed(self, what: Waited, token_id: str, at: int, *, final: bool = False) -> None:
-        """A look-up failed: count it for everyone who waits for it, and try again later within bounds. While a next
-        try is under way, another failure says nothing new."""
-        asked = (what, token_id)
-        if asked in self._retries and not final:
-            return
-        again = None
-        for name, key in sorted(self._waits.get(asked, ())):
-            desk = self.state.desks.get(name)
-            queue = desk.queues.get(key) if desk else None
-            if desk is None or not queue:
-                continue
-            if what is Waited.BOOK:
-                queue[0].book_attempts += 10_000 if final else 1
-            else:
-                queue[0].market_attempts += 1
-            mine = at + (0 if final else desk.policy.retry_interval_ms * 1000)
-            again = mine if again is None else min(again, mine)
-        if again is not None:
-            self._retries[asked] = again
-            self.state.out.append(SetTimer(LookAgain(what, token_id), again))
-        elif what is Waited.MARKET:
-            self._asked_market.pop(token_id, None)
-
-    def retry(self, what: Waited, token_id: str, at: int) -> None:
-        """It is time to look at what waits for it again."""
-        if self._retries.get((what, token_id), at) > at:
-            return  # an earlier timer, set for a try that has been put off
-        self._retries.pop((what, token_id), None)
-        if what is Waited.MARKET:
-            self._asked_market.pop(token_id, None)
-        self.wake(what, token_id, at)
-
     def close_all(self, desk: Desk, reason: Reason, at: int) -> None:
         """Close every waiting decision of a portfolio that was wiped or archived."""
         for key in list(desk.queues):
             for item in desk.queues[key]:
-                self._finish(desk, key, item, rules.Verdict("skip", reason), at)
+                self._finish(desk, desk.policy.of(key[0]), key, item, Verdict("skip", reason), at)
             del desk.queues[key]
 
     # -- one decision ------------------------------------------------------------------------------------------
 
-    def _decide(self, desk: Desk, key: DeskKey, item: Waiting, at: int) -> rules.Verdict:
+    def _decide(self, desk: Desk, policy: Policy, key: DeskKey, item: Waiting, at: int) -> Verdict:
         state, trade = self.state, item.trade
-        policy = desk.policy.of(trade.leader)
+        wallet, token = key
         desk.begin_day(at)
-        leader = state.leaders.get(trade.leader)
-        market = state.markets.get(trade.token_id)
+        leader, market = state.leaders.get(wallet), state.markets.get(token)
         position = desk.positions.get(key)
         has_position = position is not None and position.shares > 0
-        paused = leader is None or leader.paused or not leader.active or not desk.wants(trade.leader)
-        facts = rules.Facts(
-            at=at,
-            portfolio=desk.name,
-            policy=policy,
-            trade=trade,
-            leader_paused=paused,
-            healthy=state.healthy,
-            market=market,
-            market_failed=item.market_attempts >= policy.market_attempts,
-            book=state.books.get(trade.token_id),
-            book_failed=item.book_attempts >= policy.book_attempts,
-            memory=state.memory,
-            held=0 if position is None or self._sold_before(trade, position) else desk.held(key),
-            has_position=has_position,
-            same_order=item.order is not None and item.order.spent,
-            leader_value=leader.value if leader else None,
-            equity=desk.cash + desk.sums.worth,
+        sold_before = position is not None and leader is not None and leader.gone and self._sold_before(trade, position)
+        facts = Facts(
+            at,
+            desk.name,
+            policy,
+            trade,
+            leader is None or leader.paused or not leader.active or not desk.wants(wallet),
+            state.healthy,
+            market,
+            item.market_attempts >= policy.market_attempts,
+            state.books.get(token),
+            item.book_attempts >= policy.book_attempts,
+            state.memory,
+            0 if position is None or sold_before else desk.held(key),
+            has_position,
+            item.order is not None and item.order.spent,
+            leader.value if leader is not None else None,
+            desk.cash + desk.sums.worth,
+            ledger.reference_of(position) if position is not None and trade.side is SELL else 0,
         )
-        if trade.side is Side.SELL:
-            facts.reference = ledger.reference_of(position) if position is not None else 0
-            return rules.decide(facts)
+        if trade.side is BUY:
+            self._tell_limits(facts, desk, key, at)
+        return decide(facts)
+
+    def _tell_limits(self, facts: Facts, desk: Desk, key: DeskKey, at: int) -> None:
+        """What matters to a BUY alone: cash, and what counts towards the limits that are set."""
+        policy, market = facts.policy, facts.market
+        wallet, token = key
         facts.cash = desk.free_cash()
         if market is not None and market.condition_id:
             facts.market_cost = desk.cost_where(condition_id=market.condition_id)
         if policy.per_leader_cap_usdc:
-            facts.leader_cost = desk.cost_where(leader=trade.leader)
+            facts.leader_cost = desk.cost_where(leader=wallet)
         if policy.total_cap_usdc:
             facts.total_cost = desk.cost_where()
         if desk.spent_day == at // DAY:
@@ -236,70 +196,71 @@ class Copying:
         if policy.max_open_positions:
             facts.open_positions = desk.positions_to_be()
         if policy.max_positions_per_leader:
-            facts.leader_positions = desk.positions_to_be(trade.leader)
-        facts.opens_new = not (has_position or desk.open_intents(key, Side.BUY))
-        facts.buys_of_outcome = desk.buys.get(trade.token_id, 0)
+            facts.leader_positions = desk.positions_to_be(wallet)
+        facts.opens_new = not (facts.has_position or desk.open_intents(key, BUY))
+        facts.buys_of_outcome = desk.buys.get(token, 0)
         facts.saved = desk.saved.get(key, 0)
         if policy.daily_loss_stop_usdc:
             facts.lost_today = desk.lost_today
-        return rules.decide(facts)
 
     def _sold_before(self, trade: Trade, position: Position) -> bool:
         """True for a late SELL of shares whose going was copied already, where what is held was bought after that."""
         leader = self.state.leaders.get(trade.leader)
         gone = leader.gone.get(trade.token_id) if leader is not None and leader.gone else None
-        if gone is None or trade.side is not Side.SELL or trade.unexplained or trade.traded_at > gone:
+        if gone is None or trade.side is not SELL or trade.unexplained or trade.traded_at > gone:
             return False
         return position.shares > 0 and position.opened_at > gone
 
-    def _finish(self, desk: Desk, key: DeskKey, item: Waiting, verdict: rules.Verdict, at: int) -> None:
+    def _finish(self, desk: Desk, policy: Policy, key: DeskKey, item: Waiting, verdict: Verdict, at: int) -> None:
         trade = item.trade
-        if trade.side is Side.SELL and verdict.reason in _EXITS:
-            self._shrink_pending(desk, key, trade, verdict, at)
-        self._save_up(desk, key, trade, verdict, at)
+        if trade.side is SELL and verdict.reason in _EXITS:
+            self._shrink_pending(desk, policy, key, trade, verdict, at)
+        if verdict.saved or desk.saved:
+            self._save_up(desk, policy, key, trade, verdict, at)
         self._write(desk, item, verdict, at)
         if verdict.action == "copy":
             if item.order is not None:
                 item.order.spent = True
-            self._open_intent(desk, item, verdict, at)
+            self._open_intent(desk, policy, item, verdict, at)
 
-    def _open_intent(self, desk: Desk, item: Waiting, verdict: rules.Verdict, at: int) -> None:
+    def _open_intent(self, desk: Desk, policy: Policy, item: Waiting, verdict: Verdict, at: int) -> None:
         state, trade = self.state, item.trade
-        policy = desk.policy.of(trade.leader)
         market = state.markets.get(trade.token_id)
-        number = state.next_id("intent")
-        latency = sizing.latency_ms(policy, draw(desk.name, trade.tx_hash, trade.token_id, trade.occurrence))
-        due = at + latency * 1000 + (market.delay_ms * 1000 if market else 0)
+        due = at + sizing.latency_of(policy, desk.name, trade.tx_hash, trade.token_id, trade.occurrence) * 1000
+        if market is not None:
+            due += market.delay_ms * 1000
         order = Order(
-            id=number,
-            decision_id=item.decision_id,
-            trade_id=trade.id,
-            portfolio=desk.name,
-            leader=trade.leader,
-            token_id=trade.token_id,
-            condition_id=market.condition_id if market else "",
-            side=trade.side,
-            shares=verdict.shares,
-            budget=verdict.budget,
-            limit_price=verdict.limit,
-            leader_price=price_of(trade.usdc, trade.shares),
-            traded_at=trade.traded_at,
-            created_at=at,
-            due_at=due,
-            give_up_at=due + policy.sell_retry_sec * SECOND,
-            share_cap=verdict.share_cap,
-            leader_usdc=trade.usdc if trade.id else 0,
-            leader_shares=trade.shares if trade.id else 0,
+            state.next_id("intent"),
+            item.decision_id,
+            trade.id,
+            desk.name,
+            trade.leader,
+            trade.token_id,
+            market.condition_id if market is not None else "",
+            trade.side,
+            verdict.shares,
+            verdict.budget,
+            verdict.limit,
+            price_of(trade.usdc, trade.shares),
+            trade.traded_at,
+            at,
+            due,
+            due + policy.sell_retry_sec * SECOND,
         )
+        order.share_cap = verdict.share_cap
+        if trade.id:
+            order.leader_usdc, order.leader_shares = trade.usdc, trade.shares
         self.bookkeeping.open(desk, order, at)
-        if trade.side is Side.BUY:
+        if trade.side is BUY:
             desk.buys[trade.token_id] = desk.buys.get(trade.token_id, 0) + 1
             desk.spend(at, verdict.budget)
 
-    def _shrink_pending(self, desk: Desk, key: DeskKey, trade: Trade, verdict: rules.Verdict, at: int) -> None:
+    def _shrink_pending(
+        self, desk: Desk, policy: Policy, key: DeskKey, trade: Trade, verdict: Verdict, at: int
+    ) -> None:
         """A quick in-and-out leaves nothing behind: his SELL shrinks our BUYs that are not filled yet."""
-        before, ratio = trade.leader_pre_sell_shares, desk.policy.of(trade.leader).exit_all_ratio
-        for order in desk.open_intents(key, Side.BUY):
+        before, ratio = trade.leader_pre_sell_shares, policy.exit_all_ratio
+        for order in desk.open_intents(key, BUY):
             budget = sizing.shrink(order.budget, trade.shares, before, ratio)
             verdict.trace.append(["pending_buy_left_micro", budget, order.budget, True])
             desk.unspend(order.created_at, order.budget - budget)
@@ -312,11 +273,11 @@ class Copying:
             else:
                 self.bookkeeping.change(desk, order, at)
 
-    def _save_up(self, desk: Desk, key: DeskKey, trade: Trade, verdict: rules.Verdict, at: int) -> None:
+    def _save_up(self, desk: Desk, policy: Policy, key: DeskKey, trade: Trade, verdict: Verdict, at: int) -> None:
         """BUYs below the minimum are saved up; a copy spends what was saved, a SELL of his shrinks it."""
         before = desk.saved.get(key, 0)
-        if trade.side is Side.SELL:
-            ratio = desk.policy.of(trade.leader).exit_all_ratio
+        if trade.side is SELL:
+            ratio = policy.exit_all_ratio
             after = sizing.shrink(before, trade.shares, trade.leader_pre_sell_shares, ratio) if before else 0
         else:
             after = 0 if verdict.action == "copy" else before + verdict.saved
@@ -326,6 +287,15 @@ class Copying:
                 portfolio=desk.name, leader=key[0], token_id=key[1], usdc_micro=Usdc(after), updated_at=Micros(at)
             )
             self.state.out.append(Upsert(record))
+
+    def give_up_reorg(self, trade_id: int, at: int) -> None:
+        """A retracted trade was not mined again in time."""
+        for desk in self.state.desks.values():
+            for key, queue in list(desk.queues.items()):
+                for item in [w for w in queue if w.trade.id == trade_id and not w.trade.active]:
+                    queue.remove(item)
+                    self._finish(desk, desk.policy.of(key[0]), key, item, Verdict("skip", Reason.SKIP_RETRACTED), at)
+                    self.advance(desk, key, at)
 
     # -- fixed sizes once per leader order ---------------------------------------------------------------------
 
@@ -347,59 +317,12 @@ class Copying:
                 del desk.orders[key]
                 self.state.copiers.drop(key, desk)
 
-    # -- waiting -----------------------------------------------------------------------------------------------
-
-    def _await(self, desk: Desk, key: DeskKey, item: Waiting, reason: Reason, at: int) -> None:
-        token = key[1]
-        if reason is Reason.WAIT_BOOK:
-            self._wait_for(desk, key, Waited.BOOK, token)
-            self.state.out.append(NeedBook(token))
-        elif reason is Reason.WAIT_MARKET:
-            self._wait_for(desk, key, Waited.MARKET, token)
-            self.ask_market(token, at)
-        elif reason is Reason.WAIT_CHAIN:
-            self._wait_for(desk, key, Waited.CHAIN, token)
-            seen = item.trade.first_seen_by_api_at or at
-            self._look_again(item, Waited.CHAIN, token, seen + desk.policy.polygon_gap_grace_ms * 1000)
-        elif reason is Reason.WAIT_API:
-            self._wait_for(desk, key, Waited.API, token)
-            seen = item.trade.first_seen_by_polygon_at or at
-            self._look_again(item, Waited.API, token, seen + desk.policy.of(key[0]).api_lag_fallback_ms * 1000)
-        elif reason is Reason.WAIT_REORG:
-            self._wait_for(desk, key, Waited.CHAIN, token)
-            over = given_up_at(item.trade, self.state.started_at)
-            self.state.out.append(SetTimer(ReorgOver(item.trade.id), max(at, over)))
-
-    def give_up_reorg(self, trade_id: int, at: int) -> None:
-        """A retracted trade was not mined again in time."""
-        for desk in self.state.desks.values():
-            for key, queue in list(desk.queues.items()):
-                for item in [w for w in queue if w.trade.id == trade_id and not w.trade.active]:
-                    queue.remove(item)
-                    self._finish(desk, key, item, rules.Verdict("skip", Reason.SKIP_RETRACTED), at)
-                    self.advance(desk, key, at)
-
-    def forget_market(self, token: str, at: int) -> None:
-        """What is known of a token's market is over: ask anew."""
-        self.state.markets.pop(token, None)
-        self._asked_market.pop(token, None)
-        self.ask_market(token, at)
-
-    def ask_market(self, token: str, at: int) -> None:
-        """Ask for a token's market unless that was just done."""
-        if at - self._asked_market.get(token, -MARKET_REFRESH) >= MARKET_REFRESH // 6:
-            self._asked_market[token] = at
-            self.state.out.append(NeedMarket(token))
-
-    def _wait_for(self, desk: Desk, key: DeskKey, what: Waited, token: str) -> None:
-        self._waits.setdefault((what, token), set()).add((desk.name, key))
-
     # -- rows --------------------------------------------------------------------------------------------------
 
     def _write_wait(self, desk: Desk, item: Waiting, reason: Reason, trace: list[CheckRow], at: int) -> None:
-        self._write(desk, item, rules.Verdict("wait", reason, trace), at)
+        self._write(desk, item, Verdict("wait", reason, trace), at)
 
-    def _write(self, desk: Desk, item: Waiting, verdict: rules.Verdict, at: int) -> None:
+    def _write(self, desk: Desk, item: Waiting, verdict: Verdict, at: int) -> None:
         if item.written:
             self.state.out.append(Update(decision_change(item.decision_id, verdict, at)))
             return
@@ -409,25 +332,16 @@ class Copying:
             item.decision_id,
             verdict,
             at,
-            trade_id=trade.id or None,
-            adjustment_id=item.adjustment_id,
-            portfolio=desk.name,
-            leader=trade.leader,
-            token_id=trade.token_id,
-            side=trade.side,
-            wanted=item.ideal,
-            order_decision_id=(
-                order.decision_id if order is not None and order.decision_id != item.decision_id else None
-            ),
-            sized_by_order=item.by_order if order is not None else None,
-            exit_price=(
-                price_of(trade.usdc, trade.shares) if order is None and item.adjustment_id is not None else None
-            ),
+            desk.name,
+            trade.leader,
+            trade.token_id,
+            trade.side,
+            item.ideal,
+            trade.id or None,
+            item.adjustment_id,
+            None,
+            order.decision_id if order is not None and order.decision_id != item.decision_id else None,
+            item.by_order if order is not None else None,
+            price_of(trade.usdc, trade.shares) if order is None and item.adjustment_id is not None else None,
         )
         self.state.out.append(Insert(record))
-
-
-def draw(*parts: object) -> int:
-    """A number from 0 to 999,999 that depends on nothing but ``parts``, evenly spread."""
-    text = "|".join(str(p) for p in parts).encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") % PPM

@@ -7,29 +7,31 @@ window is occurrence n. Trades of a key = max(chain count, API count).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
 
 import msgspec
 
 from pilotfish.core.patience import REVIVE_BY_API_AFTER
-from pilotfish.core.trade import LeaderFill, Source, Trade, TradeKey
+from pilotfish.core.trade import LeaderFill, LogId, Source, Trade, TradeKey
+
+_API, _POLYGON = Source.API, Source.POLYGON
 
 
 class Sighting(msgspec.Struct, gc=False):
-    """What one observation means: the trade it belongs to (``None`` = a new one) and what that changed."""
+    """What one observation means: the trade it belongs to (``None`` = a new one) and what that changed. ``timed``: its
+    time was an estimate, and is known now."""
 
     fill: LeaderFill
     trade: Trade | None
     occurrence: int
     changed: bool = False
     revived: bool = False
+    timed: bool = False
 
 
-@dataclass(slots=True)
-class _Key:
-    trades: list[Trade] = field(default_factory=list)
-    chain: dict[str, Trade] = field(default_factory=dict)
-    """Chain identity of a log -> the occurrence it is bound to."""
+class _Key(msgspec.Struct, gc=False):
+    trades: list[Trade]
+    chain: dict[LogId, Trade]
+    """Log -> the occurrence it is bound to."""
 
 
 def _other_block(trade: Trade, fill: LeaderFill) -> bool:
@@ -56,10 +58,13 @@ class TradeIndex:
 
     def add(self, trade: Trade) -> None:
         """Enter a trade that is already decided on: a new one, or one restored from the store."""
-        entry = self._keys.setdefault(trade.key, _Key())
+        key = trade.key
+        entry = self._keys.get(key)
+        if entry is None:
+            entry = self._keys[key] = _Key([], {})
         assert len(entry.trades) + 1 == trade.occurrence, "occurrences are consecutive"
         entry.trades.append(trade)
-        if trade.first_seen_by_polygon_at is not None and trade.active:
+        if trade.first_seen_by_polygon_at is not None and trade.retracted_at is None:
             entry.chain[trade.log_id] = trade
 
     def recall(self, trade: Trade) -> Trade:
@@ -81,7 +86,7 @@ class TradeIndex:
 
     def see_chain(self, fill: LeaderFill, at: int) -> Sighting:
         """Place a chain log that is not marked removed."""
-        assert fill.source is Source.POLYGON
+        assert fill.source is _POLYGON
         entry = self._keys.get(fill.key)
         if entry is None:
             return Sighting(fill, None, 1)
@@ -120,9 +125,10 @@ class TradeIndex:
         """Place the rows of one completely read window, in their order. Lazy: enter each new trade before the next."""
         counts: dict[TradeKey, int] = {}
         for fill in fills:
-            assert fill.source is Source.API
-            n = counts[fill.key] = counts.get(fill.key, 0) + 1
-            entry = self._keys.get(fill.key)
+            assert fill.source is _API
+            key = fill.key
+            n = counts[key] = counts.get(key, 0) + 1
+            entry = self._keys.get(key)
             if entry is None or n > len(entry.trades):
                 yield Sighting(fill, None, n)
                 continue
@@ -130,7 +136,7 @@ class TradeIndex:
             sighting = Sighting(fill, trade, n)
             if trade.first_seen_by_api_at is None:
                 trade.first_seen_by_api_at = at
-                trade.learn_from_api(fill)
+                sighting.timed = trade.learn_from_api(fill)
                 sighting.changed = True
             if trade.retracted_at is not None and at - trade.retracted_at > REVIVE_BY_API_AFTER:
                 trade.retracted_at = None
@@ -143,6 +149,8 @@ class TradeIndex:
         Two subscriptions deliver in no fixed order, so identical fills can arrive the wrong way round.
         """
         entry = self._keys[key]
+        if len(entry.trades) == 1:
+            return []
         bound = [t for t in entry.trades if t.log_index is not None and t.active]
         logs = sorted((t.log_facts for t in bound), key=lambda facts: facts[0])
         moved = [t for t, facts in zip(bound, logs, strict=True) if t.log_facts != facts]

@@ -16,12 +16,15 @@ from pilotfish.core.orders import Order
 from pilotfish.core.reasons import Reason
 from pilotfish.core.settings import Policy
 from pilotfish.core.timers import Waited
-from pilotfish.core.trade import Side, Trade
+from pilotfish.core.trade import BUY, SELL, Side, Trade
 from pilotfish.core.units import MICRO, PPM
 
 DAY = 86_400 * MICRO
 DeskKey: TypeAlias = tuple[str, str]
 """(leader, token_id)"""
+
+
+_UNCOUNTED = (-1, 0, 0, 0, 0)
 
 
 class Waiting(msgspec.Struct, gc=False):
@@ -134,27 +137,24 @@ class Desk:
     def count(self, position: Position) -> None:
         """Bring the sums up to date after a change of ``position``."""
         key = (position.leader, position.token_id)
-        value, unmarked, cost, realized, fees = self._counted.get(key, (-1, 0, 0, 0, 0))
-        was_open, was_worth = value >= 0, max(0, value)
-        worth = ledger.value_of(position)
-        sums = self.sums
-        sums.worth += worth - was_worth
+        value, unmarked, cost, realized, fees = self._counted.get(key, _UNCOUNTED)
+        sums, worth, holds = self.sums, ledger.value_of(position), position.shares > 0
+        sums.worth += worth - value if value > 0 else worth
         unknown = worth if position.unmarked_since is not None else 0
         sums.unmarked += unknown - unmarked
-        sums.cost += position.cost - cost
         sums.realized += position.realized_pnl - realized
         sums.fees += position.fees - fees
-        opened = (position.shares > 0) - was_open
-        sums.open += opened
-        if opened:
+        if holds is not (value >= 0):
+            opened = 1 if holds else -1
+            sums.open += opened
             self._open_by[position.leader] = self._open_by.get(position.leader, 0) + opened
         if position.cost != cost:
+            sums.cost += position.cost - cost
             for what in (position.condition_id, position.leader):
                 self._cost_by[what] = self._cost_by.get(what, 0) + position.cost - cost
-        counted = worth if position.shares else -1
-        if not position.shares:
+        if not holds:
             self.armed.pop(key, None)
-        self._counted[key] = (counted, unknown, position.cost, position.realized_pnl, position.fees)
+        self._counted[key] = (worth if holds else -1, unknown, position.cost, position.realized_pnl, position.fees)
 
     def position(self, key: DeskKey, market: Market | None) -> Position:
         """The position in a leader's token, made when there is none yet."""
@@ -186,7 +186,7 @@ class Desk:
         out = self._intents_of.get(key)
         if out is None:
             return position.shares
-        promised = sum([i.shares - i.filled_shares for i in out.values() if i.side is Side.SELL])
+        promised = sum([i.shares - i.filled_shares for i in out.values() if i.side is SELL])
         return max(0, position.shares - promised)
 
     @property
@@ -200,7 +200,7 @@ class Desk:
         """Work on an order from now on."""
         self.intents[order.id] = order
         self._intents_of.setdefault((order.leader, order.token_id), {})[order.id] = order
-        if order.side is Side.BUY:
+        if order.side is BUY:
             self._buys_out[order.id] = order
             self._promise(order, order.budget)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
@@ -28,7 +28,14 @@ from pilotfish.core.recall import Forgotten, with_past
 from pilotfish.core.timers import Timer
 
 Ask: TypeAlias = NeedBook | NeedMarket | NeedHoldings | CheckChain
-_ASKS = (NeedBook, NeedMarket, NeedHoldings, CheckChain)
+_ANSWERS: dict[type, Callable[[Any], Ask]] = {
+    BookSeen: lambda e: NeedBook(e.book.token_id),
+    BookMissing: lambda e: NeedBook(e.token_id),
+    MarketSeen: lambda e: NeedMarket(e.market.token_id),
+    MarketMissing: lambda e: NeedMarket(e.token_id),
+    HoldingsSnapshot: lambda e: NeedHoldings(e.leader, e.bootstrap),
+}
+"""Which question each kind of event settles."""
 _T = TypeVar("_T")
 MOST_EVENTS = 10_000_000
 """More events than this in one run are a loop without an end."""
@@ -58,6 +65,10 @@ class Drive:
         self._sink = sink
         self._look_up = look_up
         self._most = most
+        self._acts: dict[type, Callable[[Any], None]] = {
+            SetTimer: self._set, **dict.fromkeys((NeedBook, NeedMarket, NeedHoldings, CheckChain), self.ask),
+        }  # fmt: skip
+        """What is done about each kind of effect; about rows nothing."""
         self._heap: list[tuple[int, int, Event]] = []
         self._pushed = 0
 
@@ -97,31 +108,24 @@ class Drive:
         if self.events > self._most:
             raise RuntimeError(f"more than {self._most} events: something goes on for ever, last {event}")
         for effect in effects:
-            if isinstance(effect, SetTimer):
-                self.timers[effect.timer] = self.timers.get(effect.timer, 0) + 1
-                self.push(TimerFired(at=effect.at, timer=effect.timer))
-            elif isinstance(effect, _ASKS):
-                self.ask(effect)
+            act = self._acts.get(type(effect))
+            if act is not None:
+                act(effect)
         if self._sink is not None:
             self._sink(event, effects)
 
+    def _set(self, effect: SetTimer) -> None:
+        timer = effect.timer
+        self.timers[timer] = self.timers.get(timer, 0) + 1
+        self.push(TimerFired(at=effect.at, timer=timer))
+
     def _note(self, event: Event) -> None:
         """Strike out the timer or the question that this event settles."""
-        match event:
-            case TimerFired(timer=timer):
-                _less(self.timers, timer)
-            case BookSeen(book=book):
-                _less(self.asks, NeedBook(book.token_id))
-            case BookMissing(token_id=token):
-                _less(self.asks, NeedBook(token))
-            case MarketSeen(market=market):
-                _less(self.asks, NeedMarket(market.token_id))
-            case MarketMissing(token_id=token):
-                _less(self.asks, NeedMarket(token))
-            case HoldingsSnapshot(leader=leader, bootstrap=bootstrap):
-                _less(self.asks, NeedHoldings(leader, bootstrap))
-            case _:
-                pass
+        kind = type(event)
+        if type(event) is TimerFired:
+            _less(self.timers, event.timer)
+        elif kind in _ANSWERS:
+            _less(self.asks, _ANSWERS[kind](event))
 
 
 def played(engine: Engine, event: Event) -> list[Effect]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pilotfish.core import ledger, sizing
 from pilotfish.core.book import bid_value
 from pilotfish.core.bookkeeping import Bookkeeping
-from pilotfish.core.copying import draw
 from pilotfish.core.desk import Desk, DeskKey
 from pilotfish.core.effects import Insert, NeedBook, SetTimer
+from pilotfish.core.facts import Verdict
 from pilotfish.core.ledger import Position
 from pilotfish.core.numerals import plural, shares
 from pilotfish.core.orders import Order
-from pilotfish.core.policy import Verdict
 from pilotfish.core.reasons import Reason
 from pilotfish.core.recording import decision_record
 from pilotfish.core.records import CheckRow
@@ -35,10 +34,14 @@ class Exits:
     def look(self, desk: Desk, position: Position, at: int) -> None:
         """Apply the portfolio's rules to a position that has just been valued. A rule fires at its second look, some
         seconds after the first; a value that nobody bids for is not known, and fires none."""
-        policy, key = desk.policy.of(position.leader), (position.leader, position.token_id)
+        policy = desk.policy.of(position.leader)
+        unruled = not policy.take_profit_bps and not policy.stop_loss_bps
+        if unruled and not desk.armed and position.shares >= ledger.DUST_SHARES:
+            return None
+        key = (position.leader, position.token_id)
         if position.shares < ledger.DUST_SHARES and not desk.open_intents(key):
             return self._sweep(desk, position, at)
-        rule = self._rule(desk, position, policy) if policy.take_profit_bps or policy.stop_loss_bps else None
+        rule = None if unruled else self._rule(desk, position, policy)
         if rule is None:
             desk.armed.pop(key, None)
             return None
@@ -47,7 +50,7 @@ class Exits:
         if armed is None or armed[0] != name:
             armed = desk.armed[key] = (name, at + policy.rule_confirm_sec * SECOND)
             if armed[1] > at:
-                self.state.out.append(SetTimer(RuleAgain(desk.name, *key), armed[1]))
+                self.state.ask(SetTimer(RuleAgain(desk.name, *key), armed[1]))
         if at >= armed[1]:
             del desk.armed[key]
             self.bookkeeping.open(desk, self._order(desk, position, name, reason, check, at), at)
@@ -56,7 +59,7 @@ class Exits:
     def look_again(self, desk: Desk, key: DeskKey) -> None:
         """It is time for a rule's second look: at a book of now."""
         if key in desk.armed:
-            self.state.out.append(NeedBook(key[1]))
+            self.state.ask(NeedBook(key[1]))
 
     def open_timers(self, at: int) -> list[SetTimer]:
         """When each rule that has seen its limit passed looks again."""
@@ -149,7 +152,7 @@ class Exits:
             side=Side.SELL,
         )
         state.out.append(Insert(record))
-        latency = sizing.latency_ms(policy, draw(desk.name, rule, position.token_id, number))
+        latency = sizing.latency_of(policy, desk.name, rule, position.token_id, number)
         due = at + latency * 1000 + (market.delay_ms * 1000 if market else 0)
         return Order(
             id=state.next_id("intent"),

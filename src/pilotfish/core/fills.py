@@ -11,7 +11,7 @@ import msgspec
 
 from pilotfish.core.book import Book, LiquidityMemory, Take, in_steps, share_step, walk_buy, walk_sell
 from pilotfish.core.fees import FeeSchedule, taker_fee
-from pilotfish.core.trade import Side
+from pilotfish.core.trade import BUY, Side
 from pilotfish.core.units import MICRO, ceil_div, cost_of, proceeds_of
 
 
@@ -32,16 +32,19 @@ def simulate_buy(
     """Spend at most ``budget`` within ``limit``, never more than ``cash`` with the fee, and buy at most
     ``most_shares`` (0 = any number); ``None`` = nothing."""
     takes = walk_buy(book, budget, limit, memory, who, most_shares)
-    if takes and _total(takes, fee) > cash:
+    usdc, charged = _cost(takes), taker_fee(takes, fee)
+    if usdc + charged > cash:
         takes = _affordable(takes, cash, fee, share_step(book.tick))
-    if not takes:
-        return None
-    usdc = sum(cost_of(t.shares, t.price) for t in takes)
-    return _fill(takes, usdc, taker_fee(takes, fee), book)
+        usdc, charged = _cost(takes), taker_fee(takes, fee)
+    return _fill(takes, usdc, charged, book) if takes else None
 
 
 def _total(takes: Sequence[Take], fee: FeeSchedule) -> int:
-    return sum(cost_of(t.shares, t.price) for t in takes) + taker_fee(takes, fee)
+    return _cost(takes) + taker_fee(takes, fee)
+
+
+def _cost(takes: Sequence[Take]) -> int:
+    return sum([cost_of(t.shares, t.price) for t in takes])
 
 
 def _affordable(takes: list[Take], cash: int, fee: FeeSchedule, step: int) -> list[Take]:
@@ -70,12 +73,12 @@ def simulate_sell(
     takes = walk_sell(book, shares, limit, memory, who)
     if not takes:
         return None
-    usdc = sum(proceeds_of(t.shares, t.price) for t in takes)
+    usdc = sum([proceeds_of(t.shares, t.price) for t in takes])
     return _fill(takes, usdc, min(usdc, taker_fee(takes, fee)), book)
 
 
 def _fill(takes: list[Take], usdc: int, fee: int, book: Book) -> PaperFill:
-    shares = sum(t.shares for t in takes)
+    shares = sum([t.shares for t in takes])
     mid2 = book.mid2 or 2 * takes[0].price
     return PaperFill(tuple(takes), shares, usdc, fee, mid2)
 
@@ -85,7 +88,7 @@ def costs(side: Side, shares: int, usdc: int, mid2: int, leader_price: int) -> t
 
     They add up exactly to what the shares cost more, or brought less, than at the leader's price.
     """
-    if side is Side.BUY:
+    if side is BUY:
         mid_value = ceil_div(shares * mid2, 2 * MICRO)
         return mid_value - cost_of(shares, leader_price), usdc - mid_value
     mid_value = shares * mid2 // (2 * MICRO)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from pilotfish.core.trade import Trade
 from pilotfish.core.units import MAX_AMOUNT, SECOND
@@ -20,18 +21,21 @@ OrderKey = tuple[int, int, int]
 _LAST_LOG = 2**31
 
 
-@dataclass(slots=True, order=True)
-class _Entry:
+class _Entry(msgspec.Struct, eq=False, gc=False):
     order: OrderKey
-    delta: int = field(compare=False)
-    sets: bool = field(compare=False, default=False)
-    trade: Trade | None = field(compare=False, default=None)
-    before: int = field(compare=False, default=0)
+    delta: int
+    sets: bool = False
+    trade: Trade | None = None
+    before: int = 0
+
+    def __lt__(self, other: _Entry) -> bool:
+        return self.order < other.order
 
 
 def order_of(trade: Trade) -> OrderKey:
     """Chain order: block time, then log index, then arrival where the log index is not known."""
-    return (trade.traded_at, trade.log_index if trade.log_index is not None else _LAST_LOG, trade.id)
+    log = trade.log_index
+    return (trade.traded_at, log if log is not None else _LAST_LOG, trade.id)
 
 
 class Holding:
@@ -134,7 +138,7 @@ class Holding:
 
     def add_trade(self, trade: Trade) -> list[Trade]:
         """Move the holding by a trade; returns the trades whose ``leader_pre_sell_shares`` it changed."""
-        return self._insert(_Entry(order_of(trade), trade.signed_shares, trade=trade))
+        return self._insert(_Entry(order_of(trade), trade.signed_shares, False, trade))
 
     def remove_trade(self, trade: Trade, at: int) -> list[Trade]:
         """Take a retracted trade out again (or reverse it at ``at`` when it is older than what is kept)."""
@@ -186,7 +190,7 @@ class Holding:
     def _insert(self, entry: _Entry) -> list[Trade]:
         if not self._entries or entry.order >= self._entries[-1].order:
             self._entries.append(entry)
-            changed = self._refold(len(self._entries) - 1)
+            changed = self._goes_on(entry)
         else:
             insort(self._entries, entry)
             contained = self._first is not None and entry < self._first
@@ -200,18 +204,23 @@ class Holding:
         changed: list[Trade] = []
         if start == 0:
             self._tell_beginning()
-            held = self._base
+            self.shares = self._base
         else:
-            previous = self._entries[start - 1]
-            held = _after(previous)
+            self.shares = _after(self._entries[start - 1])
         for entry in self._entries[start:]:
-            entry.before = held
-            if entry.trade is not None and entry.delta < 0 and entry.trade.leader_pre_sell_shares != held:
-                entry.trade.leader_pre_sell_shares = held
-                changed.append(entry.trade)
-            held = _after(entry)
-        self.shares = held
+            changed += self._goes_on(entry)
         return changed
+
+    def _goes_on(self, entry: _Entry) -> list[Trade]:
+        """What is held goes on from :attr:`shares` with an entry; the trade whose ``leader_pre_sell_shares`` this
+        changes, if any."""
+        held = entry.before = self.shares
+        self.shares = _after(entry)
+        trade = entry.trade
+        if trade is None or entry.delta >= 0 or trade.leader_pre_sell_shares == held:
+            return []
+        trade.leader_pre_sell_shares = held
+        return [trade]
 
 
 def _base(shares: int, entries: list[_Entry]) -> int:
@@ -232,4 +241,5 @@ def _second(at: int) -> int:
 
 
 def _after(entry: _Entry) -> int:
-    return min(MAX_AMOUNT, entry.delta if entry.sets else max(0, entry.before + entry.delta))
+    held = entry.delta if entry.sets else entry.before + entry.delta
+    return held if 0 <= held < MAX_AMOUNT else min(MAX_AMOUNT, held if entry.sets else max(0, held))

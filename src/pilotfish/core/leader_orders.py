@@ -24,7 +24,7 @@ ORDER_LIFE = 8 * 86_400 * SECOND
 _NUMBER = attrgetter("decision_id")
 
 
-class LeaderOrder(msgspec.Struct, kw_only=True):
+class LeaderOrder(msgspec.Struct):
     """An order of a leader as one portfolio knows it; ``decision_id`` is the decision on its first fill.
 
     ``price`` (millionths) is that of its first fill, ``last_at`` (µs) the time of its newest, ``hashes`` what any of
@@ -52,10 +52,8 @@ class LeaderOrder(msgspec.Struct, kw_only=True):
 
 def begun_by(trade: Trade, decision_id: int) -> LeaderOrder:
     """The order whose first known fill is ``trade``."""
-    made = LeaderOrder(
-        decision_id=decision_id, leader=trade.leader, token_id=trade.token_id, price=0,
-        last_at=trade.traded_at, first_trade=trade.id,
-    )  # fmt: skip
+    made = LeaderOrder(decision_id, trade.leader, trade.token_id, 0, trade.traded_at)
+    made.first_trade = trade.id
     made.see(trade)
     return made
 

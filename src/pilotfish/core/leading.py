@@ -72,7 +72,7 @@ class Leading:
             )
             s.out.append(Insert(adjustment))
         s.holding_sums[key] = shares
-        record = HoldingRecord(leader=leader, token_id=token_id, shares_micro=Shares(shares), updated_at=Micros(at))
+        record = HoldingRecord(leader, token_id, Shares(shares), Micros(at))
         s.out.append(Upsert(record))
         return number
 
@@ -126,7 +126,7 @@ class Leading:
     def recheck_later(self, leader: Leader, at: int) -> None:
         """Compare a leader's holdings once more, soon."""
         leader.recheck_at = at + RECHECK_AFTER
-        self.state.out.append(SetTimer(HoldingsAgain(leader.wallet), leader.recheck_at))
+        self.state.ask(SetTimer(HoldingsAgain(leader.wallet), leader.recheck_at))
 
     def recheck(self, wallet: str) -> None:
         """It is time to compare a leader's holdings."""
@@ -134,7 +134,7 @@ class Leading:
         if leader is not None and leader.recheck_at is not None:
             leader.recheck_at = None
             if leader.active:
-                self.state.out.append(NeedHoldings(wallet, bootstrap=False))
+                self.state.ask(NeedHoldings(wallet, bootstrap=False))
 
     def _explanation(self, leader: Leader, token: str, delta: int, left: int) -> tuple[ev.Move | None, bool]:
         """The move that explains a difference, if any, and whether it does so to the millionth. One that does not is
@@ -204,9 +204,9 @@ class Leading:
             del leader.moves[next(iter(leader.moves))]
         for condition in dict.fromkeys(m.condition_id for m in moves if m.kind == "REDEEM") if fresh else ():
             for token in list(self.state.tokens_of.get(condition, ())):
-                self.copying.forget_market(token, at)
+                self.copying.waits.forget_market(token, at)
         if fresh:
-            self.state.out.append(NeedHoldings(leader.wallet, bootstrap=False))
+            self.state.ask(NeedHoldings(leader.wallet, bootstrap=False))
 
     def coverage(self, leader: Leader, e: ev.ApiWindowRead) -> None:
         """Remember what of the history could not be read, and what now has been.

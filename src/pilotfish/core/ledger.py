@@ -110,17 +110,19 @@ def write_off(position: Position, at: int) -> list[Entry]:
 def mark(position: Position, price: int | None, at: int) -> bool:
     """Note what a share would bring, or ``None`` while nobody bids: the last known price stays. True if that is
     news."""
-    before = (position.mark_price, position.unmarked_since)
+    since = position.unmarked_since
     if price is None:
-        position.unmarked_since = position.unmarked_since if position.unmarked_since is not None else at
-    else:
-        position.mark_price, position.unmarked_since = price, None
-    return before != (position.mark_price, position.unmarked_since)
+        position.unmarked_since = since if since is not None else at
+        return since is None
+    news = position.mark_price != price or since is not None
+    position.mark_price, position.unmarked_since = price, None
+    return news
 
 
 def value_of(position: Position) -> int:
     """What the position is worth at its last known mark, rounded down."""
-    return proceeds_of(position.shares, position.mark_price or 0)
+    price = position.mark_price
+    return proceeds_of(position.shares, price) if price else 0
 
 
 def reference_of(position: Position) -> int:

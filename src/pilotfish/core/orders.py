@@ -42,7 +42,7 @@ TRANSITIONS: dict[OrderState, frozenset[OrderState]] = {
 A cancelled order may have been filled in part, and between our cancelling and the end a fill may still come."""
 
 
-class Order(msgspec.Struct, kw_only=True):
+class Order(msgspec.Struct):
     """What to buy or sell, within which limit, and how far it got (table ``intents``). Amounts in millionths, times in
     µs. ``trade_id`` is 0 where no trade of a leader is behind it."""
 
@@ -98,7 +98,7 @@ class Order(msgspec.Struct, kw_only=True):
         return (self.leader, self.token_id)
 
 
-class PlaceOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True):
+class PlaceOrder(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Send an order: fill-and-kill for a BUY; a SELL is tried until ``give_up_at`` (µs).
 
     A BUY spends at most ``budget`` USDC, ``spend`` with its fee, for at most ``shares`` (0 = any number); a SELL sells
@@ -148,7 +148,7 @@ class How(Word):
     REJECTED = "rejected"
 
 
-class Execution(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class Execution(msgspec.Struct, frozen=True, gc=False):
     """One fill as it was executed: ``usdc`` without ``fee``; ``mid2`` is twice the mid at that instant."""
 
     takes: tuple[Take, ...]

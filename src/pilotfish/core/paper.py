@@ -6,23 +6,25 @@ It knows books, ticks, fees and what was already taken of each level, and nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Protocol
 
 import msgspec
 
 from pilotfish.core import fills
-from pilotfish.core.book import CENT, Book, LevelKey, LiquidityMemory, share_step, walk_buy
-from pilotfish.core.effects import Delete, Effect, NeedBook, SetTimer, Upsert
+from pilotfish.core.book import CENT, Book, LevelKey, share_step, walk_buy
+from pilotfish.core.effects import Delete, NeedBook, SetTimer, Upsert
 from pilotfish.core.events import Market, OrderEnded, OrderFilled, OrderTried
 from pilotfish.core.fees import UNKNOWN_FEE, FeeSchedule
 from pilotfish.core.orders import CancelOrder, Execution, How, PlaceOrder
 from pilotfish.core.records import LevelRecordKey, LevelTaken
+from pilotfish.core.state import State
 from pilotfish.core.timers import OrderDue
-from pilotfish.core.trade import Side
+from pilotfish.core.trade import BUY
 from pilotfish.core.units import Micros, Price, Shares, cost_of
 
 
-class Working(msgspec.Struct, kw_only=True):
+class Working(msgspec.Struct, gc=False):
     """An order at the venue: when it is tried next (µs), what of it was filled, how many books were missing."""
 
     order: PlaceOrder
@@ -32,20 +34,28 @@ class Working(msgspec.Struct, kw_only=True):
     attempts: int = 0
 
 
-class Paper:
-    """``say`` takes what it asks for and writes; ``tell`` what became of orders."""
+class Told(Protocol):
+    """Whose orders they are: told what becomes of each."""
 
-    def __init__(
-        self,
-        memory: LiquidityMemory,
-        markets: Mapping[str, Market],
-        say: Callable[[Effect], None],
-        tell: Callable[[OrderFilled | OrderTried | OrderEnded], None],
-    ) -> None:
-        self.memory = memory
-        self._markets = markets
-        self._say = say
-        self._tell = tell
+    def filled(self, e: OrderFilled) -> None:
+        """A part was filled, or all."""
+
+    def tried(self, e: OrderTried) -> None:
+        """It was tried, and is still out."""
+
+    def ended(self, e: OrderEnded) -> None:
+        """It is over."""
+
+
+class Paper:
+    """Says what it asks for and writes among the effects (``state.out``), and tells the ``books`` what became of
+    orders; of the state it reads markets and what was taken of each level, nothing else."""
+
+    def __init__(self, state: State, books: Told) -> None:
+        self.memory = state.memory
+        self._markets: Mapping[str, Market] = state.markets
+        self._state = state
+        self._books = books
         self._orders: dict[int, Working] = {}
         self._waiting: dict[str, dict[int, None]] = {}
         """Token -> orders that wait for a book of it."""
@@ -55,8 +65,8 @@ class Paper:
     def place(self, order: PlaceOrder, at: int) -> None:
         """Take an order; it reaches the book at its ``due_at``."""
         due = max(at, order.due_at)
-        self._orders[order.order_id] = Working(order=order, due_at=due, fills=order.fills, attempts=order.missing)
-        self._say(SetTimer(OrderDue(order.order_id), due))
+        self._orders[order.order_id] = Working(order, due, 0, order.fills, order.missing)
+        self._state.ask(SetTimer(OrderDue(order.order_id), due))
 
     def cancel(self, cancel: CancelOrder, at: int) -> None:
         """Take an order back; one that has ended already has been told of."""
@@ -70,7 +80,7 @@ class Paper:
         if working is None or at < working.due_at:
             return
         self._waiting.setdefault(working.order.token_id, {})[order_id] = None
-        self._say(NeedBook(working.order.token_id))
+        self._state.ask(NeedBook(working.order.token_id))
 
     def timers(self, at: int) -> list[SetTimer]:
         """When each order is due, none before ``at``."""
@@ -81,14 +91,14 @@ class Paper:
     def on_book(self, book: Book, at: int) -> None:
         """A book came: what waits for it is filled. A book of before an order was due is read again."""
         for level in self.memory.refresh(book):
-            self._say(Delete(level_key(book.token_id, level)))
+            self._state.out.append(Delete(level_key(book.token_id, level)))
         for number in self._those_waiting(book.token_id):
             working = self._orders.get(number)
             if working is None:
                 continue
             if book.requested_at < working.due_at:
                 self.due(number, at)
-            elif working.order.side is Side.BUY:
+            elif working.order.side is BUY:
                 self._buy(working, book, at)
             else:
                 self._sell(working, book, at)
@@ -101,7 +111,7 @@ class Paper:
                 continue
             working.attempts += 1
             order = working.order
-            over = working.attempts >= order.attempts if order.side is Side.BUY else at >= order.give_up_at
+            over = working.attempts >= order.attempts if order.side is BUY else at >= order.give_up_at
             if over:
                 self._end(working, How.NO_BOOK, at)
             else:
@@ -114,12 +124,14 @@ class Paper:
     def _those_waiting(self, token_id: str) -> list[int]:
         """The orders that wait for a book of a token, an account after the other, each in the order of its orders."""
         known = [n for n in self._waiting.pop(token_id, ()) if n in self._orders]
+        if len(known) < 2:
+            return known
         return sorted(known, key=lambda n: (self._orders[n].order.account, n))
 
     def drop(self, token_id: str) -> None:
         """A token trades no longer: forget what was taken of it."""
         for level in self.memory.drop(token_id):
-            self._say(Delete(level_key(token_id, level)))
+            self._state.out.append(Delete(level_key(token_id, level)))
 
     # -- filling -----------------------------------------------------------------------------------------------
 
@@ -161,44 +173,29 @@ class Paper:
         return self._later(working, at, limit)
 
     def _filled(self, working: Working, fill: fills.PaperFill, schedule: FeeSchedule, limit: int, at: int) -> None:
-        order = working.order
+        order, out = working.order, self._state.out
         for take in fill.takes:
             taken = self.memory.take(order.account, order.token_id, order.side, take.price, take.shares)
-            record = LevelTaken(
-                portfolio=order.account,
-                token_id=order.token_id,
-                side=order.side,
-                price_micro=Price(take.price),
-                taken_micro=Shares(taken),
-                at=Micros(at),
-            )
-            self._say(Upsert(record))
+            level = LevelTaken(order.account, order.token_id, order.side, Price(take.price), Shares(taken), Micros(at))
+            out.append(Upsert(level))
         working.filled += fill.shares
         working.fills += 1
-        execution = Execution(
-            takes=fill.takes,
-            shares=fill.shares,
-            usdc=fill.usdc,
-            fee=fill.fee,
-            schedule=schedule,
-            mid2=fill.mid2,
-            limit=limit,
-        )
-        self._tell(OrderFilled(at=at, order_id=order.order_id, number=working.fills, execution=execution))
+        execution = Execution(fill.takes, fill.shares, fill.usdc, fill.fee, schedule, fill.mid2, limit)
+        self._books.filled(OrderFilled(at=at, order_id=order.order_id, number=working.fills, execution=execution))
 
     def _later(self, working: Working, at: int, limit: int | None) -> None:
         number = working.order.order_id
         working.due_at = at + working.order.retry_us
-        self._say(SetTimer(OrderDue(number), working.due_at))
+        self._state.ask(SetTimer(OrderDue(number), working.due_at))
         tried = OrderTried(at=at, order_id=number, attempts=working.attempts, due_at=working.due_at, limit=limit)
-        self._tell(tried)
+        self._books.tried(tried)
 
     def _end(self, working: Working, how: How, at: int) -> None:
         if self._orders.pop(working.order.order_id, None) is not None:
             ended = OrderEnded(
                 at=at, order_id=working.order.order_id, how=how, attempts=working.attempts, due_at=working.due_at
             )
-            self._tell(ended)
+            self._books.ended(ended)
 
 
 def _left(working: Working) -> PlaceOrder:

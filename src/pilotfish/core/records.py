@@ -19,8 +19,8 @@ CheckRow: TypeAlias = list[object]
 """[check, value, limit, passed], as JSON has it."""
 
 
-class Record(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A row, or a part of one. ``table`` names where it belongs."""
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """A row, or a part of one. ``table`` names where it belongs. Those that each trade makes are made by place."""
 
     table: ClassVar[str]
 
@@ -28,7 +28,7 @@ class Record(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 # -- what leaders did --------------------------------------------------------------------------------------------------
 
 
-class TradeChange(Record, frozen=True, kw_only=True):
+class TradeChange(Record, frozen=True):
     """What a later sighting can change of a trade."""
 
     table: ClassVar[str] = "trades"
@@ -55,7 +55,7 @@ class TradeChange(Record, frozen=True, kw_only=True):
     retracted_at: Micros | None
 
 
-class TradeRecord(TradeChange, frozen=True, kw_only=True, rename={"trade_class": "class"}):
+class TradeRecord(TradeChange, frozen=True, rename={"trade_class": "class"}):
     """One fill of a leader, whoever saw it."""
 
     leader: str
@@ -69,7 +69,7 @@ class TradeRecord(TradeChange, frozen=True, kw_only=True, rename={"trade_class":
     moves_holding: bool
 
 
-class TradeRaw(Record, frozen=True, kw_only=True):
+class TradeRaw(Record, frozen=True):
     """A trade's payload as it came."""
 
     table: ClassVar[str] = "trade_raw"
@@ -78,7 +78,7 @@ class TradeRaw(Record, frozen=True, kw_only=True):
     payload: str
 
 
-class HoldingRecord(Record, frozen=True, kw_only=True):
+class HoldingRecord(Record, frozen=True):
     """What a leader holds of a token."""
 
     table: ClassVar[str] = "leader_holdings"
@@ -88,7 +88,7 @@ class HoldingRecord(Record, frozen=True, kw_only=True):
     updated_at: Micros
 
 
-class AdjustmentRecord(Record, frozen=True, kw_only=True):
+class AdjustmentRecord(Record, frozen=True):
     """What moved a holding and was no trade; what a snapshot said, as of when, where one did."""
 
     table: ClassVar[str] = "holding_adjustments"
@@ -104,7 +104,7 @@ class AdjustmentRecord(Record, frozen=True, kw_only=True):
     as_of: Micros | None
 
 
-class CursorRecord(Record, frozen=True, kw_only=True):
+class CursorRecord(Record, frozen=True):
     """Where the reading of a leader stands (``…_ts`` in epoch seconds)."""
 
     table: ClassVar[str] = "cursors"
@@ -118,7 +118,7 @@ class CursorRecord(Record, frozen=True, kw_only=True):
     positions_value_micro: Usdc | None
 
 
-class GapRecord(Record, frozen=True, kw_only=True):
+class GapRecord(Record, frozen=True):
     """Seconds of a leader's history of which not all rows could be had."""
 
     table: ClassVar[str] = "history_gaps"
@@ -132,7 +132,7 @@ class GapRecord(Record, frozen=True, kw_only=True):
 # -- markets and sources -----------------------------------------------------------------------------------------------
 
 
-class MarketRecord(Record, frozen=True, kw_only=True):
+class MarketRecord(Record, frozen=True):
     """The market behind a token."""
 
     table: ClassVar[str] = "markets"
@@ -153,7 +153,7 @@ class MarketRecord(Record, frozen=True, kw_only=True):
     fetched_at: Micros
 
 
-class MarkRecord(Record, frozen=True, kw_only=True):
+class MarkRecord(Record, frozen=True):
     """A token's best prices."""
 
     table: ClassVar[str] = "marks"
@@ -164,7 +164,7 @@ class MarkRecord(Record, frozen=True, kw_only=True):
     unmarked_since: None = None
 
 
-class NoBidRecord(Record, frozen=True, kw_only=True):
+class NoBidRecord(Record, frozen=True):
     """Nobody bids for a token: its last known bid stays."""
 
     table: ClassVar[str] = "marks"
@@ -174,7 +174,7 @@ class NoBidRecord(Record, frozen=True, kw_only=True):
     unmarked_since: Micros
 
 
-class HealthRecord(Record, frozen=True, kw_only=True):
+class HealthRecord(Record, frozen=True):
     """A source became healthy or ill."""
 
     table: ClassVar[str] = "health_events"
@@ -184,7 +184,7 @@ class HealthRecord(Record, frozen=True, kw_only=True):
     detail: str
 
 
-class IdsRecord(Record, frozen=True, kw_only=True):
+class IdsRecord(Record, frozen=True):
     """The last ids given, for tables that a reset has emptied."""
 
     table: ClassVar[str] = "worker_status"
@@ -196,7 +196,7 @@ class IdsRecord(Record, frozen=True, kw_only=True):
 # -- what portfolios did -----------------------------------------------------------------------------------------------
 
 
-class DecisionChange(Record, frozen=True, kw_only=True, rename={"trade_class": "class"}):
+class DecisionChange(Record, frozen=True, rename={"trade_class": "class"}):
     """What a decision says; it may say *wait* first."""
 
     table: ClassVar[str] = "decisions"
@@ -210,12 +210,12 @@ class DecisionChange(Record, frozen=True, kw_only=True, rename={"trade_class": "
     trace: list[CheckRow]
 
 
-class DecisionRecord(DecisionChange, frozen=True, kw_only=True, rename={"trade_class": "class"}):
+class DecisionRecord(DecisionChange, frozen=True, rename={"trade_class": "class"}):
     """A decision with whose it is, and what the ideal takes of it."""
 
-    trade_id: int | None = None
-    adjustment_id: int | None = None
-    rule: str | None = None
+    trade_id: int | None
+    adjustment_id: int | None
+    rule: str | None
     portfolio: str
     leader: str
     token_id: str
@@ -226,7 +226,7 @@ class DecisionRecord(DecisionChange, frozen=True, kw_only=True, rename={"trade_c
     exit_price_micro: Price | None = None
 
 
-class IntentChange(Record, frozen=True, kw_only=True):
+class IntentChange(Record, frozen=True):
     """What changes of an order while it is worked on."""
 
     table: ClassVar[str] = "intents"
@@ -244,7 +244,7 @@ class IntentChange(Record, frozen=True, kw_only=True):
     dust_micro: Shares
 
 
-class IntentRecord(IntentChange, frozen=True, kw_only=True):
+class IntentRecord(IntentChange, frozen=True):
     """An order: what to buy or sell, within which limit, and how far it got."""
 
     decision_id: int
@@ -259,7 +259,7 @@ class IntentRecord(IntentChange, frozen=True, kw_only=True):
     created_at: Micros
 
 
-class FillStatus(Record, frozen=True, kw_only=True):
+class FillStatus(Record, frozen=True):
     """Whether the trade behind a fill stands."""
 
     table: ClassVar[str] = "fills"
@@ -267,7 +267,7 @@ class FillStatus(Record, frozen=True, kw_only=True):
     status: str
 
 
-class FillRecord(FillStatus, frozen=True, kw_only=True):
+class FillRecord(FillStatus, frozen=True):
     """A fill, and what verifying it needs."""
 
     intent_id: int
@@ -289,7 +289,7 @@ class FillRecord(FillStatus, frozen=True, kw_only=True):
     fee_half_exponent: int
 
 
-class PositionRecord(Record, frozen=True, kw_only=True):
+class PositionRecord(Record, frozen=True):
     """Shares of one token copied from one leader."""
 
     table: ClassVar[str] = "positions"
@@ -313,7 +313,7 @@ class PositionRecord(Record, frozen=True, kw_only=True):
     trip_fees_micro: Usdc
 
 
-class RoundTripRecord(Record, frozen=True, kw_only=True):
+class RoundTripRecord(Record, frozen=True):
     """From flat to flat."""
 
     table: ClassVar[str] = "round_trips"
@@ -330,7 +330,7 @@ class RoundTripRecord(Record, frozen=True, kw_only=True):
     ended: str
 
 
-class SavingRecord(Record, frozen=True, kw_only=True):
+class SavingRecord(Record, frozen=True):
     """BUYs below the minimum, saved up."""
 
     table: ClassVar[str] = "savings"
@@ -341,7 +341,7 @@ class SavingRecord(Record, frozen=True, kw_only=True):
     updated_at: Micros
 
 
-class LevelRecordKey(Record, frozen=True, kw_only=True):
+class LevelRecordKey(Record, frozen=True):
     """A level of a book, as a portfolio knows it."""
 
     table: ClassVar[str] = "liquidity_taken"
@@ -351,14 +351,14 @@ class LevelRecordKey(Record, frozen=True, kw_only=True):
     price_micro: Price
 
 
-class LevelTaken(LevelRecordKey, frozen=True, kw_only=True):
+class LevelTaken(LevelRecordKey, frozen=True):
     """What a portfolio took of a level."""
 
     taken_micro: Shares
     at: Micros
 
 
-class EntryRecord(Record, frozen=True, kw_only=True):
+class EntryRecord(Record, frozen=True):
     """One movement of cash; ``shares_micro`` that went with it where no fill says so."""
 
     table: ClassVar[str] = "ledger_entries"
@@ -373,7 +373,7 @@ class EntryRecord(Record, frozen=True, kw_only=True):
     shares_micro: Shares | None = None
 
 
-class EquityRecord(Record, frozen=True, kw_only=True):
+class EquityRecord(Record, frozen=True):
     """What a portfolio is worth at an instant."""
 
     table: ClassVar[str] = "equity_snapshots"
@@ -392,7 +392,7 @@ class EquityRecord(Record, frozen=True, kw_only=True):
     drawdown_micro: Usdc
 
 
-class CommandDone(Record, frozen=True, kw_only=True):
+class CommandDone(Record, frozen=True):
     """What became of a person's request."""
 
     table: ClassVar[str] = "commands"
@@ -401,7 +401,7 @@ class CommandDone(Record, frozen=True, kw_only=True):
     result: str
 
 
-class PortfolioReset(Record, frozen=True, kw_only=True):
+class PortfolioReset(Record, frozen=True):
     """A portfolio begins anew with its bankroll."""
 
     table: ClassVar[str] = "portfolios"

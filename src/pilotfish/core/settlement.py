@@ -52,6 +52,5 @@ class Settlement:
             for position in desk.by_token.get(market.token_id, ()):
                 if position.shares:
                     entries = ledger.settle(position, market.payout, at)
-                    of = {"leader": position.leader, "token_id": market.token_id}
-                    self.state.book_cash(desk, entries, at=at, fill_id=None, **of)
+                    self.state.book_cash(desk, entries, at, position.leader, market.token_id, None)
                     self.state.put_position(desk, position, "resolved")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import msgspec
 
 from pilotfish.core.settings import Policy
@@ -19,16 +21,16 @@ def wanted_usdc(policy: Policy, trade: Trade, leader_value: int | None, equity: 
     ``leader_value`` is what their positions are worth, ``equity`` what ours and our cash are; ``None`` = the mode needs
     their value and it is not known.
     """
-    if policy.sizing_mode == "fixed_shares":
+    if policy.sizing_mode == "fixed_usdc":
+        wanted = policy.fixed_usdc
+    elif policy.sizing_mode == "fixed_shares":
         wanted = ceil_div(policy.fixed_shares * trade.usdc, trade.shares)
     elif policy.sizing_mode == "leader_ratio":
         wanted = trade.usdc * policy.leader_ratio // PPM
-    elif policy.sizing_mode == "bankroll_ratio":
-        if not leader_value:
-            return None
-        wanted = trade.usdc * max(0, equity) * policy.bankroll_ratio // (leader_value * PPM)
+    elif not leader_value:
+        return None
     else:
-        wanted = policy.fixed_usdc
+        wanted = trade.usdc * max(0, equity) * policy.bankroll_ratio // (leader_value * PPM)
     return min(MAX_TRADE, wanted * tier(policy, trade.usdc) // PPM)
 
 
@@ -52,6 +54,11 @@ def tier(policy: Policy, leader_usdc: int) -> int:
     return factor
 
 
+def worded(policy: Policy, leader_usdc: int) -> str:
+    """How the size of a copy comes about, for its trace."""
+    return f"{policy.sizing_mode} x {tier(policy, leader_usdc) / PPM:g}"
+
+
 def latency_ms(policy: Policy, draw: int) -> int:
     """How long an order takes to reach the book. ``draw`` (0 … 999,999) places it in the distribution.
 
@@ -65,6 +72,18 @@ def latency_ms(policy: Policy, draw: int) -> int:
         return median // 2 + median * draw // PPM
     above = draw - PPM // 2
     return median + (slow - median) * above**3 // 490_000**3
+
+
+def latency_of(policy: Policy, *order: object) -> int:
+    """The same (ms), drawn by what names the ``order``; where all take equally long nothing is drawn."""
+    spread = policy.order_latency_p99_ms > policy.order_latency_ms
+    return latency_ms(policy, draw(*order)) if spread else policy.order_latency_ms
+
+
+def draw(*parts: object) -> int:
+    """A number from 0 to 999,999 that depends on nothing but ``parts``, evenly spread."""
+    text = "|".join(str(p) for p in parts).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") % PPM
 
 
 def sells_all(sold: int, leader_before: int | None, exit_all_ratio: int = PPM) -> bool:
@@ -106,7 +125,7 @@ def is_priced(leader_usdc: int, leader_shares: int, tick: int) -> bool:
     return leader_usdc > 0 and leader_shares * tick >= 2 * MICRO
 
 
-class Slack(msgspec.Struct, frozen=True, kw_only=True):
+class Slack(msgspec.Struct, frozen=True, gc=False):
     """How far below a leader's fill of ``usdc`` for ``shares`` an exit may go: the larger of basis points and ticks.
     ``tick`` is the market's where it is known when the order goes out; else any tick of a book is finer."""
 
@@ -125,13 +144,19 @@ def buy_limit(leader_usdc: int, leader_shares: int, worse_bps: int, tick: int, w
     """Highest price to pay: the leader's price plus the larger of ``worse_bps`` and ``worse_ticks``, down to a whole
     tick and below 1. Rounding to ticks never puts it below their own price."""
     price = their_price(leader_usdc, leader_shares)
-    worse = max(price * (BPS + worse_bps) // BPS, price + worse_ticks * tick)
-    return max(min(worse // tick * tick, MICRO - tick), price)
+    worse, by_ticks = price * (BPS + worse_bps) // BPS, price + worse_ticks * tick
+    if worse < by_ticks:
+        worse = by_ticks
+    limit = min(worse // tick * tick, MICRO - tick)
+    return limit if limit > price else price
 
 
 def sell_limit(leader_usdc: int, leader_shares: int, worse_bps: int, tick: int, worse_ticks: int = 0) -> int:
     """Lowest price to take: the leader's price less the larger of ``worse_bps`` and ``worse_ticks``, up to a whole
     tick, at least one. Rounding to ticks never puts it above their own price."""
     price = their_price(leader_usdc, leader_shares, up=True)
-    worse = min(ceil_div(price * max(0, BPS - worse_bps), BPS), price - worse_ticks * tick)
-    return max(1, min(max(ceil_div(worse, tick) * tick, tick), price))
+    worse, by_ticks = -(-price * max(0, BPS - worse_bps) // BPS), price - worse_ticks * tick
+    if worse > by_ticks:
+        worse = by_ticks
+    limit = -(-worse // tick) * tick if worse > tick else tick
+    return max(1, limit if limit < price else price)

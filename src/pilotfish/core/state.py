@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from pilotfish.core.book import Book, LiquidityMemory
 from pilotfish.core.dedupe import TradeIndex
 from pilotfish.core.desk import Desk, DeskKey
-from pilotfish.core.effects import Effect, Insert, Upsert
+from pilotfish.core.effects import Effect, Insert, NeedBook, NeedHoldings, NeedMarket, SetTimer, Upsert
 from pilotfish.core.events import Market, Move, PortfolioState
 from pilotfish.core.gaps import Gap
 from pilotfish.core.holdings import Holding
@@ -18,6 +19,8 @@ from pilotfish.core.settings import Globals
 from pilotfish.core.trade import Source
 from pilotfish.core.units import Micros, Shares, Usdc
 from pilotfish.core.whose import Whose
+
+Ask: TypeAlias = NeedBook | NeedMarket | NeedHoldings | SetTimer
 
 
 @dataclass(slots=True)
@@ -54,6 +57,9 @@ class State:
 
     def __init__(self) -> None:
         self.out: list[Effect] = []
+        """What the event asks for and writes so far, in its order."""
+        self.asked: set[Ask] = set()
+        """What it has asked for, and the timers that it has set."""
         self.booked: dict[str, Desk] = {}
         """Portfolios whose cash or positions an event has changed: what they are worth is written with it."""
         self.leaders: dict[str, Leader] = {}
@@ -89,6 +95,12 @@ class State:
         """Token -> when a followed leader last traded it (µs)."""
         self.ids = {"trade": 0, "decision": 0, "intent": 0, "fill": 0, "entry": 0, "adjustment": 0}
 
+    def ask(self, what: Ask) -> None:
+        """Ask for something, or set a timer: once an event, however many wait for it."""
+        if what not in self.asked:
+            self.asked.add(what)
+            self.out.append(what)
+
     def is_of(self, token_id: str, condition_id: str) -> None:
         """A token belongs to a condition."""
         before = self.conditions.get(token_id)
@@ -101,8 +113,8 @@ class State:
 
     def next_id(self, what: str) -> int:
         """The next number of a kind; numbers are given in order and never again."""
-        self.ids[what] += 1
-        return self.ids[what]
+        number = self.ids[what] = self.ids[what] + 1
+        return number
 
     def add_desk(self, portfolio: PortfolioState) -> Desk:
         """A portfolio takes part from now on."""
@@ -148,22 +160,16 @@ class State:
         self.out.append(Upsert(position_record(desk.name, position)))
 
     def book_cash(
-        self, desk: Desk, entries: list[Entry], *, at: int, leader: str, token_id: str, fill_id: int | None
+        self, desk: Desk, entries: list[Entry], at: int, leader: str, token_id: str, fill_id: int | None
     ) -> None:
         """Move cash and write the ledger."""
         self.booked[desk.name] = desk
         for entry in entries:
             desk.cash += entry.amount
+            shares = None if entry.shares is None else Shares(entry.shares)
             record = EntryRecord(
-                id=self.next_id("entry"),
-                portfolio=desk.name,
-                at=Micros(at),
-                kind=entry.kind,
-                amount_micro=Usdc(entry.amount),
-                leader=leader,
-                token_id=token_id,
-                fill_id=fill_id,
-                shares_micro=None if entry.shares is None else Shares(entry.shares),
-            )
+                self.next_id("entry"), desk.name, Micros(at), entry.kind, Usdc(entry.amount), leader, token_id, fill_id,
+                shares,
+            )  # fmt: skip
             self.out.append(Insert(record))
         assert desk.cash >= 0, "cash never goes below zero"

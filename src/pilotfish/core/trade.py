@@ -30,6 +30,10 @@ class Side(Word):
     SELL = "SELL"
 
 
+BUY, SELL = Side.BUY, Side.SELL
+"""The sides, where each trade asks for them often: looking a member up in its enumeration costs 40 ns."""
+
+
 class TradeClass(Word):
     """How a trade relates to now: from before the follow, fresh, or missed and late."""
 
@@ -38,7 +42,10 @@ class TradeClass(Word):
     CATCH_UP = "catch-up"
 
 
+_API, _BACKFILL = Source.API, TradeClass.BACKFILL
 TradeKey: TypeAlias = tuple[str, str, str, Side, int]
+LogId: TypeAlias = int | str | None
+"""A log within its transaction: its index, or the order that it filled where a provider leaves the index out."""
 LogFacts: TypeAlias = tuple[int, str | None, int | None, str | None, int]
 """What one log says and another log of the same transaction may say otherwise: its index first."""
 
@@ -78,12 +85,12 @@ class LeaderFill(msgspec.Struct, frozen=True, gc=False):
         return (self.leader, self.tx_hash, self.token_id, self.side, self.shares)
 
     @property
-    def log_id(self) -> str:
+    def log_id(self) -> LogId:
         """Which log of its transaction it is."""
-        return _log_id(self.log_index, self.order_hash)
+        return self.log_index if self.log_index is not None else self.order_hash
 
 
-class Trade(msgspec.Struct, kw_only=True, gc=False):
+class Trade(msgspec.Struct, gc=False):
     """The canonical record of one fill, whoever saw it.
 
     Created once; later sightings only fill in their own fields. The chain's figures (USDC, fee, log index, order
@@ -99,10 +106,10 @@ class Trade(msgspec.Struct, kw_only=True, gc=False):
     usdc: int
     occurrence: int
     traded_at: int
-    traded_at_estimated: bool = False
+    traded_at_estimated: bool
     first_source: Source
-    first_seen_by_api_at: int | None = None
-    first_seen_by_polygon_at: int | None = None
+    first_seen_by_api_at: int | None
+    first_seen_by_polygon_at: int | None
     trade_class: TradeClass
     is_combo: bool = False
     condition_id: str | None = None
@@ -129,9 +136,9 @@ class Trade(msgspec.Struct, kw_only=True, gc=False):
         return (self.leader, self.tx_hash, self.token_id, self.side, self.shares)
 
     @property
-    def log_id(self) -> str:
+    def log_id(self) -> LogId:
         """Which log of its transaction it is, by what is known now."""
-        return _log_id(self.log_index, self.order_hash)
+        return self.log_index if self.log_index is not None else self.order_hash
 
     @property
     def log_facts(self) -> LogFacts:
@@ -152,15 +159,17 @@ class Trade(msgspec.Struct, kw_only=True, gc=False):
         if fill.traded_at is not None:
             self.traded_at, self.traded_at_estimated = fill.traded_at, False
 
-    def learn_from_api(self, fill: LeaderFill) -> None:
-        """The Data API shows it: what is not known yet is taken from there."""
+    def learn_from_api(self, fill: LeaderFill) -> bool:
+        """The Data API shows it: what is not known yet is taken from there; True if its time was not."""
         self.condition_id = self.condition_id or fill.condition_id
         self.outcome = self.outcome or fill.outcome
         self.title = self.title or fill.title
         self.slug = self.slug or fill.slug
         self.is_combo = self.is_combo or fill.is_combo
-        if self.traded_at_estimated and fill.traded_at is not None:
-            self.traded_at, self.traded_at_estimated = fill.traded_at, False
+        if not self.traded_at_estimated or fill.traded_at is None:
+            return False
+        self.traded_at, self.traded_at_estimated = fill.traded_at, False
+        return True
 
     @property
     def names_its_order(self) -> bool:
@@ -182,7 +191,7 @@ class Trade(msgspec.Struct, kw_only=True, gc=False):
     @property
     def is_backfill(self) -> bool:
         """True for a trade from before its leader was followed: it never makes an intent."""
-        return self.trade_class is TradeClass.BACKFILL
+        return self.trade_class is _BACKFILL
 
     @property
     def active(self) -> bool:
@@ -192,45 +201,18 @@ class Trade(msgspec.Struct, kw_only=True, gc=False):
     @property
     def signed_shares(self) -> int:
         """+shares for a BUY, −shares for a SELL."""
-        return self.shares if self.side is Side.BUY else -self.shares
-
-
-def _log_id(log_index: int | None, order_hash: str | None) -> str:
-    """A log within its transaction: its index, or the order it filled where a provider leaves the index out."""
-    return f"#{log_index}" if log_index is not None else f"o{order_hash}"
+        return self.shares if self.side is BUY else -self.shares
 
 
 def first_seen(fill: LeaderFill, number: int, occurrence: int, traded_at: int, kind: TradeClass, at: int) -> Trade:
     """The record of a fill that no source has shown before. ``traded_at`` (µs) is what counts as its time."""
-    api = fill.source is Source.API
+    api = fill.source is _API
     return Trade(
-        id=number,
-        leader=fill.leader,
-        tx_hash=fill.tx_hash,
-        token_id=fill.token_id,
-        side=fill.side,
-        shares=fill.shares,
-        usdc=fill.usdc,
-        occurrence=occurrence,
-        traded_at=traded_at,
-        traded_at_estimated=fill.traded_at is None,
-        first_source=fill.source,
-        first_seen_by_api_at=at if api else None,
-        first_seen_by_polygon_at=None if api else at,
-        trade_class=kind,
-        is_combo=fill.is_combo,
-        condition_id=fill.condition_id,
-        outcome=fill.outcome,
-        title=fill.title,
-        slug=fill.slug,
-        fee=fill.fee,
-        role=fill.role,
-        order_hash=fill.order_hash,
-        exchange=fill.exchange,
-        block_number=fill.block_number,
-        block_hash=fill.block_hash,
-        log_index=fill.log_index,
-    )
+        number, fill.leader, fill.tx_hash, fill.token_id, fill.side, fill.shares, fill.usdc, occurrence,
+        traded_at, fill.traded_at is None, fill.source, at if api else None, None if api else at, kind,
+        fill.is_combo, fill.condition_id, fill.outcome, fill.title, fill.slug, fill.fee, fill.role, fill.order_hash,
+        fill.exchange, fill.block_number, fill.block_hash, fill.log_index,
+    )  # fmt: skip
 
 
 def exit_without_trade(
@@ -252,6 +234,7 @@ def exit_without_trade(
         usdc=sold * price // 1_000_000,
         occurrence=1,
         traded_at=at,
+        traded_at_estimated=False,
         first_source=Source.API,
         first_seen_by_api_at=at,
         first_seen_by_polygon_at=at,

@@ -53,7 +53,7 @@ def price_of(usdc: int, shares: int) -> Price:
 
 def cost_of(shares: int, price: int) -> Usdc:
     """What ``shares`` cost at ``price``, rounded up (we pay)."""
-    return Usdc(ceil_div(shares * price, MICRO))
+    return Usdc(-(-shares * price // MICRO))
 
 
 def proceeds_of(shares: int, price: int) -> Usdc:

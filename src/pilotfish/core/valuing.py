@@ -31,20 +31,21 @@ class Valuing:
             positions = [p for p in desk.by_token.get(book.token_id, ()) if p.shares]
             if not positions:
                 continue
-            total = sum([p.shares for p in positions])
+            total = positions[0].shares if len(positions) == 1 else sum([p.shares for p in positions])
             price = bid_value(book, total) * MICRO // total if book.bids else None
             for position in positions:
                 if ledger.mark(position, price, at):
                     desk.count(position)
                     desk.marked[(position.leader, position.token_id)] = position
                 self.exits.look(desk, position, at)
-        best = (book.best_bid, book.best_ask)
+        bids, asks = book.bids, book.asks
+        best = (bids[0].price if bids else None, asks[0].price if asks else None)
         if self._marks.get(book.token_id) != best:
             self._marks[book.token_id] = best
             ask = None if best[1] is None else Price(best[1])
             record: MarkRecord | NoBidRecord
             if best[0] is not None:
-                record = MarkRecord(token_id=book.token_id, bid_micro=Price(best[0]), ask_micro=ask, at=Micros(at))
+                record = MarkRecord(book.token_id, Price(best[0]), ask, Micros(at))
             else:
                 record = NoBidRecord(token_id=book.token_id, ask_micro=ask, at=Micros(at), unmarked_since=Micros(at))
             self.state.out.append(Upsert(record))
@@ -54,30 +55,33 @@ class Valuing:
         from: whoever reads rows finds positions and equity of one instant."""
         for desk in desks:
             desk.begin_day(at)
-            for position in desk.marked.values():
-                self.state.out.append(Upsert(position_record(desk.name, position)))
-            desk.marked.clear()
+            if desk.marked:
+                for position in desk.marked.values():
+                    self.state.out.append(Upsert(position_record(desk.name, position)))
+                desk.marked.clear()
             sums = desk.sums
             figures = (desk.cash, sums.worth, sums.unmarked, sums.cost, sums.realized, sums.fees, sums.open)
             if figures == desk.last_equity and at - desk.last_equity_at < EQUITY_EVERY:
                 continue
             desk.last_equity, desk.last_equity_at = figures, at
             equity = desk.equity
-            desk.peak = max(desk.peak, equity)
-            desk.drawdown = max(desk.drawdown, desk.peak - equity)
+            if equity > desk.peak:
+                desk.peak = equity
+            elif desk.peak - equity > desk.drawdown:
+                desk.drawdown = desk.peak - equity
             record = EquityRecord(
-                portfolio=desk.name,
-                at=Micros(at),
-                equity_micro=Usdc(equity),
-                cash_micro=Usdc(desk.cash),
-                positions_value_micro=Usdc(sums.worth),
-                unmarked_value_micro=Usdc(sums.unmarked),
-                cost_micro=Usdc(sums.cost),
-                realized_pnl_micro=Usdc(sums.realized),
-                unrealized_pnl_micro=Usdc(sums.worth - sums.cost),
-                fees_micro=Usdc(sums.fees),
-                open_positions=sums.open,
-                peak_micro=Usdc(desk.peak),
-                drawdown_micro=Usdc(desk.drawdown),
+                desk.name,
+                Micros(at),
+                Usdc(equity),
+                Usdc(desk.cash),
+                Usdc(sums.worth),
+                Usdc(sums.unmarked),
+                Usdc(sums.cost),
+                Usdc(sums.realized),
+                Usdc(sums.worth - sums.cost),
+                Usdc(sums.fees),
+                sums.open,
+                Usdc(desk.peak),
+                Usdc(desk.drawdown),
             )
             self.state.out.append(Insert(record))
