@@ -241,8 +241,9 @@ def _only_read(connection: DBAPIConnection, _record: object) -> None:
 
 _CACHE_KIB = 32_768
 """A commit of many trades changes pages all over the indexes: with room for them they are written once."""
-_CHECKPOINT_PAGES = 8_000
-"""About 32 MB of log before it is put into the file: a page that changes with every commit is copied once."""
+_CHECKPOINT_PAGES = 32_000
+"""About 128 MB of log before a commit puts it into the file itself; the worker does it sooner, beside its commits
+(``checkpoints``)."""
 
 
 def _tune_sqlite(connection: DBAPIConnection, _record: object) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy import Engine
 
 from pilotfish.core.effects import Effect
 from pilotfish.store.batch import Writable, write
+from pilotfish.store.checkpoints import Checkpoints
 from pilotfish.store.fence import Fence
 from pilotfish.store.mapping import Plain
 from pilotfish.store.outage import is_outage
@@ -53,6 +54,7 @@ class Writer:
         self._engine = engine
         self._on_fatal = on_fatal
         self._fence: Fence | None = None
+        self._log = Checkpoints(engine)
         self._began: float | None = None
         """When the try that is under way began (monotonic s)."""
         self._queue: deque[_Batch] = deque()
@@ -149,6 +151,8 @@ class Writer:
                 with self._wake:
                     self._busy = 0
                     self._wake.notify_all()
+                self._log.committed(sum(len(batch.rows) for batch in group))
+            self._log.finish()
         except BaseException as problem:  # whatever it is: nobody else sees this thread end
             with self._wake:
                 self.fatal = problem
