@@ -1,7 +1,7 @@
 """SQLite's log is put into its file beside the writer, so that no commit waits for that.
 
-A thread copies what is in the log while commits go on. What those have added meanwhile is little: the writer copies it
-between two commits, after which the log begins anew.
+A thread copies what is in the log while commits go on, then what those have added meanwhile, which is little. What is
+added during that is next to nothing: the writer copies it between two commits, after which the log begins anew.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Checkpoints:
                 self._copy()
         elif self._has_log and self._rows >= self._every_rows and time.monotonic() >= self._last + self._every_seconds:
             self._rows = 0
-            self._copying = threading.Thread(target=self._copy, name="checkpoint", daemon=True)
+            self._copying = threading.Thread(target=self._copy, args=(2,), name="checkpoint", daemon=True)
             self._copying.start()
 
     def finish(self) -> None:
@@ -47,10 +47,11 @@ class Checkpoints:
         if self._copying is not None:
             self._copying.join()
 
-    def _copy(self) -> None:
+    def _copy(self, times: int = 1) -> None:
         """As much as readers allow. A failure loses nothing: the log grows, and is copied at the next time."""
         try:
             with self._database.connect() as c:
-                c.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+                for _ in range(times):
+                    c.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
         except SQLAlchemyError as problem:
             log.warning("the database's log could not be put into its file", error=str(problem).splitlines()[0][:200])
