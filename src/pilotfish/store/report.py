@@ -91,9 +91,10 @@ def _of_period(c: Connection, scope: Scope, since: int) -> dict[Key, Account]:
     before = settled.States(c, first, portfolio=scope.portfolio, leader=scope.leader)
     accounts = Accounts(before.account)
     begun: dict[Key, Account] = {}
-    _advance(c, accounts, scope, first, mixed, resets, begun=begun)
+    jump = mixed < last
+    _advance(c, accounts, scope, first, mixed, resets, begun=begun, only_begun=jump)
     states = before
-    if mixed < last:
+    if jump:
         then = Accounts(settled.States(c, mixed, portfolio=scope.portfolio, leader=scope.leader).account)
         states = settled.States(c, last, portfolio=scope.portfolio, leader=scope.leader)
         accounts = Accounts(states.account)
@@ -248,11 +249,12 @@ def _final(c: Connection, newest: int) -> int:
 
 def _advance(
     c: Connection, accounts: Accounts, scope: Scope, above: int, upto: int, resets: dict[str, int],
-    between: Callable[[], None] | None = None, *, begun: dict[Key, Account] | None = None,
+    between: Callable[[], None] | None = None, *, begun: dict[Key, Account] | None = None, only_begun: bool = False,
     seen: list[Decided] | None = None,
 ) -> None:  # fmt: skip
     """Take decisions in, in their order, a stretch at a time; those of one leader at once: an index finds them.
-    ``begun`` is told how each account stood before the first decision of the period, ``seen`` what was gone through."""
+    ``begun`` is told how each account stood before the first decision of the period (``only_begun``: nothing else is
+    wanted of it), ``seen`` what was gone through."""
     while above < upto:
         end = min(upto, above + STRETCH) if scope.leader is None else upto
         books = _read(c, scope, above, end)
@@ -261,8 +263,13 @@ def _advance(
                 seen.append(decided)
             if decided.decided_at <= resets.get(decided.portfolio, 2**63):
                 continue
-            if begun is not None and decided.key not in begun and decided.came_at >= (scope.since or 0):
-                begun[decided.key] = accounts[decided.key].copy()
+            if begun is not None:
+                known = decided.key in begun
+                if not known and decided.came_at >= (scope.since or 0):
+                    begun[decided.key] = accounts[decided.key].copy()
+                    known = True
+                if known and only_begun:
+                    continue
             accounts.take(decided, books)
         above = end
         if between is not None:
