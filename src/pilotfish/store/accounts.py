@@ -127,7 +127,7 @@ class Account:
     seen: tuple[int, int] = (0, 0)
     sales: int = 0
     orders: dict[int, LeaderOrderSeen] = field(default_factory=dict)
-    oldest: Micros = Micros(0)
+    oldest: Micros = field(default=Micros(0), compare=False)
 
     def copy(self) -> Account:
         """One that can go on without this one."""
@@ -255,10 +255,11 @@ Days: TypeAlias = dict[int, tuple[int, int]]
 
 class Accounts(dict[Key, Account]):
     """Accounts made as they are needed: what ``known`` gives of a key, for these to go on with, or new ones. ``days``:
-    how the results of a portfolio and leader moved."""
+    how the results of a portfolio and leader moved, where that is wanted (``by_day``)."""
 
-    def __init__(self, known: Callable[[Key], Account | None] | None = None) -> None:
+    def __init__(self, known: Callable[[Key], Account | None] | None = None, *, by_day: bool = True) -> None:
         super().__init__()
+        self._by_day = by_day
         self.days: dict[tuple[str, str], Days] = defaultdict(dict)
         self._known = known
 
@@ -267,6 +268,8 @@ class Accounts(dict[Key, Account]):
         key = d.key
         account = self[key]
         account.take(d, books)
+        if not self._by_day:
+            return
         (ideal, actual), before = account.tally.at_last, account.seen
         account.seen = ideal, actual
         days, day = self.days[key[:2]], d.decided_at // DAY

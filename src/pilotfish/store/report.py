@@ -89,7 +89,7 @@ def _of_period(c: Connection, scope: Scope, since: int) -> dict[Key, Account]:
     first = max((s.upto for s in kept if s.last_came_at < since), default=0)
     mixed = max([first, *(s.upto for s in kept if s.first_came_at < since)])
     before = settled.States(c, first, portfolio=scope.portfolio, leader=scope.leader)
-    accounts = Accounts(before.account)
+    accounts = Accounts(before.account, by_day=False)
     begun: dict[Key, Account] = {}
     jump = mixed < last
     _advance(c, accounts, scope, first, mixed, resets, begun=begun, only_begun=jump)
@@ -97,7 +97,7 @@ def _of_period(c: Connection, scope: Scope, since: int) -> dict[Key, Account]:
     if jump:
         then = Accounts(settled.States(c, mixed, portfolio=scope.portfolio, leader=scope.leader).account)
         states = settled.States(c, last, portfolio=scope.portfolio, leader=scope.leader)
-        accounts = Accounts(states.account)
+        accounts = Accounts(states.account, by_day=False)
         begun |= {key: then[key] for key in states if key not in begun and states.changed(key) > mixed}
     _advance(c, accounts, scope, last, newest, resets, begun=begun)
     whole = {key: accounts[key] for key in {*states, *accounts}}
