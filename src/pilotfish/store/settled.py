@@ -22,7 +22,7 @@ from pilotfish.store import tables as t
 from pilotfish.store.accounts import Account, Decided, Key, LeaderOrderSeen
 from pilotfish.store.mapping import Plain, Values
 
-STRETCH = 20_000
+STRETCH = 10_000
 """Decisions from one state of the accounts to the next."""
 VERSION = 1
 """Of the rules and of how a state is written: states of another version are not read, and made anew."""

@@ -36,21 +36,30 @@ class Way:
     by_id: bool
     _stored: tuple[tuple[int, _Stored], ...]
 
-    def row(self, record: Record) -> Row:
-        """A record as a row."""
-        row = list(msgspec.structs.astuple(record))
+    def rows(self, records: Iterable[Record], changes: Sequence[tuple[Way, dict[int, Record]]] = ()) -> list[Row]:
+        """Records as rows, with what changes of them say, by how those become rows and the records' ids. Changes that
+        are used are taken out: they need not be written."""
+        if not self.by_id:
+            return [self._stored_as(list(msgspec.structs.astuple(record))) for record in records]
+        of = [(by_id, [(i, self.places[name]) for i, name in enumerate(way.columns)]) for way, by_id in changes]
+        rows = []
+        for record in records:
+            row = list(msgspec.structs.astuple(record))
+            for by_id, moves in of:
+                change = by_id.pop(record.id, None)  # type: ignore[attr-defined]
+                if change is not None:
+                    said = msgspec.structs.astuple(change)
+                    for i, place in moves:
+                        row[place] = said[i]
+            rows.append(self._stored_as(row))
+        return rows
+
+    def _stored_as(self, row: list[object]) -> Row:
         for place, stored in self._stored:
             value = row[place]
             if value is not None:
                 row[place] = stored(value)
         return tuple(row)
-
-    def with_change(self, row: Row, other: Way, change: Record) -> Row:
-        """A row of this kind with what a record of another kind, that ``other`` reads, says of it."""
-        changed = list(row)
-        for name, value in zip(other.columns, other.row(change), strict=True):
-            changed[self.places[name]] = value
-        return tuple(changed)
 
 
 class Statements:
