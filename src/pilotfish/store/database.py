@@ -21,7 +21,7 @@ from sqlalchemy.pool import StaticPool
 from pilotfish.core.problem import Problem
 from pilotfish.store.tables import metadata
 
-HEAD = "0014"
+HEAD = "0015"
 """The newest revision in ``migrations/versions``."""
 
 

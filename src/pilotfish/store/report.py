@@ -240,7 +240,7 @@ def _final(c: Connection, newest: int) -> int:
     # + 0: SQLite would look for the lowest id from the first row on, instead of among the few that the index names
     moving = (
         select(func.min(d.id)).where(d.action == "wait"),
-        select(func.min(i.decision_id)).where(i.state.in_(("pending", "working"))),
+        select(func.min(i.decision_id + 0)).where(t.INTENT_OUT),
         select(func.min(d.id + 0)).where(d.decided_at >= last - SETTLED_AFTER),
     )
     found = [int(first) - 1 for query in moving if (first := c.execute(query).scalar()) is not None]
@@ -294,6 +294,8 @@ def _decided(c: Connection, scope: Scope, above: int, upto: int) -> list[Decided
         statement = statement.where(d.portfolio == scope.portfolio)
     if scope.leader is not None:
         statement = statement.where(d.leader == scope.leader)
+        if scope.portfolio is None:  # in every one: an index has a portfolio's leaders
+            statement = statement.where(d.portfolio.in_(select(t.portfolios.c.name)))
     return [Decided(*row) for row in c.execute(statement)]
 
 
