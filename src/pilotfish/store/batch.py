@@ -118,14 +118,17 @@ class _Batch:
         for table, keys in self._deletes.items():
             s.delete(connection, table, keys)
         for table, by_key in self._upserts.items():
+            by_kind: dict[type[Record], list[Record]] = {}
             alike: dict[tuple[str, ...], list[Row]] = {}
             for what in by_key.values():
                 if isinstance(what, Record):
-                    way = self._way(type(what))
-                    alike.setdefault(way.columns, []).extend(way.rows((what,)))
+                    by_kind.setdefault(type(what), []).append(what)
                 else:
                     columns = tuple(what)
                     alike.setdefault(columns, []).append(s.row(table, columns, what.values()))
+            for kind, records in by_kind.items():
+                way = self._way(kind)
+                s.upsert(connection, table, way.columns, way.rows(records))
             for columns, rows in alike.items():
                 s.upsert(connection, table, columns, rows)
         self._begin()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import msgspec
@@ -133,10 +133,10 @@ class Statements:
                 c, f"UPDATE {table} AS t SET {sets} FROM ({{rows}}) AS v WHERE t.id = v.id", table, columns, rows
             )
             return
-        sets = ", ".join(f'"{name}" = ?' for name in named)
-        at = columns.index("id")
-        moved = [(*row[:at], *row[at + 1 :], row[at]) for row in rows]
-        c.exec_driver_sql(f"UPDATE {table} SET {sets} WHERE id = ?", moved)
+        found_by = _found_by(table)
+        for some in ([n for n in named if n not in found_by], [n for n in named if n in found_by]):
+            if some:
+                _set(c, table, some, columns, rows, only_changed=some[0] in found_by)
 
     def upsert(self, c: Connection, table: str, columns: tuple[str, ...], rows: list[Row]) -> None:
         """New rows, or new values for those of the same key."""
@@ -159,6 +159,24 @@ class Statements:
             {f"k_{n}": str(v) if isinstance(v, str) else v for n, v in zip(names, key, strict=True)} for key in gone
         ]
         c.execute(delete(table).where(*where), bound)
+
+
+def _set(
+    c: Connection, table: str, some: list[str], columns: tuple[str, ...], rows: list[Row], *, only_changed: bool
+) -> None:
+    """Set some columns on SQLite; ``only_changed``: of rows in which one of them differs."""
+    sets = ", ".join(f'"{name}" = ?' for name in some)
+    differs = " OR ".join(f'"{name}" IS NOT ?' for name in some)
+    places = [columns.index(name) for name in (*some, "id", *(some if only_changed else ()))]
+    where = f"id = ? AND ({differs})" if only_changed else "id = ?"
+    c.exec_driver_sql(f"UPDATE {table} SET {sets} WHERE {where}", list(map(itemgetter(*places), rows)))
+
+
+@cache
+def _found_by(table: str) -> frozenset[str]:
+    """The columns that rows of a table are found by. SQLite writes the entries of an index anew when a column of it is
+    set, also to what it was."""
+    return frozenset(c.name for index in tables.metadata.tables[table].indexes for c in index.columns)
 
 
 def _driver(c: Connection) -> psycopg.Connection[Any]:

@@ -27,7 +27,7 @@ from pilotfish.store.outage import is_outage
 
 log = structlog.get_logger(__name__)
 
-MAX_GROUP = 2000
+MAX_GROUP = 4_000
 """Most events in one commit."""
 MAX_BACKLOG = 20_000
 """Events waiting for the writer above which the runtime stops taking in new ones."""
