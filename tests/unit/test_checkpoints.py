@@ -42,7 +42,7 @@ def committed(database: Engine, checkpoints: Checkpoints) -> int:
 def test_the_log_gets_into_the_file_beside_commits_and_begins_anew(tmp_path: Path) -> None:
     often = open_database(f"sqlite:///{tmp_path / 'often.db'}")
     never = open_database(f"sqlite:///{tmp_path / 'never.db'}")
-    short = committed(often, Checkpoints(often, rows=20, seconds=0.0))
+    short = committed(often, Checkpoints(often, rows=20, seconds=0.0, long=100))
     long = committed(never, Checkpoints(never, rows=10**9))
     assert short < long / 2
     with sqlite3.connect(f"file:{tmp_path / 'often.db'}?mode=ro&immutable=1", uri=True) as alone:

@@ -241,8 +241,8 @@ def _only_read(connection: DBAPIConnection, _record: object) -> None:
 
 _CACHE_KIB = 32_768
 """A commit of many trades changes pages all over the indexes: with room for them they are written once."""
-_CHECKPOINT_PAGES = 32_000
-"""About 128 MB of log before a commit puts it into the file itself; the worker does it sooner, beside its commits
+_CHECKPOINT_PAGES = 64_000
+"""About 256 MB of log before a commit puts it into the file itself; the worker does it sooner, beside its commits
 (``checkpoints``)."""
 
 

@@ -64,7 +64,7 @@ _PACKERS = {
     number: zlib.compressobj(3, zlib.DEFLATED, -12, 5, zlib.Z_DEFAULT_STRATEGY, said)
     for number, said in DICTIONARIES.items()
 }
-"""Ready to be copied. More effort takes a third longer and saves a twentieth; less saves no time, and takes more room."""
+"""Ready to be copied. More effort takes a third longer and saves a twentieth; less is no faster."""
 
 
 def pack(text: str, dictionary: int) -> bytes:
