@@ -18,6 +18,7 @@ log = structlog.get_logger(__name__)
 ROWS, SECONDS = 2_500, 1.0
 """The log is copied after so many rows (10 to 40 MB of log where each trade has a commit) and not more often than that:
 a page that changes with every commit is copied once."""
+FINISH_SECONDS = 1.0
 LONG = 32_000
 """Pages (128 MB) in the log after which it begins anew. Until then no commit waits for the disk."""
 
@@ -46,9 +47,9 @@ class Checkpoints:
             self._copying.start()
 
     def finish(self) -> None:
-        """Wait for a copy that is under way."""
+        """Wait for a copy that is under way, but not for long: what is not copied is in the log."""
         if self._copying is not None:
-            self._copying.join()
+            self._copying.join(FINISH_SECONDS)
 
     def _copy(self, times: int = 1) -> None:
         """As much as readers allow. A failure loses nothing: the log grows, and is copied at the next time."""
