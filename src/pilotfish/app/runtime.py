@@ -49,8 +49,9 @@ from pilotfish.store.writer import Writer
 log = structlog.get_logger(__name__)
 
 FOLLOW_BOOKS_SECONDS = 5.0
-SWITCH_SECONDS = 0.001
-"""How long the writer's thread may keep the interpreter from the loop, which has a trade to decide."""
+SWITCH_SECONDS = 0.0002
+"""How long the loop and the writer's thread, which asks for the interpreter after each statement, may keep it from each
+other."""
 
 
 @dataclass(frozen=True, slots=True)
