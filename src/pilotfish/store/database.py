@@ -291,12 +291,26 @@ def upgrade(engine: Engine) -> None:
 @contextmanager
 def one_writer(engine: Engine) -> Iterator[Connection]:
     """A transaction that changes tables themselves; who else wants to, waits."""
-    with engine.begin() as connection:
+    with engine.connect() as connection, _sorting_in_a_file(connection), connection.begin():
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")  # the driver begins none before DDL
         else:
             connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _UPGRADING})
         yield connection
+
+
+@contextmanager
+def _sorting_in_a_file(connection: Connection) -> Iterator[None]:
+    """SQLite sorts what an index is made of in memory, all of it, unless it is told otherwise before a transaction."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    connection.exec_driver_sql("PRAGMA temp_store=FILE")
+    connection.commit()
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql("PRAGMA temp_store=MEMORY")
 
 
 def migrate(connection: Connection, revision: str = "head") -> None:

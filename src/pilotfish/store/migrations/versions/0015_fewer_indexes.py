@@ -16,12 +16,7 @@ def upgrade() -> None:
     op.drop_index("ix_decisions_leader_token_id", "decisions")
     op.drop_index("ix_intents_state", "intents")
     op.drop_index("ix_trades_token_id_id", "trades")
-    on_sqlite = op.get_bind().dialect.name == "sqlite"
-    if on_sqlite:  # where else all entries would be sorted in memory
-        op.execute("PRAGMA temp_store=FILE")
     op.create_index("ix_trades_token_id_leader", "trades", ["token_id", "leader", "id"])
-    if on_sqlite:
-        op.execute("PRAGMA temp_store=MEMORY")
 
 
 def downgrade() -> None:
