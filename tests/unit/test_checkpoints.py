@@ -35,7 +35,7 @@ def committed(database: Engine, checkpoints: Checkpoints) -> int:
         with database.begin() as c:
             write(c, [*entries(number)])
         checkpoints.committed(10)
-    checkpoints.finish()
+        checkpoints.finish()
     return Path(f"{database.url.database}-wal").stat().st_size
 
 
