@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from pilotfish.core import events as ev
@@ -52,6 +53,35 @@ def log(number: int, block: int, traded_at: int | None) -> LeaderFill:
     )  # fmt: skip
 
 
+def following(holdings: tuple[tuple[str, int], ...]) -> Engine:
+    """An engine after a restart, with a leader of whom these holdings are known."""
+    engine, policy = Engine(), policy_from({})
+    desk = ev.PortfolioState(name="main", bankroll=10**10, cash=10**10, policy=policy)
+    engine.apply(ev.Restored(at=BEGIN, portfolios=(desk,), keep=KEPT))
+    engine.apply(
+        ev.LeaderFollowed(
+            at=BEGIN, leader=LEADER, follow_from=BEGIN - 10**9, floor_ts=0, cursor_ts=BEGIN // SECOND, is_new=True,
+            bootstrapped=True, holdings=holdings,
+        )
+    )  # fmt: skip
+    return engine
+
+
+@pytest.mark.parametrize(("holdings", "looked_up"), [((), []), ((("2", 5),), []), ((("1", 0),), [("1", True)])])
+def test_orders_are_looked_up_once_of_what_a_leader_has_traded_before_and_never_of_anything_else(
+    holdings: tuple[tuple[str, int], ...], looked_up: list[tuple[str, bool]]
+) -> None:
+    engine = following(holdings)
+    found = []
+    for number in (1, 2):
+        seen = ev.ChainFillSeen(at=BEGIN + number * SECOND, fill=log(number, 1_000, BEGIN))
+        forgotten = engine.recall.forgotten(seen)
+        found += [(what.token_id, what.orders) for what in forgotten]
+        past = tuple(ev.Past(leader=LEADER, token_id=what.token_id) for what in forgotten)
+        engine.apply(msgspec.structs.replace(seen, past=past))
+    assert found == looked_up
+
+
 @pytest.mark.parametrize(
     ("after_sec", "block", "looked_up"),
     [
@@ -64,20 +94,7 @@ def log(number: int, block: int, traded_at: int | None) -> LeaderFill:
 def test_a_log_without_a_time_is_looked_up_unless_its_block_is_surely_of_lately(
     after_sec: int, block: int, looked_up: bool
 ) -> None:
-    engine, policy = Engine(), policy_from({})
-    desk = ev.PortfolioState(name="main", bankroll=10**10, cash=10**10, policy=policy)
-    engine.apply(ev.Restored(at=BEGIN, portfolios=(desk,), keep=KEPT))
-    engine.apply(
-        ev.LeaderFollowed(
-            at=BEGIN,
-            leader=LEADER,
-            follow_from=BEGIN - 10**9,
-            floor_ts=0,
-            cursor_ts=BEGIN // SECOND,
-            is_new=True,
-            bootstrapped=True,
-        )
-    )
+    engine = following(holdings=(("1", 0),))
     seen = ev.ChainFillSeen(at=BEGIN + SECOND, fill=log(1, 1_000, BEGIN))
     assert [what.transactions for what in engine.recall.forgotten(seen)] == [()]
     engine.apply(seen)

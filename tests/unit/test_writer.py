@@ -76,6 +76,29 @@ def test_a_later_update_finds_its_row_and_the_last_one_counts(database: Engine) 
         assert c.execute(select(t.decisions.c.reason)).scalar_one() == "SKIP_DEPTH"
 
 
+def test_of_several_changes_of_a_row_that_is_inserted_with_them_the_last_one_counts(database: Engine) -> None:
+    changes = [Update(change(1, "skip", why)) for why in (Reason.SKIP_CASH, Reason.SKIP_DEPTH)]
+    with database.begin() as c:
+        write(c, [decision(1), decision(2), *changes])
+        rows = c.execute(
+            select(t.decisions.c.id, t.decisions.c.reason, t.decisions.c.leader).order_by(t.decisions.c.id)
+        )
+        assert rows.all() == [(1, "SKIP_DEPTH", "l"), (2, "WAIT_BOOK", "l")]
+
+
+def test_a_change_reaches_what_rows_are_found_by_where_it_differs(database: Engine) -> None:
+    asked = msgspec.structs.replace(change(1, "wait", Reason.WAIT_BOOK), granted_usdc_micro=Usdc(7))
+    with database.begin() as c:
+        write(c, [decision(1), decision(2)])
+        write(c, [Update(asked), Update(change(2, "copy", Reason.COPY))])
+        for reason, found in ((Reason.WAIT_BOOK, [(1, 7)]), (Reason.COPY, [(2, 0)])):
+            by_reason = select(t.decisions.c.id, t.decisions.c.granted_usdc_micro).where(
+                t.decisions.c.portfolio == "main", t.decisions.c.reason == reason
+            )
+            assert c.execute(by_reason).all() == found
+        assert c.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+
+
 def test_a_wipe_is_a_barrier(database: Engine) -> None:
     with database.begin() as c:
         write(c, [ledger(1), WipePaper("main"), ledger(2)])

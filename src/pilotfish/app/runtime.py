@@ -49,8 +49,9 @@ from pilotfish.store.writer import Writer
 log = structlog.get_logger(__name__)
 
 FOLLOW_BOOKS_SECONDS = 5.0
-SWITCH_SECONDS = 0.001
-"""How long the writer's thread may keep the interpreter from the loop, which has a trade to decide."""
+SWITCH_SECONDS = 0.0002
+"""How long the loop and the writer's thread, which asks for the interpreter after each statement, may keep it from each
+other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +262,8 @@ class Worker:
 
 def _collect_seldom() -> None:
     """What a start has put into memory stays: the collector need not look at it again and again, and looks at what is
-    new after tens of thousands of objects instead of hundreds. Hardly anything here is part of a circle."""
+    new after thousands of objects instead of hundreds: more would hold up whoever trades just then, by half a
+    microsecond for each."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
+    gc.set_threshold(5_000, 10, 50)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -36,6 +37,8 @@ from pilotfish.store.views.report import Reported, Shortfall
 from pilotfish.store.views.trades import TradeFilter
 
 CLOSE_SECONDS = 5.0
+GC_SELDOM = (100_000, 50, 50)
+"""New objects after which Python looks for circles, of which a report makes none; usually it is 700."""
 
 
 class AskedFor(StrEnum):
@@ -103,6 +106,7 @@ def report(
 ) -> None:
     """Would copying have paid: an answer in a sentence, then the leaders' prices at our size against what we got, where
     the difference went, and the total over all leaders."""
+    gc.set_threshold(*GC_SELDOM)
     begin = since_of(since, session.now())
     view = BY_LEADER.view(columns, wide=wide)
     with snapshot(session.reading(session.begin(), as_json=as_json)) as c:

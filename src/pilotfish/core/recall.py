@@ -1,9 +1,9 @@
 """What is no longer in memory is brought with the event that needs it.
 
 A run over a store keeps the trades of the last hours (``State.kept_since``). An event with a fill of before, or of a
-leader and token whose orders were not asked for yet, names what it needs (:func:`Recall.forgotten`); whoever holds the
-store looks it up and lets the event carry it, so a replay of the events finds the same. Without a store nothing is
-forgotten before its time, and nothing is asked for.
+leader and token that were traded in a run before and whose orders were not asked for yet, names what it needs
+(:func:`Recall.forgotten`); whoever holds the store looks it up and lets the event carry it, so a replay of the events
+finds the same. Without a store nothing is forgotten before its time, and nothing is asked for.
 """
 
 from __future__ import annotations
@@ -80,7 +80,10 @@ class Recall:
                 need = needed.setdefault(pair, _Need())
                 need.since = at if need.since is None else min(at, need.since)
             elif pair not in s.recalled:
-                needed.setdefault(pair, _Need())
+                if pair in s.holdings:
+                    needed.setdefault(pair, _Need())
+                else:
+                    s.recalled.add(pair)  # an order that a portfolio knows has moved a holding: there are none
             if at is not None and (fill.block_number or 0) > self._block:
                 self._block, self._block_at = fill.block_number or 0, at
         return tuple(

@@ -120,19 +120,20 @@ class LeaderOrderSeen(NamedTuple):
 @dataclass(slots=True)
 class Account:
     """The tally, what was counted, where both results were at the last decision, how many decisions sold something, and
-    the leader's orders by the decision on the first fill."""
+    the leader's orders by the decision on the first fill; none of those was filled last before ``oldest`` (µs)."""
 
     tally: Tally = field(default_factory=Tally)
     line: Line = field(default_factory=Line)
     seen: tuple[int, int] = (0, 0)
     sales: int = 0
     orders: dict[int, LeaderOrderSeen] = field(default_factory=dict)
+    oldest: Micros = field(default=Micros(0), compare=False)
 
     def copy(self) -> Account:
         """One that can go on without this one."""
         line = Line()
         line.count(self.line)
-        return Account(self.tally.copy(), line, self.seen, self.sales, dict(self.orders))
+        return Account(self.tally.copy(), line, self.seen, self.sales, dict(self.orders), self.oldest)
 
     def since(self, before: Account) -> Account:
         """What it came to since it stood as ``before``: as if the period had begun there."""
@@ -236,8 +237,11 @@ class Account:
         known = self.orders.get(number)
         if known is None:
             at = d.came_at
-            self.orders = {n: o for n, o in self.orders.items() if at - o.last_at <= ORDER_LIFE}
+            if at - self.oldest > ORDER_LIFE:
+                self.orders = {n: o for n, o in self.orders.items() if at - o.last_at <= ORDER_LIFE}
+                self.oldest = Micros(min((o.last_at for o in self.orders.values()), default=traded_at))
             known = self.orders[number] = LeaderOrderSeen(None, traded_at)
+            self.oldest = Micros(min(self.oldest, traded_at))
             if len(self.orders) > ORDERS_KEPT:
                 del self.orders[next(iter(self.orders))]
         elif known.last_at < traded_at:
@@ -251,10 +255,11 @@ Days: TypeAlias = dict[int, tuple[int, int]]
 
 class Accounts(dict[Key, Account]):
     """Accounts made as they are needed: what ``known`` gives of a key, for these to go on with, or new ones. ``days``:
-    how the results of a portfolio and leader moved."""
+    how the results of a portfolio and leader moved, where that is wanted (``by_day``)."""
 
-    def __init__(self, known: Callable[[Key], Account | None] | None = None) -> None:
+    def __init__(self, known: Callable[[Key], Account | None] | None = None, *, by_day: bool = True) -> None:
         super().__init__()
+        self._by_day = by_day
         self.days: dict[tuple[str, str], Days] = defaultdict(dict)
         self._known = known
 
@@ -263,6 +268,8 @@ class Accounts(dict[Key, Account]):
         key = d.key
         account = self[key]
         account.take(d, books)
+        if not self._by_day:
+            return
         (ideal, actual), before = account.tally.at_last, account.seen
         account.seen = ideal, actual
         days, day = self.days[key[:2]], d.decided_at // DAY

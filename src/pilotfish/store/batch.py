@@ -55,10 +55,9 @@ class _Batch:
         self._begin()
 
     def _begin(self) -> None:
-        self._inserts: dict[type[Record], list[Row]] = {}
-        self._fresh: dict[str, dict[int, tuple[type[Record], int]]] = {}
-        """Table -> id of what is inserted -> of which kind it is, and the how manieth."""
+        self._inserts: dict[type[Record], list[Record]] = {}
         self._updates: dict[type[Record], dict[int, Record]] = {}
+        """The last change of each row; those of rows that are inserted here become part of them."""
         self._upserts: dict[str, dict[_Key, Record | Values]] = {}
         self._deletes: dict[str, dict[_Key, None]] = {}
 
@@ -70,25 +69,15 @@ class _Batch:
 
     def insert(self, record: Record) -> None:
         kind = type(record)
-        way = self._way(kind)
-        row = way.row(record)
-        rows = self._inserts.get(kind)
-        if rows is None:
-            rows = self._inserts[kind] = []
-        if way.by_id:
-            self._fresh.setdefault(kind.table, {})[record.id] = kind, len(rows)  # type: ignore[attr-defined]
-        rows.append(row)
+        records = self._inserts.get(kind)
+        if records is None:
+            records = self._inserts[kind] = []
+        records.append(record)
 
     def update(self, record: Record) -> None:
         kind = type(record)
         number: int = record.id  # type: ignore[attr-defined]
-        fresh = self._fresh.get(kind.table, {}).get(number)
-        if fresh is None:
-            self._updates.setdefault(kind, {})[number] = record
-            return
-        inserted, place = fresh
-        rows = self._inserts[inserted]
-        rows[place] = self._way(inserted).with_change(rows[place], self._way(kind), record)
+        self._updates.setdefault(kind, {})[number] = record
 
     def upsert(self, record: Record) -> None:
         """The last one of a row counts; of columns that only an earlier one names, that one."""
@@ -118,22 +107,28 @@ class _Batch:
 
     def flush(self, connection: Connection) -> None:
         s = self._statements
-        for kind, rows in self._inserts.items():
-            s.insert(connection, kind.table, self._way(kind).columns, rows)
-        for kind, by_id in self._updates.items():
+        for kind, records in self._inserts.items():
             way = self._way(kind)
-            s.update(connection, kind.table, way.columns, [way.row(record) for record in by_id.values()])
+            changes = [(self._way(k), by_id) for k, by_id in self._updates.items() if k.table == kind.table]
+            s.insert(connection, kind.table, way.columns, way.rows(records, changes))
+        for kind, by_id in self._updates.items():
+            if by_id:
+                way = self._way(kind)
+                s.update(connection, kind.table, way.columns, way.rows(by_id.values()))
         for table, keys in self._deletes.items():
             s.delete(connection, table, keys)
         for table, by_key in self._upserts.items():
+            by_kind: dict[type[Record], list[Record]] = {}
             alike: dict[tuple[str, ...], list[Row]] = {}
             for what in by_key.values():
                 if isinstance(what, Record):
-                    way = self._way(type(what))
-                    alike.setdefault(way.columns, []).append(way.row(what))
+                    by_kind.setdefault(type(what), []).append(what)
                 else:
                     columns = tuple(what)
                     alike.setdefault(columns, []).append(s.row(table, columns, what.values()))
+            for kind, records in by_kind.items():
+                way = self._way(kind)
+                s.upsert(connection, table, way.columns, way.rows(records))
             for columns, rows in alike.items():
                 s.upsert(connection, table, columns, rows)
         self._begin()

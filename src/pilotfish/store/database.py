@@ -21,7 +21,7 @@ from sqlalchemy.pool import StaticPool
 from pilotfish.core.problem import Problem
 from pilotfish.store.tables import metadata
 
-HEAD = "0014"
+HEAD = "0015"
 """The newest revision in ``migrations/versions``."""
 
 
@@ -241,8 +241,9 @@ def _only_read(connection: DBAPIConnection, _record: object) -> None:
 
 _CACHE_KIB = 32_768
 """A commit of many trades changes pages all over the indexes: with room for them they are written once."""
-_CHECKPOINT_PAGES = 8_000
-"""About 32 MB of log before it is put into the file: a page that changes with every commit is copied once."""
+_CHECKPOINT_PAGES = 64_000
+"""About 256 MB of log before a commit puts it into the file itself; the worker does it sooner, beside its commits
+(``checkpoints``)."""
 
 
 def _tune_sqlite(connection: DBAPIConnection, _record: object) -> None:
@@ -290,12 +291,26 @@ def upgrade(engine: Engine) -> None:
 @contextmanager
 def one_writer(engine: Engine) -> Iterator[Connection]:
     """A transaction that changes tables themselves; who else wants to, waits."""
-    with engine.begin() as connection:
+    with engine.connect() as connection, _sorting_in_a_file(connection), connection.begin():
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")  # the driver begins none before DDL
         else:
             connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _UPGRADING})
         yield connection
+
+
+@contextmanager
+def _sorting_in_a_file(connection: Connection) -> Iterator[None]:
+    """SQLite sorts what an index is made of in memory, all of it, unless it is told otherwise before a transaction."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    connection.exec_driver_sql("PRAGMA temp_store=FILE")
+    connection.commit()
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql("PRAGMA temp_store=MEMORY")
 
 
 def migrate(connection: Connection, revision: str = "head") -> None:

@@ -37,7 +37,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 def trades_where(c: Connection, which: ColumnElement[bool]) -> dict[int, Trade]:
     """Trades by id."""
-    query = select(t.trades).where(which).order_by(t.trades.c.id)
+    # + 0: SQLite would go through all trades by their ids instead of asking an index which are wanted
+    query = select(t.trades).where(which).order_by(t.trades.c.id + 0)
     return {row.id: trade_of(row) for row in read_rows(c, TradeRecord, query)}
 
 
@@ -93,16 +94,18 @@ def orders(c: Connection, name: str, at: int, trades: Mapping[int, Trade]) -> tu
 
 def orders_of(c: Connection, name: str, at: int, leader: str, token_id: str) -> tuple[LeaderOrder, ...]:
     """The same of one leader and token."""
-    d = t.decisions.c
+    d, tr = t.decisions.c, t.trades.c
+    of_trades = t.decisions.join(t.trades, tr.id == d.trade_id)
     mine = (
-        d.portfolio == name, d.leader == leader, d.token_id == token_id, d.sized_by_order.is_not(None),
+        tr.leader == leader, tr.token_id == token_id, unindexed(d.portfolio) == name, d.sized_by_order.is_not(None),
         d.decided_at > func.coalesce(reset_at(name), 0),
     )  # fmt: skip
-    newest = select(d.id).where(*mine, d.order_decision_id.is_(None)).order_by(d.id.desc()).limit(ORDERS_KEPT)
-    firsts = set(c.execute(newest).scalars())
+    newest = select(d.id).select_from(of_trades).where(*mine, d.order_decision_id.is_(None))
+    firsts = set(c.execute(newest.order_by(d.id.desc()).limit(ORDERS_KEPT)).scalars())
     if not firsts:
         return ()
-    fills = select(d.id, d.order_decision_id, d.action, d.trade_id).where(*mine, d.id >= min(firsts)).order_by(d.id)
+    fills = select(d.id, d.order_decision_id, d.action, d.trade_id).select_from(of_trades)
+    fills = fills.where(*mine, d.id >= min(firsts)).order_by(d.id)
     rows = [r for r in read_rows(c, _OfOrder, fills) if (r.order_decision_id or r.id) in firsts]
     found = _from_fills(rows, trades_by(c, t.trades.c.id, {r.trade_id for r in rows}))
     waiting = {r.order_decision_id or r.id for r in rows if r.action is Action.WAIT}
@@ -120,6 +123,11 @@ def _from_fills(rows: Iterable[_OfOrder], trades: Mapping[int, Trade]) -> dict[i
         order.see(trade)
         order.spent = order.spent or r.action is Action.COPY
     return found
+
+
+def unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
+    """A column, but not for its index: rows are found by another one."""
+    return func.coalesce(column, "")
 
 
 def reset_at(name: str) -> ScalarSelect[int | None]:

@@ -89,14 +89,15 @@ def _of_period(c: Connection, scope: Scope, since: int) -> dict[Key, Account]:
     first = max((s.upto for s in kept if s.last_came_at < since), default=0)
     mixed = max([first, *(s.upto for s in kept if s.first_came_at < since)])
     before = settled.States(c, first, portfolio=scope.portfolio, leader=scope.leader)
-    accounts = Accounts(before.account)
+    accounts = Accounts(before.account, by_day=False)
     begun: dict[Key, Account] = {}
-    _advance(c, accounts, scope, first, mixed, resets, begun=begun)
+    jump = mixed < last
+    _advance(c, accounts, scope, first, mixed, resets, begun=begun, only_begun=jump)
     states = before
-    if mixed < last:
+    if jump:
         then = Accounts(settled.States(c, mixed, portfolio=scope.portfolio, leader=scope.leader).account)
         states = settled.States(c, last, portfolio=scope.portfolio, leader=scope.leader)
-        accounts = Accounts(states.account)
+        accounts = Accounts(states.account, by_day=False)
         begun |= {key: then[key] for key in states if key not in begun and states.changed(key) > mixed}
     _advance(c, accounts, scope, last, newest, resets, begun=begun)
     whole = {key: accounts[key] for key in {*states, *accounts}}
@@ -239,7 +240,7 @@ def _final(c: Connection, newest: int) -> int:
     # + 0: SQLite would look for the lowest id from the first row on, instead of among the few that the index names
     moving = (
         select(func.min(d.id)).where(d.action == "wait"),
-        select(func.min(i.decision_id)).where(i.state.in_(("pending", "working"))),
+        select(func.min(i.decision_id + 0)).where(t.INTENT_OUT),
         select(func.min(d.id + 0)).where(d.decided_at >= last - SETTLED_AFTER),
     )
     found = [int(first) - 1 for query in moving if (first := c.execute(query).scalar()) is not None]
@@ -248,11 +249,12 @@ def _final(c: Connection, newest: int) -> int:
 
 def _advance(
     c: Connection, accounts: Accounts, scope: Scope, above: int, upto: int, resets: dict[str, int],
-    between: Callable[[], None] | None = None, *, begun: dict[Key, Account] | None = None,
+    between: Callable[[], None] | None = None, *, begun: dict[Key, Account] | None = None, only_begun: bool = False,
     seen: list[Decided] | None = None,
 ) -> None:  # fmt: skip
     """Take decisions in, in their order, a stretch at a time; those of one leader at once: an index finds them.
-    ``begun`` is told how each account stood before the first decision of the period, ``seen`` what was gone through."""
+    ``begun`` is told how each account stood before the first decision of the period (``only_begun``: nothing else is
+    wanted of it), ``seen`` what was gone through."""
     while above < upto:
         end = min(upto, above + STRETCH) if scope.leader is None else upto
         books = _read(c, scope, above, end)
@@ -261,8 +263,13 @@ def _advance(
                 seen.append(decided)
             if decided.decided_at <= resets.get(decided.portfolio, 2**63):
                 continue
-            if begun is not None and decided.key not in begun and decided.came_at >= (scope.since or 0):
-                begun[decided.key] = accounts[decided.key].copy()
+            if begun is not None:
+                known = decided.key in begun
+                if not known and decided.came_at >= (scope.since or 0):
+                    begun[decided.key] = accounts[decided.key].copy()
+                    known = True
+                if known and only_begun:
+                    continue
             accounts.take(decided, books)
         above = end
         if between is not None:
@@ -287,6 +294,8 @@ def _decided(c: Connection, scope: Scope, above: int, upto: int) -> list[Decided
         statement = statement.where(d.portfolio == scope.portfolio)
     if scope.leader is not None:
         statement = statement.where(d.leader == scope.leader)
+        if scope.portfolio is None:  # in every one: an index has a portfolio's leaders
+            statement = statement.where(d.portfolio.in_(select(t.portfolios.c.name)))
     return [Decided(*row) for row in c.execute(statement)]
 
 

@@ -38,6 +38,7 @@ from pilotfish.store.known import (
     reset_at,
     trades_by,
     trades_where,
+    unindexed,
     whole_keys,
 )
 from pilotfish.store.mapping import read, read_rows
@@ -70,7 +71,7 @@ def restored(
     oldest = c.execute(select(func.min(t.cursors.c.api_cursor_ts))).scalar()
     since = min(at - KEEP_IDENTITIES, ((oldest or at // SECOND) - 7200) * SECOND) if keep is None else at - keep
     waits = select(t.decisions.c.trade_id).where(t.decisions.c.action == "wait")
-    working = select(t.intents.c.trade_id).where(t.intents.c.state.in_(("pending", "working")))
+    working = select(t.intents.c.trade_id).where(t.INTENT_OUT)
     ids = {n for query in (waits, working) for n in c.execute(query).scalars() if n}
     ids |= set() if keep is None else _unconfirmed(c, since)
     trades = trades_where(c, tr.traded_at >= since)
@@ -129,7 +130,7 @@ def portfolio(
     promised = select(func.sum(t.intents.c.budget_micro)).where(today, t.INTENT_OUT)
     spent = sum(int(c.execute(part).scalar() or 0) for part in (filled, promised))
     held = read(PositionRecord).where(t.positions.c.portfolio == name)
-    out = _ASKED.where(mine, t.intents.c.state.in_(("pending", "working")))
+    out = _ASKED.where(mine, t.INTENT_OUT)
     counted = c.execute(select(t.intents.c.token_id, func.count()).where(buys).group_by(t.intents.c.token_id))
     return PortfolioState(
         name=name,
@@ -168,9 +169,9 @@ def _taken(c: Connection, name: str) -> tuple[tuple[str, Side, int, int], ...]:
 
 
 def _missed(c: Connection, name: str) -> tuple[tuple[str, str], ...]:
-    d, h, m = t.decisions.c, t.leader_holdings.c, t.markets.c
-    bought = select(d.id).where(
-        d.leader == h.leader, d.token_id == h.token_id, d.portfolio == name, d.sized_by_order.is_not(None),
+    d, tr, h, m = t.decisions.c, t.trades.c, t.leader_holdings.c, t.markets.c
+    bought = select(d.id).join(t.trades, tr.id == d.trade_id).where(
+        tr.leader == h.leader, tr.token_id == h.token_id, unindexed(d.portfolio) == name, d.sized_by_order.is_not(None),
         d.decided_at > func.coalesce(reset_at(name), 0),
     )  # fmt: skip
     # each trade that a BUY was decided on moved a holding: there are far fewer of those than decisions

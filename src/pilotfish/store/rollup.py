@@ -116,7 +116,7 @@ class CopyCounts:
             if newest < self._upto or any(resets.get(name) != at for name, at in self._resets.items()):
                 self._ended, self._upto = Counter(), 0
             self._resets = resets
-            first = c.execute(select(func.min(i.id + 0)).where(i.state.in_(("pending", "working")))).scalar()
+            first = c.execute(select(func.min(i.id + 0)).where(t.INTENT_OUT)).scalar()
             ended = newest if first is None else int(first) - 1
             if ended > self._upto:
                 self._ended += self._count(c, self._upto, ended)

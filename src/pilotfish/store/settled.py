@@ -8,7 +8,8 @@ reset that they count from, so what a reset has wiped is never read again.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import accumulate, chain, pairwise
 from typing import TypeAlias
 
@@ -21,7 +22,7 @@ from pilotfish.store import tables as t
 from pilotfish.store.accounts import Account, Decided, Key, LeaderOrderSeen
 from pilotfish.store.mapping import Plain, Values
 
-STRETCH = 20_000
+STRETCH = 10_000
 """Decisions from one state of the accounts to the next."""
 VERSION = 1
 """Of the rules and of how a state is written: states of another version are not read, and made anew."""
@@ -80,6 +81,8 @@ def _numbers(steps: list[int]) -> list[int]:
 
 
 _decoder = msgspec.msgpack.Decoder(_State)
+_seen: Callable[[Iterable[object]], LeaderOrderSeen] = partial(tuple.__new__, LeaderOrderSeen)
+"""Made without a call of Python's own: there are a hundred of each account."""
 
 
 def read(blob: bytes) -> Account:
@@ -95,11 +98,10 @@ def read(blob: bytes) -> Account:
         turnover=turnover,
     )  # fmt: skip
     numbers, times, which = s.orders
-    kept = {
-        number: LeaderOrderSeen(s.causes[place], at)
-        for number, at, place in zip(_numbers(numbers), _numbers(times), which, strict=True)
-    }
-    return Account(tally, line, s.seen, s.sales, kept)
+    ats = _numbers(times)
+    seen = map(_seen, zip(map(s.causes.__getitem__, which), ats, strict=True))
+    kept = dict(zip(_numbers(numbers), seen, strict=True))
+    return Account(tally, line, s.seen, s.sales, kept, Micros(min(ats, default=0)))
 
 
 def stretches(c: Connection) -> list[Stretch]:

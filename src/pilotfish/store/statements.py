@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import msgspec
@@ -36,21 +36,30 @@ class Way:
     by_id: bool
     _stored: tuple[tuple[int, _Stored], ...]
 
-    def row(self, record: Record) -> Row:
-        """A record as a row."""
-        row = list(msgspec.structs.astuple(record))
+    def rows(self, records: Iterable[Record], changes: Sequence[tuple[Way, dict[int, Record]]] = ()) -> list[Row]:
+        """Records as rows, with what changes of them say, by how those become rows and the records' ids. Changes that
+        are used are taken out: they need not be written."""
+        if not self.by_id:
+            return [self._stored_as(list(msgspec.structs.astuple(record))) for record in records]
+        of = [(by_id, [(i, self.places[name]) for i, name in enumerate(way.columns)]) for way, by_id in changes]
+        rows = []
+        for record in records:
+            row = list(msgspec.structs.astuple(record))
+            for by_id, moves in of:
+                change = by_id.pop(record.id, None)  # type: ignore[attr-defined]
+                if change is not None:
+                    said = msgspec.structs.astuple(change)
+                    for i, place in moves:
+                        row[place] = said[i]
+            rows.append(self._stored_as(row))
+        return rows
+
+    def _stored_as(self, row: list[object]) -> Row:
         for place, stored in self._stored:
             value = row[place]
             if value is not None:
                 row[place] = stored(value)
         return tuple(row)
-
-    def with_change(self, row: Row, other: Way, change: Record) -> Row:
-        """A row of this kind with what a record of another kind, that ``other`` reads, says of it."""
-        changed = list(row)
-        for name, value in zip(other.columns, other.row(change), strict=True):
-            changed[self.places[name]] = value
-        return tuple(changed)
 
 
 class Statements:
@@ -124,10 +133,10 @@ class Statements:
                 c, f"UPDATE {table} AS t SET {sets} FROM ({{rows}}) AS v WHERE t.id = v.id", table, columns, rows
             )
             return
-        sets = ", ".join(f'"{name}" = ?' for name in named)
-        at = columns.index("id")
-        moved = [(*row[:at], *row[at + 1 :], row[at]) for row in rows]
-        c.exec_driver_sql(f"UPDATE {table} SET {sets} WHERE id = ?", moved)
+        found_by = _found_by(table)
+        for some in ([n for n in named if n not in found_by], [n for n in named if n in found_by]):
+            if some:
+                _set(c, table, some, columns, rows, only_changed=some[0] in found_by)
 
     def upsert(self, c: Connection, table: str, columns: tuple[str, ...], rows: list[Row]) -> None:
         """New rows, or new values for those of the same key."""
@@ -150,6 +159,24 @@ class Statements:
             {f"k_{n}": str(v) if isinstance(v, str) else v for n, v in zip(names, key, strict=True)} for key in gone
         ]
         c.execute(delete(table).where(*where), bound)
+
+
+def _set(
+    c: Connection, table: str, some: list[str], columns: tuple[str, ...], rows: list[Row], *, only_changed: bool
+) -> None:
+    """Set some columns on SQLite; ``only_changed``: of rows in which one of them differs."""
+    sets = ", ".join(f'"{name}" = ?' for name in some)
+    differs = " OR ".join(f'"{name}" IS NOT ?' for name in some)
+    places = [columns.index(name) for name in (*some, "id", *(some if only_changed else ()))]
+    where = f"id = ? AND ({differs})" if only_changed else "id = ?"
+    c.exec_driver_sql(f"UPDATE {table} SET {sets} WHERE {where}", list(map(itemgetter(*places), rows)))
+
+
+@cache
+def _found_by(table: str) -> frozenset[str]:
+    """The columns that rows of a table are found by. SQLite writes the entries of an index anew when a column of it is
+    set, also to what it was."""
+    return frozenset(c.name for index in tables.metadata.tables[table].indexes for c in index.columns)
 
 
 def _driver(c: Connection) -> psycopg.Connection[Any]:

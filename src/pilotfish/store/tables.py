@@ -122,7 +122,7 @@ trades = Table(
     Index("ix_trades_leader_traded_at", "leader", "traded_at"),
     Index("ix_trades_traded_at", "traded_at"),
     Index("ix_trades_leader_id", "leader", "id"),
-    Index("ix_trades_token_id_id", "token_id", "id"),
+    Index("ix_trades_token_id_leader", "token_id", "leader", "id"),
     Index("ix_trades_class_id", "class", "id"),
     Index("ix_trades_first_source_id", "first_source", "id"),
     Index("ix_trades_retracted", "id", sqlite_where=_RETRACTED, postgresql_where=_RETRACTED),
@@ -167,7 +167,6 @@ decisions = Table(
     UniqueConstraint("adjustment_id", "portfolio", name="uq_decisions_adjustment_portfolio"),
     Index("ix_decisions_action", "action"),
     Index("ix_decisions_order_decision_id", "order_decision_id", sqlite_where=_LATER, postgresql_where=_LATER),
-    Index("ix_decisions_leader_token_id", "leader", "token_id"),
     Index("ix_decisions_decided_at", "decided_at"),
     Index("ix_decisions_portfolio_reason_trade_id", "portfolio", "reason", "trade_id"),
     Index("ix_decisions_portfolio_action_trade_id", "portfolio", "action", "trade_id"),
@@ -188,7 +187,6 @@ intents = Table(
     Column("share_cap_micro", BigInteger, nullable=False, server_default="0"),
     Column("dust_micro", BigInteger, nullable=False, server_default="0"),
     Index("ix_intents_decision_id", "decision_id"),
-    Index("ix_intents_state", "state"),
     *(
         Index(f"ix_intents_{name}_{by}", *columns, sqlite_where=where, postgresql_where=where)
         for name, where in (("filled", INTENT_FILLED), ("not_filled", INTENT_NOT_FILLED), ("out", INTENT_OUT))

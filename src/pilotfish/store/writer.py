@@ -20,13 +20,14 @@ from sqlalchemy import Engine
 
 from pilotfish.core.effects import Effect
 from pilotfish.store.batch import Writable, write
+from pilotfish.store.checkpoints import Checkpoints
 from pilotfish.store.fence import Fence
 from pilotfish.store.mapping import Plain
 from pilotfish.store.outage import is_outage
 
 log = structlog.get_logger(__name__)
 
-MAX_GROUP = 2000
+MAX_GROUP = 4_000
 """Most events in one commit."""
 MAX_BACKLOG = 20_000
 """Events waiting for the writer above which the runtime stops taking in new ones."""
@@ -53,8 +54,9 @@ class Writer:
         self._engine = engine
         self._on_fatal = on_fatal
         self._fence: Fence | None = None
+        self._log = Checkpoints(engine)
         self._began: float | None = None
-        """When the try that is under way began (monotonic s)."""
+        """When the try that is under way, or the work on the log after it, began (monotonic s)."""
         self._queue: deque[_Batch] = deque()
         self._wake = threading.Condition()
         self._stopping = False
@@ -79,7 +81,7 @@ class Writer:
         return self._thread.ident if self._thread.is_alive() else None
 
     def stuck_for(self) -> float:
-        """Seconds since the try to commit that is under way began; 0 between two."""
+        """Seconds since the try to commit that is under way began, or what follows a commit; 0 between two."""
         began = self._began
         return 0.0 if began is None else time.monotonic() - began
 
@@ -149,6 +151,8 @@ class Writer:
                 with self._wake:
                     self._busy = 0
                     self._wake.notify_all()
+                self._keep_log(sum(len(batch.rows) for batch in group))
+            self._log.finish()
         except BaseException as problem:  # whatever it is: nobody else sees this thread end
             with self._wake:
                 self.fatal = problem
@@ -211,6 +215,13 @@ class Writer:
             with self._engine.begin() as connection:
                 if self._fence is None or self._fence.admit(connection, self.commits + 1):
                     write(connection, [row for batch in group for row in batch.rows])
+        finally:
+            self._began = None
+
+    def _keep_log(self, rows: int) -> None:
+        self._began = time.monotonic()
+        try:
+            self._log.committed(rows)
         finally:
             self._began = None
 

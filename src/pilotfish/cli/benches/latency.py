@@ -1,17 +1,17 @@
 """From socket to disk: a log's frame is sent by the stand-in venue, and the database is looked at until the decision on
 it, and the fill of its copy, are there. A real worker, real sockets, SQLite, no simulated latency.
 
-The venue runs in the measuring process, so that it knows when each frame went out; the worker in its own.
+The venue runs in the measuring process, so that it knows when each frame went out; the worker, and whoever looks, each
+in its own.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
-import sqlite3
 import statistics
 import tempfile
-import threading
 import time
 from asyncio.subprocess import Process
 from collections.abc import Sequence
@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from pilotfish.cli import session, stand
 from pilotfish.cli.benches.figure import Figure, Options, figure
+from pilotfish.cli.benches.seen import Seen
 from pilotfish.core.units import MICRO
 from pilotfish.sim.chain import Order
 from pilotfish.sim.market import SimMarket, digest
@@ -32,7 +33,6 @@ from pilotfish.store.database import open_database, snapshot
 LEADERS, WARM = 50, 40
 RATES = ((200, 15), (2_000, 5))
 """Trades a second, and for how many seconds."""
-LOOK_EVERY = 0.001
 PATIENCE = 60.0
 
 
@@ -47,59 +47,6 @@ class Latency(NamedTuple):
     first: float
     last: float
     trades: int
-
-
-class Seen:
-    """Looks at the database, over and over, for what has become durable."""
-
-    def __init__(self, path: Path) -> None:
-        self.decided: dict[str, float] = {}
-        self.filled: dict[str, float] = {}
-        self.open = 0
-        """Orders that are out, at the last look."""
-        self._path = path
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
-
-    def start(self) -> None:
-        """Look from now on."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Look no longer."""
-        self._over.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        database = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)
-        final, filled = 0, 0
-        waiting: set[int] = set()
-        while not self._over.wait(LOOK_EVERY):
-            rows = database.execute(
-                "SELECT d.id, t.tx_hash, d.action FROM decisions d JOIN trades t ON t.id = d.trade_id WHERE d.id > ?"
-                " ORDER BY d.id",
-                (min(waiting, default=final + 1) - 1,),
-            ).fetchall()
-            copies = database.execute(
-                "SELECT f.id, t.tx_hash FROM fills f JOIN intents i ON i.id = f.intent_id"
-                " JOIN trades t ON t.id = i.trade_id WHERE f.id > ?",
-                (filled,),
-            ).fetchall()
-            (self.open,) = database.execute(
-                "SELECT count(*) FROM intents WHERE state IN ('pending', 'working')"
-            ).fetchone()
-            now = time.time()
-            for number, tx, action in rows:
-                final = max(final, number)
-                if action == "wait":
-                    waiting.add(number)
-                elif tx not in self.decided:
-                    waiting.discard(number)
-                    self.decided[tx] = now
-            for number, tx in copies:
-                filled = max(filled, number)
-                self.filled.setdefault(tx, now)
-        database.close()
 
 
 BLOCK = 2_000.0
@@ -159,6 +106,8 @@ async def _measure(folder: Path, rates: Sequence[tuple[int, int]]) -> list[Laten
             trading = _Trading(venue, markets)
             await trading.send(20, WARM / 20)
             await _all(seen, trading.sent)
+            gc.collect()
+            gc.freeze()  # what the venue itself keeps is not gone through again and again
             found = []
             for rate, seconds in rates:
                 trading.sent = {}
@@ -168,6 +117,7 @@ async def _measure(folder: Path, rates: Sequence[tuple[int, int]]) -> list[Laten
                 found += [_told("fill", reached, trading.sent, seen.filled)]
             return found
     finally:
+        gc.unfreeze()
         seen.stop()
         await stand.end(children)
         database.dispose()
@@ -231,7 +181,8 @@ async def _all(seen: Seen, sent: dict[str, float]) -> None:
     async with asyncio.timeout(PATIENCE):
         while True:
             await asyncio.sleep(0.05)
-            if all(tx in seen.decided for tx in sent) and not seen.open:
+            seen.take()
+            if all(tx in seen.decided for tx in sent) and not seen.out:
                 break
 
 
