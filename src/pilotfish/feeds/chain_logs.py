@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 BLOCKS_KEPT = 2048
 LOOKUP_TIMEOUT = 3.0
 PENDING_LOGS = 10_000
+ASKED_AT_ONCE = 16
+"""Blocks whose time is asked for at the same time."""
 
 
 class ChainLogs:
@@ -43,6 +45,9 @@ class ChainLogs:
         self._look_up = look_up
         self._blocks: OrderedDict[int, int] = OrderedDict()
         """Number -> time (epoch s)."""
+        self._asked: dict[int, asyncio.Task[int | None]] = {}
+        """Blocks whose time is being asked for."""
+        self._socket: PolygonSocket | None = None
         self._logs: asyncio.Queue[tuple[int, Any]] = asyncio.Queue(PENDING_LOGS)
 
     def put(self, raw: Any) -> bool:
@@ -54,6 +59,7 @@ class ChainLogs:
             dropped = self.hub.counts["logs_dropped"]
             log.error("too many logs at once; the API will bring what is left out", dropped=dropped)
             return False
+        self._ask_early(raw)
         return True
 
     def saw_block(self, number: int, timestamp: int) -> None:
@@ -65,13 +71,19 @@ class ChainLogs:
 
     async def run(self, socket: PolygonSocket) -> str:
         """Look at one log after the other, and never end; single questions go over ``socket`` where nothing else is."""
-        while True:
-            at, raw = await self._logs.get()
-            try:
-                await self._handle_log(socket, raw, at)
-            except Exception as problem:
-                error = self.hub.fault("a Polygon log", problem)
-                self.hub.bad_input("polygon", f"log: {error}; left to the API", wire.encode(raw, 4000))
+        self._socket = socket
+        try:
+            while True:
+                at, raw = await self._logs.get()
+                try:
+                    await self._handle_log(socket, raw, at)
+                except Exception as problem:
+                    error = self.hub.fault("a Polygon log", problem)
+                    self.hub.bad_input("polygon", f"log: {error}; left to the API", wire.encode(raw, 4000))
+        finally:
+            self._socket = None
+            for task in self._asked.values():
+                task.cancel()
 
     async def _handle_log(self, socket: PolygonSocket, raw: Any, at: int) -> None:
         try:
@@ -119,7 +131,7 @@ class ChainLogs:
         if stamp is not None and not wire.is_second(stamp):
             stamp = None
         if stamp is None and fill.block_number is not None and not fill.removed:
-            stamp = await self._block_time(socket, fill.block_number)
+            stamp = await self._block_time(socket, fill.block_number, at)
         observed = fill.observed(stamp * SECOND if stamp is not None else None, wire.encode(raw, 20_000))
         await self.hub.emit(ChainFillSeen(at=max(at, self.hub.now()), fill=observed, removed=fill.removed))
 
@@ -127,15 +139,43 @@ class ChainLogs:
         """Single look-ups go over HTTP where an address is set, so that they do not wait behind logs."""
         return self._look_up.call if self._look_up is not None else socket.call
 
-    async def _block_time(self, socket: PolygonSocket, number: int) -> int | None:
+    def _ask_early(self, raw: Any) -> None:
+        """Ask for the time of a log's block, where the log does not tell it, while the logs before it are looked at: a
+        look-up each in turn would hold up those that come after."""
+        if self._socket is None or not isinstance(raw, Mapping) or raw.get("blockTimestamp") or raw.get("removed"):
+            return
+        try:
+            number = quantity(raw.get("blockNumber"))
+        except RpcError:
+            return
+        if number not in self._blocks and number not in self._asked and len(self._asked) < ASKED_AT_ONCE:
+            self._ask(self._socket, number)
+
+    def _ask(self, socket: PolygonSocket, number: int) -> asyncio.Task[int | None]:
+        task = self._asked[number] = asyncio.create_task(self._look(socket, number), name="polygon-block-time")
+        task.add_done_callback(lambda _: self._asked.pop(number, None))
+        return task
+
+    async def _block_time(self, socket: PolygonSocket, number: int, at: int) -> int | None:
+        """A block's time, waited for until :data:`LOOKUP_TIMEOUT` after its log came (``at``, µs): where times come
+        slower than logs, these do not come later and later."""
         known = self._blocks.get(number)
         if known is not None:
             return known
+        asked = self._asked.get(number) or self._ask(socket, number)
+        left = LOOKUP_TIMEOUT - (self.hub.now() - at) / SECOND
+        await asyncio.wait({asked}, timeout=max(0.0, left))
+        if not asked.done():
+            log.info("block time not available yet; the time of arrival stands in", block=number)
+            return None
+        return asked.result()
+
+    async def _look(self, socket: PolygonSocket, number: int) -> int | None:
         try:
             async with asyncio.timeout(LOOKUP_TIMEOUT):
                 stamp = await block_timestamp(self._caller(socket), number)
         except (RpcError, TimeoutError) as problem:
             log.info("block time not available; the time of arrival stands in", block=number, error=str(problem))
             return None
-        self._blocks[number] = stamp
+        self.saw_block(number, stamp)
         return stamp
