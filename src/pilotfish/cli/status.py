@@ -83,7 +83,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 def collect(database: Engine) -> tuple[WorkerState | None, Status]:
     """What the worker says of itself, and everything that ``status`` shows."""
     with snapshot(database) as c:
-        worker, age = worker_state.read(c)
+        worker, age = worker_state.read(c, leaders=True)
         bad = read_bad_inputs(c)
         return worker, Status(
             running=worker_state.alive(worker, age),

@@ -18,6 +18,9 @@ from pilotfish.store import tables as t
 log = structlog.get_logger(__name__)
 
 NAME = "worker"
+LEADERS = "leaders"
+"""The row of how polling each leader goes: of thousands it is large, so it is written less often than the rest, and
+read by who wants it."""
 STANDBY = "standby-"
 """What the names of the rows of standbys begin with."""
 WARN_PERCENT = (80, 100)
@@ -258,7 +261,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
 class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the status page and ``pilotfish status`` show of the worker. ``started_at`` is in µs;
     ``bad_inputs`` counts what could not be used since then; ``stalled``: parts that have not moved, and for how many
-    seconds; ``tasks`` of its loop."""
+    seconds; ``tasks`` of its loop; ``remembered``: trades whose identity is in memory."""
 
     pid: int = 0
     started_at: int = 0
@@ -278,6 +281,7 @@ class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
     faults: dict[str, FaultState] = {}
     stalled: dict[str, float] = {}
     tasks: int = 0
+    remembered: int = 0
     ended: Ended | None = None
 
     def as_json(self) -> dict[str, object]:
@@ -299,10 +303,14 @@ def of(data: object) -> WorkerState | None:
         return None
 
 
-def read(c: Connection) -> tuple[WorkerState | None, float | None]:
-    """What the worker last said of itself, and how many seconds ago."""
+def read(c: Connection, *, leaders: bool = False) -> tuple[WorkerState | None, float | None]:
+    """What the worker last said of itself, and how many seconds ago; with how polling each of the ``leaders`` goes only
+    where that is wanted."""
     told = t.worker_status.c
     data, at = c.execute(select(told.data, told.at).where(told.name == NAME)).first() or (None, 0)
+    if data is not None and leaders and not data.get("leaders"):
+        each = c.execute(select(told.data).where(told.name == LEADERS)).scalar()
+        data = {**data, "leaders": each or {}}
     state = of(data) if data is not None else None
     return (state, max(0.0, time.time() - at / 1e6)) if state is not None else (None, None)
 

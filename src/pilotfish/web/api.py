@@ -93,7 +93,7 @@ def router(site: Site) -> APIRouter:
     def status() -> Status:
         """Is it working, how are we doing."""
         with snapshot(database) as c:
-            worker, age = worker_state.read(c)
+            worker, age = worker_state.read(c, leaders=True)
             return Status(
                 running=worker_state.alive(worker, age),
                 ended=worker.ended if worker is not None else None,
