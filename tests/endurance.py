@@ -295,8 +295,8 @@ class Sample:
     def told(self) -> str:
         """A line of a table."""
         return (
-            f"{self.at / 60:.0f} min | {self.memory:.0f} MiB | {self.remembered:,} | {self.descriptors} | {self.threads} | {self.tasks} |"
-            f" {self.backlog} | {self.made - self.stored}"
+            f"{self.at / 60:.0f} min | {self.memory:.0f} MiB | {self.remembered:,} | {self.descriptors} |"
+            f" {self.threads} | {self.tasks} | {self.backlog} | {self.made - self.stored}"
         )
 
 

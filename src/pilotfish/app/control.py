@@ -45,7 +45,8 @@ LONGEST_SECONDS = 10.0
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     """What people want. ``follows``: portfolio -> whom it copies, ``None`` = all; ``written``: the numbers of the
-    newest deed and change of a setting that are in it; ``pause``: for how many seconds it holds if there is no newer one."""
+    newest deed and change of a setting that are in it; ``pause``: for how many seconds it holds if there is no
+    newer one."""
 
     stored: settings_store.Stored
     leaders: list[following.LeaderRow]
@@ -63,11 +64,12 @@ class _Found:
 
 
 class Control:
-    """Looks twice a second, and publishes the worker's state as often."""
+    """Looks twice a second, and publishes the worker's state as often. ``over``: whom the database was taken over from,
+    in words."""
 
     def __init__(
         self, database: Database, environment: Mapping[str, Value], hub: Hub, feeds: Feeds, writer: Writer,
-        mode: InForce, alerts: Alerts, health: Health, lease: Lease,
+        mode: InForce, alerts: Alerts, health: Health, lease: Lease, over: str,
     ) -> None:  # fmt: skip
         self.hub = hub
         self._database = database
@@ -78,6 +80,7 @@ class Control:
         self._alerts = alerts
         self._health = health
         self._lease = lease
+        self._over = over
         self._followed = Followed(database, hub, feeds, health.started_at)
         self._policies: dict[str, Policy] = {}
         self._globals = Globals()
@@ -108,8 +111,7 @@ class Control:
     def _read_first(self, now: int) -> tuple[settings_store.Stored, ev.Restored, list[following.LeaderRow]]:
         with self._database.begin() as c:
             last, _ = worker_state.read(c)
-            if last is not None:
-                self._health.use.go_on(last.provider)
+            self._health.go_on(last, self._over)
             stored = settings_store.load(c)
             main = settings_store.policy_of(self._environment, stored, portfolios_store.MAIN)
             portfolios_store.ensure_main(c, main, now)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import socket
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -68,6 +70,7 @@ class Health:
         self._last: dict[Source, SourceHealth] = {}
         self._listening: dict[str, int] = {}
         """Source -> since when it is listened to."""
+        self._took_over: ws.TookOver | None = None
         self._leaders_pacing = Pacing(PUBLISH_SECONDS, LEADERS_SECONDS)
         self._leaders_due = 0.0
         """When the leaders are published again (steady s)."""
@@ -118,6 +121,14 @@ class Health:
     def _writes(self) -> bool:
         return self._writer.failure is None and self._writer.fatal is None
 
+    def go_on(self, last: ws.WorkerState | None, over: str) -> None:
+        """Go on with what the worker before has counted. ``over``: from whom this one took over, empty = it did not."""
+        if last is not None:
+            self.use.go_on(last.provider)
+            self._took_over = last.took_over
+        if over:
+            self._took_over = ws.TookOver(at=time.time(), pid=os.getpid(), host=socket.gethostname(), over=over)
+
     # -- the worker's state ------------------------------------------------------------------------------------
 
     def snapshot(self) -> ws.WorkerState:
@@ -126,7 +137,9 @@ class Health:
         alerts = msgspec.convert(self._alerts.status, ws.AlertsState, from_attributes=True)
         return ws.WorkerState(
             pid=os.getpid(),
+            host=socket.gethostname(),
             started_at=self.started_at,
+            took_over=self._took_over,
             mode=self._mode.mode.state() if self._mode.mode is not None else ws.ModeState(),
             api=self._api(),
             polygon=self._chain(),

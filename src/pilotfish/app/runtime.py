@@ -140,7 +140,7 @@ class Worker:
             live=Live(hub, self.engine, self.writer, feeds, self.alerts, self.journal, database=self.database),
             health=health,
             control=Control(self.database, self.environment, hub, feeds, self.writer, mode, self.alerts, health,
-                            self.lease),
+                            self.lease, self._over),
         )  # fmt: skip
 
     async def _work(self, parts: _Parts) -> None:

@@ -202,7 +202,7 @@ class ProviderState(msgspec.Struct, frozen=True, kw_only=True):
         """For people: what was used today, and of how much."""
         of = f" of {count(self.of_units)} ({percent(self.units, self.of_units)})" if self.of_units else ""
         asked = f"{count(self.events)} notifications, {count(self.calls)} calls"
-        return f"{count(self.units)}{of} units of the Polygon provider used today ({asked})"
+        return f"{count(self.units)}{of} units of the Polygon provider used today, UTC ({asked})"
 
     def passed(self, before: int) -> bool:
         """True if 80 or 100 % of the day's units were passed since ``before`` of them were used."""
@@ -240,6 +240,20 @@ class StandbyState(msgspec.Struct, frozen=True, kw_only=True):
         found: dict[str, object] = msgspec.to_builtins(self)
         return found
 
+    @property
+    def process(self) -> str:
+        """Which process it is, in words."""
+        return process_told(self.pid, self.host)
+
+
+class TookOver(msgspec.Struct, frozen=True, kw_only=True):
+    """When a standby last took the database over: it (``pid`` on ``host``), and ``over`` from whom, in words."""
+
+    at: float = 0.0
+    pid: int = 0
+    host: str = ""
+    over: str = ""
+
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
     """How the worker ended. ``clean``: it was asked to."""
@@ -259,12 +273,15 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that the status page and ``pilotfish status`` show of the worker. ``started_at`` is in µs;
+    """Everything that the status page and ``pilotfish status`` show of the worker: the process ``pid`` on ``host``.
+    ``started_at`` is in µs; ``took_over``: the last time that a standby took over, this worker or one before;
     ``bad_inputs`` counts what could not be used since then; ``stalled``: parts that have not moved, and for how many
     seconds; ``tasks`` of its loop; ``remembered``: trades whose identity is in memory."""
 
     pid: int = 0
+    host: str = ""
     started_at: int = 0
+    took_over: TookOver | None = None
     mode: ModeState = ModeState()
     api: ApiState = ApiState()
     polygon: ChainState = ChainState()
@@ -289,9 +306,19 @@ class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
         found: dict[str, object] = msgspec.to_builtins(self)
         return {**found, "mode": self.mode.as_json()}
 
+    @property
+    def process(self) -> str:
+        """Which process it is, in words."""
+        return process_told(self.pid, self.host)
+
     def sources(self) -> dict[str, ApiState | ChainState | BooksState | DatabaseState]:
         """What copying stands on, by name."""
         return {"api": self.api, "polygon": self.polygon, "books": self.books, "database": self.database}
+
+
+def process_told(pid: int, host: str) -> str:
+    """A process, in words."""
+    return f"process {pid} on {host}" if host else f"process {pid}"
 
 
 def of(data: object) -> WorkerState | None:
