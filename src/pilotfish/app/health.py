@@ -270,7 +270,7 @@ class Health:
                         "at": bad.at,
                         "source": bad.source,
                         "error": redact(bad.error),
-                        "payload": bad.payload.replace("\0", ""),
+                        "payload": redact(bad.payload.replace("\0", "")),
                         "count": 1,
                     },
                 )

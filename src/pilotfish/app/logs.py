@@ -10,7 +10,10 @@ import logging
 import os
 import re
 import sys
+import threading
+import traceback
 from collections.abc import Mapping, MutableMapping
+from types import TracebackType
 from typing import Any
 
 import structlog
@@ -155,6 +158,18 @@ class _StandardError:
         sys.stderr.flush()
 
 
+class _Redacting(logging.Formatter):
+    """What libraries log, tracebacks included, has no secrets either."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
+def _tell_unforeseen(kind: type[BaseException], problem: BaseException | None, where: TracebackType | None) -> None:
+    """The last word of what nobody foresaw."""
+    sys.stderr.write(redact("".join(traceback.format_exception(kind, problem, where))))
+
+
 def set_up(level: str, fmt: str) -> None:
     """Configure logging for the process: ``fmt`` is a choice of ``LOG_FORMAT``."""
     number = logging.getLevelName(level)
@@ -176,4 +191,8 @@ def set_up(level: str, fmt: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(_StandardError()),  # type: ignore[arg-type]
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    of_others = logging.StreamHandler(_StandardError())
+    of_others.setFormatter(_Redacting("%(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[of_others])
+    sys.excepthook = _tell_unforeseen
+    threading.excepthook = lambda told: _tell_unforeseen(told.exc_type, told.exc_value, told.exc_traceback)

@@ -69,10 +69,11 @@ def database_url(configured: str) -> URL:
 
 
 def shown(url: URL) -> str:
-    """A database for people: a file's path, or a server's URL without the password."""
+    """A database for people: a file's path, or a server's URL without the password, and without its
+    options, one of which may be a password, too."""
     if url.get_backend_name() == "sqlite":
         return str(url.database)
-    return url.set(drivername="postgresql").render_as_string(hide_password=True)
+    return url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)
 
 
 def open_database(configured: str, *, migrate: bool = True) -> Engine:
