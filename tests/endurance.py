@@ -363,7 +363,7 @@ def soak(folder: Path, url: str, minutes: float, *, per_second: float, every: fl
     """Run a worker for so long under load, with a fault every ten seconds; gives samples of it, and checks in the end
     that nothing is missing or doubled."""
     samples: list[Sample] = []
-    with beginning(folder, url) as (stand, pilot):
+    with beginning(folder, url, poll_interval_ms=2_000) as (stand, pilot):
         load = Load(stand, per_second, 1)
         began, fault = time.monotonic(), 0
         due = began + every
