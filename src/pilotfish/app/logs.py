@@ -15,18 +15,40 @@ import traceback
 from collections.abc import Mapping, MutableMapping
 from types import TracebackType
 from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import structlog
 
 from pilotfish.core.reasons import known
+from pilotfish.core.settings import Kind, Setting
 
 _URL = re.compile(r"\b((?:https?|wss?|postgresql(?:\+\w+)?)://)([^\s\"'<>]+)")
 _secrets: set[str] = set()
+LEAST_OF_A_KEY = 6
+"""Characters: a shorter part of a path is a version or the name of a chain."""
+_SECRET_NAME = re.compile(r"pass|pwd|key|secret|token|sig", re.IGNORECASE)
 
 
 def hide(secrets: list[str]) -> None:
     """Never show these texts, in logs or errors."""
     _secrets.update(s for s in secrets if len(s) >= 4)
+
+
+def secret_parts(setting: Setting, value: str) -> list[str]:
+    """What of a setting is never to be seen. Of the URLs of what is kept, and of services, only the password and what
+    is called a secret; people need to see what is meant. Of a provider's, all that may be a key, wherever it stands: a
+    library writes a URL its own way, and a provider may repeat the key alone."""
+    whole = setting.kind is Kind.SECRET and setting.name not in ("database_url", "history_url")
+    found = [value] if whole else []
+    try:
+        url = urlsplit(value)
+        found += [url.password or ""]
+    except ValueError:  # no URL
+        return found
+    if whole and url.netloc:
+        found += [url.username or "", *(part for part in url.path.split("/") if len(part) >= LEAST_OF_A_KEY)]
+    found += [text for name, text in parse_qsl(url.query) if whole or _SECRET_NAME.search(name)]
+    return [*found, *map(unquote, found)]
 
 
 def redact(text: str) -> str:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 import typer
@@ -16,15 +14,10 @@ import typer
 from pilotfish.app import logs
 from pilotfish.app.config import environment, process_value
 from pilotfish.core.problem import Problem
-from pilotfish.core.settings import ALL, Kind, Setting, Value
+from pilotfish.core.settings import ALL, Value
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
-
-
-LEAST_OF_A_KEY = 6
-"""Characters: a shorter part of a path is a version or the name of a chain."""
-_SECRET_NAME = re.compile(r"pass|pwd|key|secret|token|sig", re.IGNORECASE)
 
 
 class NothingRecordedError(Problem):
@@ -39,25 +32,8 @@ def begin() -> dict[str, Value]:
     """The environment's settings; logging is set up and secrets are hidden from now on."""
     env = environment()
     logs.set_up(process_value(env, "log_level"), process_value(env, "log_format"))
-    logs.hide([part for s in ALL if env.get(s.name) for part in _secret_parts(s, str(env[s.name]))])
+    logs.hide([part for s in ALL if env.get(s.name) for part in logs.secret_parts(s, str(env[s.name]))])
     return env
-
-
-def _secret_parts(setting: Setting, value: str) -> list[str]:
-    """What of a setting is never to be seen. Of the URLs of what is kept, and of services, only the password and what
-    is called a secret; people need to see what is meant. Of a provider's, all that may be a key, wherever it stands: a
-    library writes a URL its own way, and a provider may repeat the key alone."""
-    whole = setting.kind is Kind.SECRET and setting.name not in ("database_url", "history_url")
-    found = [value] if whole else []
-    try:
-        url = urlsplit(value)
-        found += [url.password or ""]
-    except ValueError:  # no URL
-        return found
-    if whole and url.netloc:
-        found += [url.username or "", *(part for part in url.path.split("/") if len(part) >= LEAST_OF_A_KEY)]
-    found += [text for name, text in parse_qsl(url.query) if whole or _SECRET_NAME.search(name)]
-    return [*found, *map(unquote, found)]
 
 
 def clean_environment() -> dict[str, str]:
