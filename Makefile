@@ -6,7 +6,7 @@
 # make kill, make soak   200 kills, power cuts and a full disk; half an hour under load with faults (docs/reliability.md)
 # make fixtures   the payloads that contract tests read, made anew by tests/payloads
 # make quick   rules, contracts, stories and simulated worlds, without what takes long: under a minute
-# make fuzz   a million broken payloads through every parser (ARGS="--inputs N --seed N")
+# make fuzz   a million broken payloads through every parser (ARGS="--inputs N --seed N"; with atheris "--coverage-guided")
 # make audit, make sbom   checks of the lock without a network (ARGS="--advisories DIR"); what is in it, as CycloneDX
 # make docs   the documentation as a site, built without a network: .cache/site/index.html
 # make install, make lint, make fmt, make lock

@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -278,10 +279,12 @@ CANNOT_WRITE = "cannot write to the database; nothing is lost, trying again"
 
 @dataclass
 class Sample:
-    """A worker at an instant: memory (MiB), open descriptors, threads, tasks, and events that are not durable."""
+    """A worker at an instant: memory (MiB), trades that it remembers, open descriptors, threads, tasks, and events that
+    are not durable."""
 
     at: float
     memory: float
+    remembered: int
     descriptors: int
     threads: int
     tasks: int
@@ -292,9 +295,55 @@ class Sample:
     def told(self) -> str:
         """A line of a table."""
         return (
-            f"{self.at / 60:.0f} min | {self.memory:.0f} MiB | {self.descriptors} | {self.threads} | {self.tasks} |"
-            f" {self.backlog} | {self.made - self.stored}"
+            f"{self.at / 60:.0f} min | {self.memory:.0f} MiB | {self.remembered:,} | {self.descriptors} |"
+            f" {self.threads} | {self.tasks} | {self.backlog} | {self.made - self.stored}"
         )
+
+
+FEWEST = 6
+"""Samples from which something can be said."""
+GROWTH = 0.05
+"""So much more memory in the last third than in the first is still flat: what a fault takes for a while."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """How a worker's memory went. ``since``: seconds after which trades were let go of as fast as they came, ``None`` =
+    not yet; ``before`` and ``after``: MiB at the beginning and the end of what is judged; ``each``: bytes that a
+    remembered trade took until then, all in all; ``None`` = too few samples."""
+
+    since: float | None
+    before: float
+    after: float
+    each: float | None
+
+    @property
+    def flat(self) -> bool | None:
+        """Whether it stayed where it was once as many trades went as came; ``None`` = that was not reached."""
+        return None if self.since is None else self.after <= self.before * (1 + GROWTH)
+
+    def told(self) -> str:
+        """A sentence."""
+        each = f", {self.each:,.0f} bytes for each trade that was remembered until then" if self.each else ""
+        if self.since is None:
+            return f"no trade was let go of yet: {self.before:.0f} to {self.after:.0f} MiB{each}; nothing said of flat"
+        kind = "flat" if self.flat else "GROWING"
+        return f"{kind} from {self.since / 60:.0f} min on: {self.before:.0f} to {self.after:.0f} MiB{each}"
+
+
+def memory(samples: list[Sample]) -> Memory:
+    """Judge a soak: what grows with the trades that are remembered is meant to, until the oldest go."""
+    gone = [n for n, (one, two) in enumerate(pairwise(samples), 1) if two.remembered < one.remembered]
+    judged = samples[gone[0] :] if gone and len(samples) - gone[0] >= FEWEST else samples
+    until = samples[: gone[0]] if gone else samples
+    third = max(1, len(judged) // 3)
+    more, trades = until[-1].memory - until[0].memory, until[-1].remembered - until[0].remembered
+    return Memory(
+        judged[0].at if judged is not samples else None,
+        statistics.median(s.memory for s in judged[:third]),
+        statistics.median(s.memory for s in judged[-third:]),
+        more * 2**20 / trades if len(until) >= FEWEST and trades > 0 else None,
+    )
 
 
 FAULTS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -314,7 +363,7 @@ def soak(folder: Path, url: str, minutes: float, *, per_second: float, every: fl
     """Run a worker for so long under load, with a fault every ten seconds; gives samples of it, and checks in the end
     that nothing is missing or doubled."""
     samples: list[Sample] = []
-    with beginning(folder, url) as (stand, pilot):
+    with beginning(folder, url, poll_interval_ms=2_000) as (stand, pilot):
         load = Load(stand, per_second, 1)
         began, fault = time.monotonic(), 0
         due = began + every
@@ -341,7 +390,8 @@ def _sample(pilot: Pilot, at: float, made: int) -> Sample:
     )  # fmt: skip
     worker = state["worker"]
     return Sample(
-        at=at, memory=int(told["VmRSS"].split()[0]) / 1024, descriptors=len(list(Path(f"/proc/{pid}/fd").iterdir())),
+        at=at, memory=int(told["VmRSS"].split()[0]) / 1024, remembered=worker["remembered"],
+        descriptors=len(list(Path(f"/proc/{pid}/fd").iterdir())),
         threads=int(told["Threads"]), tasks=worker["tasks"], backlog=worker["database"]["backlog"],
         stored=state["counts"]["trades"], made=made,
     )  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import resource
 import sys
@@ -142,7 +143,11 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--inputs", type=int, default=1_000_000)
     words.add_argument("--seed", type=int, default=1)
+    words.add_argument("--coverage-guided", action="store_true", help="With atheris: tests/fuzz_guided.py.")
+    words.add_argument("--seconds", type=int, default=60, help="How long, with --coverage-guided.")
     given = words.parse_args()
+    if given.coverage_guided:  # anew, since what is to be covered must not be imported yet
+        os.execv(sys.executable, [sys.executable, "-m", "tests.fuzz_guided", str(given.seconds)])
     began = time.monotonic()
     found = fuzz(given.inputs, given.seed)
     for line in found.failures[:20]:

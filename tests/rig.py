@@ -44,6 +44,15 @@ def until(what: str, condition: Callable[[], T], seconds: float = PATIENCE) -> T
         time.sleep(max(0.05, 3 * (looked - began)))  # between two looks: what is waited for needs the processor more
 
 
+def answers(url: str) -> bool:
+    """True where something answers well."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
 def _alone(work: Callable[[], T]) -> T:
     """Do it where no event loop runs: a command may run one of its own, and the browser's driver keeps one here."""
     try:
@@ -192,6 +201,18 @@ class Pilot:
         if ready:
             until("the worker is ready", self.ready)
 
+    def start_with_web(self) -> str:
+        """Start the worker with its dashboard beside it; gives the dashboard's address once it answers."""
+        self.runs += 1
+        self.log = self.folder / f"run-{self.runs}.log"
+        port = free_port()
+        with self.log.open("w") as log:
+            env = {**clean_environment(), **self.environment, "WEB_PORT": str(port)}
+            self.process = processes.start("run", cwd=self.folder, env=env, stderr=log)
+        address = f"http://127.0.0.1:{port}"
+        until("the dashboard answers", lambda: answers(f"{address}/healthz"))
+        return address
+
     def start_web(self, port: int = 0) -> str:
         """Start the dashboard's process, on a free port unless one is given; gives its address."""
         port = port or free_port()
@@ -215,11 +236,7 @@ class Pilot:
     def _answers(self, url: str) -> bool:
         assert self.web is not None
         assert self.web.poll() is None, (self.folder / "web.log").read_text()
-        try:
-            with urllib.request.urlopen(url, timeout=2) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+        return answers(url)
 
     def ready(self) -> bool:
         """True when every leader is polled and the chain is heard (where it is wanted)."""

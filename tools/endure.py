@@ -43,10 +43,14 @@ def soak(arguments: argparse.Namespace, folder: Path) -> None:
     samples = endurance.soak(
         folder, f"sqlite:///{folder / 'pilotfish.db'}", arguments.minutes, per_second=arguments.per_second
     )
-    print("| after | memory | descriptors | threads | tasks | not durable | not stored |")
-    print("|---|---|---|---|---|---|---|")
+    print("| after | memory | trades remembered | descriptors | threads | tasks | not durable | not stored |")
+    print("|---|---|---|---|---|---|---|---|")
     for sample in samples:
         print(f"| {sample.told()} |")
+    found = endurance.memory(samples)
+    print(found.told())
+    if found.flat is False:
+        sys.exit(1)
 
 
 def main() -> None:
@@ -57,7 +61,7 @@ def main() -> None:
     parser.add_argument("--full", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--per-second", type=float, default=10)
+    parser.add_argument("--per-second", type=float, default=20)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="pilotfish-endure-") as folder:
         (kill if arguments.what == "kill" else soak)(arguments, Path(folder))

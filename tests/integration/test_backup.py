@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from pilotfish.cli.session import clean_environment
+from pilotfish.core.exit_codes import ExitCode
 from tests.rig import Pilot, rig
 
 pytestmark = pytest.mark.slow
@@ -53,3 +58,35 @@ def restore(pilot: Pilot, file: str, *, replace: bool) -> str:
     done = CliRunner().invoke(app, ["restore", file, *(["--replace"] if replace else [])], env=pilot.environment)
     assert done.exit_code == 1
     return str(done.exception)
+
+
+def test_a_restore_that_finds_no_room_changes_nothing_and_does_not_blame_the_backup(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    file = tmp_path / "x.pilotfish"
+    with rig(tmp_path) as (stand, pilot):
+        token = stand.market()
+        pilot.start()
+        pilot.follow()
+        stand.fill(token, "BUY", 100)
+        pilot.fills(1)
+        pilot.cli("backup", str(file))
+        other = Pilot(tmp_path / "other", stand.urls)
+        env = {**clean_environment(), **other.environment}
+        done = subprocess.run(
+            [sys.executable, "-m", "pilotfish", "restore", str(file)], env=env, cwd=tmp_path / "other", text=True,
+            capture_output=True, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
+        )  # fmt: skip
+        assert done.returncode == ExitCode.PROBLEM
+        assert "nothing was restored into" in done.stderr
+        assert "damaged" not in done.stderr
+        assert "Nothing has been recorded yet" in other.cli("leaders", "list")
+        assert json.loads(other.cli("restore", str(file), "--json"))["verify"] == "ok"
+
+
+@pytest.mark.parametrize("broken", [b"", b"PK" + bytes(500), b"no backup at all"])
+def test_what_is_no_backup_makes_no_database(tmp_path: Path, broken: bytes) -> None:
+    file = tmp_path / "x.pilotfish"
+    file.write_bytes(broken)
+    told = Pilot(tmp_path, {}).cli("restore", str(file), code=1)
+    assert told == ""
+    assert not (tmp_path / "pilotfish.db").exists()

@@ -43,3 +43,32 @@ def test_a_while_under_load_with_faults_leaves_nothing_behind(tmp_path: Path) ->
     assert samples[-1].threads < 60
     assert samples[-1].descriptors < 200
     assert samples[-1].tasks < 200
+    assert 0 < samples[-1].remembered <= samples[-1].made
+
+
+def sampled(*of: tuple[float, int]) -> list[endurance.Sample]:
+    """Samples a minute apart: memory (MiB) and trades that are remembered."""
+    return [
+        endurance.Sample(60.0 * n, memory, remembered, 25, 14, 20, 0, remembered, remembered)
+        for n, (memory, remembered) in enumerate(of)
+    ]
+
+
+FILLING = [(100.0 + 2 * n, 1_000 * n) for n in range(10)]
+
+
+def test_memory_that_grows_with_what_is_remembered_is_told_with_its_bytes_and_not_called_flat() -> None:
+    found = endurance.memory(sampled(*FILLING))
+    assert found.flat is None
+    assert found.each == 2 * 2**20 / 1_000
+
+
+def test_memory_is_judged_from_when_as_many_trades_go_as_come() -> None:
+    full = [(120.0 + n % 2, 8_000 + n) for n in range(12)]
+    found = endurance.memory(sampled(*FILLING, *full))
+    assert found.flat
+    assert found.since == 600
+    assert "flat from 10 min on: 120 to 120 MiB" in found.told()
+    growing = endurance.memory(sampled(*FILLING, *[(120.0 + 2 * n, 8_000) for n in range(12)]))
+    assert growing.flat is False
+    assert "GROWING" in growing.told()

@@ -14,13 +14,13 @@ from pilotfish.core.events import ApiWindowRead, Event, HoldingsSnapshot, Market
 from pilotfish.core.settings import BY_NAME
 from pilotfish.feeds import reconcile
 from pilotfish.feeds.hub import Hub
-from pilotfish.feeds.late_rows import LateRows
+from pilotfish.feeds.late_rows import AT_ONCE, LateRows
 from pilotfish.feeds.markets import Markets
 from pilotfish.feeds.poller import SHARE, Cursor, Poller
 from pilotfish.feeds.reconcile import Reconcile
 from pilotfish.feeds.schedule import CATCH_UP
 from pilotfish.polymarket.clob import Clob
-from pilotfish.polymarket.data_api import DataApi
+from pilotfish.polymarket.data_api import PAGE, DataApi
 from pilotfish.polymarket.gamma import Gamma
 from pilotfish.polymarket.http import Service, make_session
 from pilotfish.sim.server import serve, urls
@@ -238,6 +238,23 @@ async def test_a_row_that_comes_after_the_overlap_is_found_by_the_second_reading
     (window,) = polling.events(ApiWindowRead)
     assert [f.tx_hash for f in window.fills] == [f"0x{1:064x}"]
     assert window.cursor_ts == cursor.cursor_ts == before
+
+
+async def test_a_second_reading_of_many_rows_is_handed_over_in_pieces_that_are_whole_together(polling: Polling) -> None:
+    cursor = polling.follow(ago=7200)
+    await until("polled", lambda: cursor.polls)
+    polling.poller.schedule.remove(WALLET)
+    now = int(time.time())
+    for n in range(AT_ONCE * PAGE + 700):
+        polling.venue.chain.add_row(WALLET, row(n, now - 3600 + n // 3), 0.0)
+    polling.events(ApiWindowRead)
+    await polling.late.read(cursor)
+    windows = polling.events(ApiWindowRead)
+    assert len(windows) > 1
+    assert max(len(window.fills) for window in windows) <= AT_ONCE * PAGE
+    told = [fill.tx_hash for window in windows for fill in window.fills]
+    assert sorted(told) == [f"0x{n:064x}" for n in range(AT_ONCE * PAGE + 700)], "each once"
+    assert [one.read_to for one in windows[:-1]] == [two.read_from - 1 for two in windows[1:]]
 
 
 async def test_the_second_reading_goes_no_further_back_than_the_leader_is_followed(polling: Polling) -> None:

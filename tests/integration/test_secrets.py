@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sqlite3
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 import zipfile
@@ -11,12 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import pyarrow.parquet as pq
 import pytest
 
 from pilotfish.app import journal_format as form
 from pilotfish.cli.session import clean_environment
 from pilotfish.core.settings import ALL, Kind
-from pilotfish.store import exports
+from pilotfish.store import arrow, exports
+from pilotfish.store.database import open_to_read, snapshot
 from tests import processes
 from tests.rig import WALLET, Pilot, rig, until
 
@@ -138,12 +143,89 @@ def test_secrets_are_in_nothing_that_comes_out(planted: tuple[Pilot, str], tmp_p
         assert found_in("\n".join(c.iterdump())) == set()
 
 
+KEY = "AbcdefghPlantedKey"
+"""A key of letters alone, which nothing but knowing it tells from a word."""
+
+
+@pytest.mark.parametrize("form", ["{scheme}://{host}/v2/{key}", "{scheme}://{key}@{host}{path}",
+                                  "{scheme}://someone:{key}@{host}{path}", "{scheme}://{host}{path}?apikey={key}&x=1",
+                                  "{scheme}://{host}:notaport/{key}"])  # fmt: skip
+def test_a_providers_key_is_nowhere_wherever_it_stands_in_the_url_and_whoever_repeats_it(
+    tmp_path: Path, form: str
+) -> None:
+    with rig(tmp_path) as (stand, _):
+        urls = dict(stand.urls)
+        for name in ("POLYGON_WS_URL", "POLYGON_HTTP_URL"):
+            parts = urlsplit(stand.urls[name])
+            urls[name] = form.format(scheme=parts.scheme, host=parts.netloc, path=parts.path, key=KEY)
+        pilot = Pilot(tmp_path, urls, admin_token="a-token-of-the-admin", log_level="DEBUG")
+        try:
+            pilot.start(ready=False)
+            until("it runs", lambda: pilot.status()["running"])
+            pilot.cli("leaders", "add", WALLET)
+            stand.post("/rpc", action="raw", value=json.dumps({"error": f"the key {KEY} is over its limit"}))
+            stand.post("/rpc", action="raw", value="{" + KEY)
+            stand.post("/rpc", action="refuse", seconds=2)
+            until("Polygon was lost", lambda: pilot.status()["worker"]["polygon"]["reconnects"] > 1)
+            address = pilot.start_web()
+            pages = ["/", "/latency", "/settings", "/parts/bad-inputs", "/metrics", "/readyz", "/api/v1/status",
+                     "/api/v1/settings", "/api/v1/bad-inputs"]  # fmt: skip
+            told = [fetched(address, path).decode() for path in pages]
+            told += [pilot.cli(*words, code=None) for words in (("status", "--json"), ("doctor",), ("config", "export"),
+                                                                ("settings", "list", "--json", "--wide"))]  # fmt: skip
+            pilot.process.terminate() if pilot.process is not None else None
+            assert pilot.process is not None
+            pilot.process.wait(20)
+            told += [path.read_text() for path in [*tmp_path.glob("run-*.log"), tmp_path / "web.log"]]
+            with sqlite3.connect(tmp_path / "pilotfish.db") as c:
+                told.append("\n".join(c.iterdump()))
+            assert [text[max(0, text.find(KEY) - 200) :][:300] for text in told if KEY in text] == []
+        finally:
+            pilot.close()
+
+
+def test_what_nobody_foresaw_and_what_libraries_log_has_no_secrets_either(tmp_path: Path) -> None:
+    code = (
+        "import logging, threading, sys\n"
+        "from pilotfish.cli import session\n"
+        "session.begin()\n"
+        f"logging.getLogger('asyncio').error('never retrieved', exc_info=ValueError('wss://x/v2/{KEY}'))\n"
+        f"thread = threading.Thread(target=lambda: int('{KEY}'))\n"
+        "thread.start(); thread.join()\n"
+        f"raise RuntimeError('the key {KEY} is wrong, and so is wss://host/{KEY}')\n"
+    )
+    env = {**clean_environment(), "POLYGON_WS_URL": f"wss://host/v2/{KEY}"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.count("Traceback") >= 2
+    assert "RuntimeError" in done.stderr
+    assert KEY not in done.stderr.replace(f"'{KEY}'", "")
+
+
+def test_sql_and_parquet_have_no_secrets(planted: tuple[Pilot, str]) -> None:
+    pilot, _ = planted
+    assert found_in(pilot.cli("sql", "select * from information_schema.tables", "--format", "json")) == set()
+    database = open_to_read(pilot.environment["DATABASE_URL"])
+    assert database is not None
+    with snapshot(database) as c:
+        for kind in exports.KINDS:
+            assert found_in(pilot.cli("sql", f'select * from "{kind}"', "--format", "json")) == set(), kind
+            file = io.BytesIO()
+            arrow.write_parquet(arrow.reader(c, kind), file)
+            assert found_in(repr(pq.read_table(file).to_pylist())) == set(), kind
+    database.dispose()
+    for other in ("settings", "settings_audit", "worker_status"):
+        assert found_in(pilot.cli("sql", f"select * from {other}", code=None)) == set(), other
+
+
 @pytest.mark.parametrize(
     ("setting", "url", "words"),
     [
         ("DATABASE_URL", "postgresql://someone:{}@127.0.0.1:9/pilotfish", ("status",)),
         ("DATABASE_URL", "postgresql://someone:{}@127.0.0.1:9/pilotfish", ("run", "--no-web")),
         ("DATABASE_URL", "postgresql://someone:{}@127.0.0.1:9/pilotfish", ("backup", "x.pilotfish")),
+        ("DATABASE_URL", "postgresql://someone@127.0.0.1:9/x?password={}", ("status",)),
+        ("DATABASE_URL", "postgresql://someone@127.0.0.1:9/x?password={}", ("run", "--no-web")),
         ("DATABASE_URL", "mysql://someone:{}@127.0.0.1/x", ("leaders", "list")),
         ("HISTORY_URL", "s3://someone:{}@bucket/folder?endpoint_override=127.0.0.1:9", ("history", "list")),
         ("HISTORY_URL", "nothing://someone:{}@bucket/folder", ("sql", "select * from history_tape")),

@@ -4,13 +4,19 @@ more, however late it comes to it. And a database that goes away while a worker 
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 import signal
+import socket
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
@@ -120,6 +126,68 @@ def test_a_standby_takes_over_within_seconds_of_a_kill_and_nothing_is_lost_or_do
         until("it is told", lambda: [line for line in inbox.lines() if "this worker took over from process" in line])
         second.stop()
         second.verify()
+
+
+def test_pages_rest_and_readiness_tell_who_writes_who_stands_by_and_of_the_last_takeover(
+    tmp_path: Path, postgres: Server
+) -> None:
+    url = postgres.database("told")
+    with rig(tmp_path, database_url=url) as (stand, first):
+        first.start()
+        first.follow()
+        (tmp_path / "second").mkdir()
+        second = Pilot(tmp_path / "second", stand.urls, database_url=url)
+        try:
+            address = second.start_with_web()
+            until("it stands by", lambda: second.logged("another worker writes; standing by to take over"))
+            assert first.process is not None
+            assert second.process is not None
+            host = socket.gethostname()
+            writer, other = (f"process {p.pid} on {host}" for p in (first.process, second.process))
+            ready = until("it is told", lambda: got if (got := answer(f"{address}/readyz"))["standby"] else None)
+            assert ready == {"ready": True, "why": [], "role": "stands by", "writes": writer, "standby": [other]}
+            assert answer(f"{address}/healthz")["status"] == "ok"
+            told = second.rest(address, "GET", "/status")
+            assert [(s["pid"], s["host"]) for s in told["standby"]] == [(second.process.pid, host)]
+            assert (told["worker"]["pid"], told["worker"]["host"]) == (first.process.pid, host)
+            assert told["worker"]["took_over"] is None
+            for path in ("/", "/leaders", "/trades", "/latency", "/settings"):
+                page = until("the page tells", lambda path=path: p if other in (p := text_of(address + path)) else "")  # type: ignore[misc]
+                assert f"Written by {writer}" in page
+                assert f"{other} stands by since" in page
+            assert "pilotfish_standbys 1.0" in text_of(f"{address}/metrics")
+
+            first.kill()
+            until("it writes", lambda: answer(f"{address}/readyz")["role"] == "writes")
+            until("copying goes on", lambda: answer(f"{address}/readyz")["ready"])
+            worker = second.rest(address, "GET", "/status")["worker"]
+            assert worker["took_over"]["over"] == writer
+            assert worker["took_over"]["pid"] == second.process.pid
+            page = until("the page tells", lambda: p if "last taken over" in (p := text_of(address)) else "")
+            assert f"Written by {other}" in page
+            assert f"from {writer}" in page
+            assert "nobody stands by" in page
+            assert "last taken over" in second.cli("status", code=None)
+            second.stop()
+            second.start()
+            assert second.status()["worker"]["took_over"] == worker["took_over"], "who was the last one stays known"
+        finally:
+            second.close()
+
+
+def text_of(url: str) -> str:
+    """What a page says, without its markup."""
+    with urllib.request.urlopen(url, timeout=20) as answered:
+        return " ".join(re.sub(r"<[^>]*>", " ", answered.read().decode()).split())
+
+
+def answer(url: str) -> Any:
+    """JSON, whatever its status."""
+    try:
+        with urllib.request.urlopen(url, timeout=20) as answered:
+            return json.load(answered)
+    except urllib.error.HTTPError as problem:
+        return json.load(problem)
 
 
 def test_a_worker_that_hangs_is_taken_over_and_stores_nothing_when_it_goes_on(tmp_path: Path, postgres: Server) -> None:

@@ -6,8 +6,11 @@ import msgspec
 import pytest
 
 from pilotfish.core import events as ev
+from pilotfish.core import recall
+from pilotfish.core.effects import SetTimer
 from pilotfish.core.engine import Engine
 from pilotfish.core.settings import policy_from
+from pilotfish.core.timers import ApiOverdue
 from pilotfish.core.trade import LeaderFill, Side, Source
 from pilotfish.core.units import SECOND
 from tests.story import Story, make
@@ -42,6 +45,38 @@ def test_a_story_is_the_same_to_the_byte_however_little_is_kept(seed: int, keep_
     short.database.dispose()
 
 
+@pytest.mark.parametrize("seed", range(2))
+def test_a_story_is_the_same_to_the_byte_where_too_many_trades_go_before_their_time(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, none = played(seed, recall.KEEP)
+    monkeypatch.setattr(recall, "MOST_KEPT", 16)
+    monkeypatch.setattr(recall, "KEPT_AT_LEAST", 5 * SECOND)
+    short, brought = played(seed, recall.KEEP)
+    assert brought > none, "something had gone that a story needs"
+    assert short.digests() == whole.digests()
+    whole.database.dispose()
+    short.database.dispose()
+
+
+def test_the_newest_trades_stay_and_there_are_never_many_more_than_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recall, "MOST_KEPT", 40)
+    engine = following(keep=recall.KEEP, copied=False)  # decisions that wait would need their trades
+    for n in range(200):
+        at = BEGIN + n * 120 * SECOND
+        for asked in engine.apply(ev.ChainFillSeen(at=at, fill=log(n, 1_000 + n, at))):
+            if isinstance(asked, SetTimer) and isinstance(asked.timer, ApiOverdue):
+                engine.apply(ev.TimerFired(at=at, timer=asked.timer))  # nothing hangs on it any more
+        engine.apply(ev.Tick(at=at))
+        assert len(engine.state.index) <= 41
+    newest = {trade.tx_hash for trade in engine.state.index}
+    assert {f"0x{n:064x}" for n in range(170, 200)} <= newest
+    known = ev.ChainFillSeen(at=engine.at, fill=log(199, 1_199, BEGIN + 199 * 120 * SECOND))
+    assert [what.since for what in engine.recall.forgotten(known)] in ([], [None])
+    gone = ev.ChainFillSeen(at=engine.at, fill=log(1, 1_001, BEGIN + 120 * SECOND))
+    assert [what.since for what in engine.recall.forgotten(gone)] == [BEGIN + 120 * SECOND]
+
+
 LEADER, BEGIN, KEPT = "0x" + "a1" * 20, 1_800_000_000 * SECOND, 100 * SECOND
 
 
@@ -53,11 +88,11 @@ def log(number: int, block: int, traded_at: int | None) -> LeaderFill:
     )  # fmt: skip
 
 
-def following(holdings: tuple[tuple[str, int], ...]) -> Engine:
-    """An engine after a restart, with a leader of whom these holdings are known."""
+def following(holdings: tuple[tuple[str, int], ...] = (), keep: int = KEPT, *, copied: bool = True) -> Engine:
+    """An engine after a restart, with a leader of whom these holdings are known, and whom a portfolio copies."""
     engine, policy = Engine(), policy_from({})
     desk = ev.PortfolioState(name="main", bankroll=10**10, cash=10**10, policy=policy)
-    engine.apply(ev.Restored(at=BEGIN, portfolios=(desk,), keep=KEPT))
+    engine.apply(ev.Restored(at=BEGIN, portfolios=(desk,) if copied else (), keep=keep))
     engine.apply(
         ev.LeaderFollowed(
             at=BEGIN, leader=LEADER, follow_from=BEGIN - 10**9, floor_ts=0, cursor_ts=BEGIN // SECOND, is_new=True,

@@ -8,6 +8,7 @@ import pytest
 
 from pilotfish.core.trade import Side
 from pilotfish.core.units import Shares, Usdc
+from pilotfish.web.keepers import Keepers
 from pilotfish.web.pages.preview_part import PreviewPart
 from pilotfish.web.preview import LastTrade, Person
 from pilotfish.web.records import TheirPosition, TheirRecord
@@ -41,8 +42,9 @@ def shown(simulated: str) -> str:
     )  # fmt: skip
     frame = Frame(
         title="", path="/leaders", here="/leaders", portfolio="second", portfolios=("main", "second"), admin=True,
-        writable=True, locked=False, simulated=simulated, seconds=1, halt=Halt.NONE, halt_told="", hung=(),
-        more_hung=0, gaps=(), more_gaps=0,
+        writable=True, locked=False, simulated=simulated, seconds=1, halt=Halt.NONE, halt_told="",
+        keepers=Keepers(writes=None, waits=(), taken_over=None, can_wait=False), hung=(), more_hung=0,
+        gaps=(), more_gaps=0,
     )  # fmt: skip
     return render(PreviewPart(person=person, known=None, looked=None), frame, Live())
 

@@ -4,30 +4,32 @@ database. All of it becomes events in the queue: nothing here touches the engine
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from sqlalchemy import Connection, select
 from sqlalchemy import Engine as Database
-from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish.app import take_in
 from pilotfish.app.alerts import Alerts
 from pilotfish.app.config import process_value
+from pilotfish.app.followed import Followed
 from pilotfish.app.health import Health
 from pilotfish.app.lease import Lease
 from pilotfish.app.live import answered
 from pilotfish.app.modes import InForce, effective_mode
+from pilotfish.app.pacing import Pacing
 from pilotfish.app.wiring import Feeds
 from pilotfish.core import events as ev
 from pilotfish.core.effects import Answered
 from pilotfish.core.recall import KEEP
 from pilotfish.core.settings import Globals, Policy, Value
-from pilotfish.core.units import SECOND
 from pilotfish.feeds.hub import Hub
-from pilotfish.store import following, portfolios_store, restore, settings_store, worker_state
+from pilotfish.store import audit, following, portfolios_store, restore, settings_store, worker_state
 from pilotfish.store import tables as t
 from pilotfish.store.fence import TakenOverError
 from pilotfish.store.outage import is_outage
@@ -36,24 +38,38 @@ from pilotfish.store.writer import Writer
 log = structlog.get_logger(__name__)
 
 CONTROL_SECONDS = 0.5
+LONGEST_SECONDS = 10.0
+"""What people want is read again at least so often, also where nobody has written down that it changed."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """What one look into the database has found. ``follows``: portfolio -> whom it copies, ``None`` = all."""
+class _Wanted:
+    """What people want. ``follows``: portfolio -> whom it copies, ``None`` = all; ``written``: the numbers of the
+    newest deed and change of a setting that are in it; ``pause``: for how many seconds it holds if there is no
+    newer one."""
 
     stored: settings_store.Stored
     leaders: list[following.LeaderRow]
     follows: dict[str, list[str] | None]
+    written: tuple[int, int]
+    pause: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What one look into the database has found. ``wanted``: ``None`` = nobody has written down that it changed."""
+
+    wanted: _Wanted | None
     commands: list[Any]
 
 
 class Control:
-    """Looks twice a second, and publishes the worker's state as often."""
+    """Looks twice a second, and publishes the worker's state as often. ``over``: whom the database was taken over from,
+    in words."""
 
     def __init__(
         self, database: Database, environment: Mapping[str, Value], hub: Hub, feeds: Feeds, writer: Writer,
-        mode: InForce, alerts: Alerts, health: Health, lease: Lease,
+        mode: InForce, alerts: Alerts, health: Health, lease: Lease, over: str,
     ) -> None:  # fmt: skip
         self.hub = hub
         self._database = database
@@ -64,11 +80,15 @@ class Control:
         self._alerts = alerts
         self._health = health
         self._lease = lease
-        self._leaders: dict[str, tuple[str, int]] = {}
-        """Wallet -> status, and since when it is followed: left and followed again between two looks is a new start."""
+        self._over = over
+        self._followed = Followed(database, hub, feeds, health.started_at)
         self._policies: dict[str, Policy] = {}
         self._globals = Globals()
         self._follows: dict[str, list[str] | None] = {}
+        self._pacing = Pacing(CONTROL_SECONDS, LONGEST_SECONDS)
+        self._written: tuple[int, int] | None = None
+        self._holds_until = 0.0
+        """What was last read of what people want holds until then (steady s) if nobody writes that it changed."""
         self._asked: set[int] = set()
         """Commands that are in the queue, or whose answer is not stored yet."""
 
@@ -84,15 +104,14 @@ class Control:
             open_intents=sum(len(p.intents) for p in first.portfolios),
             waiting=sum(len(p.pending) for p in first.portfolios),
         )
-        await self._take_leaders(leaders, known=True)
+        await self._followed.take(leaders, known=True)
         if any(p.sizing_mode == "bankroll_ratio" for p in self._policies.values()):
             self._feeds.reconcile.ask_values()
 
     def _read_first(self, now: int) -> tuple[settings_store.Stored, ev.Restored, list[following.LeaderRow]]:
         with self._database.begin() as c:
             last, _ = worker_state.read(c)
-            if last is not None:
-                self._health.use.go_on(last.provider)
+            self._health.go_on(last, self._over)
             stored = settings_store.load(c)
             main = settings_store.policy_of(self._environment, stored, portfolios_store.MAIN)
             portfolios_store.ensure_main(c, main, now)
@@ -144,27 +163,37 @@ class Control:
             await asyncio.sleep(CONTROL_SECONDS)
 
     def _read(self) -> _Found:
+        asked = select(t.commands).where(t.commands.c.done_at.is_(None)).order_by(t.commands.c.id)
         with self._database.connect() as c:
-            wanted = select(t.commands).where(t.commands.c.done_at.is_(None)).order_by(t.commands.c.id)
-            return _Found(
-                stored=settings_store.load(c),
-                leaders=following.leaders(c),
-                follows={name: portfolios_store.follows(c, name) for name in portfolios_store.active(c)},
-                commands=list(c.execute(wanted)),
-            )
+            commands, written = list(c.execute(asked)), audit.newest(c)
+            if written == self._written and time.monotonic() < self._holds_until:
+                return _Found(None, commands)
+            return _Found(self._read_wanted(c, written), commands)
+
+    def _read_wanted(self, c: Connection, written: tuple[int, int]) -> _Wanted:
+        self._pacing.begin()
+        stored, leaders = settings_store.load(c), following.leaders(c)
+        follows = {name: portfolios_store.follows(c, name) for name in portfolios_store.active(c)}
+        return _Wanted(stored, leaders, follows, written, self._pacing.pause())
 
     async def _take(self, found: _Found) -> None:
-        self._take_settings(found.stored)
-        await self._take_portfolios(found.stored, found.follows)
-        await self._take_policies(found.stored)
-        await self._take_leaders(found.leaders, known=False)
-        self._alerts.labels = {row.wallet: row.label for row in found.leaders}
-        self._feeds.poller.labels = self._alerts.labels
+        if found.wanted is not None:
+            await self._take_wanted(found.wanted)
         self._asked &= {command.id for command in found.commands}
         for command in found.commands:
             if command.id not in self._asked:
                 self._asked.add(command.id)
                 await self._ask(command)
+
+    async def _take_wanted(self, wanted: _Wanted) -> None:
+        """Only what is taken up whole counts as read."""
+        self._take_settings(wanted.stored)
+        await self._take_portfolios(wanted.stored, wanted.follows)
+        await self._take_policies(wanted.stored)
+        await self._followed.take(wanted.leaders, known=False)
+        self._alerts.labels = {row.wallet: row.label for row in wanted.leaders}
+        self._feeds.poller.labels = self._alerts.labels
+        self._written, self._holds_until = wanted.written, time.monotonic() + wanted.pause
 
     # -- settings and portfolios -------------------------------------------------------------------------------
 
@@ -222,59 +251,6 @@ class Control:
                 self._policies[name] = policy
                 await self.hub.emit(ev.PolicyChanged(at=self.hub.now(), portfolio=name, policy=policy))
                 log.info("settings taken up", portfolio=name)
-
-    # -- leaders -----------------------------------------------------------------------------------------------
-
-    async def _take_leaders(self, leaders: list[following.LeaderRow], *, known: bool) -> None:
-        for leader in leaders:
-            await self._take_leader(leader, known=known)
-        self._feeds.watcher.watch(frozenset(w for w, (status, _) in self._leaders.items() if status != "removed"))
-
-    async def _take_leader(self, leader: following.LeaderRow, *, known: bool) -> None:
-        """A leader as the row says. Polling begins after the engine's event is in the queue, so that the engine knows
-        them before it hears of them."""
-        before, since = self._leaders.get(leader.wallet, (None, leader.added_at))
-        if (leader.status, leader.added_at) == (before, since):
-            return
-        left_meanwhile = before in ("active", "paused") and since != leader.added_at
-        if leader.status == "removed" or left_meanwhile:
-            if before is not None or known:
-                self._feeds.poller.unfollow(leader.wallet)
-                self._feeds.reconcile.unfollow(leader.wallet)
-                await self.hub.emit(ev.LeaderRemoved(at=self.hub.now(), leader=leader.wallet))
-            if before is not None:
-                log.info("leader removed", leader=leader.wallet)
-        if leader.status == "removed":
-            pass
-        elif before in ("active", "paused") and not left_meanwhile:
-            paused = leader.status == "paused"
-            await self.hub.emit(ev.LeaderPaused(at=self.hub.now(), leader=leader.wallet, paused=paused))
-            log.info("leader changed", leader=leader.wallet, status=leader.status)
-        else:
-            await self._follow(leader, left=before is not None)
-        self._leaders[leader.wallet] = (leader.status, leader.added_at)
-
-    async def _follow(self, leader: following.LeaderRow, *, left: bool) -> None:
-        """From now on, or again after a restart."""
-        ended, event = await asyncio.to_thread(self._taken_up, leader, self.hub.now(), left)
-        if ended is not None:
-            await self.hub.emit(ended)
-        self._feeds.reconcile.follow(leader.wallet, event.follow_from)
-        await self.hub.emit(event)
-        self._feeds.poller.follow(leader.wallet, event.floor_ts, event.cursor_ts, event.gaps)
-        log.info(
-            "following", leader=leader.wallet, label=leader.label, since=event.follow_from // SECOND, new=event.is_new
-        )
-
-    def _taken_up(
-        self, leader: following.LeaderRow, now: int, left: bool
-    ) -> tuple[ev.LeaderRemoved | None, ev.LeaderFollowed]:
-        warm = self.hub.text("startup_mode") == "warm"
-        with self._database.connect() as c:
-            return following.taken_up(
-                c, leader, now, started_at=self._health.started_at, left=left,
-                warm_sec=self.hub.number("warm_start_seconds") if warm else 0,
-            )  # fmt: skip
 
     # -- commands ----------------------------------------------------------------------------------------------
 

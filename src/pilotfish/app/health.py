@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import socket
+import time
+from collections.abc import Callable
 
 import msgspec
 import structlog
@@ -15,6 +18,7 @@ from pilotfish.app.dashboard import DashboardStatus
 from pilotfish.app.journal import Journal
 from pilotfish.app.logs import redact
 from pilotfish.app.modes import InForce
+from pilotfish.app.pacing import Pacing
 from pilotfish.app.provider_use import ProviderUse
 from pilotfish.app.wiring import Feeds
 from pilotfish.core.events import HealthChanged
@@ -27,6 +31,11 @@ from pilotfish.store.writer import MAX_BACKLOG, Writer
 log = structlog.get_logger(__name__)
 
 JUDGE_SECONDS = 0.25
+SELDOM_SECONDS = 1.0
+"""With ten thousand leaders as seldom."""
+PUBLISH_SECONDS = 0.5
+LEADERS_SECONDS = 15.0
+"""How polling each leader goes is published at least so often; of a few as often as the rest."""
 STALLS_TOLD = 5
 """Parts that do not move which an alert names."""
 _STARTING = SourceHealth(False, "starting")
@@ -45,6 +54,7 @@ class Health:
         dashboard: DashboardStatus,
         journal: Journal,
         recording: BookRecording,
+        remembered: Callable[[], int],
     ) -> None:
         self.hub = hub
         self.started_at = hub.now()
@@ -55,18 +65,27 @@ class Health:
         self._dashboard = dashboard
         self._journal = journal
         self._recording = recording
+        self._remembered = remembered
         self.use = ProviderUse(hub, feeds.watcher.used)
         self._last: dict[Source, SourceHealth] = {}
         self._listening: dict[str, int] = {}
         """Source -> since when it is listened to."""
+        self._took_over: ws.TookOver | None = None
+        self._leaders_pacing = Pacing(PUBLISH_SECONDS, LEADERS_SECONDS)
+        self._leaders_due = 0.0
+        """When the leaders are published again (steady s)."""
 
     async def run(self) -> None:
         """Judge for ever."""
+        pacing = Pacing(JUDGE_SECONDS, SELDOM_SECONDS)
         while True:
-            await self._judge(Source.API, *self._feeds.poller.healthy())
-            await self._judge(Source.POLYGON, *self._polygon())
-            self.hub.beat(JUDGE_SECONDS)
-            await asyncio.sleep(JUDGE_SECONDS)
+            pacing.begin()
+            api, polygon = self._feeds.poller.healthy(), self._polygon()
+            pause = pacing.pause()
+            await self._judge(Source.API, *api)
+            await self._judge(Source.POLYGON, *polygon)
+            self.hub.beat(pause)
+            await asyncio.sleep(pause)
 
     def _polygon(self) -> tuple[bool, str]:
         return (False, "off in mode api") if self._mode.api_only else self._feeds.watcher.healthy()
@@ -102,15 +121,25 @@ class Health:
     def _writes(self) -> bool:
         return self._writer.failure is None and self._writer.fatal is None
 
+    def go_on(self, last: ws.WorkerState | None, over: str) -> None:
+        """Go on with what the worker before has counted. ``over``: from whom this one took over, empty = it did not."""
+        if last is not None:
+            self.use.go_on(last.provider)
+            self._took_over = last.took_over
+        if over:
+            self._took_over = ws.TookOver(at=time.time(), pid=os.getpid(), host=socket.gethostname(), over=over)
+
     # -- the worker's state ------------------------------------------------------------------------------------
 
     def snapshot(self) -> ws.WorkerState:
         """Everything that the status page and ``pilotfish status`` show."""
-        hub, feeds = self.hub, self._feeds
+        hub = self.hub
         alerts = msgspec.convert(self._alerts.status, ws.AlertsState, from_attributes=True)
         return ws.WorkerState(
             pid=os.getpid(),
+            host=socket.gethostname(),
             started_at=self.started_at,
+            took_over=self._took_over,
             mode=self._mode.mode.state() if self._mode.mode is not None else ws.ModeState(),
             api=self._api(),
             polygon=self._chain(),
@@ -121,16 +150,6 @@ class Health:
             dashboard=msgspec.convert(self._dashboard, ws.DashboardState, from_attributes=True),
             alerts=msgspec.structs.replace(alerts, error=redact(alerts.error)),
             provider=self.use.state(),
-            leaders={
-                c.leader: ws.LeaderState(
-                    cursor_ts=c.cursor_ts,
-                    last_ok_at=c.last_ok_at,
-                    asked_every_s=round(c.interval_s, 3) if c.interval_s is not None else None,
-                    error=redact(c.error) if c.error else "",
-                    gaps=tuple(sorted(c.gaps)),
-                )
-                for c in feeds.poller.cursors.values()
-            },
             counts=dict(hub.counts),
             bad_inputs=hub.bad_inputs,
             faults={
@@ -138,8 +157,23 @@ class Health:
                 for name, f in hub.faults.items()
             },
             tasks=hub.tasks,
+            remembered=self._remembered(),
             stalled={name: round(seconds, 1) for name, seconds in hub.stalled.items()},
         )
+
+    def _leaders(self) -> dict[str, object]:
+        found = {
+            c.leader: ws.LeaderState(
+                cursor_ts=c.cursor_ts,
+                last_ok_at=c.last_ok_at,
+                asked_every_s=round(c.interval_s, 3) if c.interval_s is not None else None,
+                error=redact(c.error) if c.error else "",
+                gaps=tuple(sorted(c.gaps)),
+            )
+            for c in self._feeds.poller.cursors.values()
+        }
+        told: dict[str, object] = msgspec.to_builtins(found)
+        return told
 
     def _api(self) -> ws.ApiState:
         poller, told = self._feeds.poller, self._last.get(Source.API, _STARTING)
@@ -216,6 +250,10 @@ class Health:
         rows: list[Plain] = [
             Plain("worker_status", {"name": ws.NAME, "at": now, "data": self.snapshot().as_json()}),
         ]
+        if self.hub.clock.steady() >= self._leaders_due:
+            self._leaders_pacing.begin()
+            rows.append(Plain("worker_status", {"name": ws.LEADERS, "at": now, "data": self._leaders()}))
+            self._leaders_due = self.hub.clock.steady() + self._leaders_pacing.pause()
         for source, on in (("api", True), ("polygon", not self.chain_off())):
             if on:
                 since = self._listening.setdefault(source, now)
@@ -232,7 +270,7 @@ class Health:
                         "at": bad.at,
                         "source": bad.source,
                         "error": redact(bad.error),
-                        "payload": bad.payload.replace("\0", ""),
+                        "payload": redact(bad.payload.replace("\0", "")),
                         "count": 1,
                     },
                 )

@@ -36,6 +36,8 @@ log = structlog.get_logger(__name__)
 TICK_SECONDS = 2.0
 AGAIN_SECONDS = 1.0
 """Between two tries to look the past up."""
+TURN_SECONDS = 0.02
+"""How long events are applied one after the other before others on the loop have their turn."""
 LONGEST_PAUSE = 60.0
 """Seconds after which timers are looked at even if none is due."""
 
@@ -65,8 +67,13 @@ class Live:
         self._broken = False
 
     async def run(self) -> None:
-        """Apply what comes; never ends. Nothing is taken in while the writer is far behind."""
+        """Apply what comes; never ends. Nothing is taken in while the writer is far behind. However much is queued,
+        everything else on the loop gets its turn."""
+        turn = self.hub.clock.steady()
         while True:
+            if self.hub.clock.steady() - turn > TURN_SECONDS:
+                await asyncio.sleep(0)  # a queue that is not empty gives its next event without
+                turn = self.hub.clock.steady()
             if self._writer.backlog > MAX_BACKLOG:
                 self.hub.beat(WAITS)
                 await asyncio.to_thread(self._writer.wait_below, MAX_BACKLOG)

@@ -10,20 +10,45 @@ import logging
 import os
 import re
 import sys
+import threading
+import traceback
 from collections.abc import Mapping, MutableMapping
+from types import TracebackType
 from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import structlog
 
 from pilotfish.core.reasons import known
+from pilotfish.core.settings import Kind, Setting
 
 _URL = re.compile(r"\b((?:https?|wss?|postgresql(?:\+\w+)?)://)([^\s\"'<>]+)")
 _secrets: set[str] = set()
+LEAST_OF_A_KEY = 6
+"""Characters: a shorter part of a path is a version or the name of a chain."""
+_SECRET_NAME = re.compile(r"pass|pwd|key|secret|token|sig", re.IGNORECASE)
 
 
 def hide(secrets: list[str]) -> None:
     """Never show these texts, in logs or errors."""
     _secrets.update(s for s in secrets if len(s) >= 4)
+
+
+def secret_parts(setting: Setting, value: str) -> list[str]:
+    """What of a setting is never to be seen. Of the URLs of what is kept, and of services, only the password and what
+    is called a secret; people need to see what is meant. Of a provider's, all that may be a key, wherever it stands: a
+    library writes a URL its own way, and a provider may repeat the key alone."""
+    whole = setting.kind is Kind.SECRET and setting.name not in ("database_url", "history_url")
+    found = [value] if whole else []
+    try:
+        url = urlsplit(value)
+        found += [url.password or ""]
+    except ValueError:  # no URL
+        return found
+    if whole and url.netloc:
+        found += [url.username or "", *(part for part in url.path.split("/") if len(part) >= LEAST_OF_A_KEY)]
+    found += [text for name, text in parse_qsl(url.query) if whole or _SECRET_NAME.search(name)]
+    return [*found, *map(unquote, found)]
 
 
 def redact(text: str) -> str:
@@ -155,6 +180,18 @@ class _StandardError:
         sys.stderr.flush()
 
 
+class _Redacting(logging.Formatter):
+    """What libraries log, tracebacks included, has no secrets either."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
+def _tell_unforeseen(kind: type[BaseException], problem: BaseException | None, where: TracebackType | None) -> None:
+    """The last word of what nobody foresaw."""
+    sys.stderr.write(redact("".join(traceback.format_exception(kind, problem, where))))
+
+
 def set_up(level: str, fmt: str) -> None:
     """Configure logging for the process: ``fmt`` is a choice of ``LOG_FORMAT``."""
     number = logging.getLevelName(level)
@@ -176,4 +213,8 @@ def set_up(level: str, fmt: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(_StandardError()),  # type: ignore[arg-type]
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    of_others = logging.StreamHandler(_StandardError())
+    of_others.setFormatter(_Redacting("%(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[of_others])
+    sys.excepthook = _tell_unforeseen
+    threading.excepthook = lambda told: _tell_unforeseen(told.exc_type, told.exc_value, told.exc_traceback)

@@ -32,6 +32,7 @@ from pilotfish.app.journal_segments import Limits
 from pilotfish.app.lease import Lease
 from pilotfish.app.live import Live
 from pilotfish.app.modes import InForce
+from pilotfish.app.pacing import Pacing
 from pilotfish.app.settling import keep_settled
 from pilotfish.app.watchdog import Stall, StalledError, Watch, Watchdog, stack_of
 from pilotfish.app.wiring import Feeds, wire
@@ -49,6 +50,8 @@ from pilotfish.store.writer import Writer
 log = structlog.get_logger(__name__)
 
 FOLLOW_BOOKS_SECONDS = 5.0
+SELDOM_SECONDS = 30.0
+"""Where leaders hold so much that finding out what is worth keeping takes long."""
 SWITCH_SECONDS = 0.0002
 """How long the loop and the writer's thread, which asks for the interpreter after each statement, may keep it from each
 other."""
@@ -128,13 +131,16 @@ class Worker:
     def _put_together(self, session: aiohttp.ClientSession) -> _Parts:
         mode, hub = InForce(), self.hub
         feeds = wire(hub, session, self.environment, self.recording.take)
-        health = Health(hub, feeds, self.writer, mode, self.alerts, self.dashboard, self.journal, self.recording)
+        health = Health(
+            hub, feeds, self.writer, mode, self.alerts, self.dashboard, self.journal, self.recording,
+            lambda: len(self.engine.state.index),
+        )  # fmt: skip
         return _Parts(
             feeds=feeds,
             live=Live(hub, self.engine, self.writer, feeds, self.alerts, self.journal, database=self.database),
             health=health,
             control=Control(self.database, self.environment, hub, feeds, self.writer, mode, self.alerts, health,
-                            self.lease),
+                            self.lease, self._over),
         )  # fmt: skip
 
     async def _work(self, parts: _Parts) -> None:
@@ -254,10 +260,13 @@ class Worker:
 
     async def _follow_books(self, feeds: Feeds) -> None:
         """Keep the books of what followed leaders hold, as far as there is room: their next trade may be in it."""
+        pacing = Pacing(FOLLOW_BOOKS_SECONDS, SELDOM_SECONDS)
         while True:
+            pacing.begin()
             feeds.books.local.fill_up(worth_keeping(self.engine.state, feeds.reconcile.is_worthless))
-            self.hub.beat(FOLLOW_BOOKS_SECONDS)
-            await asyncio.sleep(FOLLOW_BOOKS_SECONDS)
+            pause = pacing.pause()
+            self.hub.beat(pause)
+            await asyncio.sleep(pause)
 
 
 def _collect_seldom() -> None:

@@ -122,7 +122,7 @@ class _StandBy:
             if holder is None:
                 return Taken(fence)
             log.warning("took the database over", from_process=holder.pid, on=holder.host, term=fence.number)
-            return Taken(fence, f"process {holder.pid} on {holder.host}")
+            return Taken(fence, ws.process_told(holder.pid, holder.host))
         if holder is not None and holder.token and (holder.host, holder.pid) != self._told:
             self._told = (holder.host, holder.pid)
             log.info("another worker writes; standing by to take over", process=holder.pid, on=holder.host)

@@ -8,21 +8,24 @@ from pathlib import Path
 
 import typer
 from sqlalchemy import Engine, inspect
+from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfish.app.config import process_value
 from pilotfish.app.lease import Lease
 from pilotfish.cli import session
 from pilotfish.cli.printed import say
 from pilotfish.core.numerals import plural
-from pilotfish.store import tables
-from pilotfish.store.archive import Manifest
+from pilotfish.store import tables, unwritable
+from pilotfish.store.archive import Manifest, reading
 from pilotfish.store.backup import backup as write_backup
 from pilotfish.store.database import (
+    DatabaseError,
     nothing_recorded,
     open_database,
     open_to_read,
     shown,
 )  # fmt: skip
+from pilotfish.store.outage import is_outage
 from pilotfish.store.refill import refill
 
 _FILE = typer.Argument(metavar="FILE", help="The file.")
@@ -61,9 +64,17 @@ def restore(
     """Put a backup into an empty database and verify it; nothing changes unless all of it is there and right. Exit code
     0 if the books agree."""
     env = session.begin()
+    with reading(file):
+        pass  # a file that is no backup makes no database
     database = session.opened(open_database(process_value(env, "database_url"), migrate=False))
-    with _alone(database):
-        manifest, differences = refill(database, file, replace=replace)
+    try:
+        with _alone(database):
+            manifest, differences = refill(database, file, replace=replace)
+    except SQLAlchemyError as problem:
+        if not is_outage(problem):
+            raise
+        why = unwritable.why(database.url) or f"{str(problem).splitlines()[0][:200]}. Look at the server or the disk"
+        raise DatabaseError(f"nothing was restored into {shown(database.url)}: {why}, then do it again.") from None
     if as_json:
         session.print_json({"verify": differences or "ok", "database": shown(database.url), **_figures(manifest)})
     else:

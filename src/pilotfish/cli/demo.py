@@ -186,7 +186,7 @@ class _Demo:
         until = time.monotonic() + stand.READY_SECONDS
         while time.monotonic() < until and not self.stop.is_set():
             with snapshot(database) as c:
-                state, _ = worker_state.read(c)
+                state, _ = worker_state.read(c, leaders=True)
             polled = [p for p in state.leaders.values() if p.last_ok_at] if state is not None else []
             works = state is not None and state.polygon.healthy and len(polled) == len(self.leaders)
             if works and await stand.answers(http, self.port):

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import msgspec
 import typer
@@ -15,7 +14,7 @@ import typer
 from pilotfish.app import logs
 from pilotfish.app.config import environment, process_value
 from pilotfish.core.problem import Problem
-from pilotfish.core.settings import ALL, Kind, Setting, Value
+from pilotfish.core.settings import ALL, Value
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -33,18 +32,8 @@ def begin() -> dict[str, Value]:
     """The environment's settings; logging is set up and secrets are hidden from now on."""
     env = environment()
     logs.set_up(process_value(env, "log_level"), process_value(env, "log_format"))
-    logs.hide([_secret_part(s, str(env[s.name])) for s in ALL if env.get(s.name)])
+    logs.hide([part for s in ALL if env.get(s.name) for part in logs.secret_parts(s, str(env[s.name]))])
     return env
-
-
-def _secret_part(setting: Setting, value: str) -> str:
-    """Of the URLs of what is kept, and of services, only the password is secret; people need to see what is meant."""
-    if setting.kind is Kind.SECRET and setting.name not in ("database_url", "history_url"):
-        return value
-    try:
-        return urlsplit(value).password or ""
-    except ValueError:  # no URL
-        return ""
 
 
 def clean_environment() -> dict[str, str]:

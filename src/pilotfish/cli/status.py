@@ -31,6 +31,7 @@ from pilotfish.store.worker_state import (
     Ended,
     StandbyState,
     WorkerState,
+    process_told,
 )
 
 WATCH_SECONDS = 2.0
@@ -83,7 +84,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 def collect(database: Engine) -> tuple[WorkerState | None, Status]:
     """What the worker says of itself, and everything that ``status`` shows."""
     with snapshot(database) as c:
-        worker, age = worker_state.read(c)
+        worker, age = worker_state.read(c, leaders=True)
         bad = read_bad_inputs(c)
         return worker, Status(
             running=worker_state.alive(worker, age),
@@ -140,7 +141,13 @@ def _screen(worker: WorkerState | None, state: Status, view: printed.View[Portfo
             f"; mode {mode.effective or 'not known yet'} (from {mode.source or 'nothing'})",
         )
     ]  # fmt: skip
-    lines += [sentence(f"a standby waits to take over: process {s.pid} on {s.host}") for s in state.standby]
+    lines += [
+        sentence(f"a standby waits to take over: {s.process}, for {duration(round(1000 * (time.time() - s.since)))}")
+        for s in state.standby
+    ]
+    if (last := worker.took_over) is not None:
+        ago = duration(round(1000 * (time.time() - last.at)))
+        lines.append(sentence(f"last taken over {ago} ago: by {process_told(last.pid, last.host)}, from {last.over}"))
     lines += SOURCES.view(wide=view.wide).lines(_sources(worker, running=state.running))
     lines += [sentence(""), *view.lines(state.portfolios), sentence("")]
     lines += [

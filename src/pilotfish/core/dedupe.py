@@ -48,9 +48,10 @@ class TradeIndex:
 
     def __init__(self) -> None:
         self._keys: dict[TradeKey, _Key] = {}
+        self._count = 0
 
     def __len__(self) -> int:
-        return sum(len(k.trades) for k in self._keys.values())
+        return self._count
 
     def __iter__(self) -> Iterator[Trade]:
         for entry in self._keys.values():
@@ -64,6 +65,7 @@ class TradeIndex:
             entry = self._keys[key] = _Key([], {})
         assert len(entry.trades) + 1 == trade.occurrence, "occurrences are consecutive"
         entry.trades.append(trade)
+        self._count += 1
         if trade.first_seen_by_polygon_at is not None and trade.retracted_at is None:
             entry.chain[trade.log_id] = trade
 
@@ -167,8 +169,14 @@ class TradeIndex:
         def goes(t: Trade) -> bool:
             if needed is None:
                 return t.traded_at < traded_at
-            seen = max(t.traded_at, t.first_seen_by_api_at or 0, t.first_seen_by_polygon_at or 0)
-            return seen < traded_at and t.id not in needed
+            return last_shown(t) < traded_at and t.id not in needed
 
         old = [k for k, e in self._keys.items() if all(map(goes, e.trades))]
-        return sum(len(self._keys.pop(k).trades) for k in old)
+        gone = sum(len(self._keys.pop(k).trades) for k in old)
+        self._count -= gone
+        return gone
+
+
+def last_shown(trade: Trade) -> int:
+    """When a source last showed that there is such a trade, at the latest (µs)."""
+    return max(trade.traded_at, trade.first_seen_by_api_at or 0, trade.first_seen_by_polygon_at or 0)

@@ -194,7 +194,7 @@ class Holding:
         else:
             insort(self._entries, entry)
             contained = self._first is not None and entry < self._first
-            changed = self._refold(0 if contained else self._entries.index(entry))
+            changed = self._refold(0 if contained else bisect_left(self._entries, entry))
         if len(self._entries) > 2 * KEEP:
             self._base, self._begin, self._first = self._entries[KEEP].before, None, None
             del self._entries[:KEEP]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from pilotfish.core import events as ev
+from pilotfish.core.dedupe import last_shown
 from pilotfish.core.leader_orders import LeaderOrders
 from pilotfish.core.state import State
 from pilotfish.core.trade import LeaderFill, Trade
@@ -21,6 +22,10 @@ from pilotfish.core.units import SECOND
 
 KEEP = 4 * 3600 * SECOND
 """How long trades are kept in memory where a store has them all; above what is read again as a rule."""
+MOST_KEPT = 20_000
+"""Trades in memory, where a store has them all: with more, the oldest quarter goes before its time."""
+KEPT_AT_LEAST = 600 * SECOND
+"""What came so lately stays, however much it is."""
 LONGEST_BLOCK = 4 * SECOND
 """Blocks come at least as often."""
 
@@ -59,8 +64,9 @@ class Recall:
         self.state.kept_since, self._keep = at - keep, keep
 
     def is_due(self, at: int) -> bool:
-        """True once a quarter more than is kept is in memory."""
-        return at - self.state.kept_since > self._keep + self._keep // 4
+        """True once a quarter more than is kept is in memory, or too many."""
+        most = self._keep if len(self.state.index) <= MOST_KEPT else min(self._keep, KEPT_AT_LEAST)
+        return at - self.state.kept_since > most + most // 4
 
     def forgotten(self, event: ev.Event) -> tuple[Forgotten, ...]:
         """What has to come with this event."""
@@ -136,11 +142,17 @@ class Recall:
     def forget(self, at: int, needed: set[int]) -> None:
         """Let go of what is too old at ``at`` (µs), but for trades that are ``needed``, by their ids."""
         s = self.state
-        s.kept_since = at - self._keep
+        s.kept_since = max(s.kept_since, at - self._keep, min(self._room_from(), at - KEPT_AT_LEAST))
         self._reach.clear()
         s.index.forget_before(s.kept_since, needed)
         for holding in s.holdings.values():
             holding.forget_before(s.kept_since)
+
+    def _room_from(self) -> int:
+        """From when on (µs) the trades are no more than three quarters of the most."""
+        shown = sorted(map(last_shown, self.state.index))
+        most = MOST_KEPT * 3 // 4
+        return shown[-most] if len(shown) > MOST_KEPT else 0
 
 
 def with_past(

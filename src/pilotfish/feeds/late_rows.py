@@ -17,6 +17,9 @@ from pilotfish.polymarket.http import VenueError
 log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 2.0
+AT_ONCE = 4
+"""Answers of one piece of a reading: it is handed over before the next one is read, so that a busy leader's hours are
+not in memory at once."""
 GAPS_AT_ONCE = 3
 GAP_REACH = 7 * 86_400
 """Seconds: older gaps are not tried again, since the identities of what is there are no longer in memory."""
@@ -88,7 +91,10 @@ class LateRows:
         old = sorted(g for g in cursor.gaps if g[1] < start and g[1] > now - GAP_REACH)
         windows += old[:GAPS_AT_ONCE]
         for low, high in windows:
-            window = await self.poller.api.activity(cursor.leader, max(cursor.floor_ts, low), high)
-            if cursor is not self.poller.cursors.get(cursor.leader):
-                return
-            await self.poller.hand_over(cursor, self.poller.lagged(window), cursor.cursor_ts, high)
+            begin: int | None = max(cursor.floor_ts, low)
+            while begin is not None:
+                window = await self.poller.api.activity(cursor.leader, begin, high, most=AT_ONCE)
+                if cursor is not self.poller.cursors.get(cursor.leader):
+                    return
+                await self.poller.hand_over(cursor, self.poller.lagged(window), cursor.cursor_ts, high)
+                begin = window.through

@@ -88,28 +88,32 @@ class DataApi:
 
     async def activity(
         self, leader: str, start: int, end: int | None = None, heard: Callable[[], None] = lambda: None, *,
-        first: bool = False,
+        first: bool = False, most: int | None = None,
     ) -> ActivityWindow:  # fmt: skip
         """All rows of ``leader`` from ``start`` to ``end`` (epoch seconds, inclusive; ``None`` = now), oldest first.
 
-        ``heard`` is called for every page; ``first``: before what else is asked of the service.
+        ``heard`` is called for every page; ``first``: before what else is asked of the service; ``most``: so many
+        answers, after which the window says from where on there is more.
         Raises :class:`~pilotfish.polymarket.http.VenueError`.
         """
         start = max(1, start)
         reading = None
         if self.version == "v2":
-            reading = await self._walk(self._fetch_v2(leader, first), None, start, end, heard)
+            reading = await self._walk(self._fetch_v2(leader, first), None, start, end, heard, most)
         if reading is None:
-            reading = await self._walk(self._fetch_v1(leader, first), V1_MAX_OFFSET, start, end, heard)
+            reading = await self._walk(self._fetch_v1(leader, first), V1_MAX_OFFSET, start, end, heard, most)
+        if reading is not None and reading.through == start and most is not None:
+            return await self.activity(leader, start, end, heard, first=first)  # one second has more than that
         if reading is None or reading.through == start:
             raise VenueError(f"data activity of {leader} from {start} on cannot be read page by page", 200)
         return _window(reading, leader, start)
 
     async def _walk(
-        self, fetch: Fetch, max_offset: int | None, start: int, end: int | None, heard: Callable[[], None]
-    ) -> Reading | None:
+        self, fetch: Fetch, max_offset: int | None, start: int, end: int | None, heard: Callable[[], None],
+        most: int | None,
+    ) -> Reading | None:  # fmt: skip
         try:
-            return await Walk(fetch, max_offset=max_offset, heard=heard).read(start, end, int(time.time()))
+            return await Walk(fetch, max_offset=max_offset, heard=heard, most=most).read(start, end, int(time.time()))
         except NoV2Error:
             return None
         except BoundsError as problem:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, func, insert, select
 
 from pilotfish.store import tables as t
 
@@ -31,3 +31,10 @@ def note(
     c.execute(
         insert(t.audit).values(at=at, by=by, deed=deed.value, portfolio=portfolio, leader=leader, detail=detail[:500])
     )
+
+
+def newest(c: Connection) -> tuple[int, int]:
+    """The numbers of the newest deed and of the newest change of a setting: whoever changes what a worker takes up
+    writes one of them down in the same transaction."""
+    deeds, settings = (c.execute(select(func.max(x.c.id))).scalar() or 0 for x in (t.audit, t.settings_audit))
+    return deeds, settings

@@ -19,6 +19,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from pilotfish.core.problem import Problem
+from pilotfish.store import unwritable
 from pilotfish.store.tables import metadata
 
 HEAD = "0015"
@@ -68,16 +69,17 @@ def database_url(configured: str) -> URL:
 
 
 def shown(url: URL) -> str:
-    """A database for people: a file's path, or a server's URL without the password."""
+    """A database for people: a file's path, or a server's URL without the password, and without its
+    options, one of which may be a password, too."""
     if url.get_backend_name() == "sqlite":
         return str(url.database)
-    return url.set(drivername="postgresql").render_as_string(hide_password=True)
+    return url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)
 
 
 def open_database(configured: str, *, migrate: bool = True) -> Engine:
     """An engine on the configured database with its tables up to date. Raises :class:`DatabaseError`."""
     url = database_url(configured)
-    with _refusing(url):
+    with _refusing(url, writing=True):
         if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
             _refuse_foreign(configured)
@@ -109,7 +111,7 @@ def open_to_read(configured: str, *, older: bool = False) -> Engine | None:
     It reads a file or folder that must not be written to as well.
     """
     url = database_url(configured)
-    with _refusing(url):
+    with _refusing(url, writing=False):
         if url.get_backend_name() != "sqlite":
             engine = _engine(url)
             event.listen(engine, "connect", _only_read)
@@ -180,14 +182,15 @@ def _connect(uri: str) -> sqlite3.Connection:
 
 
 @contextmanager
-def _refusing(url: URL) -> Iterator[None]:
+def _refusing(url: URL, *, writing: bool) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, OSError) as problem:
-        raise DatabaseError(
-            f"cannot open {shown(url)}: {str(problem).splitlines()[0][:200]}. Check the path or server, free space and"
-            " permissions, or set DATABASE_URL."
-        ) from None
+        seen = (unwritable.why(url) if writing else "") or (
+            f"{str(problem).splitlines()[0][:200]}. Check the path or server, free space and permissions, or set"
+            " DATABASE_URL"
+        )
+        raise DatabaseError(f"cannot open {shown(url)}: {seen}.") from None
 
 
 def _known(connection: Connection, url: URL) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from sqlalchemy import Connection, func, select
 
@@ -11,7 +13,7 @@ from pilotfish.core.records import CursorRecord, GapRecord, HoldingRecord
 from pilotfish.core.units import SECOND, Micros
 from pilotfish.store import tables as t
 from pilotfish.store.known import KEEP_IDENTITIES, Told
-from pilotfish.store.mapping import read, read_row, read_rows
+from pilotfish.store.mapping import read, read_rows
 
 
 class LeaderRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +23,12 @@ class LeaderRow(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     status: str
     added_at: Micros
+
+
+class _Said(Told, frozen=True, kw_only=True):
+    """What a snapshot said of a leader's holding."""
+
+    leader: str
 
 
 def leaders(c: Connection) -> list[LeaderRow]:
@@ -39,7 +47,20 @@ def taken_up(
     worker has seen them left. A warm start reads ``warm_sec`` of history, as backfill; a flat one nothing. The holdings
     of a new following are what the books say was held when they were left: its first snapshot corrects them.
     """
-    was = follow_again(c, leader, at)
+    return _taken_up(leader, follow_again(c, leader, at), at, started_at, left, warm_sec)
+
+
+def all_taken_up(
+    c: Connection, leaders: Sequence[LeaderRow], at: int, *, started_at: int, warm_sec: int = 0
+) -> dict[str, tuple[LeaderRemoved | None, LeaderFollowed]]:
+    """The same of many whom this worker has not seen left, by wallet, in as many questions as for one."""
+    known = _follow_again(c, leaders, at)
+    return {x.wallet: _taken_up(x, known.get(x.wallet), at, started_at, False, warm_sec) for x in leaders}
+
+
+def _taken_up(
+    leader: LeaderRow, was: LeaderFollowed | None, at: int, started_at: int, left: bool, warm_sec: int
+) -> tuple[LeaderRemoved | None, LeaderFollowed]:
     if was is not None and not left and was.follow_from >= leader.added_at:
         return None, was
     follow_from = leader.added_at if leader.added_at >= started_at else at
@@ -59,42 +80,53 @@ def taken_up(
 
 def follow_again(c: Connection, leader: LeaderRow, at: int) -> LeaderFollowed | None:
     """The event that takes a known leader up where he was left, or ``None`` if he was never followed."""
-    cursor = read_row(c, CursorRecord, read(CursorRecord).where(t.cursors.c.leader == leader.wallet))
-    if cursor is None:
-        return None
-    h, moved = t.leader_holdings.c, t.holding_adjustments.c
-    held = read(HoldingRecord).where(h.leader == leader.wallet).order_by(h.token_id)
+    return _follow_again(c, [leader], at).get(leader.wallet)
+
+
+def _follow_again(c: Connection, leaders: Sequence[LeaderRow], at: int) -> dict[str, LeaderFollowed]:
+    wallets = [leader.wallet for leader in leaders]
+    h, moved, g = t.leader_holdings.c, t.holding_adjustments.c, t.history_gaps.c
+    known = read(CursorRecord).where(t.cursors.c.leader.in_(wallets))
+    cursors = {cursor.leader: cursor for cursor in read_rows(c, CursorRecord, known)}
+    holdings: dict[str, list[tuple[str, int]]] = {}
+    for held in read_rows(
+        c, HoldingRecord, read(HoldingRecord).where(h.leader.in_(wallets)).order_by(h.leader, h.token_id)
+    ):
+        holdings.setdefault(held.leader, []).append((held.token_id, held.shares_micro))
+    sets: dict[str, list[tuple[str, int, int, bool]]] = {}
     told = select(t.holding_adjustments).where(
-        moved.leader == leader.wallet, moved.as_of.is_not(None), moved.at >= at - KEEP_IDENTITIES
+        moved.leader.in_(wallets), moved.as_of.is_not(None), moved.at >= at - KEEP_IDENTITIES
     )
-    return LeaderFollowed(
-        at=at,
-        leader=leader.wallet,
-        follow_from=cursor.follow_from,
-        floor_ts=cursor.floor_ts,
-        cursor_ts=cursor.api_cursor_ts,
-        is_new=False,
-        paused=leader.status == "paused",
-        bootstrapped=cursor.bootstrapped,
-        holdings=tuple((r.token_id, r.shares_micro) for r in read_rows(c, HoldingRecord, held)),
-        sets=tuple(
-            (r.token_id, r.said_micro, r.as_of, r.cause == BOOTSTRAP)
-            for r in read_rows(c, Told, told.order_by(moved.id))
-        ),
-        value=cursor.positions_value_micro,
-        gaps=gaps(c, leader.wallet),
-        gone=_gone(c, leader.wallet, at - KEEP_IDENTITIES),
+    for said in read_rows(c, _Said, told.order_by(moved.id)):
+        sets.setdefault(said.leader, []).append((said.token_id, said.said_micro, said.as_of, said.cause == BOOTSTRAP))
+    missing: dict[str, list[tuple[int, int]]] = {}
+    for gap in read_rows(
+        c, GapRecord, read(GapRecord).where(g.leader.in_(wallets), g.is_open).order_by(g.leader, g.from_ts)
+    ):
+        missing.setdefault(gap.leader, []).append((gap.from_ts, gap.to_ts))
+    gone: dict[str, list[tuple[str, int]]] = {}
+    lost = select(moved.leader, moved.token_id, func.max(moved.at)).where(
+        moved.leader.in_(wallets), moved.cause == GONE, moved.at >= at - KEEP_IDENTITIES
     )
-
-
-def gaps(c: Connection, wallet: str) -> tuple[tuple[int, int], ...]:
-    """What is missing of a leader's history: seconds (from, to)."""
-    g = t.history_gaps.c
-    missing = read(GapRecord).where(g.leader == wallet, g.is_open).order_by(g.from_ts)
-    return tuple((r.from_ts, r.to_ts) for r in read_rows(c, GapRecord, missing))
-
-
-def _gone(c: Connection, wallet: str, since: int) -> tuple[tuple[str, int], ...]:
-    a = t.holding_adjustments.c
-    query = select(a.token_id, func.max(a.at)).where(a.leader == wallet, a.cause == GONE, a.at >= since)
-    return tuple((token, at) for token, at in c.execute(query.group_by(a.token_id).order_by(a.token_id)))
+    pair = (moved.leader, moved.token_id)
+    for wallet, token, when in c.execute(lost.group_by(*pair).order_by(*pair)):
+        gone.setdefault(wallet, []).append((token, when))
+    return {
+        x.wallet: LeaderFollowed(
+            at=at,
+            leader=x.wallet,
+            follow_from=cursor.follow_from,
+            floor_ts=cursor.floor_ts,
+            cursor_ts=cursor.api_cursor_ts,
+            is_new=False,
+            paused=x.status == "paused",
+            bootstrapped=cursor.bootstrapped,
+            holdings=tuple(holdings.get(x.wallet, ())),
+            sets=tuple(sets.get(x.wallet, ())),
+            value=cursor.positions_value_micro,
+            gaps=tuple(missing.get(x.wallet, ())),
+            gone=tuple(gone.get(x.wallet, ())),
+        )
+        for x in leaders
+        if (cursor := cursors.get(x.wallet)) is not None
+    }

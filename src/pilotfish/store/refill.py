@@ -15,6 +15,7 @@ from pilotfish.store import archive
 from pilotfish.store.archive import Archive, ArchiveError, Manifest
 from pilotfish.store.backup import checked, kept_tables
 from pilotfish.store.database import HEAD, migrate, one_writer, revisions, shown
+from pilotfish.store.outage import is_outage
 from pilotfish.store.tables import worker_status
 
 VERSION = "alembic_version"
@@ -84,6 +85,8 @@ def _fill(c: Connection, found: Archive) -> None:
             for some in _batches(rows):
                 c.execute(insert(table), some)
         except (SQLAlchemyError, ValueError) as problem:
+            if is_outage(problem):
+                raise  # it says nothing of the backup
             told = str(problem).splitlines()[0][:200]
             raise ArchiveError(f"the rows of {name} cannot be taken in ({told}): the backup is damaged") from None
         if c.dialect.name == "postgresql" and "id" in table.c:

@@ -18,6 +18,9 @@ from pilotfish.store import tables as t
 log = structlog.get_logger(__name__)
 
 NAME = "worker"
+LEADERS = "leaders"
+"""The row of how polling each leader goes: of thousands it is large, so it is written less often than the rest, and
+read by who wants it."""
 STANDBY = "standby-"
 """What the names of the rows of standbys begin with."""
 WARN_PERCENT = (80, 100)
@@ -199,7 +202,7 @@ class ProviderState(msgspec.Struct, frozen=True, kw_only=True):
         """For people: what was used today, and of how much."""
         of = f" of {count(self.of_units)} ({percent(self.units, self.of_units)})" if self.of_units else ""
         asked = f"{count(self.events)} notifications, {count(self.calls)} calls"
-        return f"{count(self.units)}{of} units of the Polygon provider used today ({asked})"
+        return f"{count(self.units)}{of} units of the Polygon provider used today, UTC ({asked})"
 
     def passed(self, before: int) -> bool:
         """True if 80 or 100 % of the day's units were passed since ``before`` of them were used."""
@@ -237,6 +240,20 @@ class StandbyState(msgspec.Struct, frozen=True, kw_only=True):
         found: dict[str, object] = msgspec.to_builtins(self)
         return found
 
+    @property
+    def process(self) -> str:
+        """Which process it is, in words."""
+        return process_told(self.pid, self.host)
+
+
+class TookOver(msgspec.Struct, frozen=True, kw_only=True):
+    """When a standby last took the database over: it (``pid`` on ``host``), and ``over`` from whom, in words."""
+
+    at: float = 0.0
+    pid: int = 0
+    host: str = ""
+    over: str = ""
+
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
     """How the worker ended. ``clean``: it was asked to."""
@@ -256,12 +273,15 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that the status page and ``pilotfish status`` show of the worker. ``started_at`` is in µs;
+    """Everything that the status page and ``pilotfish status`` show of the worker: the process ``pid`` on ``host``.
+    ``started_at`` is in µs; ``took_over``: the last time that a standby took over, this worker or one before;
     ``bad_inputs`` counts what could not be used since then; ``stalled``: parts that have not moved, and for how many
-    seconds; ``tasks`` of its loop."""
+    seconds; ``tasks`` of its loop; ``remembered``: trades whose identity is in memory."""
 
     pid: int = 0
+    host: str = ""
     started_at: int = 0
+    took_over: TookOver | None = None
     mode: ModeState = ModeState()
     api: ApiState = ApiState()
     polygon: ChainState = ChainState()
@@ -278,6 +298,7 @@ class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
     faults: dict[str, FaultState] = {}
     stalled: dict[str, float] = {}
     tasks: int = 0
+    remembered: int = 0
     ended: Ended | None = None
 
     def as_json(self) -> dict[str, object]:
@@ -285,9 +306,19 @@ class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
         found: dict[str, object] = msgspec.to_builtins(self)
         return {**found, "mode": self.mode.as_json()}
 
+    @property
+    def process(self) -> str:
+        """Which process it is, in words."""
+        return process_told(self.pid, self.host)
+
     def sources(self) -> dict[str, ApiState | ChainState | BooksState | DatabaseState]:
         """What copying stands on, by name."""
         return {"api": self.api, "polygon": self.polygon, "books": self.books, "database": self.database}
+
+
+def process_told(pid: int, host: str) -> str:
+    """A process, in words."""
+    return f"process {pid} on {host}" if host else f"process {pid}"
 
 
 def of(data: object) -> WorkerState | None:
@@ -299,10 +330,14 @@ def of(data: object) -> WorkerState | None:
         return None
 
 
-def read(c: Connection) -> tuple[WorkerState | None, float | None]:
-    """What the worker last said of itself, and how many seconds ago."""
+def read(c: Connection, *, leaders: bool = False) -> tuple[WorkerState | None, float | None]:
+    """What the worker last said of itself, and how many seconds ago; with how polling each of the ``leaders`` goes only
+    where that is wanted."""
     told = t.worker_status.c
     data, at = c.execute(select(told.data, told.at).where(told.name == NAME)).first() or (None, 0)
+    if data is not None and leaders and not data.get("leaders"):
+        each = c.execute(select(told.data).where(told.name == LEADERS)).scalar()
+        data = {**data, "leaders": each or {}}
     state = of(data) if data is not None else None
     return (state, max(0.0, time.time() - at / 1e6)) if state is not None else (None, None)
 

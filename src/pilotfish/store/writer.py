@@ -19,6 +19,7 @@ import structlog
 from sqlalchemy import Engine
 
 from pilotfish.core.effects import Effect
+from pilotfish.store import unwritable
 from pilotfish.store.batch import Writable, write
 from pilotfish.store.checkpoints import Checkpoints
 from pilotfish.store.fence import Fence
@@ -192,7 +193,8 @@ class Writer:
                 at_the_end += self._stopping
                 if not is_outage(problem) or at_the_end >= TRIES_AT_THE_END:
                     raise
-                self.failure = str(problem).splitlines()[0][:300] if str(problem) else type(problem).__name__
+                said = str(problem).splitlines()[0][:300] if str(problem) else type(problem).__name__
+                self.failure = f"{said}; {seen}" if (seen := unwritable.why(self._engine.url)) else said
                 self.failures += 1
                 wait = RETRY_SECONDS[min(at_the_end or attempt, len(RETRY_SECONDS) - 1)]
                 attempt += 1

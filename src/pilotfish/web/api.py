@@ -35,7 +35,7 @@ from pilotfish.store.views.report import Shortfall
 from pilotfish.store.views.settings import Change, SettingRow, read_audit, setting_row
 from pilotfish.store.views.sources import BadInput, Gap, Outage, read_bad_inputs, read_gaps, read_outages
 from pilotfish.store.views.trades import TradeDecided, TradeFilter, read_trades
-from pilotfish.store.worker_state import Ended
+from pilotfish.store.worker_state import Ended, StandbyState
 from pilotfish.web import rest
 from pilotfish.web.answers import Route
 from pilotfish.web.site import Site
@@ -70,13 +70,15 @@ Token: TypeAlias = Annotated[str | None, Query(max_length=80, pattern="^[0-9]+$"
 
 
 class Status(View, frozen=True, kw_only=True):
-    """Is it working, how are we doing; ``worker`` is what it says of itself."""
+    """Is it working, how are we doing; ``worker`` is what it says of itself: the one that writes, as ``pid`` on
+    ``host``, and when a standby last ``took_over``. ``standby``: who waits to take over, and since when."""
 
     running: bool
     ended: Ended | None
     last_sign_of_life_sec: float | None
     mode: dict[str, str | None]
     worker: dict[str, object] | None
+    standby: list[StandbyState]
     incomplete: list[Gap]
     counts: Counts
 
@@ -93,13 +95,14 @@ def router(site: Site) -> APIRouter:
     def status() -> Status:
         """Is it working, how are we doing."""
         with snapshot(database) as c:
-            worker, age = worker_state.read(c)
+            worker, age = worker_state.read(c, leaders=True)
             return Status(
                 running=worker_state.alive(worker, age),
                 ended=worker.ended if worker is not None else None,
                 last_sign_of_life_sec=age,
                 mode=worker.mode.as_json() if worker is not None else {},
                 worker=worker.as_json() if worker is not None else None,
+                standby=worker_state.standbys(c),
                 incomplete=read_gaps(c),
                 counts=read_counts(c, site.counts, site.trade_counts, site.copy_counts),
             )

@@ -1,5 +1,6 @@
 """What machines look at: ``/healthz`` (this process: whether it serves, and can still read), ``/readyz`` (whether
-copying goes on: the worker, its parts and feeds by mode, the database), ``/metrics``."""
+copying goes on: the worker that writes, its parts and feeds by mode, the database; and what the worker does that this
+process runs beside), ``/metrics``."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ from pilotfish.store import worker_state
 from pilotfish.store.database import snapshot
 from pilotfish.store.views.portfolios import Portfolio, read_portfolios
 from pilotfish.store.worker_state import WorkerState
+from pilotfish.web.keepers import role_of
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
 
@@ -43,10 +45,14 @@ def router(site: Site, reader: Reader) -> APIRouter:
         try:
             with snapshot(site.database) as c:
                 worker, age = worker_state.read(c)
+                waiting = worker_state.standbys(c)
         except SQLAlchemyError:
             return JSONResponse({"ready": False, "why": ["the database cannot be read"]}, 503)
         why = worker_state.not_ready(worker, age)
-        return JSONResponse({"ready": not why, "why": why}, 503 if why else 200)
+        writes = worker.process if worker is not None and worker_state.alive(worker, age) else None
+        told = {"ready": not why, "why": why, "role": role_of(worker, age, waiting).value, "writes": writes,
+                "standby": [one.process for one in waiting]}  # fmt: skip
+        return JSONResponse(told, 503 if why else 200)
 
     @probes.get("/metrics")
     def metrics() -> Response:
@@ -76,6 +82,7 @@ class _Books(Collector):
     def collect(self) -> Iterator[Metric]:
         with snapshot(self._site.database) as c:
             worker, age = worker_state.read(c)
+            waiting = worker_state.standbys(c)
             portfolios = read_portfolios(c, self._site.trips)
             counts = self._site.counts.read(c)
             orders = self._site.copy_counts.read(c)
@@ -87,7 +94,10 @@ class _Books(Collector):
         yield info
         if age is not None:
             yield _gauge("pilotfish_worker_age_seconds", "Time since the worker's last sign of life", age)
+        yield _gauge("pilotfish_standbys", "Workers that wait to take over", len(waiting))
         if worker is not None:
+            last = worker.took_over.at if worker.took_over is not None else 0.0
+            yield _gauge("pilotfish_last_takeover_timestamp_seconds", "When a standby last took over; 0 = never", last)
             yield from _sources(worker)
         decisions = CounterMetricFamily(
             "pilotfish_decisions", "Decisions", labels=["portfolio", "leader", "action", "reason"]

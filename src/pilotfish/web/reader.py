@@ -19,7 +19,7 @@ from pilotfish.store.views.latency import Latency, read_latency
 from pilotfish.store.views.leaders import Leader, read_leaders
 from pilotfish.store.views.portfolios import Portfolio, read_portfolios
 from pilotfish.store.views.sources import Gap, read_gaps
-from pilotfish.store.worker_state import WorkerState
+from pilotfish.store.worker_state import StandbyState, WorkerState
 
 log = structlog.get_logger(__name__)
 
@@ -34,11 +34,13 @@ STALLED_SECONDS = 12.0
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the overview shows. ``worker_age`` in seconds; ``error`` says why the database cannot be read."""
+    """What the overview shows. ``worker_age`` in seconds; ``standbys`` wait to take over;
+    ``error`` says why the database cannot be read."""
 
     at: float = 0.0
     worker: WorkerState | None = None
     worker_age: float | None = None
+    standbys: tuple[StandbyState, ...] = ()
     portfolios: list[Portfolio] = field(default_factory=list)
     feed: list[FeedRow] = field(default_factory=list)
     leaders: list[Leader] = field(default_factory=list)
@@ -131,6 +133,7 @@ class Reader:
                 at=time.time(),
                 worker=worker,
                 worker_age=age,
+                standbys=tuple(worker_state.standbys(c)),
                 portfolios=portfolios,
                 feed=read_feed(c, feed),
                 leaders=read_leaders(c),

@@ -13,6 +13,7 @@ from pilotfish.core.numerals import duration
 from pilotfish.store import worker_state
 from pilotfish.store.portfolios_store import MAIN
 from pilotfish.web.auth import is_admin
+from pilotfish.web.keepers import Keepers, keepers_of
 from pilotfish.web.reader import Reader, Snapshot
 from pilotfish.web.render import Live, Page, render
 from pilotfish.web.site import Site
@@ -41,8 +42,9 @@ class Halt(StrEnum):
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
     """What stands around a page's content. ``portfolio`` is the chosen one; ``writable``: an admin token is set;
     ``locked``: looking needs a token; ``simulated``: the stand-in venue's host; ``halt_told``: how it ended;
-    ``hung``: parts of the worker that do not move, ``more_hung`` how many more;
-    ``gaps``: what is missing of histories, ``more_gaps`` how many more; ``here``: the address, to come back to;
+    ``keepers``: who writes and who stands by; ``hung``: parts of the worker that do not move,
+    ``more_hung`` how many more; ``gaps``: what is missing of histories, ``more_gaps`` how many more; ``here``: the
+    address, to come back to;
     ``seconds``: how often the page asks what has changed."""
 
     title: str
@@ -57,6 +59,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     halt: Halt
     halt_told: str
+    keepers: Keepers
     hung: tuple[str, ...]
     more_hung: int
     gaps: tuple[str, ...]
@@ -96,7 +99,8 @@ class View:
             title=page.title, path=page.path, here=self.request.url.path + (f"?{query}" if query else ""),
             portfolio=self.portfolio, portfolios=tuple(p.name for p in s.portfolios), admin=self.admin,
             writable=site.sessions.writable, locked=site.sessions.locked, simulated=site.simulated,
-            seconds=page.seconds, halt=halt, halt_told=told, hung=hung[:HUNG_SHOWN],
+            seconds=page.seconds, halt=halt, halt_told=told,
+            keepers=keepers_of(s, can_wait=site.database.dialect.name == "postgresql"), hung=hung[:HUNG_SHOWN],
             more_hung=max(0, len(hung) - HUNG_SHOWN),
             gaps=tuple(gap.told for gap in s.incomplete[:GAPS_SHOWN]), more_gaps=max(0, len(s.incomplete) - GAPS_SHOWN),
         )  # fmt: skip

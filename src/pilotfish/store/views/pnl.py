@@ -12,6 +12,7 @@ from pilotfish.core.units import SECOND, Usdc
 from pilotfish.store import tables as t
 from pilotfish.store.mapping import read_rows
 from pilotfish.store.views.base import View
+from pilotfish.store.views.portfolios import newest_equity
 
 DAY = 86_400 * SECOND
 MOST_DAYS = 400
@@ -70,8 +71,7 @@ def _worth(c: Connection, portfolio: str, begin: int, ends: list[int]) -> list[i
     chosen = select(instants.c.at, latest.label("id")).select_from(instants).subquery()
     query = select(chosen.c.at, e.equity_micro).join(t.equity_snapshots, e.id == chosen.c.id).order_by(chosen.c.at)
     found = {one.at: one.equity_micro for one in read_rows(c, _Worth, query)}
-    newest = select(e.equity_micro).where(e.portfolio == portfolio).order_by(e.at.desc(), e.id.desc()).limit(1)
-    last = c.execute(newest).scalar()
+    last = c.execute(select(e.equity_micro).where(e.id == newest_equity(portfolio))).scalar()
     bankroll = c.execute(select(t.portfolios.c.bankroll_micro).where(t.portfolios.c.name == portfolio)).scalar_one()
     figures, known = [], bankroll
     for at in (begin, *ends[:-1]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import msgspec
-from sqlalchemy import BigInteger, Connection, func, literal, select
+from sqlalchemy import BigInteger, Connection, ScalarSelect, func, literal, select
 
 from pilotfish.core.reasons import Action
 from pilotfish.core.trade import Source
@@ -136,9 +136,24 @@ def read_portfolios(c: Connection, trips: TripCounts | None = None, name: str | 
     return [_portfolio(one, _latest(c, one), *ended.get(one.name, (0, 0))) for one in made]
 
 
-def _latest(c: Connection, made: _Made) -> _Valued:
+LATELY = 200
+"""Among so many valuations the newest is told by its number."""
+
+
+def newest_equity(portfolio: str) -> ScalarSelect[int]:
+    """The number of a portfolio's newest valuation: the last that was written, if it is among the last of all; else the
+    one of the latest time. (A clock that ran ahead and was set back leaves times that are later than what followed.)"""
     e = t.equity_snapshots.c
-    newest = select(t.equity_snapshots).where(e.portfolio == made.name).order_by(e.at.desc(), e.id.desc()).limit(1)
+    mine = select(e.id).where(e.portfolio == portfolio)
+    last = select(func.max(e.id)).scalar_subquery()
+    among = func.coalesce(e.portfolio, "") == portfolio  # not by the index of all of a portfolio's
+    lately = select(e.id).where(e.id > last - LATELY, among).order_by(e.id.desc()).limit(1).scalar_subquery()
+    latest = mine.order_by(e.at.desc(), e.id.desc()).limit(1).scalar_subquery()
+    return select(func.coalesce(lately, latest)).scalar_subquery()
+
+
+def _latest(c: Connection, made: _Made) -> _Valued:
+    newest = select(t.equity_snapshots).where(t.equity_snapshots.c.id == newest_equity(made.name))
     return read_row(c, _Valued, newest) or _Valued(equity_micro=made.bankroll_micro, cash_micro=made.bankroll_micro)
 
 

@@ -20,7 +20,7 @@ from pilotfish.store.views.latency import (
     read_pace,
 )
 from pilotfish.store.views.sources import Outage, read_outages
-from pilotfish.store.worker_state import ApiState, ChainState
+from pilotfish.store.worker_state import ApiState, ChainState, ProviderState
 from pilotfish.web.charts import Options, histogram_options, lag_options
 from pilotfish.web.render import Page
 from pilotfish.web.site import Site
@@ -33,7 +33,8 @@ pages = APIRouter(include_in_schema=False)
 
 class LatencyPage(Page, frozen=True, kw_only=True):
     """``patience_ms``: how long the API may take to confirm what the chain has shown; ``mode`` is the effective one;
-    ``labels``: leaders' names by wallet; ``polled`` and ``chain``: how the two are asked, as the worker says."""
+    ``labels``: leaders' names by wallet; ``polled`` and ``chain``: how the two are asked, as the worker says;
+    ``provider``: what that took of the provider's units today."""
 
     template: ClassVar[str] = "latency.html"
     title: ClassVar[str] = "latency"
@@ -48,6 +49,7 @@ class LatencyPage(Page, frozen=True, kw_only=True):
     outages: list[Outage]
     polled: ApiState
     chain: ChainState
+    provider: ProviderState
     mode: str
     patience_ms: int
     labels: dict[str, str]
@@ -72,4 +74,5 @@ def _read(site: Site, c: Connection) -> LatencyPage:
         patience_ms=globals_.api_lag_fallback_ms,
         polled=worker.api if worker is not None else ApiState(),
         chain=worker.polygon if worker is not None else ChainState(),
+        provider=worker.provider if worker is not None else ProviderState(),
     )  # fmt: skip
