@@ -18,7 +18,8 @@ from pilotfish.core.events import ChainFillSeen
 from pilotfish.feeds.hub import Hub
 from pilotfish.feeds.watcher import Watcher
 from pilotfish.polymarket.contracts import EXCHANGES, ORDER_FILLED
-from pilotfish.polymarket.http import make_session
+from pilotfish.polymarket.http import Service, make_session
+from pilotfish.polymarket.polygon import PolygonHttp
 from pilotfish.sim.server import serve, urls
 from pilotfish.sim.venue import Venue
 from tests.integration.test_anvil import Node
@@ -67,11 +68,15 @@ class Watching:
 
 
 @asynccontextmanager
-async def watching(url: str, make: Callable[[str, int], Awaitable[None]]) -> AsyncIterator[Watching]:
+async def watching(
+    url: str, make: Callable[[str, int], Awaitable[None]], look_up_at: str = ""
+) -> AsyncIterator[Watching]:
+    """``look_up_at``: an address of its own for single questions, which takes one a second."""
     hub = Hub()
     hub.settings = {"polygon_chunk_size": 2, "polygon_unfiltered_above": 4}
     async with make_session() as session:
-        made = Watching(hub, Watcher(hub, session, url, "", None, Counter()), make)
+        slow = PolygonHttp(Service(session, "polygon", look_up_at, per_second=1, attempts=1)) if look_up_at else None
+        made = Watching(hub, Watcher(hub, session, url, "", slow, Counter()), make)
         hub.spawn(made.listen(), "listen", essential=True)
         made.watcher.start()
         await until("connected", lambda: made.watcher.status.subscribed)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from pilotfish.polymarket.http import make_session
 from pilotfish.sim.venue import Venue
 from tests.integration.test_chain_filters import WALLETS, Watching, watching
 from tests.integration.test_chain_filters import venue as venue
 from tests.integration.test_polling import until
+
+BLOCKS = 30
 
 
 async def nothing(_wallet: str, _shares: int) -> None:
@@ -55,3 +58,25 @@ async def test_a_service_that_stays_at_one_block_is_left(venue: tuple[Venue, str
         assert made.watcher.status.error.startswith("no block for")
         here.blocks_stopped = False
         await until("it is well again", lambda: made.watcher.healthy()[0])
+
+
+async def test_logs_do_not_wait_for_long_for_the_times_of_their_blocks(venue: tuple[Venue, str, str]) -> None:
+    """Thirty blocks, whose times would take half a minute: the time of arrival stands in; the API tells it later."""
+    here, url, controls = venue
+    async with make_session() as http:
+        async with http.post(f"{controls}/markets", json={}) as answer:
+            (token, *_) = (await answer.json())["tokens"]
+
+        async def make(wallet: str, shares: int) -> None:
+            body = {"wallet": wallet, "token_id": token, "side": "BUY", "shares": shares, "price": 0.5}
+            async with http.post(f"{controls}/fills", json={**body, "chain_delay": 0}) as answer:
+                assert answer.status == 200
+
+        async with watching(url, make, url.replace("ws://", "http://")) as made:
+            await made.watch(WALLETS[:1], unfiltered=False)
+            before = here.rpc_methods["eth_getBlockByNumber"]
+            for _ in range(BLOCKS):
+                await made.trade(WALLETS[0])
+            await until("all are seen", lambda: len(made.seen) == BLOCKS, 12)
+            assert sorted(made.seen) == [(n, WALLETS[0]) for n in range(1, BLOCKS + 1)]
+            assert here.rpc_methods["eth_getBlockByNumber"] - before < BLOCKS

@@ -31,7 +31,7 @@ BLOCKS_KEPT = 2048
 LOOKUP_TIMEOUT = 3.0
 PENDING_LOGS = 10_000
 ASKED_AT_ONCE = 16
-"""Blocks whose time is asked for at the same time."""
+"""Blocks whose time is asked for at the same time; of others the time of arrival stands in."""
 
 
 class ChainLogs:
@@ -162,7 +162,11 @@ class ChainLogs:
         known = self._blocks.get(number)
         if known is not None:
             return known
-        asked = self._asked.get(number) or self._ask(socket, number)
+        asked = self._asked.get(number)
+        if asked is None:
+            if len(self._asked) >= ASKED_AT_ONCE:
+                return None
+            asked = self._ask(socket, number)
         left = LOOKUP_TIMEOUT - (self.hub.now() - at) / SECOND
         await asyncio.wait({asked}, timeout=max(0.0, left))
         if not asked.done():
