@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, select
 
 from pilotfish.core import sizing
+from pilotfish.core.leading import GONE, RECHECK_AFTER
 from pilotfish.core.units import SECOND, proceeds_of
 from pilotfish.simtest import steps as st
 from pilotfish.simtest.feeds import apply, tx
@@ -23,7 +24,7 @@ ALONE = 300 * SECOND
 """Exits further apart than this cannot overlap."""
 SEEN_WITHIN = 700 * SECOND
 """What moved a holding without a trade is seen so soon: two looks at it, and the time in between."""
-EXITS = ("MERGE", "REDEEM", "CONVERSION", "gone")
+EXITS = ("MERGE", "REDEEM", "CONVERSION", GONE)
 """Causes of what is copied as an exit."""
 Key: TypeAlias = tuple[str, str, str]
 """(portfolio, leader, token)"""
@@ -191,16 +192,18 @@ class _World:
 
     def falls(self) -> Iterator[str]:
         """Where nothing stood in the way: the leader is followed, sources and process were there, and nothing else was
-        seen of the token meanwhile."""
+        seen of the token meanwhile. A move that the API shows only after two looks at the holding has no name by then.
+        """
         seen = {(a.leader, a.token_id, a.cause, a.delta_micro) for a in self.rows["holding_adjustments"]}
         for n in self.followed.values():
             held: dict[str, int] = {}
             for step in self.venue.deeds(n):
                 if isinstance(step, st.Move) and step.kind in st.TAKING:
-                    cause = "gone" if step.kind == "SEND" else step.kind
+                    cause = GONE if step.kind == "SEND" else step.kind
                     for token, delta in st.moved_by(step, held).items():
                         fell = max(delta, -held.get(token, 0))
-                        known = fell >= 0 or (st.LEADERS[n], token, cause, fell) in seen
+                        causes = {cause} if step.api_us <= RECHECK_AFTER else {cause, GONE, "reconciled"}
+                        known = fell >= 0 or any((st.LEADERS[n], token, one, fell) in seen for one in causes)
                         if not known and self._undisturbed(step, token):
                             yield f"move {step.number} took {-fell} of token {token}, and no {cause} by that is known"
                 apply(held, step)
