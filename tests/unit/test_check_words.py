@@ -14,6 +14,7 @@ from pilotfish.core.reasons import MEANING, Reason
 from pilotfish.store.views.decisions import Told, TraceLine
 
 CORE = Path(pilotfish.core.__file__).parent
+RULES = ("policy", "buying", "exits", "copying")
 LINE = 4
 """A line of a trace: check, value, limit, passed."""
 MADE_UP = {"polygon_healthy", "api_healthy"}
@@ -28,7 +29,7 @@ def checked(check: str, value: Told, limit: Told, passed: bool) -> TraceLine:
 def written() -> set[str]:
     """Names of checks that the rules write."""
     found: set[str] = set()
-    for name in ("policy", "exits", "copying"):
+    for name in RULES:
         for node in ast.walk(ast.parse((CORE / f"{name}.py").read_text())):
             if isinstance(node, ast.List) and len(node.elts) == LINE and isinstance(node.elts[0], ast.Constant):
                 found.add(str(node.elts[0].value))
@@ -40,7 +41,7 @@ def written() -> set[str]:
                 said = node.args[where]
                 if isinstance(said, ast.Constant) and isinstance(said.value, str):
                     found.add(said.value)
-    caps = (CORE / "policy.py").read_text()
+    caps = "".join((CORE / f"{name}.py").read_text() for name in RULES)
     return found | set(re.findall(r'"(\w+_left_micro|(?:only|skip)_(?:categories|keywords))"', caps))
 
 

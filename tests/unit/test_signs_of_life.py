@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pilotfish.app.lease import Holder
 from pilotfish.app.standby import FREE_SECONDS, HANG_SECONDS, Patience
 from pilotfish.app.watchdog import STALL_SECONDS, Watch
+from pilotfish.core.events import Tick
 from pilotfish.feeds.clock import Clock
 from pilotfish.feeds.hub import Hub
 from pilotfish.feeds.parts import PATIENCE, WAITS
@@ -50,6 +51,34 @@ async def test_a_part_is_shown_when_it_is_late_and_ends_the_worker_after_its_pat
         watch.look(hand.at + 5.0 + late)
         assert ("a-feed" in hub.stalled, hub.fatal is not None) == (shown, ended), late
     assert "a-feed has not moved for" in str(hub.fatal)
+    await hub.close()
+
+
+async def test_what_works_inside_a_lasting_connection_leaves_nothing_due_behind() -> None:
+    """A look-up over a quiet socket says that it goes on; that the socket stays quiet afterwards is no hang."""
+    hand = Hand()
+    hub = Hub(hand.clock)
+    shown, leave = asyncio.Event(), asyncio.Event()
+
+    async def one() -> float:
+        hub.progress()
+        await hub.emit(Tick(at=1))
+        shown.set()
+        await leave.wait()
+        return 5.0
+
+    task = hub.spawn(hub.rounds("a socket", one, lasting=True), "a-socket", essential=True)
+    await shown.wait()
+    watch = Watch(hub)
+    watch.look(hand.at + 3600)
+    assert not hub.stalled
+    assert hub.fatal is None
+    leave.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    watch.look(hand.at + 5.0 + STALL_SECONDS + 1)
+    assert "a-socket" in hub.stalled, "between two connections it has to show itself again"
+    task.cancel()
     await hub.close()
 
 

@@ -82,7 +82,7 @@ ALL: tuple[Setting, ...] = (
     _S("polygon_health_stale_ms", _K.INT, 15_000, "Polygon counts as down when no block was seen for this long.",
        "Sources", unit="ms", low=1000, high=3_600_000),
     _S("polygon_heartbeat_sec", _K.INT, 6, "How often the newest block's number is asked for, as a sign that the"
-       " connection lives; sooner where polygon_health_stale_ms needs that. 0 = every block's header is delivered and"
+       " connection lives; sooner where Polygon would count as down before. 0 = every block's header is delivered and"
        " billed instead: 43,200 a day.", "Sources", unit="s", low=0, high=600),
     _S("polygon_taker_topic", _K.BOOL, True, "Also subscribe to logs that name a leader as counterparty. They are"
        " evidence only, never trades; off saves provider units.", "Sources"),

@@ -29,6 +29,9 @@ log = structlog.get_logger(__name__)
 
 BLOCKS_KEPT = 2048
 LOOKUP_TIMEOUT = 3.0
+TIME_WAITED_FOR = 1.0
+"""Seconds that a log waits for the time of its block: some round trips. Its own arrival stands in then, until the API
+tells; to be seen early matters more."""
 PENDING_LOGS = 10_000
 ASKED_AT_ONCE = 16
 """Blocks whose time is asked for at the same time; of others the time of arrival stands in."""
@@ -157,7 +160,7 @@ class ChainLogs:
         return task
 
     async def _block_time(self, socket: PolygonSocket, number: int, at: int) -> int | None:
-        """A block's time, waited for until :data:`LOOKUP_TIMEOUT` after its log came (``at``, µs): where times come
+        """A block's time, waited for until :data:`TIME_WAITED_FOR` after its log came (``at``, µs): where times come
         slower than logs, these do not come later and later."""
         known = self._blocks.get(number)
         if known is not None:
@@ -167,7 +170,7 @@ class ChainLogs:
             if len(self._asked) >= ASKED_AT_ONCE:
                 return None
             asked = self._ask(socket, number)
-        left = LOOKUP_TIMEOUT - (self.hub.now() - at) / SECOND
+        left = TIME_WAITED_FOR - (self.hub.now() - at) / SECOND
         await asyncio.wait({asked}, timeout=max(0.0, left))
         if not asked.done():
             log.info("block time not available yet; the time of arrival stands in", block=number)

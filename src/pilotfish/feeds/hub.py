@@ -187,13 +187,15 @@ class Hub:
         """
         pause = FIRST_PAUSE
         while True:
-            self.beat(WAITS if lasting else 0.0, PATIENCE)
+            self.beat(0.0, PATIENCE)
+            parts.lasts(lasting)
             try:
                 wait = await one()
                 pause = FIRST_PAUSE
             except Exception as problem:
                 on_fault(self.fault(name, problem))
                 wait, pause = pause, min(LONGEST_PAUSE, 2 * pause)
+            parts.lasts(False)
             self.beat(max(0.0, wait))
             await asyncio.sleep(max(0.0, wait))
 

@@ -20,12 +20,14 @@ hangs ends earlier, and what it was asked for has a health of its own."""
 @dataclass(slots=True, eq=False)
 class Part:
     """A loop that must not end. ``due``: by when it shows itself again (steady s; infinite = it waits for another
-    part), ``None`` before its first sign of life. ``patience``: seconds beyond that until it must have hung."""
+    part), ``None`` before its first sign of life. ``patience``: seconds beyond that until it must have hung.
+    ``lasting``: it is in a connection, whose life is judged by what that brings, so no other sign is asked of it."""
 
     name: str
     task: asyncio.Task[Any] | None = None
     due: float | None = None
     patience: float = 0.0
+    lasting: bool = False
 
     def quiet_for(self, now: float) -> float:
         """Seconds since it was due."""
@@ -48,8 +50,18 @@ def begin(work: Coroutine[Any, Any, None], name: str, part: Part | None) -> asyn
 def beat(now: float, within: float, patience: float) -> None:
     """The part that this is done for goes on, and shows it again within so many seconds."""
     part = _PART.get()
-    if part is not None:
+    if part is not None and not part.lasting:
         part.due, part.patience = now + within, patience
+
+
+def lasts(lasting: bool) -> None:
+    """The part that this is done for enters a connection that lasts, or has left it. What works for it inside may show
+    signs of life of its own, of which none follows when there is nothing more to do."""
+    part = _PART.get()
+    if part is not None:
+        part.lasting = False
+        if lasting:
+            part.due, part.patience, part.lasting = WAITS, PATIENCE, True
 
 
 def where(task: asyncio.Task[Any]) -> list[str]:

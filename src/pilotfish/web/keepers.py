@@ -10,6 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
+from pilotfish.core.units import SECOND
 from pilotfish.store import worker_state as ws
 from pilotfish.web.reader import Snapshot
 
@@ -45,7 +46,7 @@ def keepers_of(s: Snapshot, *, can_wait: bool) -> Keepers:
     running = w is not None and ws.alive(w, s.worker_age)
     last = w.took_over if w is not None else None
     return Keepers(
-        writes=Keeper(who=w.process, since=_iso(w.started_at / 1e6)) if w is not None and running else None,
+        writes=Keeper(who=w.process, since=_iso(w.started_at / SECOND)) if w is not None and running else None,
         waits=tuple(Keeper(who=one.process, since=_iso(one.since)) for one in s.standbys),
         taken_over=Keeper(who=last.over, since=_iso(last.at)) if last is not None else None,
         can_wait=can_wait,
