@@ -85,9 +85,10 @@ class Load:
 
 @contextmanager
 def beginning(folder: Path, url: str, **settings: object) -> Iterator[tuple[Stand, Pilot]]:
-    """A quiet venue and a pilot that follows two leaders, before its first run."""
+    """A quiet venue and a pilot that follows two leaders, before its first run. Each fill makes a block there, far more
+    often than a chain does, so their times are delivered."""
     stand = Stand(folder, "--scenario", "quiet")
-    pilot = Pilot(folder, stand.urls, database_url=url, log_level="WARNING", **settings)
+    pilot = Pilot(folder, stand.urls, database_url=url, log_level="WARNING", polygon_heartbeat_sec=0, **settings)
     stand.post("/api", lag=[0.2, 1.5])
     try:
         for wallet in LEADERS:
