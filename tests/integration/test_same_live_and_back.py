@@ -178,10 +178,11 @@ def backtested(folder: Path, wallet: str, values: dict[str, Any]) -> tuple[Back,
 
 @pytest.mark.parametrize("label", ["Stepper", "Scalper"])
 def test_a_demonstrations_seeded_story_is_decided_and_filled_the_same_in_a_backtest(label: str, tmp_path: Path) -> None:
-    """Books move with every block, copies are on their way meanwhile; nothing of it is arranged for the test."""
+    """Books move with every block, copies are on their way meanwhile; nothing of it is arranged for the test, but that
+    times of blocks are delivered: where they are asked for, a log is looked at in the very instant of a change."""
     wallet = next(person.wallet for person in cast(7) if person.label == label)
     stand = Stand(tmp_path, "--seed", "7", "--paused", "--speed", "3")
-    pilot = Pilot(tmp_path, stand.urls)
+    pilot = Pilot(tmp_path, stand.urls, polygon_heartbeat_sec=0)
     try:
         pilot.start()
         pilot.follow(wallet)
