@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--full", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--per-second", type=float, default=20)
+    parser.add_argument("--per-second", type=float, default=2, help="2: tens of times what a busy leader does")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="pilotfish-endure-") as folder:
         (kill if arguments.what == "kill" else soak)(arguments, Path(folder))
