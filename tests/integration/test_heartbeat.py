@@ -80,3 +80,22 @@ async def test_logs_do_not_wait_for_long_for_the_times_of_their_blocks(venue: tu
             await until("all are seen", lambda: len(made.seen) == BLOCKS, 12)
             assert sorted(made.seen) == [(n, WALLETS[0]) for n in range(1, BLOCKS + 1)]
             assert here.rpc_methods["eth_getBlockByNumber"] - before < BLOCKS
+
+
+async def test_a_question_that_is_refused_now_and_then_ends_no_connection(venue: tuple[Venue, str, str]) -> None:
+    """A provider at its limit refuses; to connect anew would ask it the more."""
+    here, url, controls = venue
+    async with watching(url, nothing) as made:
+        with_heartbeat(made, 1)
+        await made.watch(WALLETS[:1], unfiltered=False)
+        asked = here.rpc_methods["eth_blockNumber"]
+        await until("it is asked each second", lambda: here.rpc_methods["eth_blockNumber"] > asked + 1)
+        asked = here.rpc_methods["eth_blockNumber"]
+        fault = {"service": "rpc:eth_blockNumber", "mode": "status", "seconds": 2}
+        async with make_session() as http, http.post(f"{controls}/faults", json=fault) as answer:
+            assert answer.status == 200
+        await until("refused", lambda: here.rpc_methods["eth_blockNumber"] > asked + 1)
+        before = made.watcher.status.last_block
+        await until("a newer block", lambda: made.watcher.status.last_block != before)
+        assert made.watcher.status.reconnects == 0
+        assert made.watcher.healthy()[0]

@@ -238,7 +238,8 @@ class Watcher:
 
     async def _see_blocks(self, socket: PolygonSocket) -> str:
         """The heartbeat: the newest block's number is asked for, or each block's header is delivered, by setting. What
-        a service says again and again of one block is no sign of life."""
+        a service says again and again of one block is no sign of life; that it refuses a question ends nothing by
+        itself, since a provider at its limit would be asked the more by connecting anew (:meth:`_watch_heads`)."""
         headers, refused, newest = "", False, 0
         while True:
             asked = self._heartbeat()
@@ -252,10 +253,14 @@ class Watcher:
                 await socket.unsubscribe(headers)
                 headers = ""
             if not headers:
-                number = quantity(await socket.call("eth_blockNumber", []))
-                if number > newest:
-                    newest = number
-                    self._saw_block(number, None)
+                try:
+                    number = quantity(await socket.call("eth_blockNumber", []))
+                except RpcError as problem:
+                    log.info("the newest block's number cannot be had", error=str(problem))
+                else:
+                    if number > newest:
+                        newest = number
+                        self._saw_block(number, None)
             await asyncio.sleep(LOOK_SECONDS if headers else HEAD_POLL if asked is None else asked)
 
     def _heartbeat(self) -> float | None:
