@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import sync_playwright
+from screenshots import ARGUMENTS
 
 from pilotfish.cli.benches.load import Curve, curves
 
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 ECHARTS = Path(__file__).parents[1] / "src/pilotfish/web/static/vendor/echarts.common.min.js"
 TITLES = (("Engine: µs a trade", "leaders", 1e6), ("Store: µs a trade", "trades at once", 1e6),
           ("Start: ms", "trades in the database", 1e3))  # fmt: skip

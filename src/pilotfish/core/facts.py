@@ -67,7 +67,7 @@ class Verdict(msgspec.Struct, gc=False):
     """``action`` is copy, skip or wait. A copy says how much (``budget`` or ``shares``) and within which ``limit``.
 
     ``wanted`` is the size that a BUY asks for at the leader's price before minimums, caps and guards; ``granted`` what
-    those left of it; ``saved`` what is saved up of it. ``late``: decided as catch-up.
+    those left of it; ``saved`` what is saved up of it. ``kind``: how late the trade was judged to be.
     """
 
     action: str

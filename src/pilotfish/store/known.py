@@ -97,7 +97,7 @@ def orders_of(c: Connection, name: str, at: int, leader: str, token_id: str) -> 
     d, tr = t.decisions.c, t.trades.c
     of_trades = t.decisions.join(t.trades, tr.id == d.trade_id)
     mine = (
-        tr.leader == leader, tr.token_id == token_id, unindexed(d.portfolio) == name, d.sized_by_order.is_not(None),
+        tr.leader == leader, tr.token_id == token_id, t.unindexed(d.portfolio) == name, d.sized_by_order.is_not(None),
         d.decided_at > func.coalesce(reset_at(name), 0),
     )  # fmt: skip
     newest = select(d.id).select_from(of_trades).where(*mine, d.order_decision_id.is_(None))
@@ -123,11 +123,6 @@ def _from_fills(rows: Iterable[_OfOrder], trades: Mapping[int, Trade]) -> dict[i
         order.see(trade)
         order.spent = order.spent or r.action is Action.COPY
     return found
-
-
-def unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
-    """A column, but not for its index: rows are found by another one."""
-    return func.coalesce(column, "")
 
 
 def reset_at(name: str) -> ScalarSelect[int | None]:

@@ -38,7 +38,6 @@ from pilotfish.store.known import (
     reset_at,
     trades_by,
     trades_where,
-    unindexed,
     whole_keys,
 )
 from pilotfish.store.mapping import read, read_rows
@@ -171,8 +170,8 @@ def _taken(c: Connection, name: str) -> tuple[tuple[str, Side, int, int], ...]:
 def _missed(c: Connection, name: str) -> tuple[tuple[str, str], ...]:
     d, tr, h, m = t.decisions.c, t.trades.c, t.leader_holdings.c, t.markets.c
     bought = select(d.id).join(t.trades, tr.id == d.trade_id).where(
-        tr.leader == h.leader, tr.token_id == h.token_id, unindexed(d.portfolio) == name, d.sized_by_order.is_not(None),
-        d.decided_at > func.coalesce(reset_at(name), 0),
+        tr.leader == h.leader, tr.token_id == h.token_id, t.unindexed(d.portfolio) == name,
+        d.sized_by_order.is_not(None), d.decided_at > func.coalesce(reset_at(name), 0),
     )  # fmt: skip
     # each trade that a BUY was decided on moved a holding: there are far fewer of those than decisions
     query = select(h.leader, h.token_id).outerjoin(t.markets, m.token_id == h.token_id)

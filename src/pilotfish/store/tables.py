@@ -7,6 +7,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Double,
     Index,
     Integer,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    func,
     text,
     true,
 )
@@ -361,3 +363,8 @@ PAPER_TABLES = (
     intents, fills, positions, round_trips, savings, liquidity_taken, ledger_entries, equity_snapshots,
 )  # fmt: skip
 """What a reset wipes; each has a ``portfolio`` column."""
+
+
+def unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
+    """A column, but not for its index: rows are found by another one."""
+    return func.coalesce(column, "")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from enum import StrEnum
 
 import msgspec
 
 from pilotfish.core.units import SECOND
 from pilotfish.store import worker_state as ws
+from pilotfish.store.views.base import iso
 from pilotfish.web.reader import Snapshot
 
 
@@ -46,9 +46,9 @@ def keepers_of(s: Snapshot, *, can_wait: bool) -> Keepers:
     running = w is not None and ws.alive(w, s.worker_age)
     last = w.took_over if w is not None else None
     return Keepers(
-        writes=Keeper(who=w.process, since=_iso(w.started_at / SECOND)) if w is not None and running else None,
-        waits=tuple(Keeper(who=one.process, since=_iso(one.since)) for one in s.standbys),
-        taken_over=Keeper(who=last.over, since=_iso(last.at)) if last is not None else None,
+        writes=Keeper(who=w.process, since=iso(w.started_at)) if w is not None and running else None,
+        waits=tuple(Keeper(who=one.process, since=_of_seconds(one.since)) for one in s.standbys),
+        taken_over=Keeper(who=last.over, since=_of_seconds(last.at)) if last is not None else None,
         can_wait=can_wait,
     )
 
@@ -61,5 +61,5 @@ def role_of(worker: ws.WorkerState | None, age: float | None, standbys: Sequence
     return Role.STANDS_BY if any((one.pid, one.host) == here for one in standbys) else Role.NONE
 
 
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _of_seconds(at: float) -> str:
+    return iso(round(at * SECOND))

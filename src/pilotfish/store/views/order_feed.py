@@ -34,7 +34,6 @@ from pilotfish.core.units import Micros, Shares, Usdc, price_of
 from pilotfish.store import copies
 from pilotfish.store import tables as t
 from pilotfish.store.copies import Became, State
-from pilotfish.store.known import unindexed
 from pilotfish.store.mapping import read_rows, total
 from pilotfish.store.views.base import Page, decimal, iso
 from pilotfish.store.views.order_rows import OrderDecided, OrderRow, without_trade
@@ -67,7 +66,7 @@ def read_happened(c: Connection, portfolio: str, limit: int) -> list[OrderRow]:
     heads = (
         select(d.id, d.trade_id)
         .select_from(t.decisions.outerjoin(t.trades, t.trades.c.id == d.trade_id))
-        .where(d.id > newest - NEWEST, unindexed(d.portfolio) == portfolio, not_(_has_newer(f, decided=True)))
+        .where(d.id > newest - NEWEST, t.unindexed(d.portfolio) == portfolio, not_(_has_newer(f, decided=True)))
         .order_by(d.id.desc())
         .limit(limit)
     )
@@ -93,7 +92,7 @@ def read_copied_fill(c: Connection, portfolio: str, trade_id: int) -> int | None
     for order in _orders(c, portfolio, [trade_id]):
         if order.number is not None:
             of_number = or_(d.id == order.number, d.order_decision_id == order.number)
-            ours = select(d.trade_id).where(of_number, unindexed(d.action) == Action.COPY).order_by(d.id).limit(1)
+            ours = select(d.trade_id).where(of_number, t.unindexed(d.action) == Action.COPY).order_by(d.id).limit(1)
             return c.execute(ours).scalar()
     return None
 
@@ -233,7 +232,7 @@ def _of_trades(c: Connection, portfolio: str, heads: Sequence[TradeDecided]) -> 
         for part in read_rows(c, _Part, by_decision):
             parts[_key(part)].append(part)
         ours = fills.with_only_columns(*alike, d.id.label("decision_id"), tr.id.label("trade_id"))
-        for one in read_rows(c, _Copied, ours.where(unindexed(d.action) == Action.COPY).order_by(d.id)):
+        for one in read_rows(c, _Copied, ours.where(t.unindexed(d.action) == Action.COPY).order_by(d.id)):
             copied[_key(one)].append(one)
     became = copies.of(c, [(one.decision_id, Action.COPY) for some in copied.values() for one in some])
     return [

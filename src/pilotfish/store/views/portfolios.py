@@ -146,8 +146,8 @@ def newest_equity(portfolio: str) -> ScalarSelect[int]:
     e = t.equity_snapshots.c
     mine = select(e.id).where(e.portfolio == portfolio)
     last = select(func.max(e.id)).scalar_subquery()
-    among = func.coalesce(e.portfolio, "") == portfolio  # not by the index of all of a portfolio's
-    lately = select(e.id).where(e.id > last - LATELY, among).order_by(e.id.desc()).limit(1).scalar_subquery()
+    among = e.id > last - LATELY, t.unindexed(e.portfolio) == portfolio
+    lately = select(e.id).where(*among).order_by(e.id.desc()).limit(1).scalar_subquery()
     latest = mine.order_by(e.at.desc(), e.id.desc()).limit(1).scalar_subquery()
     return select(func.coalesce(lately, latest)).scalar_subquery()
 
