@@ -32,13 +32,16 @@ def frozen_here() -> None:
 
 
 def hang_in_database(database: Engine, thread: str) -> None:
-    """Every statement of a thread whose name begins so hangs from now on."""
+    """Every transaction of a thread whose name begins so hangs from now on, before it has the database.
+
+    In the middle of one it would keep SQLite's lock, and nobody else could write down how it ended.
+    """
 
     def hang(*_: object) -> None:
         if threading.current_thread().name.startswith(thread):
             frozen_here()
 
-    event.listen(database, "before_cursor_execute", hang)
+    event.listen(database, "begin", hang, insert=True)
 
 
 async def stand_still(beat: Callable[[], None]) -> None:

@@ -44,6 +44,15 @@ def until(what: str, condition: Callable[[], T], seconds: float = PATIENCE) -> T
         time.sleep(max(0.05, 3 * (looked - began)))  # between two looks: what is waited for needs the processor more
 
 
+async def until_async(what: str, condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+    """The same in an event loop whose own tasks make the condition hold."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}; last seen: {value!r}"
+        await asyncio.sleep(0.02)  # between two looks
+    return value
+
+
 def answers(url: str) -> bool:
     """True where something answers well."""
     try:

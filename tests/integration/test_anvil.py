@@ -105,7 +105,7 @@ def test_logs_of_a_real_node_become_trades_and_its_restart_is_survived(tmp_path:
             node.close()
             until("the chain is ill", lambda: not pilot.status()["worker"]["polygon"]["healthy"])
             node = Node(anvil, port)
-            until("the chain is well again", lambda: pilot.status()["worker"]["polygon"]["watched"] == 1, 30)
+            until("the chain is well again", lambda: pilot.status()["worker"]["polygon"]["watched"] == 1)
             node.emit(EXCHANGES[2], WALLET, EXCHANGES[2], 1, tokens[2], 100_000_000, 49_000_000)
             sold = pilot.trades(4)[3]
             assert (sold["side"], sold["role"]) == ("SELL", "taker")

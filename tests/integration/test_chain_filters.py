@@ -24,7 +24,7 @@ from pilotfish.sim.server import serve, urls
 from pilotfish.sim.venue import Venue
 from tests.integration.test_anvil import Node
 from tests.integration.test_anvil import anvil as anvil
-from tests.integration.test_polling import until
+from tests.rig import until_async as until
 
 WALLETS = [f"0x{n:02x}" + "a1" * 19 for n in range(1, 8)]
 STRANGER = "0x" + "ee" * 20
@@ -109,12 +109,12 @@ async def changes(here: Watching) -> None:
     going = False
     await trading
     own = [(number, wallet) for number, wallet in here.made.items() if wallet == keeps]
-    await until("all are seen", lambda: len(here.seen) >= len(own), 30)
+    await until("all are seen", lambda: len(here.seen) >= len(own))
     assert sorted(here.seen) == own
     await here.trade(others[0])
     await here.trade(others[-1])
     await here.trade(keeps)
-    await until("the newest are seen", lambda: len(here.seen) >= len(own) + 2, 30)
+    await until("the newest are seen", lambda: len(here.seen) >= len(own) + 2)
     assert sorted(wallet for _, wallet in here.seen[len(own) :]) == sorted([others[0], keeps])
 
 

@@ -25,7 +25,7 @@ from pilotfish.core.trade import Source
 from pilotfish.store.database import open_database
 from tests import processes
 from tests.integration.test_alerts import Inbox
-from tests.rig import Pilot, Stand, rig, until
+from tests.rig import PATIENCE, Pilot, Stand, rig, until
 
 pytestmark = pytest.mark.slow
 
@@ -320,7 +320,7 @@ def test_run_prints_where_the_dashboard_is_and_how_to_sign_in_once_and_never_the
                 assert pilot.status()["worker"]["dashboard"]["healthy"]
             finally:
                 started.send_signal(signal.SIGINT)
-                assert started.wait(6) == 0
+                assert started.wait(PATIENCE) == 0
         shown, told = (tmp_path / "out").read_text(), (tmp_path / "err").read_text()
         assert shown.count("Dashboard: http://127.0.0.1:") == 1
         assert shown.count("/login") == 1

@@ -8,7 +8,7 @@ from pilotfish.polymarket.http import make_session
 from pilotfish.sim.venue import Venue
 from tests.integration.test_chain_filters import WALLETS, Watching, watching
 from tests.integration.test_chain_filters import venue as venue
-from tests.integration.test_polling import until
+from tests.rig import until_async as until
 
 BLOCKS = 30
 
@@ -77,7 +77,7 @@ async def test_logs_do_not_wait_for_long_for_the_times_of_their_blocks(venue: tu
             before = here.rpc_methods["eth_getBlockByNumber"]
             for _ in range(BLOCKS):
                 await made.trade(WALLETS[0])
-            await until("all are seen", lambda: len(made.seen) == BLOCKS, 12)
+            await until("all are seen", lambda: len(made.seen) == BLOCKS)
             assert sorted(made.seen) == [(n, WALLETS[0]) for n in range(1, BLOCKS + 1)]
             assert here.rpc_methods["eth_getBlockByNumber"] - before < BLOCKS
 

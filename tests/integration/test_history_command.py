@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,8 @@ from tests import processes
 from tests.rig import WALLET, Pilot, Stand, until
 
 FOLDER = "history"
+HANGS = 60
+"""Seconds for which a venue that hangs gives no answer."""
 
 
 @pytest.fixture(scope="module")
@@ -115,15 +116,13 @@ def test_ctrl_c_ends_a_pull_at_once_and_says_that_what_was_read_is_kept(
     traded: tuple[Stand, Path], pilot: Pilot, tmp_path: Path
 ) -> None:
     stand, _ = traded
-    stand.post("/faults", service="data/v2/positions", mode="hang", seconds=60)
+    stand.post("/faults", service="data/v2/positions", mode="hang", seconds=HANGS)
     try:
         with (tmp_path / "err").open("w") as errors:
             running = processes.start("history", "pull", WALLET, cwd=tmp_path, env=pilot.environment, stderr=errors)
         until("activity is kept", lambda: list((tmp_path / FOLDER).glob("markets/*/*.parquet")))
-        began = time.monotonic()
         running.send_signal(signal.SIGINT)
-        assert running.wait(20) == 130
-        assert time.monotonic() - began < 15
+        assert running.wait(HANGS / 2) == 130, "not when the venue answers"
     finally:
         stand.post("/faults", service="data/v2/positions", mode="off")
     assert "Stopped: what was read is kept" in (tmp_path / "err").read_text()

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -27,6 +27,8 @@ from pilotfish.sim.market import SimMarket
 from pilotfish.sim.market_ws import MarketChannel
 from pilotfish.sim.server import serve, urls
 from pilotfish.sim.venue import Fault, Venue
+from tests.rig import PATIENCE
+from tests.rig import until_async as until
 
 
 @dataclass
@@ -74,7 +76,7 @@ class Reading:
         bids, asks = self.market.sides(self.token)
         return sorted(bids.items(), reverse=True), sorted(asks.items())
 
-    async def agrees(self, seconds: float = 10.0) -> None:
+    async def agrees(self, seconds: float = PATIENCE) -> None:
         """Wait until the kept book is the venue's."""
         await until("the kept book is the venue's", lambda: self.kept() == self.truth(), seconds)
 
@@ -99,13 +101,6 @@ class Reading:
 
 def levels(side: Any) -> list[tuple[int, int]]:
     return [(lv.price, lv.size) for lv in side]
-
-
-async def until(what: str, condition: Callable[[], Any], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        await asyncio.sleep(0.02)  # between two looks
 
 
 @pytest.fixture

@@ -118,11 +118,11 @@ def test_killing_the_worker_at_any_moment_loses_and_doubles_nothing(tmp_path: Pa
             pilot.kill()
             pilot.start(ready=round_ % 2 == 0)
         stand.post("/pause")
-        until("the venue is settled", lambda: stand.get("/truth")["settled"], 30)
+        until("the venue is settled", lambda: stand.get("/truth")["settled"])
         truth = stand.get("/truth")
         assert truth["trades"] > 15
-        until("every trade is there", lambda: len(pilot.export("trades")) >= truth["trades"], 30)
-        until("all decided", lambda: all(d["action"] != "wait" for d in pilot.export("decisions")), 30)
+        until("every trade is there", lambda: len(pilot.export("trades")) >= truth["trades"])
+        until("all decided", lambda: all(d["action"] != "wait" for d in pilot.export("decisions")))
         trades = pilot.export("trades")
         assert Counter(t["leader"] for t in trades) == Counter({w: n for w, n in truth["by_wallet"].items() if n})
         decisions = pilot.export("decisions")
@@ -137,20 +137,18 @@ def test_leaders_and_settings_are_taken_up_while_the_worker_runs(tmp_path: Path)
     with rig(tmp_path, fixed_usdc=40) as (stand, pilot):
         token = stand.market()
         pilot.start()
-        before = time.monotonic()
         pilot.follow()
-        assert time.monotonic() - before < 2.5
         stand.fill(token, "BUY", 100)
         assert pilot.fills(1)[0]["usdc_micro"] == 40_000_000
         pilot.cli("settings", "set", "fixed_usdc", "10")
-        until("taken up", lambda: pilot.logged("settings taken up"), 2)
+        until("taken up", lambda: pilot.logged("settings taken up"))
         stand.fill(token, "BUY", 100)
         assert pilot.fills(2)[1]["usdc_micro"] == 10_000_000
         (row,) = [s for s in json.loads(pilot.cli("settings", "list", "--json")) if s["name"] == "fixed_usdc"]
         assert (row["value"], row["source"], row["default"]) == (10, "dashboard", 25)
         assert row["overrides"] == [{"source": "environment", "value": 40}]
         pilot.cli("leaders", "remove", WALLET)
-        until("left", lambda: pilot.logged("leader removed"), 3)
+        until("left", lambda: pilot.logged("leader removed"))
         stand.fill(token, "BUY", 100, api_delay=0)
         until("polls go on without him", lambda: pilot.status()["worker"]["leaders"] == {})
         assert len(pilot.export("trades")) == 2

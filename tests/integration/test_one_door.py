@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import Engine as Database
@@ -22,17 +21,10 @@ from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
 from pilotfish.store.verify import verify
 from tests.rig import Stand
+from tests.rig import until_async as until
 
 pytestmark = pytest.mark.slow
 LEADERS = 25
-
-
-async def until(what: str, condition: Callable[[], Any], seconds: float = 20.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        await asyncio.sleep(0.02)  # between two looks at a condition
-    return value
 
 
 def works(folder: Path, prepare: Callable[[Database], None], act: Callable[[Worker], Awaitable[None]]) -> Database:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ from pilotfish.polymarket.http import Service, make_session
 from pilotfish.sim.server import serve, urls
 from pilotfish.sim.venue import Fault, Venue
 from tests.integration.test_activity_windows import TOKEN, WALLET, row
+from tests.rig import until_async as until
 
 OTHER = "0x" + "b2" * 20
 
@@ -58,14 +59,6 @@ class Polling:
             if isinstance(event, kind):
                 found.append(event)
         return found
-
-
-async def until(what: str, condition: Callable[[], Any], seconds: float = 15.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        await asyncio.sleep(0.02)  # between two looks
-    return value
 
 
 @pytest.fixture

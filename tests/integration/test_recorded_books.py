@@ -24,7 +24,8 @@ from pilotfish.sim.chain import Order
 from pilotfish.sim.market_ws import MarketChannel
 from pilotfish.sim.server import serve, urls
 from pilotfish.sim.venue import Venue
-from tests.integration.test_local_books import Reading, levels, until
+from tests.integration.test_local_books import Reading, levels
+from tests.rig import until_async as until
 
 Sides = tuple[list[tuple[int, int]], list[tuple[int, int]]]
 

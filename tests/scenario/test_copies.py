@@ -47,11 +47,11 @@ def test_holdings_begin_with_what_he_held_and_follow_every_trade(tmp_path: Path,
         stand.fill(token, "BUY", 100)
         pilot.fills(1)
         pilot.cli("leaders", "pause", WALLET)
-        until("paused", lambda: pilot.logged("leader changed"), 3)
+        until("paused", lambda: pilot.logged("leader changed"))
         stand.fill(token, "BUY", 400)
         until("skipped", lambda: pilot.reasons() == ["COPY", "SKIP_PAUSED"])
         pilot.cli("leaders", "resume", WALLET)
-        until("resumed", lambda: len(pilot.logged("leader changed")) == 2, 3)
+        until("resumed", lambda: len(pilot.logged("leader changed")) == 2)
         stand.fill(token, "SELL", 750, 0.49)
         pilot.fills(2)
         sell = pilot.export("trades")[-1]
@@ -114,11 +114,11 @@ def test_an_exit_by_merge_is_copied_and_a_split_is_only_a_correction(tmp_path: P
         pilot.fills(1)
         time.sleep(11)  # a snapshot this close to a trade would be doubted; that is another scenario
         stand.post("/rows", row=move("SPLIT", condition, 40, 901), moves={token: 40, opposite: 40})
-        until("the split", lambda: pilot.leader_holds(token) == usd(140), 10)
+        until("the split", lambda: pilot.leader_holds(token) == usd(140))
         assert pilot.leader_holds(opposite) == usd(40)
         assert pilot.held() == {token: usd(50)}
         stand.post("/rows", row=move("MERGE", condition, 40, 902), moves={token: -40, opposite: -40})
-        until("the merge", lambda: pilot.leader_holds(token) == usd(100), 10)
+        until("the merge", lambda: pilot.leader_holds(token) == usd(100))
         fill = pilot.fills(2)[1]
         adjustments = pilot.export("adjustments")
         decision = pilot.export("decisions")[-1]
@@ -142,7 +142,7 @@ def test_an_unseen_change_is_corrected_only_after_two_snapshots_agree(tmp_path: 
         until("the bootstrap", lambda: pilot.leader_holds(token) == usd(1000))
         began = time.monotonic()
         stand.post("/holdings", wallet=WALLET, holdings={token: 600})
-        until("the correction", lambda: pilot.leader_holds(token) == usd(600), 40)
+        until("the correction", lambda: pilot.leader_holds(token) == usd(600))
         took = time.monotonic() - began
         last = pilot.export("adjustments")[-1]
         saw(f"a transfer of 400 was corrected after {took:.0f} s with cause {last['cause']}")
@@ -212,11 +212,11 @@ def test_a_pending_intent_is_decided_anew_after_a_restart(tmp_path: Path, saw: S
 
 
 def down(pilot: Pilot, source: str) -> None:
-    until(f"{source} is down", lambda: not pilot.status()["worker"][source]["healthy"], 15)
+    until(f"{source} is down", lambda: not pilot.status()["worker"][source]["healthy"])
 
 
 def up(pilot: Pilot, source: str) -> None:
-    until(f"{source} is up", lambda: pilot.status()["worker"][source]["healthy"], 30)
+    until(f"{source} is up", lambda: pilot.status()["worker"][source]["healthy"])
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_each_mode_while_a_source_is_down(
         stand.fill(fresh, "BUY", 100)
         stand.fill(held, "SELL", 50, 0.49)
         pilot.trades(3)
-        until("decided", lambda: pilot.reasons()[1] == buy and pilot.reasons()[2] in (sell, "COPY"), 5)
+        until("decided", lambda: pilot.reasons()[1] == buy and pilot.reasons()[2] in (sell, "COPY"))
         while_down = pilot.reasons()[1:]
         assert while_down == [buy, sell]
         if ill == "polygon":
@@ -283,11 +283,11 @@ def test_a_reorg_retracts_the_trade_and_the_books_end_as_they_should(
         if when == "after":
             pilot.fills(1)
         stand.post("/reorgs", tx_hash=tx["tx_hash"], remine_after=1.0 if again else None)
-        until("retracted", lambda: pilot.export("trades")[0]["status"] == "retracted", 5)
+        until("retracted", lambda: pilot.export("trades")[0]["status"] == "retracted")
         if again:
-            until("mined again", lambda: pilot.export("trades")[0]["status"] == "active", 10)
+            until("mined again", lambda: pilot.export("trades")[0]["status"] == "active")
             if when == "before":
-                pilot.fills(1, seconds=8)
+                pilot.fills(1)
         elif when == "after":
             pilot.fills(2)
         until("nothing is pending", lambda: again or when == "before"

@@ -256,7 +256,7 @@ def waiting(journal: Journal) -> int:
     return len(journal._waiting)
 
 
-def until(condition: object, seconds: float = 10.0) -> None:
+def until(condition: object, seconds: float = 60.0) -> None:
     assert callable(condition)
     end = time.monotonic() + seconds
     while not condition():
@@ -378,7 +378,7 @@ def send(event):
     effects = engine.apply(event)
     writer.submit(effects, journal.leave(entered, effects))
 def until(condition):
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.005)

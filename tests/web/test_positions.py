@@ -264,7 +264,7 @@ def test_the_file_has_what_is_shown_in_its_order_in_plain_units_with_titles(desk
                 for line, (_, told) in zip(found, shown, strict=True)
             )
 
-        until(f"file and page agree: {query}", agree, 10)
+        until(f"file and page agree: {query}", agree)
     raw = json.loads(desk.get("/api/v1/export/positions.json"))
     assert raw and set(raw[0]) >= {"cost_micro", "shares_micro"}
     seen.clean()
