@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "payloads" in metafunc.fixturenames:
         every = everything()
         metafunc.parametrize("payloads", every, ids=[p.name for p in every])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules in an order of no meaning, the same each time: what waits and what computes lie beside each other, so that
+    tests that run at once seldom want the processor all at the same time."""
+    items.sort(key=lambda item: (zlib.crc32(str(item.path.relative_to(PROJECT)).encode()), str(item.path)))
 
 
 @pytest.fixture(scope="session")

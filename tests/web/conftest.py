@@ -18,3 +18,16 @@ expect.set_options(timeout=30_000)
 def browser(chromium: str) -> Iterator[Browser]:
     with launched(chromium) as started:
         yield started
+
+
+@pytest.fixture(autouse=True)
+def no_window_left_open(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A window that a test leaves behind would go on asking for its page, beside all later tests of the module."""
+    if "browser" not in request.fixturenames:
+        yield
+        return
+    browser: Browser = request.getfixturevalue("browser")
+    before = set(browser.contexts)
+    yield
+    for context in set(browser.contexts) - before:
+        context.close()

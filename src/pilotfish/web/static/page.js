@@ -68,7 +68,8 @@
         axisLabel: { color: soft, ...(axis.type === "value" ? { formatter: (v) => tidy(reader.number(v, 3)) } : {}), ...axis.axisLabel },
       }));
       chart.setOption({
-        ...options, xAxis: axes(options.xAxis), yAxis: axes(options.yAxis),
+        ...options, animation: false,  // whole at once: it is drawn anew as trades come
+        xAxis: axes(options.xAxis), yAxis: axes(options.yAxis),
         legend: options.legend && { ...options.legend, textStyle: { color: soft } },
         tooltip: { ...options.tooltip, backgroundColor: card, borderColor: line, textStyle: { color: text },
                    valueFormatter: (v) => typeof v === "number" ? tidy(reader.number(v, 3)) : v },
