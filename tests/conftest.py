@@ -37,8 +37,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Modules in an order of no meaning, the same each time: what waits and what computes lie beside each other, so that
-    tests that run at once seldom want the processor all at the same time."""
+    """Modules in an order of no meaning, the same each time.
+
+    So what waits and what computes lie beside each other, and tests that run at once seldom all want the processor.
+    """
     items.sort(key=lambda item: (zlib.crc32(str(item.path.relative_to(PROJECT)).encode()), str(item.path)))
 
 
