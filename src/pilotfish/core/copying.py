@@ -6,6 +6,7 @@ from collections import deque
 
 from pilotfish.core import ledger, sizing
 from pilotfish.core.bookkeeping import Bookkeeping
+from pilotfish.core.copied import Copied
 from pilotfish.core.desk import DAY, Desk, DeskKey, Waiting
 from pilotfish.core.effects import (
     Insert,
@@ -29,15 +30,17 @@ from pilotfish.core.units import SECOND, Micros, Usdc, price_of
 from pilotfish.core.waits import Waits
 
 FORGET_EVERY = 3_600 * SECOND
+_DOWN = (Reason.SKIP_POLYGON_UNHEALTHY, Reason.SKIP_API_UNHEALTHY)
 _EXITS = (Reason.COPY, Reason.COPY_GONE, Reason.SKIP_NO_POSITION, Reason.SKIP_BELOW_MIN)
 
 
 class Copying:
     """Decides trades. Decisions that miss something wait in a queue per (portfolio, leader, token)."""
 
-    def __init__(self, state: State, bookkeeping: Bookkeeping) -> None:
+    def __init__(self, state: State, bookkeeping: Bookkeeping, copied: Copied) -> None:
         self.state = state
         self.bookkeeping = bookkeeping
+        self.copied = copied
         self.waits = Waits(state)
         self._forgotten_at = 0
 
@@ -81,10 +84,21 @@ class Copying:
             self._begin_buy(desk, key, item, at)
         queue = desk.queues.get(key)
         if queue:
+            if trade.side is BUY and self._skipped_while_down(desk, key, item, at):
+                return
             queue.append(item)
             self._write_wait(desk, item, Reason.WAIT_TURN, [], at)
         elif not self._settle(desk, key, item, at):
             desk.queues[key] = deque((item,))
+
+    def _skipped_while_down(self, desk: Desk, key: DeskKey, item: Waiting, at: int) -> bool:
+        """A BUY that comes while a source that it needs is down is skipped at once, whatever it would wait behind."""
+        policy = desk.policy.of(key[0])
+        verdict = self._decide(desk, policy, key, item, at)
+        if verdict.reason not in _DOWN:
+            return False
+        self._finish(desk, policy, key, item, verdict, at)
+        return True
 
     def _begin_buy(self, desk: Desk, key: DeskKey, item: Waiting, at: int) -> None:
         """What the ideal takes of a BUY is settled as it comes in, before any guard or wait: which order it belongs to
@@ -169,7 +183,7 @@ class Copying:
             state.books.get(token),
             item.book_attempts >= policy.book_attempts,
             state.memory,
-            0 if position is None or sold_before else desk.held(key),
+            0 if position is None or sold_before else self._held(desk, key, trade),
             has_position,
             item.order is not None and item.order.spent,
             leader.value if leader is not None else None,
@@ -179,6 +193,17 @@ class Copying:
         if trade.side is BUY:
             self._tell_limits(facts, desk, key, at)
         return decide(facts)
+
+    def _held(self, desk: Desk, key: DeskKey, trade: Trade) -> int:
+        """Shares held that a trade can concern: a SELL that comes late sells nothing of what later trades brought."""
+        held = desk.held(key)
+        later = self._later(trade) if held and trade.side is SELL else []
+        return max(0, held - self.copied.bought_on(desk, later)) if later else held
+
+    def _later(self, trade: Trade) -> list[Trade]:
+        """The leader's trades of this token after ``trade``, where it comes late."""
+        holding = self.state.holdings.get((trade.leader, trade.token_id))
+        return holding.after(trade) if holding is not None else []
 
     def _tell_limits(self, facts: Facts, desk: Desk, key: DeskKey, at: int) -> None:
         """What matters to a BUY alone: cash, and what counts towards the limits that are set."""
@@ -260,7 +285,11 @@ class Copying:
     ) -> None:
         """A quick in-and-out leaves nothing behind: his SELL shrinks our BUYs that are not filled yet."""
         before, ratio = trade.leader_pre_sell_shares, policy.exit_all_ratio
-        for order in desk.open_intents(key, BUY):
+        orders = desk.open_intents(key, BUY)
+        later = {t.id for t in self._later(trade)} if orders else set()
+        for order in orders:
+            if order.trade_id in later:
+                continue
             budget = sizing.shrink(order.budget, trade.shares, before, ratio)
             verdict.trace.append(["pending_buy_left_micro", budget, order.budget, True])
             desk.unspend(order.created_at, order.budget - budget)

@@ -121,7 +121,7 @@ class Desk:
         self.end_all()
         self.sums = Sums()
         self.spent_today = 0
-        self.last_equity, self.day_equity = None, None
+        self.last_equity, self.day, self.day_equity = None, -1, None
         self.peak, self.drawdown = self.bankroll, 0
 
     def miss(self, key: DeskKey) -> None:

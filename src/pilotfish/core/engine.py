@@ -13,6 +13,7 @@ import msgspec
 
 from pilotfish.core import events as ev
 from pilotfish.core.bookkeeping import Bookkeeping
+from pilotfish.core.copied import Copied
 from pilotfish.core.copying import Copying
 from pilotfish.core.effects import (
     Effect,
@@ -63,8 +64,9 @@ class Engine:
         self.paper = Paper(self.state, self.bookkeeping) if paper else None
         self.bookkeeping.executor = self.paper
         self.exits = Exits(self.state, self.bookkeeping)
-        self.copying = Copying(self.state, self.bookkeeping)
-        self.reorgs = Reorgs(self.state, self.bookkeeping, self.exits)
+        copied = Copied()
+        self.copying = Copying(self.state, self.bookkeeping, copied)
+        self.reorgs = Reorgs(self.state, self.bookkeeping, self.exits, copied)
         self.settlement = Settlement(self.state, self.bookkeeping)
         self.valuing = Valuing(self.state, self.exits)
         self.leading = Leading(self.state, self.copying)

@@ -118,6 +118,16 @@ class Holding:
         """The recent trades that count in it, in their order."""
         return [e.trade for e in self._entries if e.trade is not None]
 
+    def after(self, trade: Trade) -> list[Trade]:
+        """The trades of it that are later than one that is in it, in their order; most often none."""
+        entries = self._entries
+        if not entries or entries[-1].trade is trade:
+            return []
+        place = bisect_left(entries, _Entry(order_of(trade), 0))
+        if place == len(entries) or entries[place].trade is not trade:
+            return []
+        return [e.trade for e in entries[place + 1 :] if e.trade is not None]
+
     def held_at(self, as_of: int) -> int:
         """Shares before that second, as of which a snapshot says what is held, as earlier snapshots of it corrected
         them."""

@@ -192,6 +192,7 @@ class LifeCycle:
             if e.portfolio in (None, name):
                 self.copying.close_all(desk, Reason.SKIP_RESET, e.at)
                 self.bookkeeping.forget(desk, e.at)
+                self.reorgs.copied.forget(name)
                 desk.wipe()
                 self.state.memory.forget(name)
                 self.state.out.append(WipePaper(name))

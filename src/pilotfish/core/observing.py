@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from pilotfish.core import events as ev
 from pilotfish.core import lateness
+from pilotfish.core.copied import Sold, sold_of
 from pilotfish.core.copying import Copying
 from pilotfish.core.dedupe import Sighting
 from pilotfish.core.effects import Answered, CheckChain, Insert, SetTimer, Update
@@ -131,12 +132,15 @@ class Observing:
 
     def _retract(self, trade: Trade, at: int) -> None:
         touched: list[Trade] = []
+        sold: list[Sold] = []
         if trade.moves_holding:
-            touched = self.leading.holding(trade.leader, trade.token_id).remove_trade(trade, at)
+            holding = self.leading.holding(trade.leader, trade.token_id)
+            sold = sold_of(holding.after(trade))
+            touched = holding.remove_trade(trade, at)
             self.leading.write_holding(trade.leader, trade.token_id, -trade.signed_shares, at)
         for changed in _unique([trade, *touched]):
             self.state.out.append(Update(trade_change(changed)))
-        self.reorgs.retract(trade, at)
+        self.reorgs.retract(trade, sold, at)
         self.state.ask(SetTimer(ReorgOver(trade.id), given_up_at(trade, self.state.started_at)))
 
     # -- what is new -----------------------------------------------------------------------------------------------

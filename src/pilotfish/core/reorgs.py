@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from pilotfish.core.bookkeeping import Bookkeeping
+from pilotfish.core.copied import Copied, Sold
 from pilotfish.core.desk import Desk
 from pilotfish.core.effects import SetTimer, Update
 from pilotfish.core.exits import Exits
@@ -18,8 +19,6 @@ from pilotfish.core.timers import ReorgOver
 from pilotfish.core.trade import Side, Trade
 from pilotfish.core.units import SECOND
 
-REMEMBERED = 5_000
-"""Trades whose fills are remembered for reorgs; the oldest go first."""
 Recent: TypeAlias = tuple[tuple[Order, tuple[int, ...]], ...]
 """Orders with the ids of their fills."""
 
@@ -27,13 +26,12 @@ Recent: TypeAlias = tuple[tuple[Order, tuple[int, ...]], ...]
 class Reorgs:
     """Knows which fills rest on which trade."""
 
-    def __init__(self, state: State, bookkeeping: Bookkeeping, exits: Exits) -> None:
+    def __init__(self, state: State, bookkeeping: Bookkeeping, exits: Exits, copied: Copied) -> None:
         self.state = state
+        self.copied = copied
         self.exits = exits
         self.bookkeeping = bookkeeping
         bookkeeping.booked = self._booked
-        self._of_trade: dict[int, list[tuple[str, Order, list[int]]]] = {}
-        """Trade -> (portfolio, order, fill ids)."""
         self._retracted: dict[int, Trade] = {}
         """Trades that are taken back: what hangs on them waits."""
 
@@ -42,8 +40,7 @@ class Reorgs:
         self._retracted.update({t.id: t for t in trades.values() if not t.active})
         for desk, orders in recent:
             for order, fill_ids in orders:
-                known = desk.intents.get(order.id, order)
-                self._of_trade.setdefault(order.trade_id, []).append((desk.name, known, list(fill_ids)))
+                self.copied.add(desk, desk.intents.get(order.id, order), fill_ids)
 
     @property
     def retracted(self) -> set[int]:
@@ -57,38 +54,29 @@ class Reorgs:
         return [SetTimer(ReorgOver(t.id), max(at, given_up_at(t, self.state.started_at))) for t in mine]
 
     def _booked(self, desk: Desk, order: Order, fill_id: int, at: int) -> None:
-        if not order.trade_id:
-            return
-        known = self._of_trade.setdefault(order.trade_id, [])
-        for entry in known:
-            if entry[1] is order:
-                entry[2].append(fill_id)
-                break
-        else:
-            known.append((desk.name, order, [fill_id]))
-        while len(self._of_trade) > REMEMBERED:
-            del self._of_trade[next(iter(self._of_trade))]
+        self.copied.add(desk, order, (fill_id,))
         if order.held:
-            self._leave(desk, order, at)
+            self._leave(desk, order, order.filled_shares, at)
 
-    def retract(self, trade: Trade, at: int) -> None:
-        """A trade was taken back: hold its open orders, mark its fills, leave the position if that is the policy."""
+    def retract(self, trade: Trade, sold: list[Sold], at: int) -> None:
+        """A trade was taken back: hold its open orders, mark its fills, leave the position if that is the policy.
+        ``sold``: the SELLs after it, which took their part of what was bought on it."""
         self._retracted[trade.id] = trade
         for desk in self.state.desks.values():
             for order in [i for i in desk.intents.values() if i.trade_id == trade.id]:
                 self.bookkeeping.hold(order, at)
-        for name, order, fill_ids in self._of_trade.get(trade.id, ()):
+        for name, order, fill_ids in self.copied.of(trade.id):
             owner = self.state.desks.get(name)
             if owner is None:
                 continue
             for fill_id in fill_ids:
                 self.state.out.append(Update(FillStatus(id=fill_id, status="orphaned")))
-            self._leave(owner, order, at)
+            self._leave(owner, order, self.copied.left(owner, trade.id, sold), at)
 
-    def _leave(self, desk: Desk, order: Order, at: int) -> None:
+    def _leave(self, desk: Desk, order: Order, bought: int, at: int) -> None:
         """Sell what was copied from a retracted trade, after some patience, where that is the policy."""
         policy = desk.policy.of(order.leader)
-        shares = min(order.filled_shares, desk.held(order.key))
+        shares = min(bought, desk.held(order.key))
         if policy.orphan_policy != "exit" or order.side is not Side.BUY or shares <= 0:
             return
         way_out = Order(
@@ -118,7 +106,7 @@ class Reorgs:
         for desk in self.state.desks.values():
             for order in [i for i in desk.intents.values() if i.trade_id == trade.id]:
                 self.bookkeeping.release(desk, order, at)
-        for name, order, fill_ids in self._of_trade.get(trade.id, ()):
+        for name, order, fill_ids in self.copied.of(trade.id):
             for fill_id in fill_ids:
                 self.state.out.append(Update(FillStatus(id=fill_id, status="ok")))
             owner = self.state.desks.get(name)

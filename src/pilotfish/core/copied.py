@@ -1,0 +1,90 @@
+"""What was filled on which trade of a leader: a reorg needs it, and a SELL that comes late.
+
+Of the newest trades only; a start takes up what was filled within the last hour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from pilotfish.core import sizing
+from pilotfish.core.desk import Desk
+from pilotfish.core.orders import Order
+from pilotfish.core.trade import BUY, SELL, Trade
+
+Sold: TypeAlias = tuple[int, str, int, int | None]
+"""A SELL: which, whose, how much was sold, and of how much."""
+REMEMBERED = 5_000
+"""Trades whose fills are remembered; the oldest go first."""
+
+
+class Copied:
+    """Orders with the ids of their fills, by the trade that they copy."""
+
+    def __init__(self) -> None:
+        self._of_trade: dict[int, list[tuple[str, Order, list[int]]]] = {}
+        """Trade -> (portfolio, order, fill ids)."""
+
+    def add(self, desk: Desk, order: Order, fill_ids: Iterable[int]) -> None:
+        """An order was filled, in the run before or just now."""
+        if not order.trade_id:
+            return
+        known = self._of_trade.setdefault(order.trade_id, [])
+        for entry in known:
+            if entry[1] is order:
+                entry[2].extend(fill_ids)
+                break
+        else:
+            known.append((desk.name, order, list(fill_ids)))
+        while len(self._of_trade) > REMEMBERED:
+            del self._of_trade[next(iter(self._of_trade))]
+
+    def of(self, trade_id: int) -> list[tuple[str, Order, list[int]]]:
+        """(portfolio, order, fill ids) of everything that was filled on a trade."""
+        return self._of_trade.get(trade_id, [])
+
+    def forget(self, portfolio: str) -> None:
+        """A portfolio's paper state is wiped: nothing of what it copied is there any more."""
+        for trade_id, known in list(self._of_trade.items()):
+            kept = [entry for entry in known if entry[0] != portfolio]
+            if kept:
+                self._of_trade[trade_id] = kept
+            else:
+                del self._of_trade[trade_id]
+
+    def left(self, desk: Desk, trade_id: int, sold: Iterable[Sold]) -> int:
+        """Shares bought on a trade that are still held after the SELLs that came later, as far as these were copied."""
+        shares = self._filled(desk, trade_id)
+        for sale in sold:
+            shares = self._after(desk, shares, sale)
+        return shares
+
+    def bought_on(self, desk: Desk, later: list[Trade]) -> int:
+        """Shares still held of what was bought on ``later`` trades, in their order."""
+        shares = 0
+        for trade in later:
+            if trade.side is BUY:
+                shares += self._filled(desk, trade.id)
+            else:
+                shares = self._after(desk, shares, _sale(trade))
+        return shares
+
+    def _after(self, desk: Desk, shares: int, sale: Sold) -> int:
+        """What a SELL of the leader's leaves of ``shares``, if it was copied."""
+        trade_id, leader, sold, before = sale
+        if not shares or not self._filled(desk, trade_id):
+            return shares
+        return sizing.shrink(shares, sold, before, desk.policy.of(leader).exit_all_ratio)
+
+    def _filled(self, desk: Desk, trade_id: int) -> int:
+        return sum([order.filled_shares for name, order, _ in self.of(trade_id) if name == desk.name])
+
+
+def sold_of(trades: Iterable[Trade]) -> list[Sold]:
+    """The SELLs among ``trades``."""
+    return [_sale(t) for t in trades if t.side is SELL]
+
+
+def _sale(trade: Trade) -> Sold:
+    return (trade.id, trade.leader, trade.shares, trade.leader_pre_sell_shares)
