@@ -119,6 +119,7 @@ CHECKS: dict[str, _Words] = {
     "held_shares_micro": _Words("held by us", Unit.SHARES, Bound.SOME),
     "copy_unexplained_exits": _Words("unexplained exits are copied", Unit.YES_NO, Bound.IS),
     "leader_pre_sell_shares_micro": _Words("held by the leader before", Unit.SHARES),
+    "later_trades": _Words("later trades that were known before this one", Unit.NUMBER),
     "leader_sold_shares_micro": _Words("sold by the leader", Unit.SHARES),
     "sell_shares_micro": _Words("to sell", Unit.SHARES, Bound.SOME),
     "pending_buy_left_micro": _Words("left of a BUY that was still out", Unit.USDC, Bound.OF),

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 from pilotfish.core import sizing
-from pilotfish.core.desk import Desk
+from pilotfish.core.desk import Desk, DeskKey
 from pilotfish.core.orders import Order
 from pilotfish.core.trade import BUY, SELL, Trade
 
@@ -60,15 +60,39 @@ class Copied:
             shares = self._after(desk, shares, sale)
         return shares
 
-    def bought_on(self, desk: Desk, later: list[Trade]) -> int:
-        """Shares still held of what was bought on ``later`` trades, in their order."""
-        shares = 0
-        for trade in later:
-            if trade.side is BUY:
-                shares += self._filled(desk, trade.id)
-            else:
-                shares = self._after(desk, shares, _sale(trade))
-        return shares
+    def sold_late(self, desk: Desk, trade: Trade, later: list[Trade], held: int) -> int:
+        """Shares of the ``held`` that a SELL sells which comes after ``later`` trades: as many as leave what would be
+        held had it come in its turn. What later BUYs brought is not touched, and what later SELLs sold counts by the
+        proportion that they have now that this one is known."""
+        ratio = desk.policy.of(trade.leader).exit_all_ratio
+        left = held
+        for other in later:
+            left += self._moved(desk, other) if other.side is SELL else -self._moved(desk, other)
+        left = max(0, left)
+        left -= sizing.sell_shares(left, trade.shares, trade.leader_pre_sell_shares, ratio)
+        for other in later:
+            moved = self._moved(desk, other)
+            if other.side is BUY:
+                left += moved
+            elif moved:
+                left -= sizing.sell_shares(left, other.shares, other.leader_pre_sell_shares, ratio)
+        return min(held, max(0, held - left))
+
+    def bought_late(self, desk: Desk, key: DeskKey, later: list[Trade], full: int) -> int:
+        """How many of ``full`` shares a BUY buys that comes after ``later`` trades: as many as lead to what would be
+        held had it come in its turn; none where the leader has sold all since."""
+        held = desk.held(key)
+        policy = desk.policy.of(key[0])
+        left = held
+        for other in later:
+            left += self._moved(desk, other) if other.side is SELL else -self._moved(desk, other)
+        left = max(0, left) + full
+        for other in later:
+            if other.side is BUY:
+                left += self._moved(desk, other)
+            elif policy.copy_side != "buy":
+                left -= sizing.sell_shares(left, other.shares, other.leader_pre_sell_shares, policy.exit_all_ratio)
+        return min(full, max(0, left - held))
 
     def _after(self, desk: Desk, shares: int, sale: Sold) -> int:
         """What a SELL of the leader's leaves of ``shares``, if it was copied."""
@@ -78,7 +102,12 @@ class Copied:
         return sizing.shrink(shares, sold, before, desk.policy.of(leader).exit_all_ratio)
 
     def _filled(self, desk: Desk, trade_id: int) -> int:
-        return sum([order.filled_shares for name, order, _ in self.of(trade_id) if name == desk.name])
+        return sum([order.filled_shares + order.dust for name, order, _ in self.of(trade_id) if name == desk.name])
+
+    def _moved(self, desk: Desk, trade: Trade) -> int:
+        """Shares bought or sold on a trade; of a SELL that is still out, all that it is to sell."""
+        out = [o for o in desk.open_intents((trade.leader, trade.token_id), SELL) if o.trade_id == trade.id]
+        return self._filled(desk, trade.id) + sum([o.shares - o.filled_shares for o in out])
 
 
 def sold_of(trades: Iterable[Trade]) -> list[Sold]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from pilotfish.core import ledger, sizing
 from pilotfish.core.bookkeeping import Bookkeeping
@@ -183,7 +184,7 @@ class Copying:
             state.books.get(token),
             item.book_attempts >= policy.book_attempts,
             state.memory,
-            0 if position is None or sold_before else self._held(desk, key, trade),
+            0 if position is None or sold_before else desk.held(key),
             has_position,
             item.order is not None and item.order.spent,
             leader.value if leader is not None else None,
@@ -192,13 +193,19 @@ class Copying:
         )
         if trade.side is BUY:
             self._tell_limits(facts, desk, key, at)
+        elif facts.held:
+            self._tell_turn(facts, desk)
         return decide(facts)
 
-    def _held(self, desk: Desk, key: DeskKey, trade: Trade) -> int:
-        """Shares held that a trade can concern: a SELL that comes late sells nothing of what later trades brought."""
-        held = desk.held(key)
-        later = self._later(trade) if held and trade.side is SELL else []
-        return max(0, held - self.copied.bought_on(desk, later)) if later else held
+    def _tell_turn(self, facts: Facts, desk: Desk) -> None:
+        """What matters to a SELL that comes after later trades of its token; one that finds nothing of its own left
+        finds nothing."""
+        later = self._later(facts.trade)
+        if later:
+            facts.later = len(later)
+            facts.late_shares = self.copied.sold_late(desk, facts.trade, later, facts.held)
+            if not facts.late_shares:
+                facts.held = 0
 
     def _later(self, trade: Trade) -> list[Trade]:
         """The leader's trades of this token after ``trade``, where it comes late."""
@@ -242,13 +249,19 @@ class Copying:
             self._shrink_pending(desk, policy, key, trade, verdict, at)
         if verdict.saved or desk.saved:
             self._save_up(desk, policy, key, trade, verdict, at)
+        copied = verdict.action == "copy"
+        later = self._later(trade) if copied and trade.side is BUY else []
+        if later:
+            verdict.trace.append(["later_trades", len(later), None, True])
         self._write(desk, item, verdict, at)
-        if verdict.action == "copy":
+        if copied:
             if item.order is not None:
                 item.order.spent = True
-            self._open_intent(desk, policy, item, verdict, at)
+            order = self._open_intent(desk, policy, item, verdict, at)
+            if later:
+                self._in_turn(desk, order, later, at)
 
-    def _open_intent(self, desk: Desk, policy: Policy, item: Waiting, verdict: Verdict, at: int) -> None:
+    def _open_intent(self, desk: Desk, policy: Policy, item: Waiting, verdict: Verdict, at: int) -> Order:
         state, trade = self.state, item.trade
         market = state.markets.get(trade.token_id)
         due = at + sizing.latency_of(policy, desk.name, trade.tx_hash, trade.token_id, trade.occurrence) * 1000
@@ -279,28 +292,43 @@ class Copying:
         if trade.side is BUY:
             desk.buys[trade.token_id] = desk.buys.get(trade.token_id, 0) + 1
             desk.spend(at, verdict.budget)
+        return order
 
     def _shrink_pending(
         self, desk: Desk, policy: Policy, key: DeskKey, trade: Trade, verdict: Verdict, at: int
     ) -> None:
         """A quick in-and-out leaves nothing behind: his SELL shrinks our BUYs that are not filled yet."""
-        before, ratio = trade.leader_pre_sell_shares, policy.exit_all_ratio
+
+        def left(amount: int) -> int:
+            return sizing.shrink(amount, trade.shares, trade.leader_pre_sell_shares, policy.exit_all_ratio)
+
         orders = desk.open_intents(key, BUY)
         later = {t.id for t in self._later(trade)} if orders else set()
         for order in orders:
-            if order.trade_id in later:
-                continue
-            budget = sizing.shrink(order.budget, trade.shares, before, ratio)
-            verdict.trace.append(["pending_buy_left_micro", budget, order.budget, True])
-            desk.unspend(order.created_at, order.budget - budget)
-            desk.rebudget(order, budget)
-            order.shares = sizing.shrink(order.shares, trade.shares, before, ratio)
-            if order.share_cap:
-                order.share_cap = max(1, sizing.shrink(order.share_cap, trade.shares, before, ratio))
-            if budget == 0:
-                self.bookkeeping.cancel(desk, order, Outcome.CANCELLED_LEADER_SOLD, at)
-            else:
-                self.bookkeeping.change(desk, order, at)
+            if order.trade_id not in later:
+                was = order.budget
+                self._resize(desk, order, left, at)
+                verdict.trace.append(["pending_buy_left_micro", order.budget, was, True])
+
+    def _in_turn(self, desk: Desk, order: Order, later: list[Trade], at: int) -> None:
+        """A BUY that comes after ``later`` trades becomes as large as what would be left of it had it come before."""
+        full = order.shares
+        wanted = self.copied.bought_late(desk, order.key, later, full)
+        if wanted < full:
+            self._resize(desk, order, lambda amount: amount * wanted // full, at)
+
+    def _resize(self, desk: Desk, order: Order, to: Callable[[int], int], at: int) -> None:
+        """A BUY that is out becomes smaller, or ends."""
+        budget = to(order.budget)
+        desk.unspend(order.created_at, order.budget - budget)
+        desk.rebudget(order, budget)
+        order.shares = to(order.shares)
+        if order.share_cap:
+            order.share_cap = max(1, to(order.share_cap))
+        if budget == 0:
+            self.bookkeeping.cancel(desk, order, Outcome.CANCELLED_LEADER_SOLD, at)
+        else:
+            self.bookkeeping.change(desk, order, at)
 
     def _save_up(self, desk: Desk, policy: Policy, key: DeskKey, trade: Trade, verdict: Verdict, at: int) -> None:
         """BUYs below the minimum are saved up; a copy spends what was saved, a SELL of his shrinks it."""

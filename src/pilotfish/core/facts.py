@@ -34,6 +34,10 @@ class Facts(msgspec.Struct, gc=False):
     equity: int = 0
     reference: int = 0
     """What a share of ours is worth (millionths), for a SELL whose own price is not known."""
+    later: int = 0
+    """How many later trades of its token a SELL comes after, and"""
+    late_shares: int = 0
+    """what it sells of what is held, where there are any."""
     # What follows matters to a BUY alone; what belongs to a limit, only where that is set.
     cash: int = 0
     market_cost: int = 0

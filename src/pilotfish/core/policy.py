@@ -165,7 +165,11 @@ def _sell(f: Facts, lines: list[CheckRow], v: Verdict) -> None:
             raise End(Reason.SKIP_UNEXPLAINED_EXIT)
     market = _market(f, lines)
     before = trade.leader_pre_sell_shares
-    shares = sizing.sell_shares(held, trade.shares, before, policy.exit_all_ratio)
+    if f.later:
+        shares = f.late_shares
+        lines.append(["later_trades", f.later, None, True])
+    else:
+        shares = sizing.sell_shares(held, trade.shares, before, policy.exit_all_ratio)
     lines.append(["leader_pre_sell_shares_micro", before, None, True])
     lines.append(["leader_sold_shares_micro", trade.shares, None, True])
     lines.append(["sell_shares_micro", shares, 1, shares > 0])
