@@ -65,7 +65,7 @@ class Desk:
             found.update(self.call("GET", f"/{of}/{number}"))
             return that(found)
 
-        until(f"{of} {number} is so far", look, 120)
+        until(f"{of} {number} is so far", look, 300)
         return found
 
     def pid(self) -> int:

@@ -19,7 +19,9 @@ from pilotfish.simtest.worlds import Failed, world
 MINUTES = 30
 FEW, FIXED = range(10), range(10, 100)
 SECONDS = 20.0
-"""How long the fixed and the fresh worlds take together, at most; the last one may end later."""
+"""How long the fixed and the fresh worlds take together, at most; the last one may end later, and on a busy machine
+:data:`LEAST` are played however long they take."""
+LEAST = 10
 
 
 def told(failed: Failed) -> str:
@@ -42,9 +44,9 @@ def test_every_promise_holds_in_fixed_worlds_and_in_fresh_ones() -> None:
         failed = world(seed, MINUTES)
         assert failed is None, told(failed)
         played += 1
-        if time.monotonic() - started > SECONDS:
+        if played > LEAST and time.monotonic() - started > SECONDS:
             break
-    assert played > 10
+    assert played > LEAST
 
 
 def digest(seed: int) -> str:

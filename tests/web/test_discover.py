@@ -40,7 +40,7 @@ HOSTILE = '<img src=x onerror="window.hacked=1"><b>=cmd</b>'
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"]}
 PEOPLE = (*crowd(9, Kind.FLIPPER, 1, events=32), *crowd(9, Kind.SKILLED, 1, events=40, edge_ppm=600_000))
 AT = 1_790_000_000_000_000
-LONG = 120_000
+LONG = 300_000
 """Milliseconds that a search may take on a busy machine."""
 
 

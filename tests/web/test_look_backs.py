@@ -34,7 +34,7 @@ ASK = "Wallet, name or profile URL"
 LOOK_UP = "Wallet, profile URL or user name"
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"]}
 TAPE = "data/v2/trades"
-LONG = 120_000
+LONG = 300_000
 """Milliseconds that a look back may take on a busy machine."""
 
 

@@ -261,10 +261,32 @@ class _World:
             if len(near) > 1 or d.decided_at <= resets[d.portfolio]:
                 continue
             held = self._held(key, d.decided_at)
-            before = {check: value for check, value, _, _ in d.trace}.get("leader_pre_sell_shares_micro")
+            checks = {check: value for check, value, _, _ in d.trace}
+            before = checks.get("leader_pre_sell_shares_micro")
+            if checks.get("later_trades"):  # then it sells nothing of what later BUYs brought
+                since = self._copied_since(d, trade)
+                if any(i.side == "SELL" for i in since):
+                    continue  # what it sells then depends on all of them; a property of its own holds that
+                held -= self._filled(since, d.decided_at)
             want = sizing.sell_shares(held, sold, before, 999_000)
             if order.shares_micro != want:
                 yield f"decision {d.id}: {order.shares_micro} sold of {held}, in proportion {want}"
+
+    def _copied_since(self, d: Any, trade: Any) -> list[Any]:
+        """The portfolio's orders on later trades of the token that were decided before a SELL that came late."""
+        trades = {r.id: r for r in self.rows["trades"]}
+        return [
+            i
+            for i in self.rows["intents"]
+            if i.trade_id
+            and (i.portfolio, i.leader, i.token_id) == (d.portfolio, d.leader, d.token_id)
+            and trades[i.trade_id].traded_at >= trade.traded_at
+            and i.decision_id < d.id
+        ]
+
+    def _filled(self, orders: list[Any], at: int) -> int:
+        numbers = {i.id for i in orders}
+        return sum(f.shares_micro for f in self.rows["fills"] if f.intent_id in numbers and f.filled_at <= at)
 
     def _held(self, key: Key, at: int) -> int:
         """Shares held of a position at an instant, by fills and entries up to it."""
