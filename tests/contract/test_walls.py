@@ -91,6 +91,8 @@ TAKEN_APART = {
     "web/addresses.py": "names of parameters as templates write them",
     "web/rest.py": "a path that a browser sent",
     "web/docs_page.py": "references of the JSON schema, by its standard",
+    "web/hosts.py": "headers that a browser sent",
+    "web/throttle.py": "an address that a proxy sent",
     "web/login.py": "an address that a browser sent",
     "web/pages/leaders.py": "a sort order that a browser sent",
     "web/pages/positions.py": "a sort order that a browser sent",

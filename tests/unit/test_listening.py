@@ -80,3 +80,13 @@ def test_who_starts_it_is_told_the_address_and_how_to_sign_in_and_never_a_token(
     assert not [token for token in TOKENS.values() if token in on]
     everywhere = listening.greeting(dict(TOKENS), "0.0.0.0", 80)[0]
     assert "0.0.0.0" not in everywhere
+
+
+@pytest.mark.parametrize("entry", ["*", "0.0.0.0/0", "::/0", "proxy.lan", "127.0.0.1:80", "10.0.0.1/8", "[::1]", "/"])
+def test_a_proxy_is_named_by_an_address_or_a_network_and_never_everybody(entry: str) -> None:
+    env = environment({"WEB_TRUSTED_PROXIES": f"127.0.0.1, {entry}"})
+    with pytest.raises(ListenError, match="WEB_TRUSTED_PROXIES"):
+        listening.check(env)
+    assert listening.proxies({}) == ()
+    named = environment({"WEB_TRUSTED_PROXIES": " 127.0.0.1, ::1,172.18.0.0/16 "})
+    assert listening.proxies(named) == ("127.0.0.1", "::1", "172.18.0.0/16")

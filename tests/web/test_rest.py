@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 from starlette.websockets import WebSocketDisconnect
 
 from pilotfish.core.effects import RowEffect
-from pilotfish.store import leaders_store, worker_state
+from pilotfish.store import leaders_store, portfolios_store, worker_state
 from pilotfish.store import tables as t
 from pilotfish.store.batch import write
 from pilotfish.store.database import open_database
@@ -157,7 +157,8 @@ def test_a_session_reads_and_writes_with_the_header_that_only_our_pages_send(app
 
 
 def test_who_guesses_tokens_has_to_wait_and_nothing_is_looked_at_meanwhile(application: Any) -> None:
-    client = TestClient(Doors(application.app, Sessions(admin_token=ADMIN, view_token="look")), base_url=LOCAL)
+    doors = Doors(application.app, Sessions(admin_token=ADMIN, view_token="look"), clock=lambda: 1_000.0)
+    client = TestClient(doors, base_url=LOCAL)
     told = [client.get("/api/v1/status", headers={"Authorization": f"Bearer {n}"}).status_code for n in range(14)]
     assert told[:11] == [401] * 11
     assert told[11:] == [429] * 3
@@ -203,6 +204,28 @@ def test_settings_change_all_or_none_and_null_takes_a_change_back(rest: TestClie
     assert (fixed()["value"], fixed()["source"]) == (40.5, "dashboard")
     rest.patch("/api/v1/settings", json={"fixed_usdc": None, "strict_both": None}, headers=AS_ADMIN)
     assert (fixed()["value"], fixed()["source"]) == (25, "default")
+
+
+def test_a_leaders_value_holds_in_every_portfolio_and_is_not_one_portfolios(tmp_path: Path) -> None:
+    database = filled(tmp_path)
+    with database.begin() as c:
+        portfolios_store.add(c, "second", {}, at=1, by="test")
+
+    def fixed(**where: str) -> tuple[Any, Any]:
+        rows = client.get("/api/v1/settings", params=where).json()
+        return next((row["value"], row["source"]) for row in rows if row["name"] == "fixed_usdc")
+
+    with TestClient(alone(database), base_url=LOCAL) as client:
+        both = {"portfolio": "second", "leader": LEADER}
+        refused = client.patch("/api/v1/settings", params=both, json={"fixed_usdc": 7}, headers=AS_ADMIN)
+        assert (refused.status_code, refused.json()["detail"]) == (400, "portfolio or leader, not both")
+        client.patch("/api/v1/settings", params={"portfolio": "second"}, json={"fixed_usdc": 9}, headers=AS_ADMIN)
+        assert fixed(**both) == (9, "portfolio")
+        client.patch("/api/v1/settings", params={"leader": LEADER}, json={"fixed_usdc": 8}, headers=AS_ADMIN)
+        for portfolio in ("main", "second"):
+            assert fixed(portfolio=portfolio, leader=LEADER) == (8, "leader")
+        assert fixed(portfolio="second") == (9, "portfolio")
+    database.dispose()
 
 
 def test_leaders_come_and_go(rest: TestClient) -> None:

@@ -315,6 +315,7 @@ class _Doctor:
         host, port = listening.address(self._env)
         admin, view = bool(self._env.get("admin_token")), bool(self._env.get("view_token"))
         try:
+            listening.proxies(self._env)
             await asyncio.to_thread(listening.check_host, self._env, host)
             if not await asyncio.to_thread(self._runs):
                 await asyncio.to_thread(listening.check_port, host, port)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from pilotfish.app.config import process_value
 from pilotfish.core.problem import Problem
+from pilotfish.core.setting_values import words_of
 from pilotfish.core.settings import Value
 
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - named to be refused
@@ -30,6 +31,7 @@ def check(env: Mapping[str, Value]) -> tuple[str, int]:
     becomes a free one. Raises :class:`ListenError`."""
     host, port = address(env)
     check_host(env, host)
+    proxies(env)
     return host, check_port(host, port)
 
 
@@ -45,6 +47,23 @@ def check_host(env: Mapping[str, Value], host: str) -> None:
             f" ({' and '.join(name.upper() for name in missing)} {'is' if len(missing) == 1 else 'are'} not set), or"
             " leave WEB_HOST at 127.0.0.1"
         )
+
+
+def proxies(env: Mapping[str, Value]) -> tuple[str, ...]:
+    """Addresses and networks whose ``X-Forwarded-For`` is believed. Raises :class:`ListenError` for an entry that is
+    neither, and for one that names everybody: then each caller would say itself where it is."""
+    named = words_of(process_value(dict(env), "web_trusted_proxies"))
+    for entry in named:
+        try:
+            everybody = ipaddress.ip_network(entry).prefixlen == 0
+        except ValueError:
+            everybody = True
+        if everybody:
+            raise ListenError(
+                f"WEB_TRUSTED_PROXIES: {entry[:60]!r} is no proxy's address or network; expected such as 127.0.0.1 or"
+                " 172.18.0.0/16"
+            )
+    return named
 
 
 def check_port(host: str, port: int) -> int:

@@ -119,6 +119,7 @@ TITLES: dict[str, str] = {
     "web_host": "Listens on",
     "web_port": "Port",
     "web_allowed_hosts": "Other names of the dashboard",
+    "web_trusted_proxies": "Proxies in front of the dashboard",
     "log_level": "Least severe log line",
     "log_format": "Form of log lines",
 }

@@ -294,6 +294,9 @@ ALL: tuple[Setting, ...] = (
     _S("web_port", _K.INT, 8080, "Port that the dashboard listens on.", "Process", Scope.PROCESS, low=0, high=65_535),
     _S("web_allowed_hosts", _K.LIST, "", "Names that the dashboard may be reached by besides this machine's own, for a"
        " proxy in front of it; needed only while no VIEW_TOKEN is set.", "Process", Scope.PROCESS),
+    _S("web_trusted_proxies", _K.LIST, "", "Addresses or networks of proxies in front of the dashboard whose"
+       " X-Forwarded-For says where a caller is; from others it is not believed, and all who come through one of those"
+       " wait together after wrong tokens.", "Process", Scope.PROCESS),
     _S("log_level", _K.CHOICE, "INFO", "Least severe level that is logged.", "Process", Scope.PROCESS,
        choices=("DEBUG", "INFO", "WARNING", "ERROR")),
     _S("log_format", _K.CHOICE, "people", "How log lines are written: a time of day (UTC), a sentence and what matters"

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from urllib.parse import quote, urlsplit
+from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from pilotfish.web.sessions import Caller, Sessions, Throttle
+from pilotfish.web.hosts import authority_of, name_of
+from pilotfish.web.sessions import Caller, Sessions
+from pilotfish.web.throttle import Throttle
 
 OPEN_PATHS = ("/healthz", "/login", "/static/style.css", "/static/theme.js", "/static/icon.svg")
 CSRF_HEADER = "x-pilotfish"
@@ -35,19 +40,33 @@ HEADERS: Mapping[str, str] = {
 
 class Doors:
     """ASGI middleware. Without a view token anybody who reaches the socket may read, by a local name only: a page of
-    another site that points its own name at this machine (DNS rebinding) is refused."""
+    another site that points its own name at this machine (DNS rebinding) is refused. Where a caller is, the connection
+    says; ``X-Forwarded-For`` and ``X-Forwarded-Proto`` count from ``proxies`` (addresses, networks) alone."""
 
-    def __init__(self, app: ASGIApp, sessions: Sessions, allowed_hosts: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        sessions: Sessions,
+        allowed_hosts: tuple[str, ...] = (),
+        proxies: tuple[str, ...] = (),
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.app = app
         self._sessions = sessions
         self._hosts = LOOPBACK | frozenset(allowed_hosts)
-        self._throttle = Throttle()
+        self._throttle = Throttle(clock)
+        entry: Any = self._enter  # uvicorn and Starlette have types of their own for ASGI
+        self._entry: Any = ProxyHeadersMiddleware(entry, list(proxies)) if proxies else entry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or say who it is (``scope["caller"]``) and pass on, with the security headers."""
-        if scope["type"] not in ("http", "websocket"):
+        if scope["type"] in ("http", "websocket"):
+            await self._entry(scope, receive, send)
+        else:
             await self.app(scope, receive, send)
-            return
+
+    async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)
         refusal = self._refusal(scope, connection)
         if refusal is not None:
@@ -59,7 +78,10 @@ class Doors:
         await self.app(scope, receive, _with_headers(send) if scope["type"] == "http" else send)
 
     def _refusal(self, scope: Scope, connection: HTTPConnection) -> Response | None:
-        host = urlsplit(f"//{connection.headers.get('host', '')}").hostname or ""
+        named = connection.headers.getlist("host")
+        host = name_of(named[0]) if named else ""
+        if host is None or len(named) > 1:
+            return problem(400, "the Host header is no name or address, with or without a port")
         if "\0" in scope["path"] or b"%00" in scope["query_string"]:
             return problem(400, "the address holds a NUL character, which nothing here is called by")
         if not self._sessions.locked and host not in self._hosts:
@@ -89,7 +111,7 @@ class Doors:
     def _foreign(self, connection: HTTPConnection, host: str) -> bool:
         """True for a socket that a page of another site opens: browsers let it, whatever the site."""
         origin = connection.headers.get("origin")
-        name = urlsplit(origin).hostname if origin else host
+        name = name_of(authority_of(origin)) if origin else host
         return name != host and name not in self._hosts
 
 
@@ -110,8 +132,8 @@ def require_admin(request: Request, sessions: Sessions) -> None:
 
 def require_own_page(request: Request) -> None:
     """Raise 403 for a write that a browser sends for another site."""
-    origin = request.headers.get("origin")
-    own = origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
+    origin, host = request.headers.get("origin"), request.headers.get("host", "")
+    own = origin is None or (host != "" and authority_of(origin) == host)
     if not own or request.headers.get(CSRF_HEADER) is None:
         raise HTTPException(403, f"a session's writes need the header {CSRF_HEADER}, from a page of this dashboard")
 

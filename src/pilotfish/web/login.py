@@ -10,7 +10,8 @@ from starlette.exceptions import HTTPException
 
 from pilotfish.web.auth import client_address, require_own_page
 from pilotfish.web.render import Page
-from pilotfish.web.sessions import COOKIE, SESSION_SECONDS, Sessions, Throttle
+from pilotfish.web.sessions import COOKIE, SESSION_SECONDS, Sessions
+from pilotfish.web.throttle import Throttle
 from pilotfish.web.view import view_of
 
 
@@ -37,7 +38,7 @@ def router(sessions: Sessions) -> APIRouter:
         return asked(request, next_)
 
     @pages.post("/login")
-    def sign_in(
+    async def sign_in(  # on the loop: nobody gets in between the throttle's word and the look at the token
         request: Request, token: Annotated[str, Form()] = "", next_: Annotated[str, Form(alias="next")] = "/"
     ) -> Response:
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
@@ -55,7 +56,9 @@ def router(sessions: Sessions) -> APIRouter:
             return asked(request, next_, "That token is not right.", 401)
         throttle.succeeded(address)
         answer = RedirectResponse(_local(next_), 303)
-        secure = request.url.scheme == "https"
+        # Who says so need not be believed: the flag only keeps a browser from sending the cookie without TLS.
+        forwarded = request.headers.get("x-forwarded-proto", "").lower()
+        secure = request.url.scheme == "https" or forwarded.startswith("https")
         answer.set_cookie(
             COOKIE, sessions.sign(role), max_age=SESSION_SECONDS, httponly=True, samesite="strict", secure=secure
         )

@@ -146,7 +146,7 @@ def build(
     """The whole dashboard behind its doors."""
     site, reader = Site(database, environment), Reader(database)
     app = application(site, reader, keepers, own_process=own_process)
-    return Doors(app, site.sessions, site.allowed_hosts)
+    return Doors(app, site.sessions, site.allowed_hosts, site.proxies)
 
 
 def serve(database: Engine, environment: dict[str, Value], host: str, port: int) -> None:
@@ -162,4 +162,5 @@ def serve(database: Engine, environment: dict[str, Value], host: str, port: int)
         access_log=False,
         timeout_graceful_shutdown=1,
         server_header=False,
+        proxy_headers=False,  # the doors know which proxies to believe
     )

@@ -98,6 +98,11 @@ class Site:
         host, _ = listening.address(self.environment)
         return named if host in listening.EVERYWHERE else (*named, host.lower())
 
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """Proxies that are believed where a caller is."""
+        return listening.proxies(self.environment)
+
 
 def now() -> int:
     """Microseconds since the epoch."""
