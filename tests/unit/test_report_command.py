@@ -83,3 +83,5 @@ def test_a_period_says_that_it_is_one(environment: dict[str, str]) -> None:
     (row,) = json.loads(said(environment, "--leader", LEADER, "--since", "2100-01-01", "--json"))
     assert "paid or held at the start" in row["verdict"]
     assert row["trades"] == 0
+    for long_ago in ("999999w", "0001-01-01"):
+        assert json.loads(said(environment, "--leader", LEADER, "--since", long_ago, "--json"))[0]["trades"] > 0

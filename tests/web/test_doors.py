@@ -101,6 +101,8 @@ def test_a_session_that_began_with_tls_is_sent_with_tls_alone(
     answer = client(app, proxies=proxies).post("/login", data={"token": ADMIN}, headers=said)
     assert answer.status_code == 303
     assert ("; secure" in answer.headers["set-cookie"].lower()) is secure
+    led = client(app, view="", proxies=proxies).get("/trades/", headers=said).headers["location"]
+    assert led == f"{'https' if secure and proxies else 'http'}://127.0.0.1:8080/trades"
 
 
 @pytest.mark.parametrize("view", [VIEW, ""])

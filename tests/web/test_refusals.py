@@ -134,3 +134,10 @@ def test_a_database_that_cannot_be_read_is_a_problem_as_well(tmp_path: Path) -> 
     with TestClient(Doors(server.application(site, Reader(database)), site.sessions), base_url=LOCAL) as client:
         assert "no such table" in refused(client.get("/api/v1/trades"), 503)
     database.dispose()
+
+
+def test_an_instant_out_of_reach_is_refused(client: TestClient) -> None:
+    for given in ("9999-12-31T23:59:59-23:59", "0001-01-01T00:00+23:59", "\u0661", "[", "9" * 30):
+        assert "ISO 8601" in refused(client.get("/api/v1/report", params={"since": given}), 400)
+    for given in ("0001-01-01", "9999-12-31T23:59:59.999999Z"):
+        assert client.get("/api/v1/report", params={"since": given}).status_code == 200, given

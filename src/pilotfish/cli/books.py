@@ -19,6 +19,7 @@ from pilotfish.history.book_segments import segments
 from pilotfish.history.books import Recorded, recorded, rows_between
 from pilotfish.history.folder import History
 from pilotfish.store.database import database_url
+from pilotfish.store.views.base import micros_of
 
 app = typer.Typer(help="Order books that were recorded, or are brought along.", no_args_is_help=True)
 SECOND = 1_000_000
@@ -102,12 +103,11 @@ def _instant(text: str, otherwise: int) -> int:
     if not text:
         return otherwise
     try:
-        at = datetime.fromisoformat(text)
+        return micros_of(text) // SECOND * SECOND
     except ValueError:
         raise typer.BadParameter(
             f"{text[:40]!r} is no day and no instant; write 2026-11-28 or 2026-11-28T12:00"
         ) from None
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()) * SECOND
 
 
 def _minute(at: int) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -17,12 +16,13 @@ from pilotfish.cli.printed import Column, Table, minute, say
 from pilotfish.core.check_words import Line
 from pilotfish.core.numerals import NOTHING, count, gain, money, percent, plural, precise, price, rounded, shares
 from pilotfish.core.reasons import words
-from pilotfish.core.units import MICRO, SECOND
+from pilotfish.core.units import SECOND
 from pilotfish.store import commands_store, names, portfolios_store
 from pilotfish.store import report as shortfall
 from pilotfish.store import tables as t
 from pilotfish.store.copies import WORDS, State
 from pilotfish.store.database import snapshot
+from pilotfish.store.views.base import micros_of
 from pilotfish.store.views.decisions import (
     Decision,
     DecisionOfPortfolio,
@@ -63,12 +63,11 @@ def since_of(text: str, now: int) -> int | None:
         return None
     ago = re.fullmatch(r"(\d{1,6})([mhdw])", text)
     if ago is not None:
-        return now - int(ago[1]) * _UNITS[ago[2]] * SECOND
+        return max(0, now - int(ago[1]) * _UNITS[ago[2]] * SECOND)
     try:
-        when = datetime.fromisoformat(text)
+        return micros_of(text)
     except ValueError:
         raise typer.BadParameter(f"{text[:40]!r}: expected 7d, 12h, 30m, or a date like 2026-11-01") from None
-    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * MICRO)
 
 
 def _whose(row: Shortfall) -> str:

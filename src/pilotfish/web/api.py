@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from threading import Lock
 from typing import Annotated, Literal, TypeAlias
 
@@ -24,7 +23,7 @@ from pilotfish.store import (
     worker_state,
 )
 from pilotfish.store.database import snapshot
-from pilotfish.store.views.base import Page, View
+from pilotfish.store.views.base import Page, View, micros_of
 from pilotfish.store.views.decisions import Decision, TradeTraced, read_decisions, read_trade
 from pilotfish.store.views.latency import LatencyAndPace, read_latency_and_pace
 from pilotfish.store.views.leaders import Leader, LeaderWhole, Whom, read_leader, read_leaders
@@ -41,7 +40,6 @@ from pilotfish.web.answers import Route
 from pilotfish.web.site import Site
 
 LARGEST_ID = 2**63 - 1
-MICRO = 1_000_000
 
 Limit: TypeAlias = Annotated[int, Query(ge=1, le=1000, description="Rows a page.")]
 Before: TypeAlias = Annotated[
@@ -286,7 +284,6 @@ def _instant(text: str | None) -> int | None:
     if not text:
         return None
     try:
-        when = datetime.fromisoformat(text)
-        return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * MICRO)
-    except (ValueError, OverflowError):
+        return micros_of(text)
+    except ValueError:
         raise HTTPException(400, f"since: {text[:40]!r} is not an ISO 8601 time") from None

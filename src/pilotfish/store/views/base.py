@@ -61,6 +61,17 @@ def iso(micros: int | None) -> Iso | None:
     return (_EPOCH + timedelta(microseconds=micros)).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def micros_of(text: str) -> int:
+    """µs since the epoch of an ISO 8601 day or time as a person wrote it; without a zone it is UTC. Raises
+    :class:`ValueError` for what is none, and for what in UTC is outside of the years 1 to 9999."""
+    when = datetime.fromisoformat(text)
+    try:
+        there = (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{text[:40]!r} is outside of the years 1 to 9999") from None
+    return (there - _EPOCH) // timedelta(microseconds=1)
+
+
 @overload
 def decimal(micro: int) -> float: ...
 
