@@ -16,6 +16,7 @@ from pilotfish.backtest.quotes import PLENTY, Quotes, Tier
 from pilotfish.backtest.shelf import Shelf
 from pilotfish.backtest.source import (
     PORTFOLIO,
+    STRETCH,
     Holdings,
     Seen,
     Stretch,
@@ -110,14 +111,19 @@ def play(
 
 
 def play_all(
-    whole: Whole, jobs: Sequence[Job], told: Callable[[int, int], None] = lambda _done, _of: None
+    whole: Whole,
+    jobs: Sequence[Job],
+    told: Callable[[int, int], None] = lambda _done, _of: None,
+    *,
+    stretch_of: int = STRETCH,
 ) -> list[Played]:
     """The same with several, side by side: what is read is read once for all of them. ``told`` hears how many of how
-    many deeds are gone through. What is in memory does not depend on how long the past is."""
+    many deeds are taken up; that is done ``stretch_of`` at a time, on which nothing depends but memory. What is in
+    memory does not depend on how long the past is."""
     shelf, of = Shelf(whole.past), len(whole.past.deeds)
     runs = [_Run(whole, shelf, job) for job in jobs]
     with _collected_seldom():
-        for stretch in stretches(whole.past):
+        for stretch in stretches(whole.past, stretch_of):
             for run in runs:
                 run.through(stretch)
             shelf.forget(min((run.drive.at for run in runs), default=0))
@@ -162,7 +168,7 @@ class _Run:
         self._windows = Windows(past.wallet, assumed.delay_us, whole.seen if job.as_seen else None)
 
     def through(self, stretch: Stretch) -> None:
-        """Go through a part of it."""
+        """Take up a part of it, and go on as far as all is known of what the wallet did."""
         self.held.add(stretch.deeds)
         for at, token in resolutions(stretch.first, self._markets, self.past):
             market, index = self._markets[token]
@@ -171,7 +177,6 @@ class _Run:
         self._see(self._windows.of(stretch.seconds))
         self.held.before(self.drive.at // SECOND)
         self.quotes.forget()
-        self._over.let_go(self.drive.at)
         self._tier = {token: tier for token, tier in self._tier.items() if self._waits(token)}
 
     def _waits(self, token: str) -> bool:
@@ -182,6 +187,7 @@ class _Run:
         for window in windows:
             self._value_days(window.at)
             self.drive.run(window.at - 1)
+            self._over.let_go(self.drive.at)
             self._prepare(window)
             self.drive.push(window)
 
