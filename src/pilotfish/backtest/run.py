@@ -15,6 +15,7 @@ from pilotfish.backtest.over import Over
 from pilotfish.backtest.quotes import PLENTY, Quotes, Tier
 from pilotfish.backtest.shelf import Shelf
 from pilotfish.backtest.source import (
+    LAST,
     PORTFOLIO,
     STRETCH,
     Holdings,
@@ -165,7 +166,10 @@ class _Run:
             self.drive.push(event)
         self._days = iter(range(past.from_at // DAY * DAY + DAY, past.to_at, DAY))
         self._day = next(self._days, None)
-        self._windows = Windows(past.wallet, assumed.delay_us, whole.seen if job.as_seen else None)
+        self._sells_too = policy.copy_side != "buy"
+        self._windows = Windows(
+            past.wallet, assumed.delay_us, whole.seen if job.as_seen else None, ahead=assumed.horizon_sec * SECOND
+        )
 
     def through(self, stretch: Stretch) -> None:
         """Take up a part of it, and go on as far as all is known of what the wallet did."""
@@ -256,7 +260,8 @@ class _Run:
     def _book(self, token: str, at: int) -> list[ev.Event]:
         assert self.engine.paper is not None
         waiting = self.engine.paper.waiting(token)
-        quote = self.quotes.asked(token, at) or self.quotes.at(token, at, waiting)
+        out = self._windows.next_sell(token, at) if self._sells_too else LAST
+        quote = self.quotes.asked(token, at) or self.quotes.at(token, at, waiting, out)
         if quote is None:
             return [ev.BookMissing(at=at, token_id=token, detail="nothing is known of it then")]
         self._tier[token] = quote.tier

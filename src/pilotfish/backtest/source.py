@@ -6,6 +6,7 @@ a market is as it was known at the instant, its payout from when it was resolved
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from heapq import heappop, heappush
@@ -96,20 +97,22 @@ def stretches(past: Past, size: int = STRETCH) -> Iterator[Stretch]:
 
 class Windows:
     """When a run sees what the wallet did: each second ``delay`` (µs) later; a trade of which it is ``known`` when it
-    was seen, then. What is seen at an instant is given out only once all that the wallet did until then was taken up:
-    whatever the run asks on its way there has the same answer, however long the delay and in whatever pieces a past
-    comes."""
+    was seen, then. What is seen at an instant is given out only once all that the wallet did until then, and ``ahead``
+    (µs) longer, was taken up: whatever the run asks on its way there has the same answer, however long the delay and in
+    whatever pieces a past comes."""
 
-    def __init__(self, wallet: str, delay: int, known: Seen | None = None) -> None:
+    def __init__(self, wallet: str, delay: int, known: Seen | None = None, *, ahead: int = 0) -> None:
         self._wallet, self._delay, self._known = wallet, delay, known or {}
-        self._early = EARLY if self._known else 0
+        self._held_back = ahead + (EARLY if self._known else 0)
         self._later: list[tuple[int, int, ev.ApiWindowRead]] = []
         self._number = 0
+        self._sells: dict[str, list[int]] = {}
+        """Token -> when SELLs of it will be seen (µs), the first one first."""
 
     def of(self, seconds: Iterable[Second]) -> Iterator[ev.ApiWindowRead]:
-        """Take up these seconds; out comes what is seen before the last of them, in the order in which it is seen."""
+        """Take up these seconds; out comes what nothing later can come before, in the order in which it is seen."""
         for second in seconds:
-            yield from self._seen_before(second.at * SECOND - self._early)
+            yield from self._seen_before(second.at * SECOND - self._held_back)
             window = ev.ApiWindowRead(
                 at=second.at * SECOND + self._delay, leader=self._wallet, fills=second.fills, cursor_ts=second.at + 1,
                 moves=second.moves,
@@ -117,6 +120,13 @@ class Windows:
             for part in _parted(window, self._known) if self._known else (window,):
                 self._number += 1
                 heappush(self._later, (part.at, self._number, part))
+                for token in _sold(part):
+                    insort(self._sells.setdefault(token, []), part.at)
+
+    def next_sell(self, token: str, at: int) -> int:
+        """When a SELL of a token is seen next after an instant (µs) that the run has come to; :data:`LAST` if none is
+        within what it looks ``ahead``."""
+        return next((then for then in self._sells.get(token, ()) if then > at), LAST)
 
     def rest(self) -> Iterator[ev.ApiWindowRead]:
         """What is still to be seen once there is nothing more."""
@@ -124,7 +134,18 @@ class Windows:
 
     def _seen_before(self, at: int) -> Iterator[ev.ApiWindowRead]:
         while self._later and self._later[0][0] < at:
-            yield heappop(self._later)[2]
+            window = heappop(self._later)[2]
+            yield window
+            for token in _sold(window):
+                times = self._sells[token]
+                del times[0]
+                if not times:
+                    del self._sells[token]
+
+
+def _sold(window: ev.ApiWindowRead) -> set[str]:
+    """The tokens that it shows a SELL of."""
+    return {fill.token_id for fill in window.fills if fill.side is Side.SELL}
 
 
 def _parted(window: ev.ApiWindowRead, known: Seen) -> Iterator[ev.ApiWindowRead]:

@@ -183,8 +183,11 @@ def test_a_run_is_the_same_in_whatever_pieces_its_past_is_taken_up_at_any_delay(
     seed: int, delay: int, as_seen: bool
 ) -> None:
     of = of_many_moves(seed)
-    trades = [d for d in of.deeds if d.kind == "TRADE" and d.side is not None]
-    seen = {(d.tx_hash, d.token_id, d.side, d.shares, 1): (d.at + n % 90 - 9) * SECOND for n, d in enumerate(trades)}
+    seen = {
+        (d.tx_hash, d.token_id, d.side, d.shares, 1): (d.at + n % 90 - 9) * SECOND
+        for n, d in enumerate(of.deeds)
+        if d.side is not None
+    }
     whole = Whole(past=of, seen=seen if as_seen else {})
     at_once, *pieces = (all_of(whole, delay, size, as_seen=as_seen) for size in (10**6, 1, 3, 50))
     assert len(at_once[1]) > 100
