@@ -167,9 +167,8 @@ class _Run:
         self._days = iter(range(past.from_at // DAY * DAY + DAY, past.to_at, DAY))
         self._day = next(self._days, None)
         self._sells_too = policy.copy_side != "buy"
-        self._windows = Windows(
-            past.wallet, assumed.delay_us, whole.seen if job.as_seen else None, ahead=assumed.horizon_sec * SECOND
-        )
+        ahead = (assumed.horizon_sec + 1) * SECOND  # to the end of the last second in which a print can fill
+        self._windows = Windows(past.wallet, assumed.delay_us, whole.seen if job.as_seen else None, ahead=ahead)
 
     def through(self, stretch: Stretch) -> None:
         """Take up a part of it, and go on as far as all is known of what the wallet did."""

@@ -84,9 +84,9 @@ class Had:
 
     def sellable_after(self, index: int, arrived: int) -> int:
         """The second after which an order to sell that ``arrived`` at an instant (µs) has prints: what was bought
-        before has to be there first."""
+        by then has to be there first."""
         booked, last = self.bought.get(index, (0, 0))
-        return last if booked < arrived else 0
+        return last if booked <= arrived else 0
 
     def left(self, number: int, took: Took, share_ppm: int) -> int:
         """Shares of a take that a copy can have: its part, without what was had already, and none of the leader's."""
