@@ -193,11 +193,13 @@ def _delayed(assumed: Assumptions, ms: int) -> Assumptions:
 
 
 def _sized(policy: Policy, size: int) -> Policy:
-    """A policy that spends so much on each order, with room for it."""
+    """A policy that spends so much on each order, with room for it: no tiers, no minimum and no caps of its own."""
     change = partial(msgspec.structs.replace, policy)
     return change(
         sizing_mode="fixed_usdc",
         fixed_usdc=size,
+        size_tiers=(),
+        min_copy_usdc=0,
         max_copy_usdc=0,
         per_trade_cap_usdc=0,
         per_market_cap_usdc=0,

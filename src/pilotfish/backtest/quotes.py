@@ -2,7 +2,11 @@
 
 *Book*: a recorded one that stood at the instant, or was read within some seconds before. *Tape*: an order is filled
 only by what printed after it had arrived, within its limit, at a share of it, never by the leader's own trades; what a
-decision looks at comes from before. *Line*: the last known price with an assumed half-spread and depth. The tier of
+decision looks at comes from before. A fill is booked when the order arrived, and its print may come up to the horizon
+later, so in and out within the horizon must not meet prints in the wrong order: a BUY has none from the second on in
+which the leader is seen to SELL, and an order to SELL none from before those that a BUY of the same token, booked
+before it arrived, had. A SELL needs no such end when a BUY follows: the shares were there, and each of the two could
+have been had when it printed. *Line*: the last known price with an assumed half-spread and depth. The tier of
 each book is told with it.
 """
 
@@ -16,6 +20,7 @@ import msgspec
 
 from pilotfish.backtest.assumptions import LINE_MAX_AGE, Assumptions
 from pilotfish.backtest.shelf import Drawer, Shelf
+from pilotfish.backtest.source import LAST
 from pilotfish.backtest.tape import Had, bought, price_of_token
 from pilotfish.core.book import Book, Level, make_book
 from pilotfish.core.orders import PlaceOrder
@@ -73,8 +78,9 @@ class Quotes:
             Quote(book=found, tier=Tier.BOOK) if found is not None and found.token_id in self._shelf.markets else None
         )
 
-    def at(self, token: str, at: int, waiting: Sequence[PlaceOrder]) -> Quote | None:
-        """The book of a token at an instant (µs), as far as it is known, for the orders that wait for it."""
+    def at(self, token: str, at: int, waiting: Sequence[PlaceOrder], out: int = LAST) -> Quote | None:
+        """The book of a token at an instant (µs), as far as it is known, for the orders that wait for it. From ``out``
+        (µs) on, when the leader is seen to sell next, nothing that prints is for a BUY."""
         known = self._shelf.markets.get(token)
         if known is None:
             return None
@@ -96,7 +102,7 @@ class Quotes:
         if not waiting:
             return Quote(book=quoted, tier=Tier.LINE)
         if self._whole(drawer, at):
-            bids, asks, beyond = self._printed(drawer, market, index, at, waiting)
+            bids, asks, beyond = self._printed(drawer, market, index, at, waiting, out)
             thin = not (bids or asks or beyond)
             book = _around(market, token, bids, asks, bid, ask, at)
             return Quote(book=book, tier=Tier.TAPE, after=quoted, thin=thin)
@@ -109,14 +115,17 @@ class Quotes:
         market, index = self._shelf.markets[token]
         tape = self._shelf.drawer(market, at).tape
         had = self._had.setdefault(market.condition_id, Had())
+        begin = had.sold_from.get(index, 0) if side is Side.SELL else 0
         for number, took in tape.after(at, at + self.assumed.horizon_sec * SECOND) if tape is not None else ():
             if shares <= 0:
                 break
-            if bought(took, index) == (side is Side.BUY) and price_of_token(took, index) == price:
+            if took.at > begin and bought(took, index) == (side is Side.BUY) and price_of_token(took, index) == price:
                 got = min(shares, had.left(number, took, self.assumed.share_ppm))
                 if got:
                     had.have(number, got)
                     shares -= got
+                    if side is Side.BUY:
+                        had.bought[index] = (at, max(took.at, had.bought.get(index, (0, 0))[1]))
 
     def forget(self) -> None:
         """Let go of what belongs to markets that the shelf has put away."""
@@ -157,10 +166,11 @@ class Quotes:
         return (bid, ask) if bid < ask else None
 
     def _printed(
-        self, drawer: Drawer, market: PastMarket, index: int, at: int, waiting: Sequence[PlaceOrder]
+        self, drawer: Drawer, market: PastMarket, index: int, at: int, waiting: Sequence[PlaceOrder], out: int
     ) -> tuple[Levels, Levels, bool]:
         """What printed after an instant that these orders can have: in the order of time, until they are full, so that
-        no later print at a better price fills them; and whether something printed on their side beyond their limit."""
+        no later print at a better price fills them; and whether something printed on their side beyond their limit.
+        BUYs have what printed in the seconds before ``out`` (µs), SELLs what printed after what they sell was had."""
         beyond = False
         tape, had = drawer.tape, self._had.get(market.condition_id) or Had()
         bids: Levels = []
@@ -169,23 +179,28 @@ class Quotes:
         sells = [o for o in waiting if o.side is Side.SELL]
         to_spend, highest = sum(o.budget for o in buys), max((o.limit for o in buys), default=0)
         to_sell, lowest = sum(o.shares for o in sells), min((o.limit for o in sells), default=MICRO)
+        begin = had.sold_from[index] = had.sellable_after(index, min(o.due_at for o in sells)) if sells else 0
+        end = out // SECOND
         for number, took in tape.after(at, at + self.assumed.horizon_sec * SECOND) if tape is not None else ():
             if to_spend <= 0 and to_sell <= 0:
                 break
+            taken = bought(took, index)
+            if took.at >= end if taken else took.at <= begin:
+                continue
             price = price_of_token(took, index)
             free = had.left(number, took, self.assumed.share_ppm)
             if not free:
                 continue
-            if bought(took, index) and price <= highest and to_spend > 0:
+            if taken and price <= highest and to_spend > 0:
                 free = min(free, -(-to_spend * MICRO // price))
                 asks.append((price, free))
                 to_spend -= free * price // MICRO
-            elif not bought(took, index) and price >= lowest and to_sell > 0:
+            elif not taken and price >= lowest and to_sell > 0:
                 free = min(free, to_sell)
                 bids.append((price, free))
                 to_sell -= free
             else:
-                beyond = beyond or (to_spend > 0 if bought(took, index) else to_sell > 0)
+                beyond = beyond or (to_spend > 0 if taken else to_sell > 0)
         return bids, asks, beyond
 
 

@@ -15,7 +15,9 @@ from pilotfish.backtest.over import Over
 from pilotfish.backtest.quotes import PLENTY, Quotes, Tier
 from pilotfish.backtest.shelf import Shelf
 from pilotfish.backtest.source import (
+    LAST,
     PORTFOLIO,
+    STRETCH,
     Holdings,
     Seen,
     Stretch,
@@ -110,14 +112,19 @@ def play(
 
 
 def play_all(
-    whole: Whole, jobs: Sequence[Job], told: Callable[[int, int], None] = lambda _done, _of: None
+    whole: Whole,
+    jobs: Sequence[Job],
+    told: Callable[[int, int], None] = lambda _done, _of: None,
+    *,
+    stretch_of: int = STRETCH,
 ) -> list[Played]:
     """The same with several, side by side: what is read is read once for all of them. ``told`` hears how many of how
-    many deeds are gone through. What is in memory does not depend on how long the past is."""
+    many deeds are taken up; that is done ``stretch_of`` at a time, on which nothing depends but memory. What is in
+    memory does not depend on how long the past is."""
     shelf, of = Shelf(whole.past), len(whole.past.deeds)
     runs = [_Run(whole, shelf, job) for job in jobs]
     with _collected_seldom():
-        for stretch in stretches(whole.past):
+        for stretch in stretches(whole.past, stretch_of):
             for run in runs:
                 run.through(stretch)
             shelf.forget(min((run.drive.at for run in runs), default=0))
@@ -159,10 +166,12 @@ class _Run:
             self.drive.push(event)
         self._days = iter(range(past.from_at // DAY * DAY + DAY, past.to_at, DAY))
         self._day = next(self._days, None)
-        self._windows = Windows(past.wallet, assumed.delay_us, whole.seen if job.as_seen else None)
+        self._sells_too = policy.copy_side != "buy"
+        ahead = (assumed.horizon_sec + 1) * SECOND  # to the end of the last second in which a print can fill
+        self._windows = Windows(past.wallet, assumed.delay_us, whole.seen if job.as_seen else None, ahead=ahead)
 
     def through(self, stretch: Stretch) -> None:
-        """Go through a part of it."""
+        """Take up a part of it, and go on as far as all is known of what the wallet did."""
         self.held.add(stretch.deeds)
         for at, token in resolutions(stretch.first, self._markets, self.past):
             market, index = self._markets[token]
@@ -171,7 +180,6 @@ class _Run:
         self._see(self._windows.of(stretch.seconds))
         self.held.before(self.drive.at // SECOND)
         self.quotes.forget()
-        self._over.let_go(self.drive.at)
         self._tier = {token: tier for token, tier in self._tier.items() if self._waits(token)}
 
     def _waits(self, token: str) -> bool:
@@ -182,6 +190,7 @@ class _Run:
         for window in windows:
             self._value_days(window.at)
             self.drive.run(window.at - 1)
+            self._over.let_go(self.drive.at)
             self._prepare(window)
             self.drive.push(window)
 
@@ -250,7 +259,8 @@ class _Run:
     def _book(self, token: str, at: int) -> list[ev.Event]:
         assert self.engine.paper is not None
         waiting = self.engine.paper.waiting(token)
-        quote = self.quotes.asked(token, at) or self.quotes.at(token, at, waiting)
+        out = self._windows.next_sell(token, at) if self._sells_too else LAST
+        quote = self.quotes.asked(token, at) or self.quotes.at(token, at, waiting, out)
         if quote is None:
             return [ev.BookMissing(at=at, token_id=token, detail="nothing is known of it then")]
         self._tier[token] = quote.tier

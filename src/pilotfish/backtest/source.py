@@ -6,6 +6,7 @@ a market is as it was known at the instant, its payout from when it was resolved
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from heapq import heappop, heappush
@@ -56,12 +57,12 @@ class Second(NamedTuple):
 
 
 class Stretch(NamedTuple):
-    """A part of a past that is gone through at once. ``first`` are the tokens that are traded for the first time;
-    ``done`` counts the deeds up to its end."""
+    """A part of a past that is taken up at once. ``first`` are the tokens that are traded for the first time, each with
+    the second of that; ``done`` counts the deeds up to its end."""
 
     deeds: list[Deed]
     seconds: list[Second]
-    first: list[str]
+    first: dict[str, int]
     done: int
 
 
@@ -70,12 +71,12 @@ def stretches(past: Past, size: int = STRETCH) -> Iterator[Stretch]:
     traded: set[str] = set()
     deeds: list[Deed] = []
     seconds: list[Second] = []
-    first: list[str] = []
+    first: dict[str, int] = {}
     done = 0
     for at, rows in groupby(past.deeds, key=attrgetter("at")):
         if len(deeds) >= size:
             yield Stretch(deeds, seconds, first, done)
-            deeds, seconds, first = [], [], []
+            deeds, seconds, first = [], [], {}
         these = list(rows)
         done += len(these)
         fills: list[LeaderFill] = []
@@ -85,7 +86,7 @@ def stretches(past: Past, size: int = STRETCH) -> Iterator[Stretch]:
                 fills.append(seen(deed, past.wallet))
                 if deed.token_id not in traded:
                     traded.add(deed.token_id)
-                    first.append(deed.token_id)
+                    first[deed.token_id] = at
             elif deed.kind in MOVES and deed.condition_id:
                 moves.append(moved(deed))
         deeds += these if at >= past.from_at else []
@@ -96,28 +97,36 @@ def stretches(past: Past, size: int = STRETCH) -> Iterator[Stretch]:
 
 class Windows:
     """When a run sees what the wallet did: each second ``delay`` (µs) later; a trade of which it is ``known`` when it
-    was seen, then."""
+    was seen, then. What is seen at an instant is given out only once all that the wallet did until then, and ``ahead``
+    (µs) longer, was taken up: whatever the run asks on its way there has the same answer, however long the delay and in
+    whatever pieces a past comes."""
 
-    def __init__(self, wallet: str, delay: int, known: Seen | None = None) -> None:
+    def __init__(self, wallet: str, delay: int, known: Seen | None = None, *, ahead: int = 0) -> None:
         self._wallet, self._delay, self._known = wallet, delay, known or {}
+        self._held_back = ahead + (EARLY if self._known else 0)
         self._later: list[tuple[int, int, ev.ApiWindowRead]] = []
         self._number = 0
+        self._sells: dict[str, list[int]] = {}
+        """Token -> when SELLs of it will be seen (µs), the first one first."""
 
     def of(self, seconds: Iterable[Second]) -> Iterator[ev.ApiWindowRead]:
-        """What is seen of these seconds, and of those before that nothing later can come before; in the order in which
-        it is seen."""
+        """Take up these seconds; out comes what nothing later can come before, in the order in which it is seen."""
         for second in seconds:
+            yield from self._seen_before(second.at * SECOND - self._held_back)
             window = ev.ApiWindowRead(
                 at=second.at * SECOND + self._delay, leader=self._wallet, fills=second.fills, cursor_ts=second.at + 1,
                 moves=second.moves,
             )  # fmt: skip
-            if not self._known:
-                yield window
-                continue
-            yield from self._seen_before(second.at * SECOND - EARLY)
-            for part in _parted(window, self._known):
+            for part in _parted(window, self._known) if self._known else (window,):
                 self._number += 1
                 heappush(self._later, (part.at, self._number, part))
+                for token in _sold(part):
+                    insort(self._sells.setdefault(token, []), part.at)
+
+    def next_sell(self, token: str, at: int) -> int:
+        """When a SELL of a token is seen next after an instant (µs) that the run has come to; :data:`LAST` if none is
+        within what it looks ``ahead``."""
+        return next((then for then in self._sells.get(token, ()) if then > at), LAST)
 
     def rest(self) -> Iterator[ev.ApiWindowRead]:
         """What is still to be seen once there is nothing more."""
@@ -125,7 +134,18 @@ class Windows:
 
     def _seen_before(self, at: int) -> Iterator[ev.ApiWindowRead]:
         while self._later and self._later[0][0] < at:
-            yield heappop(self._later)[2]
+            window = heappop(self._later)[2]
+            yield window
+            for token in _sold(window):
+                times = self._sells[token]
+                del times[0]
+                if not times:
+                    del self._sells[token]
+
+
+def _sold(window: ev.ApiWindowRead) -> set[str]:
+    """The tokens that it shows a SELL of."""
+    return {fill.token_id for fill in window.fills if fill.side is Side.SELL}
 
 
 def _parted(window: ev.ApiWindowRead, known: Seen) -> Iterator[ev.ApiWindowRead]:
@@ -163,14 +183,15 @@ def moved(deed: Deed) -> ev.Move:
 
 
 def resolutions(
-    tokens: Iterable[str], markets: Mapping[str, tuple[PastMarket, int]], past: Past
+    first: Mapping[str, int], markets: Mapping[str, tuple[PastMarket, int]], past: Past
 ) -> Iterator[tuple[int, str]]:
-    """(µs, token): when it was known what each of these pays, if it was known by the end."""
-    for token in tokens:
+    """(µs, token): when it was known what each of these pays, if it was known by the end; not before the second in
+    which it was traded first, until when nothing of it is looked at."""
+    for token, second in first.items():
         known = markets.get(token)
         paid_at = paid_from(known[0], past.to_at) if known is not None else None
         if paid_at is not None and past.from_at <= paid_at <= past.to_at:
-            yield paid_at * SECOND, token
+            yield max(paid_at, second) * SECOND, token
 
 
 def paid_from(market: PastMarket, end: int) -> int | None:

@@ -77,6 +77,16 @@ class Had:
 
     def __init__(self) -> None:
         self._had: dict[int, int] = {}
+        self.bought: dict[int, tuple[int, int]] = {}
+        """Which token -> when a BUY of it was booked last (µs), and the last second whose prints BUYs of it had."""
+        self.sold_from: dict[int, int] = {}
+        """Which token -> the second after which the orders to sell that met the tape last found their prints."""
+
+    def sellable_after(self, index: int, arrived: int) -> int:
+        """The second after which an order to sell that ``arrived`` at an instant (µs) has prints: what was bought
+        by then has to be there first."""
+        booked, last = self.bought.get(index, (0, 0))
+        return last if booked <= arrived else 0
 
     def left(self, number: int, took: Took, share_ppm: int) -> int:
         """Shares of a take that a copy can have: its part, without what was had already, and none of the leader's."""

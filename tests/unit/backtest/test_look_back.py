@@ -10,7 +10,7 @@ from pilotfish.backtest.grounds import Grounds
 from pilotfish.backtest.judgement import Verdict
 from pilotfish.backtest.look_back import DELAYS_MS, SIZES, look_back
 from pilotfish.backtest.told import LookBack, Uncopyable, answer_of, cause_words
-from pilotfish.core.settings import policy_from
+from pilotfish.core.settings import Value, policy_from
 from pilotfish.core.units import MICRO
 from pilotfish.history.records import Missing, Past
 from pilotfish.sim.past import make_past, past_of, truth
@@ -62,6 +62,23 @@ def test_the_curves_have_a_point_for_each_delay_and_size(value_buyer: LookBack) 
     filled = [p.filled for p in value_buyer.by_size]
     assert filled[0] > filled[-1], "large orders find less of what they want"
     assert value_buyer.by_size[-1].spent_micro > value_buyer.by_size[0].spent_micro
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"size_tiers": "0:2"},
+        {"size_tiers": "0:1, 40:0.5"},
+        {"min_copy_usdc": 100 * MICRO, "below_min": "raise"},
+        {"min_copy_usdc": 100 * MICRO},
+    ],
+    ids=str,
+)
+def test_a_point_of_the_curve_of_sizes_spends_what_it_says_whatever_sizes_are_set(values: dict[str, Value]) -> None:
+    bought = deed(1_000, "BUY", 100, 0.50, number=3)
+    prints = [*sold_to(990, 0.50, 100, number=1), *sold_to(1_005, 0.50, 100_000, number=2)]
+    by_size = look_back(past([bought], prints), policy_from(values)).by_size
+    assert [(p.spent_micro, p.filled) for p in by_size] == [(size, 1.0) for size in SIZES]
 
 
 def test_the_band_holds_the_expected_result_of_somebody_copyable(value_buyer: LookBack) -> None:

@@ -102,6 +102,52 @@ def test_two_copies_do_not_get_the_same_print() -> None:
     assert run.fills == 2
 
 
+IN, OUT = deed(1_000, "BUY", 100, 0.50, number=21), deed(1_005, "SELL", 100, 0.52, number=22)
+"""In and out within the horizon: the BUY arrives at 1002.3, the SELL is seen at 1007 and arrives at 1007.3."""
+BEFORE, BID = sold_to(990, 0.50, 100, number=1), bought_from(1_010, 0.52, 1_000, number=2)
+ASK = sold_to(1_028, 0.50, 1_000, number=3)
+
+
+def levels(records: list[object]) -> list[tuple[str, list[list[int]]]]:
+    return [(f.side.value, f.levels) for f in fills(records)]
+
+
+@pytest.mark.parametrize(("second", "had"), [(1_003, True), (1_006, True), (1_007, False), (1_009, False)])
+def test_a_buy_has_no_print_from_when_the_leader_is_seen_to_sell_again(second: int, had: bool) -> None:
+    asked = sold_to(second, 0.50, 1_000, number=4)
+    run, records = played(past([IN, OUT], [*BEFORE, *asked, *BID]))
+    assert levels(records) == ([("BUY", [[500_000, 50 * MICRO]]), ("SELL", [[520_000, 50 * MICRO]])] if had else [])
+    assert run.result == (MICRO if had else 0)
+
+
+def test_in_and_out_within_the_horizon_sells_nothing_that_is_on_offer_only_later() -> None:
+    for band in Band:
+        run, records = played(past([IN, OUT], [*BEFORE, *BID, *ASK]), BANDS[band])
+        assert fills(records) == []
+        assert run.skipped == {"SKIP_NO_POSITION": 1}
+
+
+def test_where_no_sell_is_copied_a_sell_ends_nothing() -> None:
+    _, records = played(past([IN, OUT], [*BEFORE, *BID, *ASK]), copy_side="buy")
+    assert levels(records) == [("BUY", [[500_000, 50 * MICRO]])]
+
+
+def test_an_exit_of_our_own_is_filled_after_what_was_bought_could_be_had() -> None:
+    after = bought_from(1_033, 0.51, 1_000, number=5)
+    prints = [*bought_from(990, 0.52, 100, number=1), *BID, *ASK, *after]
+    _, records = played(past([IN], prints), buy_max_slippage_bps=1_000, take_profit_bps=100)
+    assert levels(records) == [("BUY", [[500_000, 50 * MICRO]]), ("SELL", [[510_000, 50 * MICRO]])]
+
+
+def test_a_sell_that_a_buy_follows_has_what_prints_within_the_horizon() -> None:
+    deeds = [deed(100, "BUY", 100, 0.50, number=20), deed(1_000, "SELL", 100, 0.51, number=21),
+             deed(1_005, "BUY", 100, 0.50, number=22)]  # fmt: skip
+    asked, bid = sold_to(1_010, 0.50, 1_000, number=4), bought_from(1_028, 0.51, 1_000, number=5)
+    _, records = played(past(deeds, [*TAPE, *BEFORE, *asked, *bid]))
+    bought = ("BUY", [[500_000, 50 * MICRO]])
+    assert levels(records) == [bought, ("SELL", [[510_000, 50 * MICRO]]), bought], "the shares were there"
+
+
 def test_nothing_is_known_before_it_was_seen() -> None:
     for delay in (0, 2, 5, 14):
         _, records = played(

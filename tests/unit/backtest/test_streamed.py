@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
+import msgspec
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +20,7 @@ from pilotfish.backtest.takes import Before, Took, seconds_of, takes_of
 from pilotfish.backtest.tape import PRUNED, Tape
 from pilotfish.cli.benches.long_past import write_long_past
 from pilotfish.core import events as ev
+from pilotfish.core.effects import Effect, Insert, Update
 from pilotfish.core.engine import Engine
 from pilotfish.core.holdings import Holding
 from pilotfish.core.settings import Globals, policy_from
@@ -25,9 +29,9 @@ from pilotfish.core.units import MICRO, SECOND
 from pilotfish.history.columns import table_of
 from pilotfish.history.folder import History
 from pilotfish.history.past import read_past
-from pilotfish.history.records import PricePoint, Print
+from pilotfish.history.records import Past, PricePoint, Print
 from pilotfish.history.spans import Spans
-from tests.unit.backtest.pasts import BEGIN, END, LEADER, YES, market, past, sold_to
+from tests.unit.backtest.pasts import BEGIN, END, LEADER, NO, YES, bought_from, deed, market, move, past, sold_to
 
 
 def plainly(prints: list[Print]) -> list[Took]:
@@ -138,3 +142,54 @@ def test_a_market_that_is_over_is_let_go_of_once_nobody_holds_any_of_it() -> Non
     over.let_go(BEGIN * SECOND + LATER + AGAIN)
     assert YES not in engine.state.markets
     assert (LEADER, YES) not in engine.state.holdings
+
+
+def of_many_moves(seed: int) -> Past:
+    """A wallet that splits, merges and redeems as often as it trades, seconds apart, on both sides of a market that was
+    resolved halfway."""
+    chance, at = Random(seed), 100
+    deeds, prints = [], []
+    for n in range(1, 401):
+        at += chance.choice([0, 1, 1, 2, 3, 10, 30])
+        shares, token = chance.randint(1, 200), chance.choice([YES, NO])
+        kind = chance.choice(["BUY", "BUY", "SELL", "SPLIT", "MERGE", "MERGE", "REDEEM"])
+        is_trade = kind in ("BUY", "SELL")
+        done = deed(at, kind, shares, 0.5, number=n, token=token) if is_trade else move(at, kind, shares, number=n)
+        deeds.append(done)
+    for second in range(0, at + 200, 5):
+        side = chance.choice([sold_to, bought_from])
+        prints += side(second, chance.choice([0.49, 0.5, 0.5, 0.51]), 2_000, number=50_000 + second)
+    known = market() if seed % 2 else market(resolved_at=BEGIN + at // 2, closed_at=None)
+    return past(deeds, prints, of=known)
+
+
+def all_of(whole: Whole, delay: int, stretch_of: int, *, as_seen: bool) -> tuple[object, list[object]]:
+    """What a run comes to, and every row that it writes."""
+    rows: list[object] = []
+
+    def see(_event: ev.Event, effects: list[Effect]) -> None:
+        rows.extend(effect.record for effect in effects if isinstance(effect, Insert | Update))
+
+    policy = policy_from({"catch_up_buy_require_better_price": False, "catch_up_buy_max_worse_bps": 500})
+    assumed = msgspec.structs.replace(BANDS[Band.EXPECTED], delay_us=delay * SECOND // 10)
+    job = Job(policy=policy, assumed=assumed, sink=see, as_seen=as_seen)
+    return play_all(whole, [job], stretch_of=stretch_of)[0], rows
+
+
+@pytest.mark.parametrize("as_seen", [False, True])
+@pytest.mark.parametrize("delay", [0, 22, 220, 600], ids="{}_tenths".format)
+@pytest.mark.parametrize("seed", range(4))
+def test_a_run_is_the_same_in_whatever_pieces_its_past_is_taken_up_at_any_delay(
+    seed: int, delay: int, as_seen: bool
+) -> None:
+    of = of_many_moves(seed)
+    seen = {
+        (d.tx_hash, d.token_id, d.side, d.shares, 1): (d.at + n % 90 - 9) * SECOND
+        for n, d in enumerate(of.deeds)
+        if d.side is not None
+    }
+    whole = Whole(past=of, seen=seen if as_seen else {})
+    at_once, *pieces = (all_of(whole, delay, size, as_seen=as_seen) for size in (10**6, 1, 3, 50))
+    assert len(at_once[1]) > 100
+    for piece in pieces:
+        assert piece == at_once
