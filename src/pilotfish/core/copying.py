@@ -94,6 +94,8 @@ class Copying:
 
     def _skipped_while_down(self, desk: Desk, key: DeskKey, item: Waiting, at: int) -> bool:
         """A BUY that comes while a source that it needs is down is skipped at once, whatever it would wait behind."""
+        if all(self.state.healthy.values()):
+            return False
         policy = desk.policy.of(key[0])
         verdict = self._decide(desk, policy, key, item, at)
         if verdict.reason not in _DOWN:
