@@ -319,17 +319,18 @@ POSITIONS: Table[PositionInMarket] = Table(
 
 @positions_app.command("list")
 def positions(
-    everything: bool = typer.Option(False, "--all", help="Closed and resolved ones, too."),
+    everything: bool = typer.Option(False, "--all", help="Closed and resolved ones, too, and those of archived portfolios."),
     portfolio: str = typer.Option("", "--portfolio", help="Only this portfolio."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
     columns: str = POSITIONS.option,
     wide: bool = printed.WIDE,
 ) -> None:
-    """Positions, the largest first."""
+    """Positions, the largest first; of an archived portfolio by its name, or with --all."""
     view = POSITIONS.view(columns, wide=wide)
     with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
         wanted = None if everything else "open"
-        rows, _ = read_positions(c, portfolio=names.wanted_portfolio(c, portfolio), status=wanted, limit=None)
+        mine = names.wanted_portfolio(c, portfolio)
+        rows, _ = read_positions(c, portfolio=mine, status=wanted, archived=everything, limit=None)
     if as_json:
         session.print_json(rows)
         return

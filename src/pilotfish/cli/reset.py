@@ -12,30 +12,34 @@ from pilotfish.store import commands_store, portfolios_store
 from pilotfish.store.database import snapshot
 
 RESET_SECONDS = 15.0
+ALL = "all portfolios that take part"
+STAY = "archived ones stay as they are"
 
 
 def reset(
     yes: bool = typer.Option(False, "--yes", help="Do it without asking."),
     portfolio: str = typer.Option("", "--portfolio", help="Only this portfolio."),
 ) -> None:
-    """Wipe the paper state: positions, intents, fills, ledger, equity. Trades, leaders and settings stay."""
+    """Wipe the paper state: positions, intents, fills, ledger, equity. Trades, leaders and settings stay, and
+    archived portfolios as they are."""
     reset_paper(portfolio, yes=yes)
 
 
 def reset_paper(portfolio: str, *, yes: bool) -> None:
-    """Reset one portfolio, or all (empty): by the worker if one runs, else here."""
+    """Reset one portfolio, or all that take part (empty): by the worker if one runs, else here."""
     database = session.existing(session.begin())
     name = portfolio or None
     if name is not None:
         with snapshot(database) as c:
             portfolios_store.find(c, name)
     if not yes:
-        typer.confirm(f"Wipe positions, fills and ledger of {portfolio or 'all portfolios'}?", abort=True)
+        stay = "" if portfolio else f" {STAY.capitalize()}."
+        typer.confirm(f"Wipe positions, fills and ledger of {portfolio or ALL}?{stay}", abort=True)
     try:
         reset_now(database, name, by="terminal")
     except LeaseError:
         _ask_worker(database, name)
-    print(f"paper state of {portfolio or 'all portfolios'} is reset")
+    print(f"paper state of {portfolio or ALL} is reset" + ("" if portfolio else f"; {STAY}"))
 
 
 def _ask_worker(database: Engine, portfolio: str | None) -> None:

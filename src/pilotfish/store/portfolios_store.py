@@ -41,9 +41,15 @@ def ensure_main(c: Connection, policy: Policy, at: int) -> None:
 
 
 def find(c: Connection, name: str) -> str:
-    """The name of an active portfolio; raises :class:`PortfolioError` naming those that there are."""
+    """The name of an active portfolio; raises :class:`PortfolioError` saying that it is archived, or naming those that
+    there are."""
     names = active(c)
     if name not in names:
+        if c.execute(select(t.portfolios.c.name).where(t.portfolios.c.name == name)).first() is not None:
+            raise PortfolioError(
+                f"the portfolio {name!r} is archived: it takes part no longer and its books stay as they are; to begin"
+                " anew, make one of another name (pilotfish portfolio add)"
+            )
         raise PortfolioError(str(unknown("portfolio", name, names)))
     return name
 

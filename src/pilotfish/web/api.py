@@ -48,6 +48,7 @@ Before: TypeAlias = Annotated[
 ]
 Id: TypeAlias = Annotated[int, Path(ge=0, le=LARGEST_ID)]
 Name: TypeAlias = Annotated[str | None, Query(max_length=100)]
+Archived: TypeAlias = Annotated[bool, Query(description="Archived portfolios, too.")]
 Wallet: TypeAlias = Annotated[str | None, Query(max_length=42, description="A leader's wallet.")]
 Action: TypeAlias = Annotated[rest.ActionName | None, rest.one_of("action", rest.ActionName)]
 ReasonName: TypeAlias = Annotated[Reason | None, rest.one_of("reason", Reason)]
@@ -181,14 +182,15 @@ def router(site: Site) -> APIRouter:
     def positions(
         open_only: bool = True, portfolio: Name = None, leader: Wallet = None,
         status: Annotated[rest.PositionStatus | None, rest.one_of("status", rest.PositionStatus)] = None,
-        limit: Limit = 1000, offset: Annotated[int, Query(ge=0, le=10**7)] = 0,
+        archived: Archived = False, limit: Limit = 1000, offset: Annotated[int, Query(ge=0, le=10**7)] = 0,
     ) -> list[PositionInMarket]:  # fmt: skip
-        """Positions, the largest cost first; `status` says more exactly than `open_only`."""
+        """Positions, the largest cost first; `status` says more exactly than `open_only`. Those of an archived
+        portfolio are there by its name, or with `archived`."""
         wanted = status or ("open" if open_only else None)
         with snapshot(database) as c:
             of = _named(c, portfolio, leader)
             return read_positions(
-                c, portfolio=of["portfolio"], leader=of["leader"], status=wanted, limit=limit, offset=offset
+                c, portfolio=of["portfolio"], leader=of["leader"], status=wanted, archived=archived, limit=limit, offset=offset
             )[0]
 
     @api.get("/portfolios")
@@ -226,7 +228,7 @@ def router(site: Site) -> APIRouter:
     def shortfall(
         portfolio: Name = None, leader: Wallet = None,
         since: Annotated[str | None, Query(max_length=40, description="An ISO 8601 time.")] = None,
-        archived: Annotated[bool, Query(description="Archived portfolios, too.")] = False,
+        archived: Archived = False,
     ) -> list[Shortfall]:  # fmt: skip
         """Would copying have paid: the leaders' prices at our size against what we got, in parts that add up, and the
         answer as a sentence. With `since` all decisions are gone through, which takes its time where there are very

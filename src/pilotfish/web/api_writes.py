@@ -71,7 +71,7 @@ class Close(rest.Body):
 
 
 class Reset(rest.Body):
-    """What to reset; ``portfolio`` null = all."""
+    """What to reset; ``portfolio`` null = all that take part."""
 
     portfolio: str | None = None
 
@@ -201,7 +201,8 @@ def router(site: Site, preview: Preview) -> APIRouter:
 
     @api.post("/admin/reset")
     def reset(what: Annotated[Reset | None, Body()] = None) -> dict[str, int | str | None]:
-        """Wipe the paper state of one portfolio, or of all; trades, leaders and settings stay."""
+        """Wipe the paper state of one portfolio, or of all that take part; trades, leaders, settings and archived
+        portfolios stay."""
         portfolio = what.portfolio if what else None
 
         if portfolio is not None:

@@ -166,13 +166,16 @@ class _Market(msgspec.Struct, frozen=True):
 
 def read_positions(
     c: Connection, *, portfolio: str | None = None, leader: str | None = None, status: str | None = "open",
-    sort: str = "cost", descending: bool = True, limit: int | None = 100, offset: int = 0,
+    archived: bool = False, sort: str = "cost", descending: bool = True, limit: int | None = 100, offset: int = 0,
 ) -> tuple[list[PositionInMarket], int]:  # fmt: skip
     """Positions with their market, and how many there are. ``status``: open, closed, resolved; ``None`` = any.
-    ``limit`` ``None`` = all."""
+    Those of archived portfolios are there if asked for, by name or with ``archived``. ``limit`` ``None`` = all."""
     p = t.positions.c
     wanted = [p.status == status if status and status != "open" else p.shares_micro > 0] if status else []
     wanted += [column == value for column, value in ((p.portfolio, portfolio), (p.leader, leader)) if value]
+    if not (portfolio or archived):
+        o = t.portfolios.c
+        wanted.append(p.portfolio.not_in(select(o.name).where(o.status != "active")))
     joined = t.positions.outerjoin(t.markets, t.markets.c.token_id == p.token_id)
     column = POSITION_SORTS.get(sort, p.cost_micro)
     order = column.desc().nulls_last() if descending else column.asc().nulls_last()
