@@ -29,9 +29,9 @@ PROJECT = Path(__file__).resolve().parent.parent
 IMPORTED = (
     "alembic.command", "pydantic.type_adapter", "sqlalchemy.dialects.sqlite", "uvloop",
     "pilotfish.__main__", "pilotfish.app.runtime", "pilotfish.cli.demo", "pilotfish.cli.export",
-    "pilotfish.cli.leaders", "pilotfish.cli.portfolio", "pilotfish.cli.report", "pilotfish.cli.reset",
-    "pilotfish.cli.run", "pilotfish.cli.settings", "pilotfish.cli.setup", "pilotfish.cli.sim", "pilotfish.cli.status",
-    "pilotfish.sim.server", "pilotfish.sim.venue", "pilotfish.web.server",
+    "pilotfish.cli.leaders", "pilotfish.cli.portfolio", "pilotfish.cli.positions", "pilotfish.cli.report",
+    "pilotfish.cli.reset", "pilotfish.cli.run", "pilotfish.cli.settings", "pilotfish.cli.setup", "pilotfish.cli.sim",
+    "pilotfish.cli.status", "pilotfish.sim.server", "pilotfish.sim.venue", "pilotfish.web.server",
 )  # fmt: skip
 """What is imported before anything is forked."""
 LOOK_SECONDS = 0.02

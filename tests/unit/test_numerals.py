@@ -67,7 +67,16 @@ def test_what_is_written_is_the_nearest_hundredth_and_never_a_negative_zero(micr
     assert Decimal(str(numerals.rounded(micro))) == read
 
 
-SHOWS = ("web", "cli/report.py", "cli/status.py", "cli/leaders.py", "cli/portfolio.py", "cli/demo.py", "app/alerts.py")
+SHOWS = (
+    "web",
+    "cli/report.py",
+    "cli/positions.py",
+    "cli/status.py",
+    "cli/leaders.py",
+    "cli/portfolio.py",
+    "cli/demo.py",
+    "app/alerts.py",
+)
 OWN_ROUNDING = re.compile(r":[+]?,?\.\d+[fg]\}|:,[\}.]|/ MICRO|/ 1e6|format_micro")
 """A number's format in an f-string, or an amount made a float."""
 ALLOWED = ("width:", "left:", "timestamp()", "bankroll_micro / MICRO", "SECONDS", "f.shares / MICRO", "price_of(",

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 from typer.testing import CliRunner
 
 from pilotfish.cli import app
+from pilotfish.cli.printed import minute
 from pilotfish.core.effects import RowEffect
 from pilotfish.core.numerals import gain, money
 from pilotfish.core.units import MICRO
@@ -16,6 +20,7 @@ from pilotfish.store import leaders_store, portfolios_store
 from pilotfish.store import tables as t
 from pilotfish.store.batch import write
 from pilotfish.store.database import open_database
+from pilotfish.store.views.base import iso
 from tests.desk import LEADER, OTHER, START, Desk, chain_fill, usd
 
 
@@ -39,6 +44,13 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         portfolios_store.archive(c, "old", at=desk.at, by="test")
     database.dispose()
     return {"DATABASE_URL": url, "COLUMNS": "200"}
+
+
+@pytest.fixture
+def copied(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """The same, to be changed."""
+    shutil.copy(environment["DATABASE_URL"].removeprefix("sqlite:///"), tmp_path / "copied.db")
+    return {**environment, "DATABASE_URL": f"sqlite:///{tmp_path / 'copied.db'}"}
 
 
 def said(environment: dict[str, str], *words: str) -> str:
@@ -85,3 +97,30 @@ def test_a_period_says_that_it_is_one(environment: dict[str, str]) -> None:
     assert row["trades"] == 0
     for long_ago in ("999999w", "0001-01-01"):
         assert json.loads(said(environment, "--leader", LEADER, "--since", long_ago, "--json"))[0]["trades"] > 0
+
+
+def test_after_a_reset_it_says_since_when_it_counts(copied: dict[str, str]) -> None:
+    database = open_database(copied["DATABASE_URL"])
+    with database.begin() as c:
+        c.execute(t.portfolios.insert().values(name="new", bankroll_micro=usd(10_000), created_at=START))
+    assert CliRunner().invoke(app, ["reset", "--portfolio", "main", "--yes"], env=copied).exit_code == 0
+    at = START + 86_400 * MICRO  # the decisions are of a time that this machine's clock knows nothing of
+    with database.begin() as c:
+        c.execute(update(t.portfolios).where(t.portfolios.c.name == "main").values(reset_at=at))
+    database.dispose()
+    since = f"nothing was decided since it was reset, {minute(iso(at))} UTC; what was decided before does not count."
+    assert said(copied) == f"main: {since}\n"
+    assert said(copied, "--portfolio", "main") == f"main: {since}\n"
+    assert said(copied, "--portfolio", "main", "--since", "2020-01-01") == f"main: {since}\n"
+    assert said(copied, "--portfolio", "new") == "Nothing was decided yet.\n"
+    lines = said(copied, "--all").splitlines()
+    assert lines[0].startswith("Copying all 2 leaders: ") or lines[0].startswith("old: Copying all 2 leaders: ")
+    assert lines[-1] == f"main: {since}", "what others did does not hide it"
+    assert json.loads(said(copied, "--json")) == []
+
+
+def test_without_a_decision_there_was_none_yet(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+    open_database(url).dispose()
+    assert said({"DATABASE_URL": url}) == "Nothing was decided yet.\n"
+    assert said({"DATABASE_URL": url}, "--since", "7d") == "Nothing was decided since then.\n"

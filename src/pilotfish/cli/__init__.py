@@ -68,7 +68,7 @@ TASKS: dict[str, dict[str, Command]] = {
             "waiting, and why; --why ID shows every check of one.",
         ),
         "positions": Command(
-            "report", "positions_app",
+            "positions", "app",
             "What the portfolios hold.",
         ),
         "latency": Command(

@@ -1,4 +1,4 @@
-"""``report``, ``trades`` and ``positions``: would copying have paid, why was this not copied, what is held."""
+"""``report`` and ``trades``: would copying have paid, why was this not copied."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from enum import StrEnum
 from typing import NamedTuple
 
 import typer
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from pilotfish.cli import printed, session
 from pilotfish.cli.printed import Column, Table, minute, say
 from pilotfish.core.check_words import Line
-from pilotfish.core.numerals import NOTHING, count, gain, money, percent, plural, precise, price, rounded, shares
+from pilotfish.core.numerals import NOTHING, count, gain, money, percent, precise, price, rounded, shares
 from pilotfish.core.reasons import words
-from pilotfish.core.units import SECOND
-from pilotfish.store import commands_store, names, portfolios_store
+from pilotfish.core.units import SECOND, Micros
+from pilotfish.store import names, portfolios_store
 from pilotfish.store import report as shortfall
 from pilotfish.store import tables as t
 from pilotfish.store.copies import WORDS, State
 from pilotfish.store.database import snapshot
-from pilotfish.store.views.base import micros_of
+from pilotfish.store.views.base import iso, micros_of
 from pilotfish.store.views.decisions import (
     Decision,
     DecisionOfPortfolio,
@@ -32,11 +32,9 @@ from pilotfish.store.views.decisions import (
     read_trades_with_decisions,
 )
 from pilotfish.store.views.explained import Explained, explained
-from pilotfish.store.views.positions import PositionInMarket, read_positions
 from pilotfish.store.views.report import Reported, Shortfall
 from pilotfish.store.views.trades import TradeFilter
 
-CLOSE_SECONDS = 5.0
 GC_SELDOM = (100_000, 50, 50)
 """New objects after which Python looks for circles, of which a report makes none; usually it is 700."""
 
@@ -52,8 +50,6 @@ class AskedFor(StrEnum):
 
 
 _UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
-
-positions_app = typer.Typer(help="What the portfolios hold.", no_args_is_help=True)
 
 
 def since_of(text: str, now: int) -> int | None:
@@ -111,14 +107,25 @@ def report(
     with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
         of = {"portfolio": names.wanted_portfolio(c, portfolio), "leader": names.wanted_leader(c, leader)}
         found = shortfall.totals(c, **of, since=begin, archived=everything)
+        fresh = _reset_since(c, of["portfolio"], {one.portfolio for one in found}, archived=everything)
     if as_json:
         session.print_json([row for one in found for row in one.rows])
         return
-    if not found:
-        say("Nothing was decided yet" + (" since then" if begin else "") + ".")
-        return
+    if not found and not fresh:
+        say(f"Nothing was decided {'since then' if begin else 'yet'}.")
     for one in found:
-        _print_portfolio(one, view, named=len(found) > 1)
+        _print_portfolio(one, view, named=len(found) + len(fresh) > 1)
+    for name, at in fresh.items():
+        since = f"nothing was decided since it was reset, {minute(iso(at))} UTC"
+        say(f"{name}: {since}; what was decided before does not count.")
+
+
+def _reset_since(c: Connection, portfolio: str | None, told: set[str], *, archived: bool) -> dict[str, Micros]:
+    """When the portfolios that are asked for and have nothing to tell were reset."""
+    p = t.portfolios.c
+    wanted = [p.name == portfolio] if portfolio else [] if archived else [p.status == "active"]
+    rows = c.execute(select(p.name, p.reset_at).where(p.reset_at.is_not(None), *wanted).order_by(p.name))
+    return {name: at for name, at in rows if name not in told}
 
 
 def _print_portfolio(one: Reported, view: printed.View[Shortfall], *, named: bool) -> None:
@@ -295,75 +302,3 @@ def _print_why(found: TradeTraced, decided: list[Explained], *, wide: bool) -> N
                     f" {gain(-fill.delay_cost_micro)}, spread and impact {gain(-fill.spread_cost_micro)},"
                     f" fee {gain(-fill.fee_micro)}"
                 )
-
-
-POSITIONS: Table[PositionInMarket] = Table(
-    Column("portfolio", lambda p: p.portfolio, 7),
-    Column("leader", lambda p: p.label or p.leader, 6),
-    Column("market", lambda p: p.title or "", 1, least=20),
-    Column("outcome", lambda p: p.outcome, 2, least=12),
-    Column("shares", lambda p: shares(p.shares_micro), 4, right=True),
-    Column("cost", lambda p: money(p.cost_micro), 8, right=True),
-    Column("worth", lambda p: money(p.value_micro), 5, right=True),
-    Column("PnL", lambda p: gain(p.unrealized_pnl_micro + p.realized_pnl_micro), 3, right=True),
-    Column("status", lambda p: p.status, 9),
-    Column("fees", lambda p: money(p.fees_micro), 10, right=True, extra=True),
-    Column("bid", lambda p: price(p.mark_price), 11, right=True, extra=True),
-    Column("opened", lambda p: minute(p.opened_at), 12, extra=True),
-    Column("closed", lambda p: minute(p.closed_at), 13, extra=True),
-    Column("ends", lambda p: minute(p.market_end), 14, extra=True),
-    Column("wallet", lambda p: p.leader, 15, extra=True),
-    Column("token", lambda p: p.token_id, 16, extra=True),
-)
-
-
-@positions_app.command("list")
-def positions(
-    everything: bool = typer.Option(False, "--all", help="Closed and resolved ones, too, and those of archived portfolios."),
-    portfolio: str = typer.Option("", "--portfolio", help="Only this portfolio."),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
-    columns: str = POSITIONS.option,
-    wide: bool = printed.WIDE,
-) -> None:
-    """Positions, the largest first; of an archived portfolio by its name, or with --all."""
-    view = POSITIONS.view(columns, wide=wide)
-    with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
-        wanted = None if everything else "open"
-        mine = names.wanted_portfolio(c, portfolio)
-        rows, _ = read_positions(c, portfolio=mine, status=wanted, archived=everything, limit=None)
-    if as_json:
-        session.print_json(rows)
-        return
-    if not rows:
-        say("Nothing is held." if not everything else "Nothing was ever held.")
-        return
-    view.print(rows)
-
-
-@positions_app.command("close")
-def close(
-    portfolio: str,
-    token: str = typer.Argument("", help="The token to sell; without one every position is sold."),
-    leader: str = typer.Option("", "--leader", help="Only what was copied from this leader, by wallet or label."),
-    yes: bool = typer.Option(False, "--yes", help="Do it without asking."),
-) -> None:
-    """Sell paper positions at what the book bids. Needs a running worker."""
-    database = session.existing(session.begin())
-    with snapshot(database) as c:
-        portfolios_store.find(c, portfolio)
-        wallet = names.wanted_leader(c, leader)
-        held = t.positions.c.shares_micro > 0
-        wanted = [held, t.positions.c.portfolio == portfolio]
-        if token:
-            wanted.append(t.positions.c.token_id == token)
-        if wallet:
-            wanted.append(t.positions.c.leader == wallet)
-        n = len(list(c.execute(select(t.positions.c.token_id).where(*wanted))))
-    if n == 0:
-        raise typer.BadParameter("no such open position")
-    if not yes:
-        typer.confirm(f"Sell {plural(n, 'position')} of {portfolio}?", abort=True)
-    payload = {"portfolio": portfolio, "token_id": token or None, "leader": wallet}
-    with database.begin() as c:
-        number = commands_store.ask(c, "close", payload, at=session.now(), by="terminal")
-    print(commands_store.wait(database, number, CLOSE_SECONDS) or "asked for; a worker does it as soon as it runs")

@@ -190,7 +190,13 @@ def router(site: Site) -> APIRouter:
         with snapshot(database) as c:
             of = _named(c, portfolio, leader)
             return read_positions(
-                c, portfolio=of["portfolio"], leader=of["leader"], status=wanted, archived=archived, limit=limit, offset=offset
+                c,
+                portfolio=of["portfolio"],
+                leader=of["leader"],
+                status=wanted,
+                archived=archived,
+                limit=limit,
+                offset=offset,
             )[0]
 
     @api.get("/portfolios")
