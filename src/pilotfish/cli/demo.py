@@ -19,17 +19,15 @@ from sqlalchemy import Engine, func, select
 
 from pilotfish.app.listening import check_port
 from pilotfish.cli import session, stand
+from pilotfish.cli.decided import decided
 from pilotfish.cli.printed import say
 from pilotfish.core.numerals import count, money, plural
-from pilotfish.core.reasons import words
 from pilotfish.store import leaders_store, look_backs_store, report, searches_store, settings_store, worker_state
 from pilotfish.store import tables as t
-from pilotfish.store.copies import WORDS
 from pilotfish.store.database import open_database, snapshot
 from pilotfish.store.portfolios_store import MAIN
 from pilotfish.store.searches_store import Candidate, SearchSource, Wanted
 from pilotfish.store.verify import verify
-from pilotfish.store.views.leaders import became
 from pilotfish.store.views.portfolios import Counts, read_counts, read_portfolios
 
 if TYPE_CHECKING:
@@ -56,19 +54,20 @@ def demo(
     if as_json:
         session.print_json(result.as_json())
     else:
-        _print(result)
+        print_result(result)
     if result.verify != "ok" or result.counts.trades != result.venue_trades:
         raise typer.Exit(1)
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What a demonstration came to. ``equity_micro`` is of all portfolios together; ``verdicts`` says of
+    """What a demonstration came to. ``equity_micro`` is of all ``portfolios`` (how many) together; ``verdicts`` says of
     each what copying came to; ``verify`` is ``ok``, or every difference in the books."""
 
     seed: int
     seconds: float
     venue_trades: int
     counts: Counts
+    portfolios: int
     equity_micro: int
     verdicts: dict[str, str]
     verify: str | list[str]
@@ -249,12 +248,14 @@ class _Demo:
 
     def _result(self, database: Engine, truth: _Truth) -> Result:
         with snapshot(database) as c:
+            made = read_portfolios(c)
             result = Result(
                 seed=self.seed,
                 seconds=self.seconds,
                 venue_trades=truth.trades,
                 counts=read_counts(c),
-                equity_micro=sum(p.equity_micro for p in read_portfolios(c)),
+                portfolios=len(made),
+                equity_micro=sum(p.equity_micro for p in made),
                 verdicts={one.portfolio: one.total.verdict for one in report.totals(c)},
                 verify=verify(c) or "ok",
             )
@@ -272,18 +273,19 @@ def _worked_off(database: Engine, trades: int) -> bool:
     return seen >= trades and not waiting and not pending
 
 
-def _print(result: Result) -> None:
-    counts, decisions = result.counts, result.counts.decisions
+def print_result(result: Result) -> None:
+    """What it came to, for people."""
+    counts = result.counts
     first = counts.trades_by_first_source
     say(
-        f"{counts.trades} trades of {result.venue_trades} that the venue made ({first.polygon} first on chain,"
-        f" {first.api} first from the API, {counts.seen_by_both} seen by both)"
+        f"{count(counts.trades)} trades of {count(result.venue_trades)} that the venue made"
+        f" ({count(first.polygon)} first on chain, {count(first.api)} first from the API,"
+        f" {count(counts.seen_by_both)} seen by both)"
     )
-    skipped = ", ".join(f"{count(n)} {words(reason)}" for reason, n in decisions.skipped.items())
-    told = ", ".join(f"{n} {WORDS[s]}" for s, n in became(decisions).items())
-    say(f"{decisions.copied} copied ({told}), {sum(decisions.skipped.values())} skipped ({skipped or 'none'})")
+    say(decided(counts.decisions, result.portfolios, reasons=True))
     held = plural(counts.open_positions, "open position")
-    say(f"{plural(counts.fills, 'fill')}, {held}, equity {money(result.equity_micro)} USDC")
+    together = f" in {result.portfolios} portfolios" if result.portfolios > 1 else ""
+    say(f"{plural(counts.fills, 'fill')}, {held}, equity {money(result.equity_micro)} USDC{together}")
     for portfolio, verdict in result.verdicts.items():
         say(f"{portfolio}: {verdict}")
     say("books: " + ("ok" if result.verify == "ok" else msgspec.json.encode(result.verify).decode()))

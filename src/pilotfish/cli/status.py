@@ -13,13 +13,13 @@ from rich.text import Text
 from sqlalchemy import Engine
 
 from pilotfish.cli import printed, session
+from pilotfish.cli.decided import decided
 from pilotfish.cli.printed import Column, Part, Table, say, sentence
 from pilotfish.core.numerals import count, duration, gain, money, plural
 from pilotfish.store import worker_state
-from pilotfish.store.copies import WORDS
 from pilotfish.store.database import snapshot
 from pilotfish.store.views.latency import Bucket, Latency, Percentiles, read_latency
-from pilotfish.store.views.leaders import Leader, became, read_leaders
+from pilotfish.store.views.leaders import Leader, read_leaders
 from pilotfish.store.views.portfolios import Counts, Portfolio, read_counts, read_portfolios
 from pilotfish.store.views.sources import BadInputTold, Gap, read_bad_inputs, read_gaps
 from pilotfish.store.worker_state import (
@@ -134,7 +134,7 @@ def _screen(worker: WorkerState | None, state: Status, view: printed.View[Portfo
     """One screen."""
     if worker is None:
         return [sentence("No worker has run on this database yet: pilotfish run")]
-    mode, counts, decisions = worker.mode, state.counts, state.counts.decisions
+    mode, counts = worker.mode, state.counts
     lines = [
         sentence(
             "worker ", _sign_of_life(worker, state),
@@ -158,12 +158,11 @@ def _screen(worker: WorkerState | None, state: Status, view: printed.View[Portfo
         for p in state.portfolios
         if p.unmarked_value_micro
     ]
-    copies = ", ".join(f"{count(n)} {WORDS[s]}" for s, n in became(decisions).items())
     lines.append(
         sentence(
             f"{plural(len(state.leaders), 'leader')}, {plural(counts.trades, 'trade')} ({count(counts.seen_by_both)}"
-            f" seen by both sources), {count(decisions.copied)} copied ({copies}),"
-            f" {count(sum(decisions.skipped.values()))} skipped, {plural(counts.fills, 'fill')}"
+            f" seen by both sources); {decided(counts.decisions, len(state.portfolios))};"
+            f" {plural(counts.fills, 'fill')}"
         )
     )
     lines += [sentence(NOTE, gap.told) for gap in state.incomplete]
