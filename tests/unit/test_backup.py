@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import zipfile
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Engine, insert, select, text, update
+from sqlalchemy import Engine, func, insert, select, text, update
 from typer.testing import CliRunner
 
 from pilotfish.cli import app
@@ -18,8 +19,9 @@ from pilotfish.cli.benches.pages import fill_database
 from pilotfish.store import archive, exports, settings_store
 from pilotfish.store import tables as t
 from pilotfish.store.archive import ArchiveError
-from pilotfish.store.backup import backup
+from pilotfish.store.backup import backup, kept_tables
 from pilotfish.store.database import open_database, snapshot
+from pilotfish.store.listed import listed
 from pilotfish.store.refill import refill
 from tests.old_databases import FOLDER, opened, story
 
@@ -191,9 +193,29 @@ def test_books_that_would_come_out_otherwise_are_not_put_in(tmp_path: Path) -> N
         about = msgspec.to_builtins(old.manifest)
         out.close(**{key: value for key, value in about.items() if key not in ("format", "tables")})
     new = empty(tmp_path)
-    with pytest.raises(ArchiveError, match="the books would differ"):
+    with pytest.raises(ArchiveError, match=r"the books would differ from what they were: .*; .*; .* and \d+ more$"):
         refill(new, path)
     new.dispose()
+
+
+def test_a_refusal_names_whole_tables_and_counts_those_beyond(tmp_path: Path) -> None:
+    told = story()
+    backup(told.database, tmp_path / "x.pilotfish")
+    with pytest.raises(ArchiveError) as refused:
+        refill(told.database, tmp_path / "x.pilotfish")
+    (inside,) = re.findall(r"is not empty \((.*)\); restore", str(refused.value))
+    items, more = re.fullmatch(r"(.*) and (\d+) more", inside).groups()  # type: ignore[union-attr]
+    assert all(re.fullmatch(r"[\d,]+ rows? of [a-z_]+", item) for item in items.split(", "))
+    with told.database.connect() as c:
+        filled = [table for table in kept_tables(c) if c.execute(select(func.count()).select_from(table)).scalar()]
+    assert int(more) + len(items.split(", ")) == len(filled) - 1, "the worker's own row is not told of"
+
+
+@pytest.mark.parametrize(
+    ("many", "shown"), [(0, ""), (2, "i0; i1"), (3, "i0; i1; i2"), (1_500, "i0; i1; i2 and 1,497 more")]
+)
+def test_a_list_is_cut_between_its_items(many: int, shown: str) -> None:
+    assert listed([f"i{n}" for n in range(many)], 3, "; ") == shown
 
 
 def _copy(tmp_path: Path, parts: dict[str, bytes]) -> Path:

@@ -25,6 +25,7 @@ from pilotfish.core.events import HealthChanged
 from pilotfish.core.trade import Source
 from pilotfish.feeds.hub import Hub
 from pilotfish.store import worker_state as ws
+from pilotfish.store.listed import listed
 from pilotfish.store.mapping import Plain
 from pilotfish.store.writer import MAX_BACKLOG, Writer
 
@@ -113,7 +114,7 @@ class Health:
         found = {name: self._last[source] for source, name in names.items() if source in self._last}
         found["the database"] = SourceHealth(self._writes(), redact(self._writer.failure or ""))
         hung = [f"{name} has not moved for {seconds:.0f} s" for name, seconds in self.hub.stalled.items()]
-        found["the worker"] = SourceHealth(not hung, "; ".join(hung[:STALLS_TOLD]))
+        found["the worker"] = SourceHealth(not hung, listed(hung, STALLS_TOLD, "; "))
         if self._dashboard.enabled:
             found["the dashboard"] = SourceHealth(self._dashboard.healthy, redact(self._dashboard.detail))
         return found

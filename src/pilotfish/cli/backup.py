@@ -25,11 +25,14 @@ from pilotfish.store.database import (
     open_to_read,
     shown,
 )  # fmt: skip
+from pilotfish.store.listed import listed
 from pilotfish.store.outage import is_outage
 from pilotfish.store.refill import refill
 
 _FILE = typer.Argument(metavar="FILE", help="The file.")
 NOT_IN_IT = "The journal, pulled history and recorded books are files beside the database; copy their folders as well."
+SHOWN = 3
+"""Differences that are named."""
 
 
 def backup(
@@ -50,7 +53,8 @@ def backup(
         return
     say(f"{file}: {_told(manifest)}, {file.stat().st_size / 2**20:.1f} MiB")
     if manifest.differing:
-        say(f"note: verify finds {plural(manifest.differing, 'difference')}: {'; '.join(manifest.differences[:3])}")
+        first = listed(manifest.differences, SHOWN, "; ", of=manifest.differing)
+        say(f"note: verify finds {plural(manifest.differing, 'difference')}: {first}")
     if manifest.left_out:
         say(f"note: secrets are not in it: {', '.join(manifest.left_out)}")
     say(NOT_IN_IT)

@@ -15,6 +15,7 @@ from pilotfish.store import archive
 from pilotfish.store.archive import Archive, ArchiveError, Manifest
 from pilotfish.store.backup import checked, kept_tables
 from pilotfish.store.database import HEAD, migrate, one_writer, revisions, shown
+from pilotfish.store.listed import listed
 from pilotfish.store.outage import is_outage
 from pilotfish.store.tables import worker_status
 
@@ -22,6 +23,10 @@ VERSION = "alembic_version"
 """The table that says of which revision the others are."""
 BATCH = 1_000
 """Rows written at a time."""
+MOST_TOLD = 6
+"""Tables that a refusal names."""
+MOST_NEW = 3
+"""New differences that a refusal names."""
 
 
 def refill(database: Engine, path: Path, *, replace: bool = False) -> tuple[Manifest, list[str]]:
@@ -49,7 +54,7 @@ def refill(database: Engine, path: Path, *, replace: bool = False) -> tuple[Mani
             differences = checked(c)
             if manifest.differs(differences):
                 new = [d for d in differences if d not in manifest.differences]
-                raise ArchiveError(f"{path}: the books would differ from what they were: {'; '.join(new[:3])}")
+                raise ArchiveError(f"{path}: the books would differ from what they were: {listed(new, MOST_NEW, '; ')}")
     return manifest, differences
 
 
@@ -60,9 +65,9 @@ def _make_room(c: Connection, *, replace: bool) -> None:
     rows.pop(worker_status.name, None)
     held = {name: n for name, n in rows.items() if n}
     if held and not replace:
-        told = ", ".join(plural(n, "row") + f" of {name}" for name, n in held.items())
+        told = listed([plural(n, "row") + f" of {name}" for name, n in held.items()], MOST_TOLD)
         raise ArchiveError(
-            f"{shown(c.engine.url)} is not empty ({told[:200]}); restore into an empty database (DATABASE_URL), or say"
+            f"{shown(c.engine.url)} is not empty ({told}); restore into an empty database (DATABASE_URL), or say"
             " --replace, which takes away what is there"
         )
     for table in there:
