@@ -13,12 +13,15 @@ from sqlalchemy import update
 
 from pilotfish.cli.session import clean_environment
 from pilotfish.core.effects import RowEffect
+from pilotfish.history.folder import History
+from pilotfish.sim.past_people import Kind, Person
 from pilotfish.store import leaders_store
 from pilotfish.store import tables as t
 from pilotfish.store.batch import write
 from pilotfish.store.database import open_database
 from tests import processes
 from tests.desk import LEADER, OTHER, START, Desk, chain_fill, usd
+from tests.kept_past import kept_world
 from tests.terminal import at_terminal
 
 HOSTILE = "Will \x1b[31m[red]日本[/red]\x9b2J the\u202e council  \n approve the bridge across the bay before spring?"
@@ -27,9 +30,13 @@ LABEL = "[b]Somebody with a name[/b]"
 TABLES = {
     ("trades",): "id", ("positions", "list", "--all"): "portfolio|leader", ("leaders", "list"): "label",
     ("leaders", "show", LABEL): "market", ("portfolio", "list"): "portfolio", ("report",): "leader",
-    ("settings", "list"): "setting",
+    ("settings", "list"): "setting", ("history", "list"): "wallet",
 }  # fmt: skip
 """Commands that print a table, and its first column."""
+
+
+PEOPLE = [Person(wallet="0x" + pair * 20, kind=Kind.GAMBLER, events=2) for pair in ("a1", "b2")]
+"""Whose history is kept."""
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +59,7 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for table in (t.trades, t.markets):
             c.execute(update(table).values(title=HOSTILE))
     database.dispose()
+    kept_world(History(str(folder / "history")), 1, PEOPLE)
     return folder
 
 
@@ -173,3 +181,19 @@ def test_why_shows_every_check_with_its_figures_whole_at_eighty_columns(books: P
 
 def test_status_is_one_screen_of_eighty_columns(books: Path) -> None:
     assert shown(books, "status") == ["No worker has run on this database yet: pilotfish run"]
+
+
+def test_a_history_is_listed_whole_in_a_pipe_and_counts_what_is_missing(books: Path) -> None:
+    heading, *rows = table(piped(books, "history", "list"), "wallet")
+    assert heading == ["wallet", "from", "to", "trades", "markets", "settled", "MB", "complete"]
+    assert [row[0] for row in rows] == [person.wallet for person in PEOPLE]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", day) for row in rows for day in row[1:3])
+    picked = table(piped(books, "history", "list", "--columns", "tokens,wallet"), "tokens")
+    assert [row[1] for row in picked[1:]] == [person.wallet for person in PEOPLE]
+
+
+def test_calibrating_shows_how_far_it_is_at_a_terminal_and_nothing_of_it_in_a_pipe(books: Path) -> None:
+    assert any("2/2 wallets" in line for line in shown(books, "calibrate"))
+    done = processes.run("calibrate", cwd=books, env=environment(books))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "wallets" not in done.stdout

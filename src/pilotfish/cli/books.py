@@ -36,8 +36,13 @@ _TABLE = printed.Table[Recorded](
 
 
 @app.command("list")
-def list_(as_json: bool = typer.Option(False, "--json", help="Print JSON."), wide: bool = printed.WIDE) -> None:
+def list_(
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    columns: str = _TABLE.option,
+    wide: bool = printed.WIDE,
+) -> None:
     """Of which tokens there are books, from when to when, and how often nothing was known in between."""
+    view = _TABLE.view(columns, wide=wide)
     history, spool = _places(session.begin())
     found = recorded(history, spool)
     if as_json:
@@ -48,7 +53,7 @@ def list_(as_json: bool = typer.Option(False, "--json", help="Print JSON."), wid
         return
     size = sum(s.size for s in segments(history))
     printed.say(f"{count(len(found))} tokens, {size / 2**30:.2f} GiB at {history}.")
-    _TABLE.view(wide=wide).print(found)
+    view.print(found)
 
 
 @app.command("export")

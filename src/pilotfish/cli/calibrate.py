@@ -24,6 +24,7 @@ from pilotfish.backtest.quotes import Tier
 from pilotfish.backtest.run import Whole
 from pilotfish.cli import printed, session
 from pilotfish.cli.history import wallets_of
+from pilotfish.cli.progress import bar
 from pilotfish.core.numerals import NOTHING, count, exact, money, percent
 from pilotfish.core.units import MICRO, micro_from_decimal
 from pilotfish.history.books import books_of
@@ -54,26 +55,32 @@ def calibrate_command(
         200, "--slippage-bps", min=0, max=10_000, help="How much worse than the leader's its price may be."
     ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    columns: str = _TABLE.option,
+    wide: bool = printed.WIDE,
 ) -> None:
     """How far the tape and the price line are from recorded order books on the same instants; a backtest's band is made
     of that once there is enough."""
+    view = _TABLE.view(columns, wide=wide)
     env = session.begin()
     history = History(history_place(env))
     spool = spool_of(database_url(process_value(env, "database_url")))
     found = Calibrated(size=_usdc(size), worse_bps=worse)
-    for wallet in wallets_of(env, who) if who else history.keys("activity"):
-        span = span_of(history, wallet)
-        if span is None:
-            continue
-        past = read_past(history, wallet, *span)
-        calibrate(Whole(past=past, books=books_of(history, past, spool)), BANDS[Band.EXPECTED], found)
+    wallets = wallets_of(env, who) if who else list(history.keys("activity"))
+    with bar("{task.completed}/{task.total} wallets, {task.fields[trades]:,} trades", trades=0) as (progress, task):
+        progress.update(task, description="comparing", total=len(wallets))
+        for done, wallet in enumerate(wallets, 1):
+            span = span_of(history, wallet)
+            if span is not None:
+                past = read_past(history, wallet, *span)
+                calibrate(Whole(past=past, books=books_of(history, past, spool)), BANDS[Band.EXPECTED], found)
+            progress.update(task, completed=done, trades=found.trades)
     made = measured(found, int(time.time()))
     if made is not None:
         keep(history, made)
     if as_json:
         session.print_json(_answer(found, made))
     else:
-        _print(found, made)
+        _print(found, made, view)
 
 
 def _answer(found: Calibrated, made: Measured | None) -> dict[str, object]:
@@ -86,7 +93,7 @@ def _answer(found: Calibrated, made: Measured | None) -> dict[str, object]:
     }
 
 
-def _print(found: Calibrated, made: Measured | None) -> None:
+def _print(found: Calibrated, made: Measured | None, view: printed.View[Compared]) -> None:
     printed.say(
         f"{count(found.instants)} of {count(found.trades)} trades have a recorded book; each is put to it, to the tape"
         f" and to the price line with {money(found.size)} USDC."
@@ -102,7 +109,7 @@ def _print(found: Calibrated, made: Measured | None) -> None:
         printed.say(f"A backtest takes its band from this now. Half-spread: {spreads}. On offer in USDC: {depths}.")
     if found.instants:
         print()
-        _TABLE.view().print(compared(found))
+        view.print(compared(found))
 
 
 def _off(off: int | None) -> str:

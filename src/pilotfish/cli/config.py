@@ -21,7 +21,7 @@ app = typer.Typer(help="Leaders, portfolios and settings as one file: write it, 
                   no_args_is_help=True)  # fmt: skip
 _FILE = typer.Argument(metavar="FILE", help="A TOML file; - is standard input.")
 DIFFERENCES: Table[Difference] = Table(
-    Column("", lambda d: d.sign.value, 1),
+    Column("sign", lambda d: d.sign.value, 1),
     Column("what", lambda d: d.what, 2),
     Column("here", lambda d: d.here, 3, least=12),
     Column("in the file", lambda d: d.there, 4, least=12),
@@ -49,16 +49,18 @@ def export(
 def diff(
     file: Path = _FILE,
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    columns: str = DIFFERENCES.option,
     wide: bool = printed.WIDE,
 ) -> None:
     """How a file differs from what is set up: + only in the file, - only here, ~ otherwise. Exit code 1 if it does."""
+    view = DIFFERENCES.view(columns, wide=wide)
     env, there = session.begin(), _read(file)
     with snapshot(session.reading(env, as_json=True)) as c:
         found = differences(stored_setup(c, env), there)
     if as_json:
         session.print_json([d._asdict() for d in found])
     elif found:
-        DIFFERENCES.view(wide=wide).print(found)
+        view.print(found)
     else:
         say("the same")
     raise typer.Exit(1 if found else 0)

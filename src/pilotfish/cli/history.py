@@ -10,12 +10,11 @@ from datetime import UTC, datetime
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from pilotfish.app.config import history_place, process_value
 from pilotfish.app.pulls import pulled_of
-from pilotfish.cli import session
+from pilotfish.cli import printed, session
+from pilotfish.cli.printed import Column, Table
 from pilotfish.cli.progress import bar
 from pilotfish.cli.stopping import keeps_what_is_read
 from pilotfish.core.numerals import count
@@ -40,6 +39,19 @@ app = typer.Typer(help="Read the past of wallets before they are followed.", no_
 DAY = 86_400
 SHOWN = 20
 """Missing windows that are printed one by one."""
+LIST: Table[Summary] = Table(
+    Column("wallet", lambda s: s.wallet, 1),
+    Column("from", lambda s: _day(s.first_at or s.from_at), 4),
+    Column("to", lambda s: _day(s.to_at), 5),
+    Column("trades", lambda s: count(s.trades), 2, right=True),
+    Column("markets", lambda s: count(s.markets), 6, right=True),
+    Column("settled", lambda s: count(s.settled), 7, right=True),
+    Column("MB", lambda s: f"{s.bytes / 1e6:.1f}", 8, right=True),
+    Column("complete", lambda s: "yes" if not s.missing else f"no, {count(len(s.missing))} missing", 3),
+    Column("combos", lambda s: count(s.combos), 9, right=True, extra=True),
+    Column("tokens", lambda s: count(s.tokens), 10, right=True, extra=True),
+    Column("files", lambda s: count(s.files), 11, right=True, extra=True),
+)
 _WHO = typer.Argument(metavar="WHO...", help="A wallet, a leader's label, a user name, or the URL of a profile.")
 
 
@@ -110,8 +122,13 @@ def _print_pulled(pulled: Pulled, summary: Summary) -> None:
 
 
 @app.command("list")
-def list_(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
+def list_(
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    columns: str = LIST.option,
+    wide: bool = printed.WIDE,
+) -> None:
     """Whose past there is."""
+    view = LIST.view(columns, wide=wide)
     env = session.begin()
     history = History(history_place(env))
     summaries = [
@@ -125,14 +142,7 @@ def list_(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
     if not summaries:
         print(f"No history at {history}: pilotfish history pull WALLET --days 90")
         return
-    table = Table("wallet", "from", "to", "trades", "markets", "settled", "MB", "complete")
-    for s in summaries:
-        whole = "yes" if not s.missing else f"no, {count(len(s.missing))} missing"
-        table.add_row(
-            s.wallet, _day(s.first_at or s.from_at), _day(s.to_at), count(s.trades), count(s.markets),
-            count(s.settled), f"{s.bytes / 1e6:.1f}", whole,
-        )  # fmt: skip
-    Console().print(table)
+    view.print(summaries)
 
 
 @app.command("show")

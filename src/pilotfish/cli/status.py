@@ -236,8 +236,13 @@ BEHIND: Table[_Lateness] = Table(
 )
 
 
-def latency(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
+def latency(
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    columns: str = BEHIND.option,
+    wide: bool = printed.WIDE,
+) -> None:
     """Chain against API: who sees trades first, and how late the other is."""
+    view = BEHIND.view(columns, wide=wide)
     with snapshot(session.reading(session.begin(), as_json=as_json)) as c:
         figures = read_latency(c)
     if as_json:
@@ -255,7 +260,7 @@ def latency(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -
     say(f"first: chain {count(figures.chain_first)}, API {count(figures.api_first or 0)}")
     say(f"only chain {figures.only_polygon}, only API {figures.only_api}, lagged {figures.api_lagged}")
     most = max((b.trades for b in figures.histogram), default=0)
-    BEHIND.view().print((bucket, most) for bucket in figures.histogram)
+    view.print((bucket, most) for bucket in figures.histogram)
 
 
 def _told(p: Percentiles) -> str:
