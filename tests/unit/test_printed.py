@@ -197,3 +197,18 @@ def test_calibrating_shows_how_far_it_is_at_a_terminal_and_nothing_of_it_in_a_pi
     done = processes.run("calibrate", cwd=books, env=environment(books))
     assert (done.returncode, done.stderr) == (0, "")
     assert "wallets" not in done.stdout
+
+
+def parts_of(lines: list[str]) -> list[str]:
+    """The lines of every leader's table of parts."""
+    begins = [n for n, line in enumerate(lines) if re.match(r"part +USDC$", line)]
+    return [line for n in begins for line in takewhile(bool, lines[n:])]
+
+
+@pytest.mark.parametrize("columns", [40, 50, 60])
+def test_a_leaders_parts_keep_their_amounts_however_narrow_the_terminal(books: Path, columns: int) -> None:
+    whole, narrow = parts_of(piped(books, "report")), parts_of(shown(books, "report", columns=columns))
+    assert len(narrow) == len(whole) > 8
+    assert [line.split()[-1] for line in narrow] == [line.split()[-1] for line in whole]
+    assert max(map(cell_len, narrow)) <= columns
+    assert all(line.split("  ")[0].rstrip("…") in full for line, full in zip(narrow, whole, strict=True))

@@ -24,7 +24,7 @@ from pilotfish.store.database import database_url, shown
 from pilotfish.store.views.base import iso
 
 BESIDE: Table[tuple[str, str, str]] = Table(
-    Column("figure", lambda row: row[0], 1),
+    Column("figure", lambda row: row[0], 1, least=20),
     Column("original", lambda row: row[1], 2, right=True),
     Column("changed", lambda row: row[2], 3, right=True),
 )

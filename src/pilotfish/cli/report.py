@@ -86,7 +86,7 @@ BY_LEADER: Table[Shortfall] = Table(
 )
 """``theirs`` is what their prices would have made at our size, ``lost`` what was lost on the way."""
 PARTS: Table[tuple[str, str]] = Table(
-    Column("part", lambda part: part[0], 1), Column("USDC", lambda part: part[1], 2, right=True)
+    Column("part", lambda part: part[0], 2, least=20), Column("USDC", lambda part: part[1], 1, right=True)
 )
 
 
