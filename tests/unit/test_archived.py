@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from pilotfish.cli import app
 from pilotfish.core.effects import RowEffect
+from pilotfish.core.names import UnknownNameError
 from pilotfish.store import leaders_store, portfolios_store
 from pilotfish.store import tables as t
 from pilotfish.store.batch import write
@@ -70,6 +71,18 @@ def test_a_reset_of_all_says_whom_it_leaves_and_leaves_them(environment: dict[st
     assert "paper state of all portfolios that take part is reset; archived ones stay as they are" in done.output
     assert held(environment) == set()
     assert held(environment, "--portfolio", "old") == {"old"}
+
+
+def test_a_trade_or_a_position_that_is_not_there_is_none_and_no_wrong_word(environment: dict[str, str]) -> None:
+    for words, told in (
+        (("trades", "--why", "99999"), "there is no trade 99999; `pilotfish trades` lists"),
+        (("positions", "close", "main", "123", "--yes"), "there is no open position of token '123' in main; "),
+    ):
+        done = ran(environment, *words)
+        assert isinstance(done.exception, UnknownNameError), done.output
+        assert done.exit_code == 1
+        assert told in str(done.exception)
+        assert "Usage" not in done.output
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pilotfish.cli import printed, session
 from pilotfish.core.numerals import count
 from pilotfish.core.settings import Value
 from pilotfish.history.book_export import write_events, write_snapshots
-from pilotfish.history.book_layouts import read_in
+from pilotfish.history.book_layouts import LayoutError, read_in
 from pilotfish.history.book_segments import segments
 from pilotfish.history.books import Recorded, recorded, rows_between
 from pilotfish.history.folder import History
@@ -70,7 +70,7 @@ def export(
     if layout not in ("events", "snapshots"):
         raise typer.BadParameter(f"--layout {layout[:20]!r}: expected events or snapshots")
     if to.exists():
-        raise typer.BadParameter(f"{to} exists already; name another place")
+        raise LayoutError(f"{to} exists already; name another place")
     history, spool = _places(session.begin())
     rows = rows_between(history, token, _instant(begin, 0), _instant(end, FOREVER), spool)
     if layout == "events":

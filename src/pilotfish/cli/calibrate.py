@@ -23,7 +23,7 @@ from pilotfish.backtest.calibration import (
 from pilotfish.backtest.quotes import Tier
 from pilotfish.backtest.run import Whole
 from pilotfish.cli import printed, session
-from pilotfish.cli.history import wallets_of
+from pilotfish.cli.history import asked, wallets_of
 from pilotfish.cli.progress import bar
 from pilotfish.core.numerals import NOTHING, count, exact, money, percent
 from pilotfish.core.units import MICRO, micro_from_decimal
@@ -69,7 +69,7 @@ def calibrate_command(
     with bar("{task.completed}/{task.total} wallets, {task.fields[trades]:,} trades", trades=0) as (progress, task):
         progress.update(task, description="comparing", total=len(wallets))
         for done, wallet in enumerate(wallets, 1):
-            span = span_of(history, wallet)
+            span = asked(history, wallet) if who else span_of(history, wallet)
             if span is not None:
                 past = read_past(history, wallet, *span)
                 calibrate(Whole(past=past, books=books_of(history, past, spool)), BANDS[Band.EXPECTED], found)

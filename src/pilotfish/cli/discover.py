@@ -22,6 +22,7 @@ from pilotfish.cli import found_told, session
 from pilotfish.cli.choice import one_of
 from pilotfish.cli.progress import bar
 from pilotfish.cli.stopping import keeps_what_is_read
+from pilotfish.core.names import UnknownNameError
 from pilotfish.core.numerals import count
 from pilotfish.core.settings import Value
 from pilotfish.store import searches_store, settings_store
@@ -111,9 +112,8 @@ def _wanted(env: dict[str, Value], source: str, most: int, categories: Sequence[
 def _from_file(source: str, most: int) -> tuple[Candidate, ...]:
     """The wallets of a file; lines that hold none are named."""
     if not Path(source).exists():
-        raise typer.BadParameter(
-            f"{source!r} is no file, and neither {SearchSource.LEADERBOARD} nor {SearchSource.MARKETS}",
-            param_hint="--from",
+        raise UnknownNameError(
+            f"--from {source!r} is no file, and neither {SearchSource.LEADERBOARD} nor {SearchSource.MARKETS}"
         )
     read = read_wallets(Path(source))
     for line in read.bad[:MOST_NAMED]:

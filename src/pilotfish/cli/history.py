@@ -154,7 +154,7 @@ def show(
     env = session.begin()
     history = History(history_place(env))
     wallet = wallets_of(env, [who])[0]
-    summary = summarize(history, wallet, *_asked(history, wallet))
+    summary = summarize(history, wallet, *asked(history, wallet))
     if as_json:
         session.print_json(_answer(summary))
         return
@@ -179,7 +179,7 @@ def check(
     history = History(history_place(env))
     wallets = wallets_of(env, who)
     for wallet in wallets:
-        _asked(history, wallet)
+        asked(history, wallet)
     found = asyncio.run(_check(env, history, wallets, offline=offline))
     if as_json:
         session.print_json([{"check": "ok" if c.good else "differs", **msgspec.to_builtins(c)} for c in found])
@@ -225,7 +225,7 @@ def remove(
     if not who and not broken:
         raise typer.BadParameter("say whose history, or --damaged")
     for wallet in wallets_of(env, who or []):
-        _asked(history, wallet)
+        asked(history, wallet)
         if not yes:
             typer.confirm(f"Remove the history of {wallet}?", abort=True)
         print(f"{count(forget(history, wallet))} files of {wallet} are removed")
@@ -251,7 +251,8 @@ async def _ask(env: dict[str, Value], who: list[str]) -> dict[str, str]:
         await venue.close()
 
 
-def _asked(history: History, wallet: str) -> tuple[int, int]:
+def asked(history: History, wallet: str) -> tuple[int, int]:
+    """From when to when (epoch seconds) a wallet's history was asked for. Raises :class:`NoHistoryError`."""
     span = span_of(history, wallet)
     if span is None:
         raise NoHistoryError(

@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from pilotfish.cli import printed, session
 from pilotfish.cli.printed import Column, Table, minute, say
+from pilotfish.core.names import UnknownNameError
 from pilotfish.core.numerals import gain, money, plural, price, shares
 from pilotfish.store import commands_store, names, portfolios_store
 from pilotfish.store import tables as t
@@ -81,7 +82,11 @@ def close(
             wanted.append(t.positions.c.leader == wallet)
         n = len(list(c.execute(select(t.positions.c.token_id).where(*wanted))))
     if n == 0:
-        raise typer.BadParameter("no such open position")
+        what = (f" of token {token[:80]!r}" if token else "") + (f" copied from {leader[:60]!r}" if leader else "")
+        raise UnknownNameError(
+            f"there is no open position{what} in {portfolio}; what it holds:"
+            f" `pilotfish positions list --portfolio {portfolio!r}`"
+        )
     if not yes:
         typer.confirm(f"Sell {plural(n, 'position')} of {portfolio}?", abort=True)
     payload = {"portfolio": portfolio, "token_id": token or None, "leader": wallet}

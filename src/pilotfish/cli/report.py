@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select
 from pilotfish.cli import printed, session
 from pilotfish.cli.printed import Column, Table, minute, say
 from pilotfish.core.check_words import Line
+from pilotfish.core.names import UnknownNameError
 from pilotfish.core.numerals import NOTHING, count, gain, money, percent, precise, price, rounded, shares
 from pilotfish.core.reasons import words
 from pilotfish.core.units import SECOND, Micros
@@ -250,7 +251,7 @@ def trades(
         found = read_trade(c, why)
         decided = [explained(c, decision) for decision in found.decisions] if found is not None else []
     if found is None:
-        raise typer.BadParameter(f"there is no trade {why}")
+        raise UnknownNameError(f"there is no trade {why}; `pilotfish trades` lists the newest with their ids")
     if as_json:
         session.print_json(found)
     else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from pilotfish.cli import session
+from pilotfish.core.names import UnknownNameError
 from pilotfish.sim.manual import HELP, SCENARIOS
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def sim(
     if 0 < past < 2:
         raise typer.BadParameter("a past has at least 2 days", param_hint="--past")
     if replay is not None and not replay.is_dir():
-        raise typer.BadParameter(f"{replay}: no such folder")
+        raise UnknownNameError(f"there is no folder {replay}")
     asyncio.run(_run(Venue(seed, scenario, replay, paused=paused, speed=speed, past_days=past), port))
 
 
