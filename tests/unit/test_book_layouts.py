@@ -122,7 +122,7 @@ def test_books_are_listed_exported_and_imported_by_command(history: History, tmp
         env = {"HISTORY_URL": place, "DATABASE_URL": f"sqlite:///{tmp_path / 'x.db'}"}
         result = CliRunner().invoke(app, ["books", *arguments], env=env)
         assert result.exit_code == code, result.output
-        return result.output if code == 0 else str(result.exception)
+        return result.output + (str(result.exception) if code == 1 else "")
 
     here, there = str(tmp_path / "history"), str(tmp_path / "there")
     listed = {r["token_id"]: r for r in json.loads(run(here, "list", "--json"))}

@@ -19,6 +19,7 @@ from fastapi.testclient import TestClient
 from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import Engine, create_engine, delete
 
+from pilotfish.backtest.one_wallet import Dropped
 from pilotfish.core.settings import Value
 from pilotfish.history.folder import History
 from pilotfish.sim.past_people import Kind, crowd
@@ -29,6 +30,7 @@ from pilotfish.store.jobs import At
 from pilotfish.store.look_backs_store import Job
 from pilotfish.store.searches_store import SearchJob, Wanted
 from pilotfish.web import server
+from pilotfish.web.telling import fell_out
 from tests.found import FOUND, row
 from tests.kept_past import DAY, kept_world
 from tests.rig import Pilot, Stand, until
@@ -246,6 +248,18 @@ def test_other_peoples_text_stays_text_and_gaps_in_histories_are_said_first(desk
     assert page.evaluate("window.hacked") is None
     assert page.locator("#main img").count() == 0
     assert HOSTILE in [one["name"] for one in csv.DictReader(io.StringIO(desk.get(f"/discover/{number}/board.csv")))]
+    seen.clean()
+
+
+def test_who_was_not_asked_is_told_with_what_the_requests_went_into(desk: Desk) -> None:
+    of = ("enough_trades", "history_known")
+    number = desk.keep(
+        funnel=[{"step": s, "words": s, "wallets": 1, "dropped": {Dropped.NOT_ASKED: 332}} for s in of]
+    )  # fmt: skip
+    seen = desk.seen()
+    page = seen.open(f"/discover?search={number}")
+    for n, step in enumerate(of):
+        expect(page.locator("#funnel li").nth(n)).to_contain_text(f"332 {fell_out(Dropped.NOT_ASKED, step)}")
     seen.clean()
 
 

@@ -12,6 +12,7 @@ from pilotfish.backtest.judgement import Verdict, came_back
 from pilotfish.cli import printed
 from pilotfish.core.numerals import NOTHING, count, percent
 from pilotfish.core.units import MICRO
+from pilotfish.web.telling import fell_out
 
 WIDE = printed.WIDE
 SHOWN = 10
@@ -74,7 +75,7 @@ def _funnel(found: Found) -> list[list[printed.Part]]:
 
 
 def _dropped(step: Step) -> str:
-    parts = [f"{count(wallets)} {why}" for why, wallets in step.dropped.items()]
+    parts = [f"{count(wallets)} {fell_out(why, step.step)}" for why, wallets in step.dropped.items()]
     return f" ({'; '.join(parts)})" if parts else ""
 
 

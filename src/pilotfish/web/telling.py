@@ -170,6 +170,20 @@ def share(part: float | None) -> str:
     return NOTHING if part is None else percent(round(part * MICRO), MICRO)
 
 
+_NOT_ASKED = "not asked: the requests were used up"
+_FELL_OUT = {
+    ("enough_trades", _NOT_ASKED): (
+        "not asked: finding out takes at most half of the requests, and that half was used up"
+    ),
+    ("history_known", _NOT_ASKED): "not asked, or not for all of it: what was left of the requests did not suffice",
+}
+
+
+def fell_out(why: str, step: str) -> str:
+    """Why wallets fell out at a step of a search's funnel: what its requests went into, too."""
+    return _FELL_OUT.get((step, why), why)
+
+
 LOOK_BACK = "look back"
 STAGES = {
     LOOK_BACK: {

@@ -14,11 +14,13 @@ from pilotfish.backtest.candidates import Candidate, merged
 from pilotfish.backtest.found import Found, FoundFileError, What, found_of, read_found, write_found
 from pilotfish.backtest.judgement import Verdict
 from pilotfish.backtest.one_wallet import Dropped, Looked, looked_at
+from pilotfish.cli import found_told
 from pilotfish.core.settings import policy_from
 from pilotfish.history.records import Past
 from pilotfish.sim.known_truth import jobs_of, look
 from pilotfish.sim.past import make_past, past_of
 from pilotfish.sim.past_people import Kind, crowd
+from pilotfish.web.telling import fell_out
 from tests.kept_past import DAY, TO_AT
 
 SPAN = (TO_AT - 60 * DAY, TO_AT)
@@ -115,3 +117,14 @@ def test_candidates_of_several_lists_come_in_turn_each_once() -> None:
     a, b, c = (Candidate(wallet=f"0x{n}") for n in "abc")
     assert merged([[a, b], [b, c], []], 10) == [a, b, c]
     assert merged([[a, b], [c]], 2) == [a, c]
+
+
+def test_who_was_not_asked_is_told_with_what_the_requests_went_into(
+    found: Found, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finding_out, rest = (fell_out(Dropped.NOT_ASKED, step) for step in (What.ENOUGH_TRADES, What.HISTORY_KNOWN))
+    assert finding_out == "not asked: finding out takes at most half of the requests, and that half was used up"
+    assert rest == "not asked, or not for all of it: what was left of the requests did not suffice"
+    assert fell_out(Dropped.NO_TRADES, What.ENOUGH_TRADES) == Dropped.NO_TRADES
+    found_told.print_found(found, (), found_told.BOARD.view())
+    assert f"(1 {rest}); 7 requests were made" in capsys.readouterr().out
