@@ -1,8 +1,10 @@
-"""An archived portfolio is a kept record: no reset touches it, and lists show it only if asked for."""
+"""An archived portfolio is a kept record: no reset touches it, and lists show it only if asked for. What is archived,
+left or not there is told as that."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,9 @@ from pilotfish.store import tables as t
 from pilotfish.store.batch import write
 from pilotfish.store.database import open_database
 from pilotfish.web import server
-from tests.desk import LEADER, START, Desk, usd
+from tests.desk import LEADER, OTHER, START, Desk, usd
+
+THIRD = "0x" + "c3" * 20
 
 
 @pytest.fixture
@@ -97,3 +101,11 @@ def test_what_is_archived_is_told_to_be_and_what_to_do(environment: dict[str, st
     assert isinstance(problem, portfolios_store.PortfolioError)
     assert str(problem).startswith(told)
     assert "pilotfish portfolio add" in str(problem)
+
+
+def test_somebody_left_before_a_worker_ran_was_never_followed(environment: dict[str, str]) -> None:
+    for words in (("add", OTHER, "--no-record"), ("add", THIRD, "--no-record"), ("remove", OTHER)):
+        assert ran(environment, "leaders", *words).exit_code == 0
+    lines = ran(environment, "leaders", "list", "--all", "--columns", "wallet,followed").stdout.splitlines()
+    followed = dict(re.split(" {2,}", line, maxsplit=1) for line in lines)
+    assert (followed[OTHER], followed[THIRD]) == ("never", "when a worker runs")

@@ -212,3 +212,13 @@ def test_a_leaders_parts_keep_their_amounts_however_narrow_the_terminal(books: P
     assert [line.split()[-1] for line in narrow] == [line.split()[-1] for line in whole]
     assert max(map(cell_len, narrow)) <= columns
     assert all(line.split("  ")[0].rstrip("…") in full for line, full in zip(narrow, whole, strict=True))
+
+
+def test_what_shows_more_columns_is_an_option_that_the_command_has(books: Path) -> None:
+    answer = " ".join(shown(books, "sql", "SELECT * FROM trades"))
+    assert re.search(r"\d+ more columns: .*; --wide$", answer)
+    assert "--wide" in " ".join(piped(books, "sql", "--help"))
+    for command in ("trades", "report", "positions list", "history list", "books list", "calibrate", "latency"):
+        told = " ".join(piped(books, *command.split(), "--help"))
+        assert "--wide" in told, command
+        assert "--columns" in told, command

@@ -264,7 +264,7 @@ def _print(found: LookBack) -> None:
     first = Step(cause="ideal", amount_micro=found.at_leader_prices_micro)
     last = Step(cause="result", amount_micro=result[Band.EXPECTED])
     print()
-    _STEPS.view().print([first, *(step for step in found.steps if step.amount_micro), last])
+    _STEPS.view(more=printed.PIPE).print([first, *(step for step in found.steps if step.amount_micro), last])
     if found.uncopyable is not None:
         beyond = ", ".join(f"{money(amount)} {name}" for name, amount in found.uncopyable.parts)
         printed.say(
@@ -280,7 +280,7 @@ def _print(found: LookBack) -> None:
         if parts:
             print()
             print(f"By {by.value}")
-            _PARTS.view().print(parts)
+            _PARTS.view(more=printed.PIPE).print(parts)
     if found.skipped:
         most = sorted(found.skipped.items(), key=lambda item: (-item[1], item[0]))[:3]
         print()
@@ -299,7 +299,7 @@ def _print_sweep(past: Past, swept: Sequence[Swept]) -> None:
         f"{count(len(swept))} policies over one past: the best of so many looks better than it is. By the lower end of "
         f"what is sure, the best is {best.values}: ", (best.found.why, "bold")
     )  # fmt: skip
-    _SWEEP.view().print(swept)
+    _SWEEP.view(more=printed.PIPE).print(swept)
 
 
 def _tiers(found: LookBack) -> str:

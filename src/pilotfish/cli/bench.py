@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import typer
 
-from pilotfish.cli import session
+from pilotfish.cli import printed, session
 from pilotfish.cli.benches import BENCHES, figures
 from pilotfish.cli.benches.figure import FIGURES, Options
 
@@ -36,4 +36,4 @@ def bench(
     if as_json:
         session.print_json(found)
         return
-    FIGURES.view().print(found)
+    FIGURES.view(more=printed.PIPE).print(found)

@@ -33,7 +33,7 @@ LIST: Table[Leader] = Table(
     Column("label", lambda r: r.label, 1),
     Column("wallet", lambda r: r.wallet, 2),
     Column("status", _status, 3),
-    Column("followed", lambda r: minute(r.followed_from) or "when a worker runs", 4),
+    Column("followed", lambda r: minute(r.followed_from) or ("never" if r.left_at else "when a worker runs"), 4),
     Column("added", lambda r: minute(r.added_at), 5, extra=True),
 )
 HOLDINGS: Table[HoldingBesideOurs] = Table(

@@ -28,6 +28,8 @@ Part: TypeAlias = str | tuple[str, str]
 GAP = 2
 """Cells between two columns; within a column no two spaces follow each other."""
 WIDE: Any = typer.Option(False, "--wide", help="Show every column of the table whole, however wide the terminal is.")
+PIPE = "a wider terminal or a pipe shows them"
+"""What shows more columns of a command that has no option for it."""
 
 
 def minute(at: str | None) -> str:
@@ -64,13 +66,14 @@ class Table(Generic[Row]):
         told = f"Only these columns, in this order, separated by commas: {', '.join(self.names)}."
         return typer.Option("", "--columns", metavar="NAMES", help=told)
 
-    def view(self, names: str = "", *, wide: bool = False) -> View[Row]:
-        """The table as somebody asked for it. Raises :class:`typer.BadParameter` for a name that is no column's."""
+    def view(self, names: str = "", *, wide: bool = False, more: str = "--wide or --columns") -> View[Row]:
+        """The table as somebody asked for it; ``more``: what shows the columns that find no room. Raises
+        :class:`typer.BadParameter` for a name that is no column's."""
         named = _named(names, self.names)
         by_name = dict(zip(self.names, self.columns, strict=True))
         picked = tuple(by_name[name] for name in named)
         usual = tuple(column for column in self.columns if wide or not column.extra)
-        return View(picked or usual, tuple(c for c in self.columns if c not in usual), bool(picked), wide)
+        return View(picked or usual, tuple(c for c in self.columns if c not in usual), bool(picked), wide, more)
 
 
 def _named(names: str, known: Sequence[str]) -> list[str]:
@@ -92,6 +95,7 @@ class View(Generic[Row]):
     left_out: tuple[Column[Row], ...]
     picked: bool
     wide: bool
+    more: str
 
     def print(self, rows: Iterable[Row]) -> None:
         """Print the rows under their headings."""
@@ -150,8 +154,8 @@ class View(Generic[Row]):
             hidden += [column.name for column in self.left_out]
         if not hidden or self.picked or not sys.stdout.isatty():
             return []
-        more = f"{len(hidden)} more column{'s' if len(hidden) != 1 else ''}: {', '.join(hidden)}; --wide or --columns"
-        return [Text(more, style="dim")]
+        told = f"{len(hidden)} more column{'s' if len(hidden) != 1 else ''}: {', '.join(hidden)}; {self.more}"
+        return [Text(told, style="dim")]
 
 
 def _cell(part: Part) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from pilotfish.app.outcome import Outcome
 from pilotfish.app.replay import Difference, Replayed
 from pilotfish.app.replay import replay as run_again
 from pilotfish.app.what_if import AGE, WITHIN, Change, Compared, compare
-from pilotfish.cli import session
+from pilotfish.cli import printed, session
 from pilotfish.cli.printed import Column, Table, say
 from pilotfish.core import settings as s
 from pilotfish.core.numerals import money
@@ -124,7 +124,7 @@ def _side_by_side(compared: Compared) -> None:
     for name in sorted(compared.original.keys() | compared.changed.keys()):
         sides = (compared.original.get(name), compared.changed.get(name))
         say((name, "bold"))
-        BESIDE.view().print(_figures(sides))
+        BESIDE.view(more=printed.PIPE).print(_figures(sides))
     for what, count in compared.answered.items():
         say(
             f"{what} asked for by the changed side: {count.next} answered by the next recorded answer within"

@@ -136,7 +136,7 @@ def _print_portfolio(one: Reported, view: printed.View[Shortfall], *, named: boo
         since = f" since {minute(row.since)} UTC" if row.since else ""
         say("")
         say((f"{row.portfolio}: {_whose(row)}{since}", "bold"))
-        PARTS.view().print(_difference(row))
+        PARTS.view(more=printed.PIPE).print(_difference(row))
     if len(one.rows) > 1:
         say("")
         view.print([*one.rows, one.total])
@@ -295,7 +295,7 @@ def _print_why(found: TradeTraced, decided: list[Explained], *, wide: bool) -> N
         say("")
         say(f"{d.portfolio}: {_became(d)}")
         say(f"{one.why}{see} ({d.reason})")
-        CHECKS.view(wide=wide).print(one.lines)
+        CHECKS.view(wide=wide, more="--wide").print(one.lines)
         for intent in d.intents:
             for fill in intent.fills:
                 say(

@@ -83,7 +83,7 @@ def _write_parquet(answer: pa.Table) -> None:
 def _print(answer: pa.Table, *, wide: bool) -> None:
     columns = [_column(n, field) for n, field in enumerate(answer.schema)]
     rows = zip(*(column.to_pylist() for column in answer.columns), strict=True)
-    Table(*columns).view(wide=wide).print(rows)
+    Table(*columns).view(wide=wide, more="--wide").print(rows)
 
 
 def _column(n: int, field: pa.Field) -> Column[tuple[object, ...]]:

@@ -148,7 +148,7 @@ def _screen(worker: WorkerState | None, state: Status, view: printed.View[Portfo
     if (last := worker.took_over) is not None:
         ago = duration(round(1000 * (time.time() - last.at)))
         lines.append(sentence(f"last taken over {ago} ago: by {process_told(last.pid, last.host)}, from {last.over}"))
-    lines += SOURCES.view(wide=view.wide).lines(_sources(worker, running=state.running))
+    lines += SOURCES.view(wide=view.wide, more="--wide").lines(_sources(worker, running=state.running))
     lines += [sentence(""), *view.lines(state.portfolios), sentence("")]
     lines += [
         sentence(
