@@ -89,6 +89,22 @@ def test_a_trade_or_a_position_that_is_not_there_is_none_and_no_wrong_word(envir
         assert "Usage" not in done.output
 
 
+def test_the_page_and_rest_say_of_a_reset_what_the_terminal_says(environment: dict[str, str]) -> None:
+    database = open_database(environment["DATABASE_URL"])
+    admin = {"Authorization": "Bearer of-the-desk"}
+    with TestClient(server.build(database, {"admin_token": "of-the-desk"}), base_url="http://127.0.0.1:8080") as client:
+        page = client.get("/settings", headers=admin).text
+        assert "Wipe the paper state of all portfolios that take part? Archived ones stay as they are." in page
+        assert "archived portfolios stay as they are" in page
+        assert "rchived" not in client.get("/settings?portfolio=main", headers=admin).text.partition('id="danger"')[2]
+        refused = client.post("/api/v1/admin/reset", json={"portfolio": "old"}, headers=admin)
+        assert (refused.status_code, "the portfolio 'old' is archived" in refused.json()["detail"]) == (400, True)
+        assert client.post("/api/v1/admin/reset", json={}, headers=admin).status_code == 200
+        left = client.get("/api/v1/positions", params={"archived": "true"}).json()
+        assert {row["portfolio"] for row in left} == {"old"}
+    database.dispose()
+
+
 @pytest.mark.parametrize(
     "words",
     [("reset", "--portfolio", "old", "--yes"), ("portfolio", "reset", "old", "--yes"), ("portfolio", "archive", "old"),
