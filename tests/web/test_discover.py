@@ -254,12 +254,14 @@ def test_other_peoples_text_stays_text_and_gaps_in_histories_are_said_first(desk
 def test_who_was_not_asked_is_told_with_what_the_requests_went_into(desk: Desk) -> None:
     of = ("enough_trades", "history_known")
     number = desk.keep(
-        funnel=[{"step": s, "words": s, "wallets": 1, "dropped": {Dropped.NOT_ASKED: 332}} for s in of]
+        funnel=[{"step": s, "words": s, "wallets": 1, "dropped": {Dropped.NOT_ASKED: 332}} for s in of],
+        problems=[f"0x1: {Dropped.NOT_ASKED}: 90 requests are needed, 3 are left"],
     )  # fmt: skip
     seen = desk.seen()
     page = seen.open(f"/discover?search={number}")
     for n, step in enumerate(of):
         expect(page.locator("#funnel li").nth(n)).to_contain_text(f"332 {fell_out(Dropped.NOT_ASKED, step)}")
+    expect(page.locator("#funnel .others")).to_have_text("0x1: too few requests: 90 requests are needed, 3 are left")
     seen.clean()
 
 

@@ -12,7 +12,7 @@ from pilotfish.backtest.judgement import Verdict, came_back
 from pilotfish.cli import printed
 from pilotfish.core.numerals import NOTHING, count, percent
 from pilotfish.core.units import MICRO
-from pilotfish.web.telling import fell_out
+from pilotfish.web.telling import fell_out, went_wrong
 
 WIDE = printed.WIDE
 SHOWN = 10
@@ -50,7 +50,7 @@ def print_found(found: Found, rows: Sequence[Row], view: printed.View[Row]) -> N
     for line in _funnel(found):
         printed.say(*line)
     for problem in found.problems[:SHOWN]:
-        printed.say("  ", problem)
+        printed.say("  ", went_wrong(problem))
     if len(found.problems) > SHOWN:
         printed.say(f"  and {count(len(found.problems) - SHOWN)} more")
     if not found.tested:

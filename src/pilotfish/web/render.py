@@ -89,7 +89,7 @@ def environment() -> Environment:
         "plural": numerals.plural, "copied_share": telling.copied_share, "average": telling.average,
         "ended": telling.ended, "ended_meaning": telling.ended_meaning, "badge": telling.badge,
         "step_of": telling.step_of, "came_back": came_back, "share": telling.share, "day": day,
-        "fell_out": telling.fell_out,
+        "fell_out": telling.fell_out, "went_wrong": telling.went_wrong,
     }  # fmt: skip
     env.globals |= {
         "url": addresses.url, "profile": addresses.profile, "market_page": addresses.market_page,

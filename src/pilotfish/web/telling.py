@@ -184,6 +184,11 @@ def fell_out(why: str, step: str) -> str:
     return _FELL_OUT.get((step, why), why)
 
 
+def went_wrong(problem: str) -> str:
+    """What went wrong of a wallet; where the requests did not suffice, it says how many were left."""
+    return problem.replace(f": {_NOT_ASKED}: ", ": too few requests: ", 1)
+
+
 LOOK_BACK = "look back"
 STAGES = {
     LOOK_BACK: {

@@ -127,4 +127,7 @@ def test_who_was_not_asked_is_told_with_what_the_requests_went_into(
     assert rest == "not asked, or not for all of it: what was left of the requests did not suffice"
     assert fell_out(Dropped.NO_TRADES, What.ENOUGH_TRADES) == Dropped.NO_TRADES
     found_told.print_found(found, (), found_told.BOARD.view())
-    assert f"(1 {rest}); 7 requests were made" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f"(1 {rest}); 7 requests were made" in told
+    assert f"{'0x' + 'c' * 40}: too few requests: 90 requests are needed, 3 are left" in told
+    assert "used up" not in told
