@@ -127,6 +127,25 @@ def test_what_waiting_for_a_later_fill_made_goes_to_the_reason_of_the_first(tmp_
         assert lines["main"].orders_copied == 1
 
 
+def test_an_order_that_a_later_fill_copied_is_not_also_counted_as_passed_over(tmp_path: Path) -> None:
+    """Three orders: one copied at its second fill, one never, one at once; a period has those that began in it."""
+    desk = Desk({**OPEN, "max_spread_bps": 500}, bids=[(0.30, 1e6)], asks=[(0.50, 1e6)])
+    fill(desk, 1, 0.50, order=1)
+    fill(desk, 2, 0.50, order=2)
+    desk.advance(5)
+    later = desk.at
+    desk.bids, desk.asks = [(0.399999, 1e6)], [(0.40, 1e6)]
+    fill(desk, 3, 0.40, order=1)
+    fill(desk, 4, 0.40, order=1)
+    fill(desk, 5, 0.40, order=3)
+    with world(desk, tmp_path) as made:
+        line = made.report()["main"]
+        assert (line.orders, line.orders_copied, line.orders_passed_by_reason) == (3, 2, {"SKIP_SPREAD": 1})
+        with made.database.connect() as c:
+            (line,) = report.report(c, since=later)
+            assert (line.orders, line.orders_copied, line.orders_passed_by_reason) == (1, 1, {})
+
+
 @pytest.mark.parametrize("restarted", [False, True])
 def test_a_resting_order_is_one_order_over_days_and_over_a_restart(tmp_path: Path, restarted: bool) -> None:
     desk = Desk(dict(OPEN), others={"tight": {"max_spread_bps": 1, "max_spread_ticks": 0}})

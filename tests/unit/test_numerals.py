@@ -45,6 +45,10 @@ def test_shares_percent_counts_and_times() -> None:
     ]  # fmt: skip
     assert numerals.percent(1, 3) == "33 %"
     assert numerals.percent(1, 0) == "–"
+    assert (numerals.percent(447, 448), numerals.percent(1, 448)) == (">99 %", "<1 %"), "not all, and not none"
+    assert (numerals.percent(448, 448), numerals.percent(0, 448)) == ("100 %", "0 %")
+    assert (numerals.percent(9_999, 10_000, 1), numerals.percent(1, 10_000, 1)) == (">99.9 %", "<0.1 %")
+    assert numerals.percent(448, 447) == "100 %", "more than the whole is no share of it"
     assert numerals.percent(-1, 1000, 2, sign=True) == "−0.10 %"
     assert numerals.percent(1, 1000, 2, sign=True) == "+0.10 %"
     assert numerals.percent(0, 7, 1, sign=True) == numerals.percent(-1, 100_000, 1, sign=True) == "0.0 %"

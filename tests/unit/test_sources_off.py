@@ -61,6 +61,25 @@ def missing(database: Engine) -> list[int]:
         return [trade.id for trade in read_missing(c, 100)]
 
 
+def test_what_the_api_still_may_confirm_in_time_is_on_neither_side(database: Engine) -> None:
+    """Four trades that the chain showed first: confirmed in time, late, never, and not yet; the API had one first."""
+    tr, at = t.trades.c, times(database)
+    listen(database, "polygon", at[0] - 1, at[-1] + 1)
+    api: dict[int, int | None] = {1: 3, 2: 9, 3: None, 4: None, 5: 1}
+    with database.begin() as c:
+        c.execute(t.trades.delete().where(tr.id > len(api)))
+        for number, seen in api.items():
+            shown = None if seen is None else at[number - 1] + seen * SECOND
+            c.execute(update(t.trades).where(tr.id == number).values(
+                first_seen_by_polygon_at=at[number - 1] + 2 * SECOND, first_seen_by_api_at=shown,
+                first_source="api" if number == 5 else "polygon", api_lagged=number in (2, 3),
+            ))  # fmt: skip
+    seen_so = figures(database)
+    assert (seen_so.chain_first, seen_so.api_first, seen_so.only_polygon) == (2, 1, 2)
+    assert (seen_so.api_in_time, seen_so.api_lagged, seen_so.api_pending) == (1, 2, 1)
+    assert seen_so.confirmed_in_time == "33 %"
+
+
 def test_where_the_chain_was_off_nothing_is_compared_and_nothing_missing(database: Engine) -> None:
     at = times(database)
     listen(database, "api", at[0], at[-1])

@@ -63,9 +63,17 @@ def plural(number: int, one: str, many: str = "") -> str:
 
 
 def percent(part: int, whole: int, places: int = 0, *, sign: bool = False) -> str:
-    """``part`` of ``whole``; a dash where there is no whole. ``sign``: with a plus before a rise."""
+    """``part`` of ``whole``; a dash where there is no whole. ``sign``: a change, with a plus before a rise. A share, which
+    has none, is 100 % only where it is all, and 0 % only where it is nothing: 447 of 448 are >99 %."""
     if whole <= 0:
         return NOTHING
+    if not sign and 0 < part < whole:
+        step: int = 10**places
+        near = _nearest(100 * part * step, whole)
+        if near == 0:
+            return f"<{_decimal(1, step, places)} %"
+        if near == 100 * step:
+            return f">{_decimal(100 * step - 1, step, places)} %"
     plus = "+" if sign and _nearest(100 * part * 10**places, whole) > 0 else ""
     return f"{plus}{_decimal(100 * part, whole, places)} %"
 

@@ -111,10 +111,11 @@ class Books:
 
 class LeaderOrderSeen(NamedTuple):
     """An order of the leader: why that of its fills that the ideal counts was not copied, ``None`` while none of its
-    fills stands; and when the newest was traded."""
+    fills stands; when the newest was traded; and for which reason it counts as not copied, ``None`` once it was."""
 
     cause: str | None
     last_at: int
+    passed: str | None = None
 
 
 @dataclass(slots=True)
@@ -179,15 +180,6 @@ class Account:
             line.fills += len(costs)
             line.turnover += sum(cost.usdc for cost in costs)
         late, gone = d.kind == "catch-up", d.retracted_at is not None
-        if d.rule is None and d.reason not in NEVER_COPIED:
-            line.trades += 1
-            copied = d.action == "copy"
-            line.copied += copied
-            line.orders_copied += copied
-            if not (d.sized_by_order and d.order_decision_id):
-                line.orders += 1
-                if not copied:
-                    line.passed[d.reason] = line.passed.get(d.reason, 0) + 1
         if d.rule is not None:
             tally.own_exit(orders[0].leader_price_micro if orders else 0, costs, d.reason)
         elif d.side == "BUY":
@@ -203,6 +195,42 @@ class Account:
                 tally.own_exit(order.leader_price_micro, books.fills.get(order.id, ()), ORPHANED)
             if order.dust_micro:
                 tally.write_off(order.dust_micro)
+        if d.rule is None and d.reason not in NEVER_COPIED:
+            self._count(d, copied=d.action == "copy")
+
+    def _count(self, d: Decided, *, copied: bool) -> None:
+        """Count their trade, and their order: one that was passed over at first and copied at a later fill was
+        copied, and nothing else."""
+        line, known = self.line, self.orders.get(d.order_decision_id or d.id)
+        line.trades += 1
+        line.copied += copied
+        line.orders_copied += copied
+        if d.sized_by_order and d.order_decision_id:
+            if copied and known is not None and known.passed is not None:
+                self._passed(known.passed, -1)
+                self.orders[d.order_decision_id] = known._replace(passed=None)
+            return
+        line.orders += 1
+        if not copied:
+            self._passed(d.reason, 1)
+            if d.sized_by_order and known is not None:
+                self.orders[d.id] = known._replace(passed=d.reason)
+
+    def _passed(self, reason: str, n: int) -> None:
+        """So many more orders that were not copied for a reason."""
+        left = self.line.passed.get(reason, 0) + n
+        self.line.passed[reason] = left
+        if not left:
+            del self.line.passed[reason]
+
+    @property
+    def counted(self) -> Line:
+        """What was counted. An order that was passed over before the period and copied in it is not the period's."""
+        line = Line()
+        line.count(self.line)
+        line.orders_copied += sum(n for n in line.passed.values() if n < 0)
+        line.passed = {reason: n for reason, n in line.passed.items() if n > 0}
+        return line
 
     def _bought(
         self, d: Decided, orders: Sequence[Ordered], costs: Sequence[FillCost], *, late: bool, gone: bool

@@ -349,7 +349,7 @@ def _valued(c: Connection, accounts: Mapping[Key, Account]) -> Iterator[_Valued]
 
 def _take_in(line: Line, valued: _Valued) -> None:
     tally = valued.account.tally
-    line.count(valued.account.line)
+    line.count(valued.account.counted)
     line.ideal += valued.ideal
     line.actual += valued.actual
     line.parts.add(valued.parts)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate, chain, pairwise, takewhile
 from typing import TypeAlias
 
 import msgspec
@@ -24,7 +24,7 @@ from pilotfish.store.mapping import Plain, Values
 
 STRETCH = 10_000
 """Decisions from one state of the accounts to the next."""
-VERSION = 1
+VERSION = 2
 """Of the rules and of how a state is written: states of another version are not read, and made anew."""
 
 
@@ -47,23 +47,24 @@ class _State(msgspec.Struct, array_like=True):
     sales: int
     seen: tuple[int, int]
     causes: list[str | None]
-    orders: tuple[list[int], list[int], list[int]]
-    """Decision and last instant of each order, as steps from the one before, and which of ``causes``; there can be a
-    hundred of them."""
+    orders: tuple[list[int], list[int], list[int], list[int]]
+    """Decision and last instant of each order, as steps from the one before, and which of ``causes`` it has and was
+    passed over for; there can be a hundred of them."""
 
 
 def written(account: Account) -> bytes:
     """An account as it is kept."""
     tally, line, p = account.tally, account.line, account.tally.parts
     orders = account.orders.values()
-    causes = list(dict.fromkeys(o.cause for o in orders))
+    causes = list(dict.fromkeys(cause for o in orders for cause in (o.cause, o.passed)))
     state = _State(
         (tally.wants, tally.held, tally.last_price, tally.bought, tally.missing, tally.spent, tally.paid,
          tally.ideal_paid, tally.actual, tally.sold),
         (p.delay, p.spread, p.fees, p.catch_up, p.missed),
         (line.trades, line.copied, line.orders, line.orders_copied, line.passed, line.buys, line.fills, line.turnover),
         (tally.ideal, 0), account.sales, account.seen,
-        causes, (_steps(account.orders), _steps(o.last_at for o in orders), [causes.index(o.cause) for o in orders]),
+        causes, (_steps(account.orders), _steps(o.last_at for o in orders), [causes.index(o.cause) for o in orders],
+                 [causes.index(o.passed) for o in orders]),
     )  # fmt: skip
     return zlib.compress(msgspec.msgpack.encode(state))
 
@@ -97,20 +98,20 @@ def read(blob: bytes) -> Account:
         trades=trades, copied=copied, orders=orders, orders_copied=orders_copied, passed=passed, buys=buys, fills=fills,
         turnover=turnover,
     )  # fmt: skip
-    numbers, times, which = s.orders
+    numbers, times, which, passed_for = s.orders
     ats = _numbers(times)
-    seen = map(_seen, zip(map(s.causes.__getitem__, which), ats, strict=True))
+    cause = s.causes.__getitem__
+    seen = map(_seen, zip(map(cause, which), ats, map(cause, passed_for), strict=True))
     kept = dict(zip(_numbers(numbers), seen, strict=True))
     return Account(tally, line, s.seen, s.sales, kept, Micros(min(ats, default=0)))
 
 
 def stretches(c: Connection) -> list[Stretch]:
-    """All that are kept, in their order; none if another version wrote them."""
+    """Those that are kept, in their order, up to the first that another version wrote."""
     s = t.settled_stretches.c
     found = c.execute(select(s.upto, s.first_came_at, s.last_came_at, s.version).order_by(s.upto)).all()
-    if any(version != VERSION for *_, version in found):
-        return []
-    return [Stretch(upto, first, last) for upto, first, last, _ in found]
+    mine = takewhile(lambda row: row[-1] == VERSION, found)
+    return [Stretch(upto, first, last) for upto, first, last, _ in mine]
 
 
 _Numbers: TypeAlias = dict[Key, int]

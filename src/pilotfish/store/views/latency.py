@@ -11,6 +11,7 @@ import msgspec
 from msgspec.structs import asdict
 from sqlalchemy import Connection, func, select
 
+from pilotfish.core.numerals import percent
 from pilotfish.core.trade import Source, TradeClass
 from pilotfish.core.units import Micros
 from pilotfish.store import tables as t
@@ -69,7 +70,9 @@ class Latency(View, frozen=True, kw_only=True):
     after the match each showed a trade.
 
     ``off`` names a source that is off now, and why. What a source did not show while it was off is not missing; where
-    there was nothing to compare, what compares them is ``None``."""
+    there was nothing to compare, what compares them is ``None``. What the chain showed first is ``api_in_time`` where
+    the API confirmed it in time (``api_lag_fallback_ms``), ``api_lagged`` where it did not, and ``api_pending`` while it
+    still may."""
 
     off: dict[str, str]
     seen_by_both: int
@@ -80,7 +83,16 @@ class Latency(View, frozen=True, kw_only=True):
     only_polygon: int | None
     only_api: int | None
     api_lagged: int | None
+    api_in_time: int | None
+    api_pending: int | None
     seen_after_match_ms: SeenAfterMatch
+
+    @property
+    def confirmed_in_time(self) -> str:
+        """How much of what the chain showed first the API confirmed in time, in percent; what it still may confirm is
+        left out."""
+        in_time = self.api_in_time or 0
+        return percent(in_time, in_time + (self.api_lagged or 0))
 
 
 class Span(View, frozen=True, kw_only=True):
@@ -183,6 +195,7 @@ def read_latency(c: Connection) -> Latency:
     rows = [r for r in c.execute(sample.order_by(tr.id.desc()).limit(LAG_SAMPLE)).all() if r[4] != TradeClass.BACKFILL]
     compared = [r for r in rows if r[2] is not None or heard.at(r[0])]
     live = [r for r in rows if r[4] == TradeClass.LIVE]
+    prompt = [r for r in compared if r[2] is not None and not r[3]]
     comparable = bool(gaps or compared or not (rows or off_now.get("polygon")))
 
     def known(count: int) -> int | None:
@@ -198,6 +211,8 @@ def read_latency(c: Connection) -> Latency:
         only_polygon=known(sum(api is None for _, api, _, _, _ in compared)),
         only_api=known(sum(polygon is None for _, _, polygon, _, _ in compared)),
         api_lagged=known(sum(lagged for _, _, _, lagged, _ in compared)),
+        api_in_time=known(sum(api is not None and chain < api for _, api, chain, _, _ in prompt)),
+        api_pending=known(sum(api is None for _, api, _, _, _ in prompt)),
         seen_after_match_ms=SeenAfterMatch(
             api=_after_match([(traded_at, api) for traded_at, api, _, _, _ in live]),
             polygon=_after_match([(traded_at, polygon) for traded_at, _, polygon, _, _ in live]),
