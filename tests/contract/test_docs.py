@@ -8,6 +8,7 @@ from pathlib import Path
 from pilotfish.cli import app
 from pilotfish.core.exit_codes import EXIT_MEANING, ExitCode
 from pilotfish.core.reasons import MEANING, OUTCOMES, Reason
+from pilotfish.web.addresses import PAGES
 from tests.conftest import PROJECT
 
 BEHAVIOUR = (PROJECT / "docs" / "behaviour.md").read_text()
@@ -44,6 +45,14 @@ def test_the_readme_names_the_commands_that_there_are() -> None:
     named = set(re.findall(r"`(?:pilotfish )?([a-z]+)", table))
     assert commands <= named
     assert set(re.findall(r"`pilotfish ([a-z]+)", readme)) <= commands
+
+
+def test_the_readme_names_the_pages_that_there_are_in_their_order() -> None:
+    readme = (PROJECT / "README.md").read_text()
+    told = readme.partition("## The dashboard")[2].partition(";")[0].lower()
+    places = [told.find(name.lower()) for _, name in PAGES]
+    assert -1 not in places, dict(zip(PAGES, places, strict=True))
+    assert places == sorted(places)
 
 
 def test_the_readme_lists_the_exit_codes_that_there_are() -> None:

@@ -31,6 +31,7 @@ def shown(simulated: str) -> str:
         realized_pnl_micro=None, volume_micro=None, biggest_win_micro=None, markets=None, trades=None, rank=None,
         joined_at=None, value_micro=None, positions=[position("77", "tide/../turn"), position("", "")],
         open_positions=2, more_open=False, won=None, lost=None, more_decided=False, not_told=[],
+        asked_at="2026-01-01T00:00:00Z",
     )  # fmt: skip
     last = LastTrade(
         traded_at="2026-01-01T00:00:00Z", side=Side.BUY, token_id="78", slug="rain", title="Will it rain?",

@@ -266,10 +266,12 @@ def _print(found: LookBack) -> None:
     print()
     _STEPS.view(more=printed.PIPE).print([first, *(step for step in found.steps if step.amount_micro), last])
     if found.uncopyable is not None:
-        beyond = ", ".join(f"{money(amount)} {name}" for name, amount in found.uncopyable.parts)
+        whole, gone = found.uncopyable.profit_micro, found.uncopyable.parts
+        beyond = ", ".join(f"{money(amount)} {name}" for name, amount in gone)
         printed.say(
-            f"Of {gain(found.uncopyable.profit_micro)} USDC at their prices nobody could have copied, however fast: "
-            f"{beyond}."
+            f"Nobody could have copied, however fast: {beyond}. Of the {gain(whole)} USDC that their prices made in that "
+            f"fastest run, with what is open counted at its own bids, that leaves "
+            f"{gain(whole - sum(amount for _, amount in gone))} before fees and limits."
         )
     print()
     _CURVE.view("seen after,filled,paid,result,a dollar came back as").print(found.by_delay)

@@ -259,7 +259,7 @@ def latency(
     say(f"{plural(figures.seen_by_both, 'trade')} seen by both; API behind the chain: {behind or 'none yet'}")
     say(f"first: chain {count(figures.chain_first)}, API {count(figures.api_first or 0)}")
     say(f"only chain {figures.only_polygon}, only API {figures.only_api}, lagged {figures.api_lagged}")
-    still = f", {count(figures.api_pending)} may still be" if figures.api_pending else ""
+    still = f", {count(figures.api_pending)} not known yet" if figures.api_pending else ""
     say(f"confirmed by the API in time: {figures.confirmed_in_time} of what the chain showed first{still}")
     most = max((b.trades for b in figures.histogram), default=0)
     view.print((bucket, most) for bucket in figures.histogram)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import structlog
 
-from pilotfish.core.units import Shares, Usdc
+from pilotfish.core.units import Micros, Shares, Usdc
 from pilotfish.polymarket.record import HeldPosition, Record
-from pilotfish.store.views.base import View, decimal, iso
+from pilotfish.store.views.base import Iso, View, decimal, iso
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +49,7 @@ class NotTold(View, frozen=True):
 
 class TheirRecord(View, frozen=True, kw_only=True):
     """What the venue says of somebody's own trading (:class:`pilotfish.polymarket.record.Record`); null where it does
-    not. ``positions`` are the largest of ``open_positions``."""
+    not. ``positions`` are the largest of ``open_positions``; ``asked_at``: when it was asked."""
 
     realized_pnl_micro: Usdc | None
     volume_micro: Usdc | None
@@ -66,10 +66,11 @@ class TheirRecord(View, frozen=True, kw_only=True):
     lost: int | None
     more_decided: bool
     not_told: list[NotTold]
+    asked_at: Iso
 
 
 def their_record(record: Record) -> TheirRecord:
-    """A record as it is shown."""
+    """A record that was asked for now, as it is shown."""
     return TheirRecord(
         realized_pnl_micro=record.realized,
         volume_micro=record.volume,
@@ -86,6 +87,7 @@ def their_record(record: Record) -> TheirRecord:
         lost=record.lost,
         more_decided=record.more_decided,
         not_told=[NotTold(one.what, one.why) for one in record.missing],
+        asked_at=iso(Micros(time.time_ns() // 1000)),
     )
 
 

@@ -55,7 +55,8 @@ class Holding(View, frozen=True, kw_only=True):
 
 
 class HoldingBesideOurs(View, frozen=True, kw_only=True):
-    """What a leader holds of a token, and a portfolio beside him. ``bid``: what the book bids for a share."""
+    """What a leader holds of a token, and a portfolio beside him. ``bid``: what the book bids for a share;
+    ``changed_at``: when what we know of the holding last changed."""
 
     token_id: str
     title: str | None
@@ -64,6 +65,7 @@ class HoldingBesideOurs(View, frozen=True, kw_only=True):
     our_shares_micro: Shares
     our_cost_micro: Usdc
     bid: float | None
+    changed_at: Iso
 
 
 class Adjustment(View, frozen=True, kw_only=True):
@@ -207,6 +209,7 @@ class _Held(msgspec.Struct, frozen=True, kw_only=True):
     title: str | None
     outcome: str | None
     bid_micro: Price | None
+    updated_at: Micros
 
 
 def read_holdings(c: Connection, leader: str, portfolio: str, limit: int = 100) -> list[HoldingBesideOurs]:
@@ -215,7 +218,7 @@ def read_holdings(c: Connection, leader: str, portfolio: str, limit: int = 100) 
     ours = and_(p.leader == h.leader, p.token_id == h.token_id, p.portfolio == portfolio)
     statement = (
         select(h.token_id, h.shares_micro, p.shares_micro.label("ours"), p.cost_micro, t.markets.c.title,
-               t.markets.c.outcome, t.marks.c.bid_micro)
+               t.markets.c.outcome, t.marks.c.bid_micro, h.updated_at)
         .select_from(t.leader_holdings.outerjoin(t.positions, ours)
                      .outerjoin(t.markets, t.markets.c.token_id == h.token_id)
                      .outerjoin(t.marks, t.marks.c.token_id == h.token_id))
@@ -232,6 +235,7 @@ def read_holdings(c: Connection, leader: str, portfolio: str, limit: int = 100) 
             our_shares_micro=r.ours or Shares(0),
             our_cost_micro=r.cost_micro or Usdc(0),
             bid=decimal(r.bid_micro),
+            changed_at=iso(r.updated_at),
         )
         for r in read_rows(c, _Held, statement)
     ]

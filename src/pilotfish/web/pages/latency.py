@@ -33,8 +33,8 @@ pages = APIRouter(include_in_schema=False)
 
 class LatencyPage(Page, frozen=True, kw_only=True):
     """``patience_ms``: how long the API may take to confirm what the chain has shown; ``mode`` is the effective one;
-    ``labels``: leaders' names by wallet; ``polled`` and ``chain``: how the two are asked, as the worker says;
-    ``provider``: what that took of the provider's units today."""
+    ``labels``: leaders' names by wallet; ``followed``: how many leaders are; ``working``: a worker runs; ``polled`` and
+    ``chain``: how the two are asked, as the worker says; ``provider``: what that took of the provider's units today."""
 
     template: ClassVar[str] = "latency.html"
     title: ClassVar[str] = "latency"
@@ -53,6 +53,8 @@ class LatencyPage(Page, frozen=True, kw_only=True):
     mode: str
     patience_ms: int
     labels: dict[str, str]
+    followed: int
+    working: bool
 
 
 @pages.get("/latency")
@@ -60,17 +62,18 @@ async def latency(view: Looking) -> Response:
     """The page."""
     shown = await view.site.shared.get("latency", EVERY, lambda c: _read(view.site, c))
     labels = {row.wallet: row.label for row in view.snapshot.everybody}
-    return view.show(msgspec.structs.replace(shown, labels=labels))
+    return view.show(msgspec.structs.replace(shown, labels=labels, followed=len(view.snapshot.leaders)))
 
 
 def _read(site: Site, c: Connection) -> LatencyPage:
-    worker, _ = worker_state.read(c)
+    worker, age = worker_state.read(c)
     sources = read_latency(c)
     globals_ = settings_store.globals_of(site.environment, settings_store.load(c))
     return LatencyPage(
         sources=sources, pace=read_pace(c), bars=histogram_options(sources.histogram),
         line=lag_options(read_lag_over_time(c)), missing=read_missing(c), outages=read_outages(c, OUTAGES),
         mode=(worker.mode.effective or "") if worker is not None else "", labels={},
+        followed=0, working=worker_state.alive(worker, age),
         patience_ms=globals_.api_lag_fallback_ms,
         polled=worker.api if worker is not None else ApiState(),
         chain=worker.polygon if worker is not None else ChainState(),
