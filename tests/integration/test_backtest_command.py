@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -52,6 +53,18 @@ def test_the_first_line_is_the_answer_and_in_a_pipe_nothing_is_cut(pilot: Pilot)
     for told in ("at their prices, every order whole and free", "copied, fees paid", "seen after", "an order", "! "):
         assert told in text
     assert "…" not in text
+
+
+def test_what_nobody_could_have_copied_is_said_so_that_it_adds_up(pilot: Pilot) -> None:
+    said = " ".join(pilot.cli("backtest", SCALPER, "--days", "100").split())
+    found = re.search(
+        r"Nobody could have copied, however fast: (\S+) gone within a second, (\S+) too thin, (\S+) below the minimum\."
+        r" Of the (\S+) USDC that their prices made in that fastest run, .* that leaves (\S+) before fees and limits\.",
+        said,
+    )
+    assert found is not None, said
+    *parts, whole, left = (round(100 * float(amount.replace("−", "-").replace(",", ""))) for amount in found.groups())
+    assert abs(whole - sum(parts) - left) <= 2, "hundredths, each rounded"
 
 
 def test_other_settings_and_sweeps_are_other_runs(pilot: Pilot) -> None:

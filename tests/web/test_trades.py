@@ -8,7 +8,7 @@ import re
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -127,6 +127,29 @@ def test_rows_are_orders_or_fills_as_the_address_says_and_filters_stay(desk: Des
     expect(rows(page)).to_have_count(2)
     expect(page.locator("#rows")).not_to_contain_text(TIDE)
     assert page.evaluate("window.hacked") is None
+    seen.clean()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_on_a_phone_every_check_of_a_trace_is_seen_whole_and_help_has_a_box_of_its_size(
+    desk: Desk, theme: Literal["light", "dark"]
+) -> None:
+    seen = window(desk.browser, desk.address, 360, theme=theme)
+    page = seen.open("/trades?reason=SKIP_SPREAD")
+    rows(page).locator(".when").click()
+    trace = page.locator("dialog .trace").first
+    trace.wait_for()
+    expect(trace.locator("tbody tr").last.locator("td").last).to_have_text("✗ failed")
+    cut = trace.evaluate(
+        "t => [...t.querySelectorAll('td')].filter(e => e.scrollWidth > e.clientWidth"
+        " || e.getBoundingClientRect().right > t.parentElement.getBoundingClientRect().right).map(e => e.textContent)"
+    )
+    assert cut == []
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    box = page.get_by_label("shortcuts are on").bounding_box()
+    assert box is not None
+    assert max(box["width"], box["height"]) < 30
     seen.clean()
 
 

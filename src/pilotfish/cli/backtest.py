@@ -269,8 +269,8 @@ def _print(found: LookBack) -> None:
         whole, gone = found.uncopyable.profit_micro, found.uncopyable.parts
         beyond = ", ".join(f"{money(amount)} {name}" for name, amount in gone)
         printed.say(
-            f"Nobody could have copied, however fast: {beyond}. Of the {gain(whole)} USDC that their prices made in that "
-            f"fastest run, with what is open counted at its own bids, that leaves "
+            f"Nobody could have copied, however fast: {beyond}. Of the {gain(whole)} USDC that their prices made in "
+            f"that fastest run, with what is open at its end valued by itself, that leaves "
             f"{gain(whole - sum(amount for _, amount in gone))} before fees and limits."
         )
     print()

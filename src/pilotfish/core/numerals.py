@@ -63,8 +63,8 @@ def plural(number: int, one: str, many: str = "") -> str:
 
 
 def percent(part: int, whole: int, places: int = 0, *, sign: bool = False) -> str:
-    """``part`` of ``whole``; a dash where there is no whole. ``sign``: a change, with a plus before a rise. A share, which
-    has none, is 100 % only where it is all, and 0 % only where it is nothing: 447 of 448 are >99 %."""
+    """``part`` of ``whole``; a dash where there is no whole. ``sign``: a change, with a plus before a rise. A share,
+    which has no sign, is 100 % only where it is all, and 0 % only where it is nothing: 447 of 448 are >99 %."""
     if whole <= 0:
         return NOTHING
     if not sign and 0 < part < whole:

@@ -71,8 +71,8 @@ class Latency(View, frozen=True, kw_only=True):
 
     ``off`` names a source that is off now, and why. What a source did not show while it was off is not missing; where
     there was nothing to compare, what compares them is ``None``. What the chain showed first is ``api_in_time`` where
-    the API confirmed it in time (``api_lag_fallback_ms``), ``api_lagged`` where it did not, and ``api_pending`` while it
-    still may."""
+    the API confirmed it in time (``api_lag_fallback_ms``), ``api_lagged`` where it did not, and ``api_pending`` while
+    it still may."""
 
     off: dict[str, str]
     seen_by_both: int
