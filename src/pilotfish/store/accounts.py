@@ -226,6 +226,8 @@ class Account:
     @property
     def counted(self) -> Line:
         """What was counted. An order that was passed over before the period and copied in it is not the period's."""
+        if all(n > 0 for n in self.line.passed.values()):
+            return self.line
         line = Line()
         line.count(self.line)
         line.orders_copied += sum(n for n in line.passed.values() if n < 0)
