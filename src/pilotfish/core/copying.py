@@ -253,6 +253,8 @@ class Copying:
             self._save_up(desk, policy, key, trade, verdict, at)
         copied = verdict.action == "copy"
         later = self._later(trade) if copied and trade.side is BUY else []
+        if not any(other.side is SELL for other in later):
+            later = []  # after BUYs alone it buys what it would have bought
         if later:
             verdict.trace.append(["later_trades", len(later), None, True])
         self._write(desk, item, verdict, at)
