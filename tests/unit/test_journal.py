@@ -431,8 +431,9 @@ def test_a_folder_that_never_takes_anything_ends_the_journal_and_nothing_else(tm
             until(lambda: journal.status.state is Journalling.PAUSED)
             assert str(blocked) in journal.status.detail
     assert journal.status.state is Journalling.ENDED
-    assert "MB wait to be written" in journal.status.detail
     journal.close(stored=True)
+    assert journal.status.state is Journalling.ENDED
+    assert "MB wait to be written" in journal.status.detail, "the first reason stays"
     assert blocked.read_text().startswith("a file")
 
 

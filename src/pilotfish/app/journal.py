@@ -140,8 +140,11 @@ class Journal:
         self._thread.start()
 
     def _give_up(self, why: str) -> None:
-        """Nothing more is taken in; what is durable is still written."""
-        self.status.state, self.status.detail = Journalling.ENDED, why[:300]
+        """Nothing more is taken in; what is durable is still written. The first reason, on whichever thread, stays."""
+        with self._wake:
+            if self.status.state is Journalling.ENDED:
+                return
+            self.status.state, self.status.detail = Journalling.ENDED, why[:300]
         log.error("the journal of this run ends here; copying goes on", reason=self.status.detail)
         self._end(why[:300])
 
@@ -221,8 +224,9 @@ class Journal:
                     raise
                 if self.status.state is Journalling.ON:
                     log.error("cannot write the journal; copying goes on, trying again", error=_told(problem))
-                self.status.state, self.status.detail = Journalling.PAUSED, _told(problem)
                 with self._wake:
+                    if self.status.state is not Journalling.ENDED:
+                        self.status.state, self.status.detail = Journalling.PAUSED, _told(problem)
                     self._wake.wait_for(lambda: self._closing is not None, RETRY_SECONDS)
                 write = file.again
                 continue
