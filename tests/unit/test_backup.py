@@ -25,6 +25,8 @@ from pilotfish.store.listed import listed
 from pilotfish.store.refill import refill
 from tests.old_databases import FOLDER, opened, story
 
+pytestmark = pytest.mark.slow
+
 TOPIC = "ntfys://a-topic-that-nobody-may-know"
 
 

@@ -24,6 +24,8 @@ from tests.old_databases import story
 from tests.story import make
 from tests.unit.test_hostile_payloads import PARSERS
 
+pytestmark = pytest.mark.slow
+
 
 def test_broken_payloads_bring_a_record_or_the_parsers_own_error() -> None:
     found = fuzz(4_000, seed=11)

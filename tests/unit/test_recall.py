@@ -15,6 +15,8 @@ from pilotfish.core.trade import LeaderFill, Side, Source
 from pilotfish.core.units import SECOND
 from tests.story import Story, make
 
+pytestmark = pytest.mark.slow
+
 KILLS = (90, 200, 340)
 
 

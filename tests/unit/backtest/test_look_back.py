@@ -17,6 +17,8 @@ from pilotfish.sim.past import make_past, past_of, truth
 from pilotfish.sim.past_people import Kind, crowd
 from tests.unit.backtest.pasts import BEGIN, deed, past, sold_to
 
+pytestmark = pytest.mark.slow
+
 POLICY = policy_from({})
 FROM, TO = 1_780_000_000, 1_780_000_000 + 90 * 86_400
 SCRIPTS_RELY_ON = (
