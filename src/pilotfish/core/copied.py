@@ -1,4 +1,4 @@
-"""What was filled on which trade of a leader: a reorg needs it, and a SELL that comes late.
+"""What was filled on which trade of a leader: a reorg needs it, and a trade that comes late.
 
 Of the newest trades only; a start takes up what was filled within the last hour.
 """
@@ -65,10 +65,7 @@ class Copied:
         held had it come in its turn. What later BUYs brought is not touched, and what later SELLs sold counts by the
         proportion that they have now that this one is known."""
         ratio = desk.policy.of(trade.leader).exit_all_ratio
-        left = held
-        for other in later:
-            left += self._moved(desk, other) if other.side is SELL else -self._moved(desk, other)
-        left = max(0, left)
+        left = self._before(desk, later, held)
         left -= sizing.sell_shares(left, trade.shares, trade.leader_pre_sell_shares, ratio)
         for other in later:
             moved = self._moved(desk, other)
@@ -83,16 +80,18 @@ class Copied:
         held had it come in its turn; none where the leader has sold all since."""
         held = desk.held(key)
         policy = desk.policy.of(key[0])
-        left = held
-        for other in later:
-            left += self._moved(desk, other) if other.side is SELL else -self._moved(desk, other)
-        left = max(0, left) + full
+        left = self._before(desk, later, held) + full
         for other in later:
             if other.side is BUY:
                 left += self._moved(desk, other)
             elif policy.copy_side != "buy":
                 left -= sizing.sell_shares(left, other.shares, other.leader_pre_sell_shares, policy.exit_all_ratio)
         return min(full, max(0, left - held))
+
+    def _before(self, desk: Desk, later: list[Trade], held: int) -> int:
+        """What was held before ``later`` trades, of which ``held`` is left."""
+        sold = sum([self._moved(desk, t) for t in later if t.side is SELL])
+        return max(0, held + sold - sum([self._moved(desk, t) for t in later if t.side is BUY]))
 
     def _after(self, desk: Desk, shares: int, sale: Sold) -> int:
         """What a SELL of the leader's leaves of ``shares``, if it was copied."""
