@@ -331,6 +331,35 @@ def test_a_row_that_comes_late_finds_its_place_in_the_holding_after_a_restart(tm
         assert desk.stored("trades")[-1].leader_pre_sell_shares_micro == usd(700)
 
 
+@pytest.mark.parametrize("sold, left", [(100, 50), (50, 75)])
+def test_a_late_sell_sells_nothing_of_what_was_bought_after_it_over_a_restart_too(
+    tmp_path: Path, sold: float, left: float
+) -> None:
+    desk = Stored(tmp_path)
+    desk.buy(1)
+    desk.advance(10)
+    sale = api_fill(2, "SELL", sold, 0.49, traded_at=desk.at // SECOND * SECOND)
+    desk.advance(2)
+    desk.buy(3, 200)
+    desk.restart(after=1_800)
+    desk.api(sale)
+    desk.advance(3)
+    assert desk.held() == usd(left)
+
+
+def test_two_sells_in_the_other_order_leave_nothing_over_a_restart_too(tmp_path: Path) -> None:
+    desk = Stored(tmp_path)
+    desk.buy(1, 200)
+    desk.advance(10)
+    sale = api_fill(2, "SELL", 100, 0.49, traded_at=desk.at // SECOND * SECOND)
+    desk.advance(2)
+    desk.sell(3, 100)
+    desk.restart(after=1_800)
+    desk.api(sale)
+    desk.advance(3)
+    assert (desk.leader_holds(), desk.held()) == (0, 0)
+
+
 @pytest.mark.parametrize("bought", [0, 20])
 def test_a_trade_that_the_first_snapshot_contains_finds_what_was_held_before_it_after_a_restart(
     tmp_path: Path, bought: int
