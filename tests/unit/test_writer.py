@@ -30,7 +30,7 @@ from pilotfish.store import tables as t
 from pilotfish.store.batch import write
 from pilotfish.store.database import open_database
 from pilotfish.store.mapping import Plain, columns_of, read, read_row, row_of, table_of
-from pilotfish.store.writer import Writer, WriterFailedError
+from pilotfish.store.writer import MANY, Writer, WriterFailedError
 
 
 @pytest.fixture
@@ -191,6 +191,44 @@ def test_many_events_share_a_commit(database: Engine) -> None:
     writer.start()
     assert writer.flush()
     assert writer.commits <= 2
+    assert writer.stop()
+
+
+def test_all_commits_go_by_one_connection_and_by_another_after_a_failure(database: Engine) -> None:
+    taken: list[object] = []
+    refusals: list[Exception] = []
+
+    @event.listens_for(database, "checkout")
+    def take(connection: object, _record: object, _proxy: object) -> None:
+        taken.append(connection)
+
+    @event.listens_for(database, "begin")
+    def refuse(_connection: object) -> None:
+        if refusals:
+            raise refusals.pop()
+
+    writer = Writer(database)
+    writer.start()
+    for number in range(1, 6):
+        writer.submit([ledger(number)])
+        assert writer.flush()
+    assert (writer.commits, len(taken)) == (5, 1)
+    refusals.append(OSError("disk full"))
+    writer.submit([ledger(6)])
+    assert writer.flush()
+    assert len(taken) == 2
+    assert writer.stop()
+    assert stored(database) == [1, 2, 3, 4, 5, 6]
+
+
+def test_while_much_comes_whoever_waits_for_it_is_not_put_off(database: Engine) -> None:
+    writer = Writer(database)
+    writer.start()
+    for first in range(1, 10 * MANY, MANY):
+        for number in range(first, first + MANY):
+            writer.submit([ledger(number)])
+        assert writer.flush()
+        assert len(stored(database)) == first + MANY - 1
     assert writer.stop()
 
 

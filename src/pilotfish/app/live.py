@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import structlog
@@ -65,6 +67,18 @@ class Live:
         self._timers_set = 0
         self._timer_wake = asyncio.Event()
         self._broken = False
+        self._acts: dict[type, Callable[[Any], None]] = {
+            fx.NeedBook: self._need_book,
+            fx.NeedMarket: self._need_market,
+            fx.NeedHoldings: self._need_holdings,
+            fx.CheckChain: self._check_chain,
+            fx.SetTimer: self._set_timer,
+            fx.Refused: self._refused,
+            fx.Answered: self._answered,
+            fx.Insert: self._written,
+            fx.Update: self._written,
+        }
+        """What effects ask for, other than rows."""
 
     async def run(self) -> None:
         """Apply what comes; never ends. Nothing is taken in while the writer is far behind. However much is queued,
@@ -133,43 +147,54 @@ class Live:
             self._broken = True
             self.hub.fail("engine", problem, during)
             raise EngineBrokenError(during) from problem
-        answers = [answered(e, event.at) for e in effects if isinstance(e, fx.Answered)]
+        rows: list[fx.Effect] = effects
+        if any(type(e) is fx.Answered for e in effects):
+            rows = [*effects, *(answered(e, event.at) for e in effects if isinstance(e, fx.Answered))]
         try:
-            self._writer.submit([*effects, *answers], self._journal.leave(entered, effects))
+            self._writer.submit(rows, self._journal.leave(entered, effects))
         except WriterFailedError as problem:
             self.hub.fail("writer", self._writer.fatal or problem, during)
             raise
         self.hub.counts["events"] += 1
+        acts = self._acts
         for effect in effects:
-            self._do(effect)
+            act = acts.get(type(effect))
+            if act is not None:
+                act(effect)
         if self._alerts.wanted:
             self._alerts.see(effects)
 
-    def _do(self, effect: fx.Effect) -> None:
-        """What an effect asks for, other than rows."""
-        match effect:
-            case fx.NeedBook():
-                self._feeds.books.ask(effect.token_id)
-            case fx.NeedMarket():
-                self._feeds.markets.ask(effect.token_id)
-            case fx.NeedHoldings():
-                self._feeds.reconcile.ask(effect.leader, bootstrap=effect.bootstrap)
-            case fx.CheckChain():
-                self.hub.counts["logs_missing"] += 1
-                log.warning("a log is missing", detail=effect.detail)
-                self._feeds.watcher.doubt(effect.detail)
-            case fx.SetTimer():
-                self._timers_set += 1
-                heapq.heappush(self._timers, (effect.at, self._timers_set, effect.timer))
-                self._timer_wake.set()
-            case fx.Refused():
-                self.hub.bad_input(effect.source, effect.error, effect.payload)
-            case fx.Answered():
-                log.info("a request is done", command=effect.command, result=effect.text)
-            case fx.Insert(DecisionChange() as decision) | fx.Update(DecisionChange() as decision):
-                self._log_decision(decision)
-            case _:
-                pass
+    # -- what effects ask for ----------------------------------------------------------------------------------
+
+    def _need_book(self, effect: fx.NeedBook) -> None:
+        self._feeds.books.ask(effect.token_id)
+
+    def _need_market(self, effect: fx.NeedMarket) -> None:
+        self._feeds.markets.ask(effect.token_id)
+
+    def _need_holdings(self, effect: fx.NeedHoldings) -> None:
+        self._feeds.reconcile.ask(effect.leader, bootstrap=effect.bootstrap)
+
+    def _check_chain(self, effect: fx.CheckChain) -> None:
+        self.hub.counts["logs_missing"] += 1
+        log.warning("a log is missing", detail=effect.detail)
+        self._feeds.watcher.doubt(effect.detail)
+
+    def _set_timer(self, effect: fx.SetTimer) -> None:
+        self._timers_set += 1
+        heapq.heappush(self._timers, (effect.at, self._timers_set, effect.timer))
+        if self._timers[0][1] == self._timers_set:
+            self._timer_wake.set()
+
+    def _refused(self, effect: fx.Refused) -> None:
+        self.hub.bad_input(effect.source, effect.error, effect.payload)
+
+    def _answered(self, effect: fx.Answered) -> None:
+        log.info("a request is done", command=effect.command, result=effect.text)
+
+    def _written(self, effect: fx.Insert | fx.Update) -> None:
+        if isinstance(effect.record, DecisionChange):
+            self._log_decision(effect.record)
 
     def _log_decision(self, d: DecisionChange) -> None:
         self.hub.counts[f"decision_{d.action}"] += 1

@@ -57,11 +57,11 @@ class Fence:
 
         Raises :class:`TakenOverError` and :class:`LostCommitsError`.
         """
-        own, before = t.terms.c.name == self.name, commit - 1
+        before = commit - 1
         numbers = {"of_name": self.name, "of_number": self.number, "before": before, "commit": commit}
         if c.execute(_COUNT, numbers).rowcount == 1:
             return True
-        found = c.execute(select(t.terms.c.number, t.terms.c.commits).where(own)).first()
+        found = c.execute(select(t.terms.c.number, t.terms.c.commits).where(t.terms.c.name == self.name)).first()
         if found is None or found.number < self.number or (found.number == self.number and found.commits < before):
             has = found.commits if found is not None and found.number == self.number else 0
             raise LostCommitsError(

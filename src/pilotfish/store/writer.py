@@ -12,11 +12,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import cast, get_args
 
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from pilotfish.core.effects import Effect
 from pilotfish.store import unwritable
@@ -32,6 +34,11 @@ MAX_GROUP = 4_000
 """Most events in one commit."""
 MAX_BACKLOG = 20_000
 """Events waiting for the writer above which the runtime stops taking in new ones."""
+MANY, LONGEST_REST = 12, 0.02
+"""After a commit of at least so many events the writer rests for as long as that took, at most so many seconds: what a
+commit costs whatever it holds is then paid by more of them, and the interpreter is the engine's meanwhile. Where less
+comes at a time, nothing waits."""
+_WRITABLE = frozenset(get_args(Writable))
 RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 TRIES_AT_THE_END = 4
 """How often a commit is tried while the writer is being stopped."""
@@ -55,11 +62,16 @@ class Writer:
         self._engine = engine
         self._on_fatal = on_fatal
         self._fence: Fence | None = None
+        self._connection: Connection | None = None
         self._log = Checkpoints(engine)
         self._began: float | None = None
         """When the try that is under way, or the work on the log after it, began (monotonic s)."""
         self._queue: deque[_Batch] = deque()
         self._wake = threading.Condition()
+        self._hurry = threading.Event()
+        """Somebody waits for what is queued: the next commit is not put off."""
+        self._not_before = 0.0
+        """When the next commit may begin (monotonic s)."""
         self._stopping = False
         self._busy = 0
         self.failure: str | None = None
@@ -96,7 +108,7 @@ class Writer:
 
         Raises :class:`WriterFailedError` once the writer has ended by an error or was stopped.
         """
-        rows = [e for e in effects if isinstance(e, Writable)]
+        rows = cast(list[Writable], [e for e in effects if type(e) in _WRITABLE])
         with self._wake:
             if self.fatal is not None:
                 raise WriterFailedError(str(self.fatal)) from self.fatal
@@ -109,6 +121,7 @@ class Writer:
 
     def wait_below(self, backlog: int) -> None:
         """Wait until at most ``backlog`` events are not durable, or the writer has ended."""
+        self._hurry.set()
         with self._wake:
             self._wake.wait_for(lambda: self.backlog <= backlog or self.fatal is not None)
 
@@ -127,6 +140,7 @@ class Writer:
             self.submit([], reach)
         except WriterFailedError:
             return False
+        self._hurry.set()
         with self._wake:
             self._wake.wait_for(lambda: reached or self.fatal is not None, timeout)
         return reached
@@ -136,6 +150,7 @@ class Writer:
         with self._wake:
             self._stopping = True
             self._wake.notify_all()
+        self._hurry.set()
         if self._thread.ident is not None:
             self._thread.join(timeout)
         return not self._thread.is_alive() and self.fatal is None and self.backlog == 0
@@ -153,6 +168,7 @@ class Writer:
                     self._busy = 0
                     self._wake.notify_all()
                 self._keep_log(sum(len(batch.rows) for batch in group))
+            self._disconnect()
             self._log.finish()
         except BaseException as problem:  # whatever it is: nobody else sees this thread end
             with self._wake:
@@ -166,9 +182,14 @@ class Writer:
         """What to commit together; empty = stopped, and nothing is left."""
         with self._wake:
             self._wake.wait_for(lambda: self._queue or self._stopping)
+        early = self._not_before - time.monotonic()
+        if early > 0:
+            self._hurry.wait(early)
+        self._hurry.clear()
+        with self._wake:
             group = [self._queue.popleft() for _ in range(min(MAX_GROUP, len(self._queue)))]
             self._busy = len(group)
-            return group
+        return group
 
     def _commit(self, group: list[_Batch]) -> None:
         """Commit a group; raises what is no outage, after everything before the event at fault was committed."""
@@ -212,13 +233,37 @@ class Writer:
             return
 
     def _transact(self, group: list[_Batch]) -> None:
-        self._began = time.monotonic()
+        began = self._began = time.monotonic()
         try:
-            with self._engine.begin() as connection:
+            with self._connected() as connection, connection.begin():
                 if self._fence is None or self._fence.admit(connection, self.commits + 1):
                     write(connection, [row for batch in group for row in batch.rows])
         finally:
             self._began = None
+        if len(group) >= MANY:
+            ended = time.monotonic()
+            self._not_before = ended + min(ended - began, LONGEST_REST)
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        """A connection to write by. For SQLite always the same one, since each keeps pages of its own, which another
+        one's commit makes worthless; a new one after a failure."""
+        if self._engine.dialect.name != "sqlite":
+            with self._engine.connect() as connection:
+                yield connection
+            return
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        try:
+            yield self._connection
+        except BaseException:
+            self._disconnect()
+            raise
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def _keep_log(self, rows: int) -> None:
         self._began = time.monotonic()
