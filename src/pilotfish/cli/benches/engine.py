@@ -3,7 +3,7 @@ remembers."""
 
 from __future__ import annotations
 
-from pilotfish.cli.benches import engine_mix
+from pilotfish.cli.benches import engine_floor, engine_mix
 from pilotfish.cli.benches.figure import Figure, Measured, Options, figure, measured, same
 
 TRADES, ROUNDS = 10_000, 5
@@ -24,7 +24,11 @@ def figures(_options: Options) -> list[Figure]:
     same("what two engines make of one stream", engine_mix.digest(plain), engine_mix.digest(plain))
     rate = _rate(plain)
     mean = f"{1e6 / rate.rate:.0f} µs a trade, {plain.copied / plain.trades:.0%} copied"
-    found = [figure("engine: a mixed flow", "trades/s", rate, "the venue", None, mean)]
+    floor = measured([plain.trades / engine_floor.spent(plain) for _ in range(ROUNDS)])
+    found = [
+        figure("engine: a mixed flow", "trades/s", rate, "the venue", None, mean),
+        figure("engine: a mixed flow", "trades/s", rate, "making its rows", floor),
+    ]
     for name, case in CASES:
         found.append(figure(f"engine: {name}", "trades/s", _rate(engine_mix.mix(TRADES, **case)), "the mix", rate,
                             aim=round(FLAT, 2)))  # fmt: skip

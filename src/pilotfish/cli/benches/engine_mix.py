@@ -11,7 +11,7 @@ import gc
 import hashlib
 import random
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -260,14 +260,24 @@ def prepared(mixed: Mix) -> Engine:
 def spent(mixed: Mix) -> float:
     """Seconds of this process's own time that a fresh engine needs for the measured part, while Python's collector goes
     through memory as seldom as it does in a worker."""
-    engine, usual = prepared(mixed), gc.get_threshold()
+    engine = prepared(mixed)
+
+    def play() -> None:
+        for event in mixed.events:
+            played(engine, event)
+
+    return own_time(play)
+
+
+def own_time(work: Callable[[], None]) -> float:
+    """Seconds of this process's own time for ``work``, with what is in memory before out of the collector's reach."""
+    usual = gc.get_threshold()
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
     try:
         started = time.process_time()
-        for event in mixed.events:
-            played(engine, event)
+        work()
         return time.process_time() - started
     finally:
         gc.set_threshold(*usual)
