@@ -18,6 +18,8 @@ from pilotfish.store import leaders_store, portfolios_store
 from pilotfish.store import tables as t
 from pilotfish.store.batch import write
 from pilotfish.store.database import open_database
+from pilotfish.store.mapping import Plain
+from pilotfish.store.worker_state import NAME, WorkerState
 from pilotfish.web import server
 from tests.desk import LEADER, OTHER, START, Desk, usd
 
@@ -125,3 +127,15 @@ def test_somebody_left_before_a_worker_ran_was_never_followed(environment: dict[
     lines = ran(environment, "leaders", "list", "--all", "--columns", "wallet,followed").stdout.splitlines()
     followed = dict(re.split(" {2,}", line, maxsplit=1) for line in lines)
     assert (followed[OTHER], followed[THIRD]) == ("never", "when a worker runs")
+
+
+def test_status_shows_the_portfolios_of_now_and_tells_programs_of_all(environment: dict[str, str]) -> None:
+    database = open_database(environment["DATABASE_URL"])
+    with database.begin() as c:
+        write(c, [Plain("worker_status", {"name": NAME, "at": START, "data": WorkerState(pid=7).as_json()})])
+    database.dispose()
+    rows = [line.split()[0] for line in ran(environment, "status").stdout.splitlines() if line.strip()]
+    assert "main" in rows
+    assert "old" not in rows
+    portfolios = json.loads(ran(environment, "status", "--json").stdout)["portfolios"]
+    assert {p["name"]: p["status"] for p in portfolios} == {"main": "active", "old": "archived"}

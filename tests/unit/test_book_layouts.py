@@ -135,3 +135,21 @@ def test_books_are_listed_exported_and_imported_by_command(history: History, tmp
     assert "6 rows" in run(there, "import", out)
     assert "nothing is read twice" in run(there, "import", out)
     assert "is no day" in run(here, "export", str(tmp_path / "n"), "--from", "yesterday", code=2)
+
+
+def test_an_export_of_what_was_not_recorded_is_refused_and_says_of_what(history: History, tmp_path: Path) -> None:
+    def export(name: str, *more: str) -> tuple[int, str]:
+        env = {"HISTORY_URL": history.url, "DATABASE_URL": f"sqlite:///{tmp_path / 'x.db'}"}
+        done = CliRunner().invoke(app, ["books", "export", str(tmp_path / name), *more], env=env)
+        return done.exit_code, f"{done.output} {done.exception}"
+
+    code, told = export("nobody.parquet", "--token", "77")
+    assert (code, "nothing of that was recorded" in told) == (1, True), told
+    code, told = export("never", "--layout", "snapshots", "--to", "2001-01-01")
+    assert (code, "nothing of that was recorded" in told) == (1, True), told
+    assert not (tmp_path / "nobody.parquet").exists()
+    assert not (tmp_path / "never").exists()
+    code, told = export("some.parquet", "--token", TOKEN, "--token", "77")
+    assert (code, "nothing was recorded of 77; the others are written" in told) == (1, True), told
+    assert export("all.parquet", "--token", TOKEN)[0] == 0
+    assert len(pq.read_table(tmp_path / "some.parquet")) == len(pq.read_table(tmp_path / "all.parquet")) > 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -18,6 +20,7 @@ from pilotfish.history.book_layouts import LayoutError, read_in
 from pilotfish.history.book_segments import segments
 from pilotfish.history.books import Recorded, recorded, rows_between
 from pilotfish.history.folder import History
+from pilotfish.polymarket.book_rows import BookRow
 from pilotfish.store.database import database_url
 from pilotfish.store.views.base import micros_of
 
@@ -72,14 +75,19 @@ def export(
     if to.exists():
         raise LayoutError(f"{to} exists already; name another place")
     history, spool = _places(session.begin())
-    rows = rows_between(history, token, _instant(begin, 0), _instant(end, FOREVER), spool)
+    rows = _Found(rows_between(history, token, _instant(begin, 0), _instant(end, FOREVER), spool))
+    if not rows.any:
+        raise LayoutError(f"nothing of that was recorded; `pilotfish books list` tells what there is at {history}")
     if layout == "events":
         print(f"{count(write_events(rows, to))} rows are written to {to}")
-        return
-    written, unplaced = write_snapshots(history, rows, to)
-    print(f"{count(written)} books are written to {to}")
-    if unplaced:
-        print(f"{count(len(unplaced))} tokens are left out: their markets are not in the history")
+    else:
+        written, unplaced = write_snapshots(history, rows, to)
+        print(f"{count(written)} books are written to {to}")
+        if unplaced:
+            print(f"{count(len(unplaced))} tokens are left out: their markets are not in the history")
+    missing = [text for text in token if text not in rows.tokens]
+    if missing:
+        raise LayoutError(f"nothing was recorded of {', '.join(text[:80] for text in missing)}; the others are written")
 
 
 @app.command("import")
@@ -98,6 +106,21 @@ def import_(
         print(f"{count(told.rows)} rows and {count(told.markets)} markets are read ({told.layout})")
         if told.unreadable:
             print(f"{count(told.unreadable)} rows cannot be read and are left out")
+
+
+class _Found:
+    """Rows on their way into a file, and of which tokens they are."""
+
+    def __init__(self, rows: Iterator[BookRow]) -> None:
+        self._first = next(rows, None)
+        self._rows = rows
+        self.any = self._first is not None
+        self.tokens: set[str] = set()
+
+    def __iter__(self) -> Iterator[BookRow]:
+        for row in chain([] if self._first is None else [self._first], self._rows):
+            self.tokens.add(row.token_id)
+            yield row
 
 
 def _places(env: dict[str, Value]) -> tuple[History, Path | None]:

@@ -149,13 +149,14 @@ def _screen(worker: WorkerState | None, state: Status, view: printed.View[Portfo
         ago = duration(round(1000 * (time.time() - last.at)))
         lines.append(sentence(f"last taken over {ago} ago: by {process_told(last.pid, last.host)}, from {last.over}"))
     lines += SOURCES.view(wide=view.wide, more="--wide").lines(_sources(worker, running=state.running))
-    lines += [sentence(""), *view.lines(state.portfolios), sentence("")]
+    active = [p for p in state.portfolios if p.status == "active"]
+    lines += [sentence(""), *view.lines(active), sentence("")]
     lines += [
         sentence(
             f"{p.name}: nobody bids for {money(p.unmarked_value_micro)} of it, without that the equity is"
             f" {money(p.equity_pessimistic_micro)}"
         )
-        for p in state.portfolios
+        for p in active
         if p.unmarked_value_micro
     ]
     lines.append(
