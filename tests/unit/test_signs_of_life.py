@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+import aiohttp
+
 from pilotfish.app.lease import Holder
 from pilotfish.app.standby import FREE_SECONDS, HANG_SECONDS, Patience
 from pilotfish.app.watchdog import STALL_SECONDS, Watch
@@ -12,6 +14,7 @@ from pilotfish.core.events import Tick
 from pilotfish.feeds.clock import Clock
 from pilotfish.feeds.hub import Hub
 from pilotfish.feeds.parts import PATIENCE, WAITS
+from pilotfish.polymarket.http import Service
 
 
 @dataclass
@@ -151,6 +154,41 @@ async def test_a_queue_that_is_full_is_waited_for_without_being_blamed() -> None
     Watch(hub).look(hand.at + 1_000_000)
     assert hub.fatal is None
     await hub.close()
+
+
+async def test_whoever_waits_for_its_turn_below_a_limit_is_not_blamed_and_then_has_to_go_on() -> None:
+    hand = Hand()
+    hub = Hub(hand.clock)
+    asked, told = asyncio.Event(), asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        told.set()
+        await asyncio.Event().wait()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    where = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with aiohttp.ClientSession() as session:
+        service = Service(
+            session, "data", where, per_second=1000, routes={"/slow": 2}, progress=hub.progress, queued=hub.queued
+        )
+        for _ in range(4):
+            await service.throttle.wait("/slow", first=False)
+
+        async def loop() -> None:
+            asked.set()
+            await service.get("/slow")
+
+        hub.spawn(loop(), "comparing", essential=True)
+        await asked.wait()
+        watch = Watch(hub)
+        watch.look(hand.at + 1_000_000)
+        assert (hub.stalled, hub.fatal) == ({}, None)
+        await told.wait()
+        watch.look(hand.at + STALL_SECONDS + PATIENCE + 1)
+        assert "comparing has not moved for" in str(hub.fatal)
+        await hub.close()
+    server.close()
 
 
 # -- who stands by -------------------------------------------------------------------------------------------------

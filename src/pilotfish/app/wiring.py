@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import aiohttp
 
@@ -46,11 +47,10 @@ def wire(
 ) -> Feeds:
     """Feeds that speak to the addresses of ``env`` and give what they learn to ``hub``, and what they hear of order
     books to ``record``; none of them has begun."""
-    data = Service(
-        session, "data", process_value(env, "data_api_url"), per_second=DATA, routes=DATA_ROUTES, progress=hub.progress
-    )
-    clob = Service(session, "clob", process_value(env, "clob_http_url"), per_second=120, progress=hub.progress)
-    gamma = Gamma(Service(session, "gamma", process_value(env, "gamma_api_url"), per_second=25, progress=hub.progress))
+    service = partial(Service, session, progress=hub.progress, queued=hub.queued)
+    data = service("data", process_value(env, "data_api_url"), per_second=DATA, routes=DATA_ROUTES)
+    clob = service("clob", process_value(env, "clob_http_url"), per_second=120)
+    gamma = Gamma(service("gamma", process_value(env, "gamma_api_url"), per_second=25))
     api, order_books = DataApi(data), Clob(clob)
     poller = Poller(hub, api)
     markets = Markets(hub, gamma, api, order_books)
@@ -61,11 +61,7 @@ def wire(
         lambda reread: LocalBooks(hub, session, channel, reread=reread, resolved=markets.ask, record=record),
     )
     http, used = process_value(env, "polygon_http_url"), Counter[str]()
-    look_up = (
-        PolygonHttp(Service(session, "polygon", http, per_second=10, attempts=1, progress=hub.progress), used)
-        if http
-        else None
-    )
+    look_up = PolygonHttp(service("polygon", http, per_second=10, attempts=1), used) if http else None
     chain, exchanges = process_value(env, "polygon_ws_url"), process_value(env, "exchange_addresses")
     return Feeds(
         data=data,

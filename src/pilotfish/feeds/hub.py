@@ -123,6 +123,11 @@ class Hub:
         """A sign of life of what waits for other machines."""
         self.beat(patience=PATIENCE)
 
+    def queued(self) -> None:
+        """A sign of life of what waits for its turn below a service's limits: how long that takes is up to what else is
+        asked, a thousand leaders' holdings for a minute and more."""
+        self.beat(WAITS)
+
     def give(self, event: Event) -> None:
         """Hand an event to the engine from where nothing can wait."""
         try:

@@ -70,11 +70,13 @@ class ServiceHealth:
 class Service:
     """An HTTP service with a base URL. ``per_second``, and that of each of the ``routes``, keep below the documented
     limits whatever is asked of it. ``progress`` is called whenever a try begins, may be sent and has ended: who waits
-    for it goes on."""
+    for it goes on; ``queued`` before it waits for its turn below those limits, which may take as long as others ask for
+    much."""
 
     def __init__(
         self, session: aiohttp.ClientSession, name: str, base_url: str, *, per_second: float, attempts: int = ATTEMPTS,
         routes: Mapping[str, float] | None = None, progress: Callable[[], None] = lambda: None,
+        queued: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self.name = name
         self.base_url = base_url.rstrip("/")
@@ -85,6 +87,7 @@ class Service:
         self._attempts = attempts
         self._not_before = 0.0
         self._progress = progress
+        self._queued = queued
 
     async def get(
         self, path: str, params: dict[str, str | int] | None = None, *, first: bool = False, read: Read = wire.decode
@@ -119,6 +122,7 @@ class Service:
         self, method: str, path: str, params: dict[str, str | int] | None, body: object, first: bool, read: Read
     ) -> Any:
         await self._rested()
+        self._queued()
         await self.throttle.wait(path, first=first)
         self._progress()
         started = time.monotonic()

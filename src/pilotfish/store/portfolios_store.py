@@ -19,7 +19,7 @@ from pilotfish.store.leaders_store import wallet_of
 
 MAIN = "main"
 """The portfolio that exists from the beginning."""
-MOST = 50
+MOST = 1_000
 """Most active portfolios: each decides every trade."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}")
 

@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from sqlalchemy import Connection
+
 from pilotfish.cli import session, stand
 from pilotfish.cli.benches.figure import Figure, Options, figure
 from pilotfish.cli.benches.seen import Seen
@@ -27,13 +29,21 @@ from pilotfish.sim.market import SimMarket, digest
 from pilotfish.sim.server import serve
 from pilotfish.sim.server import urls as urls_of
 from pilotfish.sim.venue import Venue
-from pilotfish.store import leaders_store, worker_state
+from pilotfish.store import leaders_store, portfolios_store, worker_state
 from pilotfish.store.database import open_database, snapshot
 
-LEADERS, WARM = 50, 40
+WARM = 40
 RATES = ((200, 15), (2_000, 5))
 """Trades a second, and for how many seconds."""
 PATIENCE = 60.0
+
+
+class Crowd(NamedTuple):
+    """How many leaders there are, and portfolios beside ``main``, which copies all; each copies ``each`` leaders."""
+
+    leaders: int = 50
+    portfolios: int = 0
+    each: int = 0
 
 
 class Latency(NamedTuple):
@@ -69,19 +79,26 @@ def figures(_options: Options) -> list[Figure]:
     ]
 
 
-def measure(rates: Sequence[tuple[int, int]] = RATES) -> list[Latency]:
+def measure(rates: Sequence[tuple[int, int]] = RATES, crowd: Crowd = Crowd()) -> list[Latency]:
     """What it takes at each rate, decisions and fills."""
     with tempfile.TemporaryDirectory(prefix="pilotfish-bench-") as folder:
-        return asyncio.run(_measure(Path(folder), rates))
+        return asyncio.run(_measure(Path(folder), rates, crowd))
 
 
-async def _measure(folder: Path, rates: Sequence[tuple[int, int]]) -> list[Latency]:
+def _people(c: Connection, crowd: Crowd) -> None:
+    for n in range(crowd.leaders):
+        leaders_store.add(c, _wallet(n), f"leader {n}", session.now(), by="bench")
+    for n in range(crowd.portfolios):
+        chosen = [_wallet((n + k) % crowd.leaders) for k in range(crowd.each)]
+        portfolios_store.add(c, f"p{n}", {}, at=session.now(), by="bench", leaders=chosen)
+
+
+async def _measure(folder: Path, rates: Sequence[tuple[int, int]], crowd: Crowd) -> list[Latency]:
     path = folder / "bench.db"
     url = f"sqlite:///{path}"
     database = await asyncio.to_thread(open_database, url)
     with database.begin() as c:
-        for n in range(LEADERS):
-            leaders_store.add(c, _wallet(n), f"leader {n}", session.now(), by="bench")
+        _people(c, crowd)
     venue = Venue(7, "quiet")
     markets = [_market(venue, n) for n in range(20)]
     children: list[Process] = []
@@ -98,12 +115,12 @@ async def _measure(folder: Path, rates: Sequence[tuple[int, int]]) -> list[Laten
                 while True:
                     with snapshot(database) as c:
                         state, _ = worker_state.read(c)
-                    if state is not None and state.polygon.healthy and state.polygon.watched >= LEADERS:
+                    if state is not None and state.polygon.healthy and state.polygon.watched >= crowd.leaders:
                         break
                     await asyncio.sleep(0.1)
             await asyncio.sleep(2 * BLOCK / 1000)  # a block of before leaders were followed would be history
             seen.start()
-            trading = _Trading(venue, markets)
+            trading = _Trading(venue, markets, crowd.leaders)
             await trading.send(20, WARM / 20)
             await _all(seen, trading.sent)
             gc.collect()
@@ -142,10 +159,10 @@ def _market(venue: Venue, number: int) -> SimMarket:
 class _Trading:
     """Leaders that trade at a pace."""
 
-    def __init__(self, venue: Venue, markets: list[SimMarket]) -> None:
+    def __init__(self, venue: Venue, markets: list[SimMarket], leaders: int) -> None:
         self.sent: dict[str, float] = {}
         """Transaction -> when its log's frame was handed to the socket."""
-        self._venue, self._markets, self._count = venue, markets, 0
+        self._venue, self._markets, self._leaders, self._count = venue, markets, leaders, 0
         self._chance = random.Random(7)
         self._held: list[tuple[int, str]] = []
 
@@ -164,7 +181,7 @@ class _Trading:
         if len(self._held) > 200 and self._chance.random() < 0.5:
             (leader, token), side = self._held.pop(self._chance.randrange(len(self._held))), "SELL"
         else:
-            leader, token = self._chance.randrange(LEADERS), self._chance.choice(self._markets).tokens[0]
+            leader, token = self._chance.randrange(self._leaders), self._chance.choice(self._markets).tokens[0]
             side = "BUY"
             self._held.append((leader, token))
         price = 500_000 if side == "BUY" else 490_000
