@@ -50,6 +50,19 @@ STORIES: dict[str, list[st.Step]] = {
         st.Follow(at=635_120_021, leader=0),
         st.Kill(at=660_375_300, away_us=79_460),
     ],
+    "first told what is held long after a SELL, which is no longer in memory": [
+        trade(1, 5, "BUY", 100, 0.32),
+        st.Down(at=8 * SECOND, source="api", lasts_us=300 * SECOND),
+        st.Follow(at=10 * SECOND, leader=0),
+        trade(2, 24, "SELL", 50, 0.33, chain_us=1_225_927),
+    ],
+    "the same after a restart": [
+        trade(1, 5, "BUY", 100, 0.32),
+        st.Down(at=8 * SECOND, source="api", lasts_us=300 * SECOND),
+        st.Follow(at=10 * SECOND, leader=0),
+        trade(2, 24, "SELL", 50, 0.33, chain_us=1_225_927),
+        st.Kill(at=200 * SECOND, away_us=2 * SECOND),
+    ],
 }
 
 

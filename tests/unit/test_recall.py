@@ -139,3 +139,30 @@ def test_a_log_without_a_time_is_looked_up_unless_its_block_is_surely_of_lately(
     late = ev.ChainFillSeen(at=BEGIN + after_sec * SECOND, fill=log(2, block, None))
     asked = {tx for what in engine.recall.forgotten(late) for tx in what.transactions}
     assert asked == ({late.fill.tx_hash} if looked_up else set())
+
+
+@pytest.mark.parametrize(
+    ("bootstrap", "bootstrapped", "waited_sec", "looked_up"),
+    [
+        (True, False, 200, ["1"]),  # what the SELL of so long ago was of, only this snapshot tells
+        (True, False, 20, []),  # all since the following is in memory
+        (False, False, 200, []),  # a comparison tells nothing of the beginning
+        (True, True, 200, []),  # nor does a first snapshot that comes once more
+    ],
+)
+def test_the_first_snapshot_of_a_following_comes_with_what_was_traded_since_that_began(
+    bootstrap: bool, bootstrapped: bool, waited_sec: int, looked_up: list[str]
+) -> None:
+    engine, second = Engine(), BEGIN // SECOND
+    engine.apply(ev.Restored(at=BEGIN, portfolios=(), keep=KEPT))
+    for leader in (LEADER, "0x" + "b2" * 20):
+        engine.apply(
+            ev.LeaderFollowed(
+                at=BEGIN, leader=leader, follow_from=BEGIN, floor_ts=second, cursor_ts=second, is_new=True,
+                bootstrapped=bootstrapped, holdings=(("1", 7 * 10**6),),
+            )
+        )  # fmt: skip
+    engine.apply(ev.Tick(at=BEGIN + waited_sec * SECOND))
+    told = ev.HoldingsSnapshot(at=engine.at, leader=LEADER, as_of=engine.at, holdings=(), bootstrap=bootstrap)
+    forgotten = engine.recall.forgotten(told)
+    assert [(what.leader, what.token_id, what.since) for what in forgotten] == [(LEADER, n, BEGIN) for n in looked_up]
