@@ -3,7 +3,8 @@
 A run over a store keeps the trades of the last hours (``State.kept_since``). An event with a fill of before, or of a
 leader and token that were traded in a run before and whose orders were not asked for yet, names what it needs
 (:func:`Recall.forgotten`); so does the first snapshot of a following, which tells what was held before each trade since
-that began. Whoever holds the store looks it up and lets the event carry it, so a replay of the events finds the same. Without a store nothing is forgotten before its time, and nothing is asked for.
+that began. Whoever holds the store looks it up and lets the event carry it, so a replay of the events finds the same.
+Without a store nothing is forgotten before its time, and nothing is asked for.
 """
 
 from __future__ import annotations
