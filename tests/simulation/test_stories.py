@@ -56,7 +56,16 @@ STORIES: dict[str, list[st.Step]] = {
         st.Follow(at=10 * SECOND, leader=0),
         trade(2, 24, "SELL", 50, 0.33, chain_us=1_225_927),
     ],
-    "the same after a restart": [
+    "a SELL that comes while nobody says yet what is held": [
+        st.Book(at=0, market=0, outcome=0, bids=((usd(0.49), usd(5_000)),), asks=((usd(0.5), usd(5_000)),)),
+        trade(1, 2, "BUY", 900, 0.5),
+        st.Down(at=8 * SECOND, source="positions", lasts_us=45 * SECOND),
+        st.Follow(at=10 * SECOND, leader=0),
+        trade(2, 20, "BUY", 100, 0.5, chain_us=1_225_927),
+        trade(3, 30, "SELL", 100, 0.49, chain_us=1_225_927),
+        st.Kill(at=40 * SECOND, away_us=2 * SECOND),
+    ],
+    "first told what is held long after a SELL, and after a restart": [
         trade(1, 5, "BUY", 100, 0.32),
         st.Down(at=8 * SECOND, source="api", lasts_us=300 * SECOND),
         st.Follow(at=10 * SECOND, leader=0),

@@ -39,6 +39,7 @@ def judge(run: Run) -> None:
             ("identical fills in log order", world.occurrences),
             ("holdings are the leaders'", world.holdings),
             ("what was held before each SELL", world.before_sells),
+            ("a SELL waits for what is held", world.first_looks),
             ("whatever waits ends", world.waits),
             ("a late trade is late", world.classes),
             ("what a leader did before or between is not copied", world.followings),
@@ -121,6 +122,19 @@ class _World:
                     if said != truly:
                         yield f"trade {trade.number}: {said} before it, truly {truly}"
                 apply(held, trade)
+
+    def first_looks(self) -> Iterator[str]:
+        """A SELL is copied once a snapshot has told what its leader holds, or after a wait that its trace tells of."""
+        trades = {r.id: r for r in self.rows["trades"]}
+        for d in self.rows["decisions"]:
+            trade = trades.get(d.trade_id)
+            if trade is None or d.side != "SELL" or d.action != "copy":
+                continue
+            since = next((s.since for s in reversed(self.venue.followed[st.LEADERS.index(d.leader)])
+                          if s.since <= d.decided_at), 0)  # fmt: skip
+            told = any(who == d.leader and since <= at <= d.decided_at for who, at in self.run.told)
+            if not told and not any(check == "holdings_missing_ms" for check, *_ in d.trace):
+                yield f"decision {d.id} on transaction {int(trade.tx_hash, 16)} knows nothing of what is held"
 
     def waits(self) -> Iterator[str]:
         archived = {r.name for r in self.rows["portfolios"] if r.status != "active"}

@@ -71,6 +71,8 @@ class Run:
         self.values: dict[str, dict[str, Value]] = {st.MAIN: {}}
         self.policies_seen: list[tuple[int, str, Policy]] = []
         self.books_seen: list[Book] = []
+        self.told: list[tuple[str, int]] = []
+        """Leaders and when a first snapshot of what they hold came (µs)."""
         self.ended: dict[int, int] = {}
         """Order -> when it ended (µs)."""
         self.statuses: dict[int, str] = {}
@@ -196,6 +198,8 @@ class Run:
             self._watch(event, effects)
         if isinstance(event, ev.BookSeen):
             self.books_seen.append(msgspec.structs.replace(event.book, received_at=event.at))
+        if isinstance(event, ev.HoldingsSnapshot) and event.bootstrap:
+            self.told.append((event.leader, event.at))
         rows = [e for e in effects if isinstance(e, RowEffect)]
         self._batch += rows
         for e in rows:
@@ -425,7 +429,7 @@ class Run:
             self.drive.ask(NeedBook(token))
 
     def _reconcile(self) -> None:
-        for n in self._watched() if self._up("api") else ():
+        for n in self._watched() if self._up("api") and self._up("positions") else ():
             self.drive.push(self.venue.snapshot(n, self.now, bootstrap=False))
 
     def _refresh(self, token: str) -> None:
@@ -444,7 +448,8 @@ class Run:
         if isinstance(ask, NeedMarket):
             return [self.venue.market(ask.token_id, at + delay, up=self._up("markets"))]
         n = st.LEADERS.index(ask.leader)
-        while not self._up("api") and at + delay < self.down["api"]:
+        back = max(self.down.get("api", 0), self.down.get("positions", 0))
+        while at + delay < back:
             delay += 5 * SECOND
         return [self.venue.snapshot(n, at + delay, bootstrap=ask.bootstrap)]
 
