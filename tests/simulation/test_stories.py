@@ -65,6 +65,13 @@ STORIES: dict[str, list[st.Step]] = {
         trade(3, 30, "SELL", 100, 0.49, chain_us=1_225_927),
         st.Kill(at=40 * SECOND, away_us=2 * SECOND),
     ],
+    "left before anybody said what is held": [
+        trade(1, 2, "BUY", 100, 0.5),
+        st.Down(at=8 * SECOND, source="positions", lasts_us=90 * SECOND),
+        st.Follow(at=10 * SECOND, leader=0),
+        trade(2, 30, "SELL", 100, 0.49, chain_us=1_225_927),
+        st.Leave(at=60 * SECOND, leader=0),
+    ],
     "first told what is held long after a SELL, and after a restart": [
         trade(1, 5, "BUY", 100, 0.32),
         st.Down(at=8 * SECOND, source="api", lasts_us=300 * SECOND),

@@ -72,7 +72,8 @@ class Run:
         self.policies_seen: list[tuple[int, str, Policy]] = []
         self.books_seen: list[Book] = []
         self.told: list[tuple[str, int]] = []
-        """Leaders and when a first snapshot of what they hold came (µs)."""
+        """Leaders and when a first snapshot of what they hold was taken in and stored (µs)."""
+        self._telling: list[tuple[str, int]] = []
         self.ended: dict[int, int] = {}
         """Order -> when it ended (µs)."""
         self.statuses: dict[int, str] = {}
@@ -189,6 +190,7 @@ class Run:
         if self._batch:
             self.venue.unsure |= self._taken_back
         self._batch.clear()
+        self._telling.clear()
         self._taken_back.clear()
         self._covered.clear()
         self.later(self.now + away_us, self._begin)
@@ -198,13 +200,13 @@ class Run:
             self._watch(event, effects)
         if isinstance(event, ev.BookSeen):
             self.books_seen.append(msgspec.structs.replace(event.book, received_at=event.at))
-        if isinstance(event, ev.HoldingsSnapshot) and event.bootstrap:
-            self.told.append((event.leader, event.at))
         rows = [e for e in effects if isinstance(e, RowEffect)]
         self._batch += rows
         for e in rows:
             if isinstance(e, Update) and isinstance(e.record, IntentChange) and e.record.state in ENDED:
                 self.ended[e.record.id] = event.at
+        if isinstance(event, ev.HoldingsSnapshot) and event.bootstrap and rows:
+            self._telling.append((event.leader, event.at))
         if isinstance(event, ev.ChainFillSeen) and event.removed:
             self._taken_back.add(event.fill.tx_hash)
         if rows and self.r.random() < 0.1:
@@ -220,6 +222,8 @@ class Run:
                 write(c, self._batch)
             self._look_at_cursors()
             self._batch = []
+        self.told += self._telling
+        self._telling.clear()
         self._taken_back.clear()
 
     def _look_at_cursors(self) -> None:
