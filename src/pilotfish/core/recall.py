@@ -101,15 +101,16 @@ class Recall:
         )
 
     def _since_followed(self, e: ev.HoldingsSnapshot) -> tuple[Forgotten, ...]:
-        """What has to come with the first snapshot of a following that began before what is in memory."""
+        """What has to come with the first snapshot of a following that began before what is in memory: of the tokens
+        traded since then, which of a following of a run before are not known, so that it may be any."""
         s, leader = self.state, self.state.leaders.get(e.leader)
         if not e.bootstrap or leader is None or not leader.active or leader.bootstrapped:
             return ()
-        since = leader.floor_ts * SECOND
+        since, before = leader.floor_ts * SECOND, leader.follow_from < s.started_at
         return tuple(
             Forgotten(*pair, since, (), pair not in s.recalled)
-            for pair in sorted(s.holdings)
-            if pair[0] == e.leader and since < self._reach.get(pair, s.kept_since)
+            for pair in sorted(pair for pair in s.holdings if pair[0] == e.leader)
+            if since < self._reach.get(pair, s.kept_since) and (before or s.traded_at.get(pair[1], 0) >= since)
         )
 
     def _is_new(self, fill: LeaderFill) -> bool:
