@@ -132,8 +132,8 @@ class _World:
             trade = trades.get(d.trade_id)
             if trade is None or d.side != "SELL" or d.action != "copy":
                 continue
-            span = self.venue.span(st.LEADERS.index(d.leader), d.decided_at)
-            told = span is not None and self._told(d.leader, span, d.decided_at)
+            spans = [s for s in self.venue.followed[st.LEADERS.index(d.leader)] if s.holds(d.decided_at)]
+            told = any(self._told(d.leader, span, d.decided_at) for span in spans)  # two may share a second
             if not told and not any(check == "holdings_missing_ms" for check, *_ in d.trace):
                 yield f"decision {d.id} on transaction {int(trade.tx_hash, 16)} knows nothing of what is held"
 
