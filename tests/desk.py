@@ -84,7 +84,8 @@ class Desk:
     bids: list[tuple[float, float]] = field(default_factory=lambda: [(0.49, 100_000)])
     asks: list[tuple[float, float]] = field(default_factory=lambda: [(0.50, 100_000)])
     fee: FeeSchedule = NO_FEE
-    holdings: dict[str, float] | None = None
+    holdings: dict[str, float] | None = field(default_factory=dict)
+    """What the first snapshot says of each leader; ``None`` = it does not come."""
     follow: bool = True
     tick: int = 10_000
     answer_books: bool = True

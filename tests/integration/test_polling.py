@@ -22,7 +22,7 @@ from pilotfish.feeds.schedule import CATCH_UP
 from pilotfish.polymarket.clob import Clob
 from pilotfish.polymarket.data_api import PAGE, DataApi
 from pilotfish.polymarket.gamma import Gamma
-from pilotfish.polymarket.http import Service, make_session
+from pilotfish.polymarket.http import Service, VenueError, make_session
 from pilotfish.sim.server import serve, urls
 from pilotfish.sim.venue import Fault, Venue
 from tests.integration.test_activity_windows import TOKEN, WALLET, row
@@ -214,6 +214,30 @@ async def test_an_unforeseen_fault_of_the_first_holdings_is_tried_again(
     (snapshot,) = await until("read", lambda: polling.events(HoldingsSnapshot))
     assert snapshot.bootstrap
     assert polling.hub.faults[f"holdings of {WALLET}"].count == 2
+
+
+async def test_whatever_reads_what_a_leader_holds_first_hands_it_over_as_the_first_snapshot(
+    polling: Polling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All tries after the following have failed; the comparisons go on."""
+    monkeypatch.setattr(reconcile, "BOOTSTRAP_ATTEMPTS", 1)
+    monkeypatch.setattr(reconcile, "BOOTSTRAP_PAUSE", 0)
+    real, calls = DataApi.positions, []
+
+    async def positions(self: DataApi, user: str) -> Any:
+        calls.append(user)
+        if len(calls) == 1:
+            raise VenueError("out of order", 503)
+        return await real(self, user)
+
+    monkeypatch.setattr(DataApi, "positions", positions)
+    polling.holdings.follow(WALLET, 0)
+    polling.holdings.ask(WALLET, bootstrap=True)
+    await until("tried", lambda: calls)
+    for first in (True, False):
+        polling.holdings.ask_values()
+        (snapshot,) = await until("read", lambda: polling.events(HoldingsSnapshot))
+        assert snapshot.bootstrap is first
 
 
 async def test_a_row_that_comes_after_the_overlap_is_found_by_the_second_reading_and_the_cursor_stays(

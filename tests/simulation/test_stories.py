@@ -50,6 +50,43 @@ STORIES: dict[str, list[st.Step]] = {
         st.Follow(at=635_120_021, leader=0),
         st.Kill(at=660_375_300, away_us=79_460),
     ],
+    "first told what is held long after a SELL, which is no longer in memory": [
+        trade(1, 5, "BUY", 100, 0.32),
+        st.Down(at=8 * SECOND, source="api", lasts_us=300 * SECOND),
+        st.Follow(at=10 * SECOND, leader=0),
+        trade(2, 24, "SELL", 50, 0.33, chain_us=1_225_927),
+    ],
+    "a SELL that comes while nobody says yet what is held": [
+        st.Book(at=0, market=0, outcome=0, bids=((usd(0.49), usd(5_000)),), asks=((usd(0.5), usd(5_000)),)),
+        trade(1, 2, "BUY", 900, 0.5),
+        st.Down(at=8 * SECOND, source="positions", lasts_us=45 * SECOND),
+        st.Follow(at=10 * SECOND, leader=0),
+        trade(2, 20, "BUY", 100, 0.5, chain_us=1_225_927),
+        trade(3, 30, "SELL", 100, 0.49, chain_us=1_225_927),
+        st.Kill(at=40 * SECOND, away_us=2 * SECOND),
+    ],
+    "left before anybody said what is held": [
+        trade(1, 2, "BUY", 100, 0.5),
+        st.Down(at=8 * SECOND, source="positions", lasts_us=90 * SECOND),
+        st.Follow(at=10 * SECOND, leader=0),
+        trade(2, 30, "SELL", 100, 0.49, chain_us=1_225_927),
+        st.Leave(at=60 * SECOND, leader=0),
+    ],
+    "followed again in the very second in which a SELL was copied": [
+        st.Follow(at=0, leader=0),
+        st.Book(at=0, market=0, outcome=0, bids=((usd(0.49), usd(5_000)),), asks=((usd(0.5), usd(5_000)),)),
+        trade(1, 20, "BUY", 100, 0.5, chain_us=1_225_927),
+        trade(2, 59, "SELL", 50, 0.49, chain_us=1_005_000),
+        st.Leave(at=60_600_000, leader=0),
+        st.Follow(at=60_700_000, leader=0),
+    ],
+    "first told what is held long after a SELL, and after a restart": [
+        trade(1, 5, "BUY", 100, 0.32),
+        st.Down(at=8 * SECOND, source="api", lasts_us=300 * SECOND),
+        st.Follow(at=10 * SECOND, leader=0),
+        trade(2, 24, "SELL", 50, 0.33, chain_us=1_225_927),
+        st.Kill(at=200 * SECOND, away_us=2 * SECOND),
+    ],
 }
 
 

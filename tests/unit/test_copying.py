@@ -210,7 +210,7 @@ def test_selling_more_than_held_or_an_unknown_holding_sells_everything_dust_incl
     desk.buy(1, 33.333333)
     desk.sell(2, 50)
     assert desk.held() == 0
-    unknown = Desk(holdings=None)
+    unknown = Desk(holdings={})
     unknown.buy(1, 10)
     unknown.engine.state.holdings.clear()
     unknown.sell(2, 1)

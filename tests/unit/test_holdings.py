@@ -94,7 +94,7 @@ def test_the_order_of_delivery_does_not_matter_and_nothing_is_negative(
 
 def test_the_first_snapshot_tells_what_was_held_before_the_trades_that_it_contains() -> None:
     """A leader sells half of what they hold before the first look at their positions is answered."""
-    desk = Desk()
+    desk = Desk(holdings=None)
     desk.chain(chain_fill(1, "BUY", 20, 0.50))
     desk.advance(5)
     desk.chain(chain_fill(2, "SELL", 110, 0.49, traded_at=desk.at))
@@ -107,7 +107,7 @@ def test_the_first_snapshot_tells_what_was_held_before_the_trades_that_it_contai
 
 
 def test_a_trade_that_the_first_snapshot_contains_and_that_comes_later_finds_what_was_held_before_it() -> None:
-    desk = Desk()
+    desk = Desk(holdings=None)
     desk.advance(10)
     held = ((TOKEN, usd(110)),)
     desk.send(ev.HoldingsSnapshot(at=desk.at, leader=LEADER, as_of=desk.at, holdings=held, bootstrap=True))

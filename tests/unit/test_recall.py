@@ -139,3 +139,33 @@ def test_a_log_without_a_time_is_looked_up_unless_its_block_is_surely_of_lately(
     late = ev.ChainFillSeen(at=BEGIN + after_sec * SECOND, fill=log(2, block, None))
     asked = {tx for what in engine.recall.forgotten(late) for tx in what.transactions}
     assert asked == ({late.fill.tx_hash} if looked_up else set())
+
+
+@pytest.mark.parametrize(
+    ("waited_sec", "before", "more", "looked_up"),
+    [
+        (200, False, {}, ["1"]),  # what a trade of so long ago was of, only this snapshot tells
+        (200, True, {}, ["1", "2"]),  # of a run before it is not known which tokens were traded
+        (20, False, {}, []),  # all since the following is in memory
+        (200, False, {"bootstrap": False}, []),  # a comparison tells nothing of the beginning
+        (200, False, {"bootstrapped": True}, []),  # nor does a first snapshot that comes once more
+    ],
+)
+def test_the_first_snapshot_of_a_following_comes_with_what_was_traded_since_that_began(
+    waited_sec: int, before: bool, more: dict[str, bool], looked_up: list[str]
+) -> None:
+    engine, began = Engine(), BEGIN - before * SECOND
+    engine.apply(ev.Restored(at=BEGIN, portfolios=(), keep=KEPT))
+    for leader in (LEADER, "0x" + "b2" * 20):
+        engine.apply(
+            ev.LeaderFollowed(
+                at=BEGIN, leader=leader, follow_from=began, floor_ts=began // SECOND, cursor_ts=began // SECOND,
+                is_new=not before, bootstrapped=more.get("bootstrapped", False), holdings=(("1", 7), ("2", 7)),
+            )
+        )  # fmt: skip
+    engine.apply(ev.ChainFillSeen(at=BEGIN + SECOND, fill=log(1, 1_000, BEGIN + SECOND)))
+    engine.apply(ev.Tick(at=BEGIN + waited_sec * SECOND))
+    bootstrap = more.get("bootstrap", True)
+    told = ev.HoldingsSnapshot(at=engine.at, leader=LEADER, as_of=engine.at, holdings=(), bootstrap=bootstrap)
+    forgotten = engine.recall.forgotten(told)
+    assert [(what.leader, what.token_id, what.since) for what in forgotten] == [(LEADER, n, began) for n in looked_up]

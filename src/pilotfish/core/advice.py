@@ -61,6 +61,7 @@ ADVICE: dict[Reason, str] = {
     Reason.WAIT_TURN: NOTHING_TO_DO,
     Reason.WAIT_CHAIN: "Nothing. `polygon_gap_grace_ms` bounds it.",
     Reason.WAIT_API: "Nothing. `api_lag_fallback_ms` bounds it.",
+    Reason.WAIT_HOLDINGS: "Nothing. `sell_retry_sec` bounds it; then it is decided by what is known.",
     Reason.WAIT_POLYGON_UNHEALTHY: "Check the provider and `polygon_ws_url`. The exit runs as soon as it is back.",
     Reason.WAIT_API_UNHEALTHY: "Wait, or switch `strict_both` off.",
     Reason.WAIT_REORG: "Nothing. It is mined again, or given up.",

@@ -79,6 +79,7 @@ CHECKS: dict[str, _Words] = {
     "api_healthy": _Words("the Data API works", Unit.YES_NO, Bound.IS),
     "log_missing_ms": _Words("waited for the chain's log", Unit.MS, Bound.LEAST),
     "api_missing_ms": _Words("waited for the API's fields", Unit.MS, Bound.LEAST),
+    "holdings_missing_ms": _Words("waited for what the leader holds", Unit.MS, Bound.LEAST),
     "catch_up_age_sec": _Words("age of a missed BUY", Unit.SECONDS, Bound.MOST),
     "catch_up_opens_new": _Words("a missed BUY would open a position", Unit.YES_NO, Bound.MOST),
     "market": _Words("market", Unit.WORDS, Bound.IS),
@@ -204,6 +205,7 @@ PLAIN: dict[Reason, str] = {
     Reason.EXIT_STOP_LOSS: "Sold by our own rule: it was worth too little for its cost.",
     Reason.WAIT_CHAIN: "Waiting for the log of a trade that only the API has seen.",
     Reason.WAIT_API: "Waiting for the API's fields of a trade seen on chain.",
+    Reason.WAIT_HOLDINGS: "An exit that waits for the first look at what its leader holds.",
 }
 """Reasons whose meaning names settings by their code, without them."""
 

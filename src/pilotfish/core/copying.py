@@ -151,6 +151,12 @@ class Copying:
         if self.waits.is_due(what, token_id, at):
             self.wake(what, token_id, at)
 
+    def told_holdings(self, leader: str, at: int) -> None:
+        """What a leader holds is known: what waits for that is looked at again."""
+        tokens = {key[1] for desk in self.state.desks.values() for key in desk.queues if key[0] == leader}
+        for token_id in sorted(tokens):
+            self.wake(Waited.HOLDINGS, token_id, at)
+
     def wake_all(self, at: int) -> None:
         """Health, settings or a pause changed: everything that waits is looked at again."""
         for desk in self.state.desks.values():
@@ -195,8 +201,10 @@ class Copying:
         )
         if trade.side is BUY:
             self._tell_limits(facts, desk, key, at)
-        elif facts.held:
-            self._tell_turn(facts, desk)
+        else:
+            facts.untold_since = self.waits.untold_since(desk, key, trade)
+            if facts.held:
+                self._tell_turn(facts, desk)
         return decide(facts)
 
     def _tell_turn(self, facts: Facts, desk: Desk) -> None:

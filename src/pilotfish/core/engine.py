@@ -90,7 +90,7 @@ class Engine:
             ev.PaperReset: self.life.reset,
             ev.ChainFillSeen: self.observing.chain,
             ev.ApiWindowRead: self.observing.window,
-            ev.HoldingsSnapshot: self.leading.snapshot,
+            ev.HoldingsSnapshot: self._snapshot,
             ev.MarketSeen: self._market,
             ev.MarketMissing: self._no_market,
             ev.BookSeen: self._book,
@@ -139,6 +139,10 @@ class Engine:
         ]
 
     # -- answers and time --------------------------------------------------------------------------------------
+
+    def _snapshot(self, e: ev.HoldingsSnapshot) -> None:
+        self.recall.take(e.past)
+        self.leading.snapshot(e)
 
     def _market(self, e: ev.MarketSeen) -> None:
         market = e.market

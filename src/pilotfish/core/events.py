@@ -265,6 +265,7 @@ class HoldingsSnapshot(_Event, frozen=True, kw_only=True, tag=True):
     value: int | None = None
     unread: tuple[str, ...] = ()
     whole: bool = True
+    past: tuple[Past, ...] = ()
 
 
 class MarketSeen(_Event, frozen=True, kw_only=True, tag=True):

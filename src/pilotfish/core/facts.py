@@ -38,6 +38,8 @@ class Facts(msgspec.Struct, gc=False):
     """How many later trades of its token a SELL comes after, and"""
     late_shares: int = 0
     """what it sells of what is held, where there are any."""
+    untold_since: int | None = None
+    """Since when (µs) a SELL that could sell something has waited for the first snapshot of what its leader holds."""
     # What follows matters to a BUY alone; what belongs to a limit, only where that is set.
     cash: int = 0
     market_cost: int = 0

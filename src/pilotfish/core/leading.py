@@ -103,6 +103,7 @@ class Leading:
             for token in tokens:
                 self._correct(e, token, told.get(token, 0), BOOTSTRAP)
             self.write_cursor(leader, e.at)
+            self.copying.told_holdings(e.leader, e.at)
             return
         suspects: dict[str, int] = {}
         for token in tokens:

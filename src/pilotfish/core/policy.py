@@ -153,8 +153,19 @@ def _market(f: Facts, lines: list[CheckRow]) -> Market | None:
     return market
 
 
+def _first_look(f: Facts, since: int, lines: list[CheckRow]) -> None:
+    """What part of their holding a leader sells is known once a snapshot has told of it; where none comes in time, it
+    goes by the trades that were seen."""
+    waited, most = (f.at - since) // 1000, f.policy.sell_retry_sec * 1000
+    lines.append(["holdings_missing_ms", waited, most, waited >= most])
+    if waited < most:
+        raise End(Reason.WAIT_HOLDINGS)
+
+
 def _sell(f: Facts, lines: list[CheckRow], v: Verdict) -> None:
     trade, policy, held = f.trade, f.policy, f.held
+    if f.untold_since is not None:
+        _first_look(f, f.untold_since, lines)
     lines.append(["held_shares_micro", held, 1, held > 0])
     if held <= 0:
         raise End(_NO_POSITION)

@@ -64,6 +64,7 @@ class Reason(Word):
     WAIT_TURN = "WAIT_TURN"
     WAIT_CHAIN = "WAIT_CHAIN"
     WAIT_API = "WAIT_API"
+    WAIT_HOLDINGS = "WAIT_HOLDINGS"
     WAIT_POLYGON_UNHEALTHY = "WAIT_POLYGON_UNHEALTHY"
     WAIT_API_UNHEALTHY = "WAIT_API_UNHEALTHY"
     WAIT_REORG = "WAIT_REORG"
@@ -107,6 +108,7 @@ _ACTIONS: dict[Reason, Action] = {
     Reason.WAIT_TURN: Action.WAIT,
     Reason.WAIT_CHAIN: Action.WAIT,
     Reason.WAIT_API: Action.WAIT,
+    Reason.WAIT_HOLDINGS: Action.WAIT,
     Reason.WAIT_POLYGON_UNHEALTHY: Action.WAIT,
     Reason.WAIT_API_UNHEALTHY: Action.WAIT,
     Reason.WAIT_REORG: Action.WAIT,
@@ -173,6 +175,7 @@ MEANING: dict[Reason, str] = {
     Reason.WAIT_TURN: "Waiting for an earlier trade of the same leader and token.",
     Reason.WAIT_CHAIN: "Waiting for the log of a trade that only the API has seen (mode polygon).",
     Reason.WAIT_API: "Waiting for the API's fields of a trade seen on chain (wait_for_api).",
+    Reason.WAIT_HOLDINGS: "An exit that waits for the first look at what its leader holds (sell_retry_sec).",
     Reason.WAIT_POLYGON_UNHEALTHY: "An exit that waits until Polygon is healthy again.",
     Reason.WAIT_API_UNHEALTHY: "An exit that waits until the Data API is healthy again.",
     Reason.WAIT_REORG: "A reorg took the trade back; waiting whether it is mined again.",

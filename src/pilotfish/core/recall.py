@@ -2,8 +2,9 @@
 
 A run over a store keeps the trades of the last hours (``State.kept_since``). An event with a fill of before, or of a
 leader and token that were traded in a run before and whose orders were not asked for yet, names what it needs
-(:func:`Recall.forgotten`); whoever holds the store looks it up and lets the event carry it, so a replay of the events
-finds the same. Without a store nothing is forgotten before its time, and nothing is asked for.
+(:func:`Recall.forgotten`); so does the first snapshot of a following, which tells what was held before each trade since
+that began. Whoever holds the store looks it up and lets the event carry it, so a replay of the events finds the same.
+Without a store nothing is forgotten before its time, and nothing is asked for.
 """
 
 from __future__ import annotations
@@ -71,6 +72,8 @@ class Recall:
     def forgotten(self, event: ev.Event) -> tuple[Forgotten, ...]:
         """What has to come with this event."""
         s = self.state
+        if s.kept_since and isinstance(event, ev.HoldingsSnapshot):
+            return self._since_followed(event)
         if not s.kept_since or not isinstance(event, ev.ChainFillSeen | ev.ApiWindowRead):
             return ()
         needed: dict[tuple[str, str], _Need] = {}
@@ -95,6 +98,19 @@ class Recall:
         return tuple(
             Forgotten(*pair, need.since, tuple(need.transactions), pair not in s.recalled)
             for pair, need in needed.items()
+        )
+
+    def _since_followed(self, e: ev.HoldingsSnapshot) -> tuple[Forgotten, ...]:
+        """What has to come with the first snapshot of a following that began before what is in memory: of the tokens
+        traded since then, which of a following of a run before are not known, so that it may be any."""
+        s, leader = self.state, self.state.leaders.get(e.leader)
+        if not e.bootstrap or leader is None or not leader.active or leader.bootstrapped:
+            return ()
+        since, before = leader.floor_ts * SECOND, leader.follow_from < s.started_at
+        return tuple(
+            Forgotten(*pair, since, (), pair not in s.recalled)
+            for pair in sorted(pair for pair in s.holdings if pair[0] == e.leader)
+            if since < self._reach.get(pair, s.kept_since) and (before or s.traded_at.get(pair[1], 0) >= since)
         )
 
     def _is_new(self, fill: LeaderFill) -> bool:

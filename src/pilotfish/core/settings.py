@@ -117,8 +117,9 @@ ALL: tuple[Setting, ...] = (
        env="CATCHUP_BUY_OPEN_NEW"),
     _S("copy_unexplained_exits", _K.BOOL, True, "Sell what the venue shows, twice in a row, that the leader no longer"
        " holds, though no trade and no move was seen that says why.", "Copying", Scope.PORTFOLIO),
-    _S("sell_retry_sec", _K.INT, 60, "How long an exit that could not be filled whole is retried.", "Copying",
-       Scope.PORTFOLIO, unit="s", low=0, high=_DAY),
+    _S("sell_retry_sec", _K.INT, 60, "How long an exit that could not be filled whole is retried, and how long one"
+       " waits for the first look at what a newly followed leader holds.", "Copying", Scope.PORTFOLIO, unit="s", low=0,
+       high=_DAY),
     _S("exit_all_ratio", _K.RATIO, _usdc("0.999"), "A leader's sale of at least this part of what they hold is a sale"
        " of all.", "Copying", Scope.PORTFOLIO, low=MICRO // 2, high=MICRO),
     _S("orphan_policy", _K.CHOICE, "exit", "What becomes of a paper fill whose leader trade a reorg took back.",

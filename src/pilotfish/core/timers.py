@@ -20,6 +20,7 @@ class Waited(Word):
     MARKET = "market"
     CHAIN = "chain"
     API = "api"
+    HOLDINGS = "holdings"
 
 
 class OrderDue(msgspec.Struct, frozen=True, gc=False, tag=True):

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from pilotfish.core.desk import Desk, DeskKey, Waiting
 from pilotfish.core.effects import NeedBook, NeedMarket, SetTimer
-from pilotfish.core.patience import given_up_at
+from pilotfish.core.patience import given_up_at, waited_since
 from pilotfish.core.reasons import Reason
 from pilotfish.core.state import State
 from pilotfish.core.timers import LookAgain, ReorgOver, Waited
+from pilotfish.core.trade import BUY, Trade
 from pilotfish.core.units import SECOND
 
 MARKET_REFRESH = 60 * SECOND
@@ -43,10 +44,23 @@ class Waits:
             self._wait_for(desk, key, Waited.API, token)
             seen = item.trade.first_seen_by_polygon_at or at
             self._look_again(item, Waited.API, token, seen + desk.policy.of(key[0]).api_lag_fallback_ms * 1000)
+        elif reason is Reason.WAIT_HOLDINGS:
+            self._wait_for(desk, key, Waited.HOLDINGS, token)
+            since = waited_since(item.trade, self.state.started_at)
+            self._look_again(item, Waited.HOLDINGS, token, since + desk.policy.of(key[0]).sell_retry_sec * SECOND)
         elif reason is Reason.WAIT_REORG:
             self._wait_for(desk, key, Waited.CHAIN, token)
             over = given_up_at(item.trade, self.state.started_at)
             self.state.ask(SetTimer(ReorgOver(item.trade.id), max(at, over)))
+
+    def untold_since(self, desk: Desk, key: DeskKey, trade: Trade) -> int | None:
+        """Since when (µs) a SELL waits for the first snapshot of what its leader holds: where one has not come since
+        they were followed, and something is held that it could sell, or is about to be bought."""
+        leader = self.state.leaders.get(key[0])
+        if leader is None or leader.bootstrapped or not trade.id:
+            return None
+        sells = desk.held(key) > 0 or desk.open_intents(key, BUY)
+        return waited_since(trade, self.state.started_at) if sells else None
 
     def _wait_for(self, desk: Desk, key: DeskKey, what: Waited, token: str) -> None:
         self._waiting.setdefault((what, token), set()).add((desk.name, key))

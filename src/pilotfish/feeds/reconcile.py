@@ -34,6 +34,8 @@ class Reconcile:
         self._followed_at: dict[str, int] = {}
         self._as_of: dict[str, int] = {}
         self._worthless: dict[str, frozenset[str]] = {}
+        self._untold: set[str] = set()
+        """Leaders whose first snapshot since they were followed has not come: whatever reads them next is it."""
         self._reported: dict[str, str] = {}
 
     def follow(self, leader: str, follow_from: int) -> None:
@@ -45,6 +47,7 @@ class Reconcile:
         self._followed_at.pop(leader, None)
         self._as_of.pop(leader, None)
         self._worthless.pop(leader, None)
+        self._untold.discard(leader)
 
     def is_worthless(self, leader: str, token_id: str) -> bool:
         """True for a token of which the venue last said that it can only be redeemed, or is worth nothing."""
@@ -52,6 +55,8 @@ class Reconcile:
 
     def ask(self, leader: str, *, bootstrap: bool) -> None:
         """Read what a leader holds."""
+        if bootstrap:
+            self._untold.add(leader)
         self.hub.spawn(self._guarded(leader, bootstrap=bootstrap), f"holdings-{leader[:10]}")
 
     async def _guarded(self, leader: str, *, bootstrap: bool) -> None:
@@ -88,12 +93,13 @@ class Reconcile:
                     as_of=as_of,
                     holdings=tuple(sorted(holdings.shares.items())),
                     conditions=tuple(sorted(holdings.conditions.items())),
-                    bootstrap=bootstrap,
+                    bootstrap=bootstrap or leader in self._untold,
                     value=holdings.value,
                     unread=tuple(sorted(holdings.unread)),
                     whole=holdings.whole,
                 )
             )
+            self._untold.discard(leader)
             return
 
     def _report_bad(self, leader: str, holdings: Holdings) -> None:

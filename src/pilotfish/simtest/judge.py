@@ -13,7 +13,7 @@ from pilotfish.core import sizing
 from pilotfish.core.leading import GONE, RECHECK_AFTER
 from pilotfish.core.units import SECOND, proceeds_of
 from pilotfish.simtest import steps as st
-from pilotfish.simtest.feeds import apply, tx
+from pilotfish.simtest.feeds import Span, apply, tx
 from pilotfish.simtest.run import BrokenPromise, Run
 from pilotfish.store import tables as t
 from pilotfish.store.verify import verify
@@ -39,6 +39,7 @@ def judge(run: Run) -> None:
             ("identical fills in log order", world.occurrences),
             ("holdings are the leaders'", world.holdings),
             ("what was held before each SELL", world.before_sells),
+            ("a SELL waits for what is held", world.first_looks),
             ("whatever waits ends", world.waits),
             ("a late trade is late", world.classes),
             ("what a leader did before or between is not copied", world.followings),
@@ -100,7 +101,8 @@ class _World:
                     yield f"leader {n} token {token}: {have.get((wallet, token), 0)}, truly {truth.get(token, 0)}"
 
     def before_sells(self) -> Iterator[str]:
-        """Not in a following's own first second: what a snapshot of that second contains cannot be known."""
+        """Not in a following's own first second: what a snapshot of that second contains cannot be known. Nor in one
+        of which no snapshot came."""
         rows = {(r.tx_hash, r.occurrence): r for r in self.rows["trades"] if not r.retracted_at}
         moved = {(m.leader, token) for m in self.venue.moves for token in st.moved_by(m, {})}
         for n in self.venue.followed:
@@ -112,7 +114,8 @@ class _World:
                 whole = all((tx(trade.number), k + 1) in rows for k in range(trade.count))
                 here = (span.since if span is not None else 0, token)
                 within = span is not None and st.START + trade.at >= span.since + SECOND
-                known = within and (n, token) not in moved and (st.LEADERS[n], token) not in self.doubtful
+                told = span is not None and self._told(st.LEADERS[n], span, self.run.now)
+                known = within and told and (n, token) not in moved and (st.LEADERS[n], token) not in self.doubtful
                 sure = known and here not in unseen
                 if not whole or (row is not None and row.traded_at_estimated):
                     unseen.add(here)  # and a place that is only estimated, for good where no row comes any more
@@ -121,6 +124,23 @@ class _World:
                     if said != truly:
                         yield f"trade {trade.number}: {said} before it, truly {truly}"
                 apply(held, trade)
+
+    def first_looks(self) -> Iterator[str]:
+        """A SELL is copied once a snapshot has told what its leader holds, or after a wait that its trace tells of."""
+        trades = {r.id: r for r in self.rows["trades"]}
+        for d in self.rows["decisions"]:
+            trade = trades.get(d.trade_id)
+            if trade is None or d.side != "SELL" or d.action != "copy":
+                continue
+            spans = [s for s in self.venue.followed[st.LEADERS.index(d.leader)] if s.holds(d.decided_at)]
+            told = any(self._told(d.leader, span, d.decided_at) for span in spans)  # two may share a second
+            if not told and not any(check == "holdings_missing_ms" for check, *_ in d.trace):
+                yield f"decision {d.id} on transaction {int(trade.tx_hash, 16)} knows nothing of what is held"
+
+    def _told(self, leader: str, span: Span, by: int) -> bool:
+        """True if a snapshot of a following had come by an instant: else nobody said what is held."""
+        until = by if span.until is None else min(by, span.until)
+        return any(who == leader and span.since <= at <= until for who, at in self.run.told)
 
     def waits(self) -> Iterator[str]:
         archived = {r.name for r in self.rows["portfolios"] if r.status != "active"}

@@ -71,6 +71,9 @@ class Run:
         self.values: dict[str, dict[str, Value]] = {st.MAIN: {}}
         self.policies_seen: list[tuple[int, str, Policy]] = []
         self.books_seen: list[Book] = []
+        self.told: list[tuple[str, int]] = []
+        """Leaders and when a first snapshot of what they hold was taken in and stored (µs)."""
+        self._telling: list[tuple[str, int]] = []
         self.ended: dict[int, int] = {}
         """Order -> when it ended (µs)."""
         self.statuses: dict[int, str] = {}
@@ -187,6 +190,7 @@ class Run:
         if self._batch:
             self.venue.unsure |= self._taken_back
         self._batch.clear()
+        self._telling.clear()
         self._taken_back.clear()
         self._covered.clear()
         self.later(self.now + away_us, self._begin)
@@ -201,6 +205,8 @@ class Run:
         for e in rows:
             if isinstance(e, Update) and isinstance(e.record, IntentChange) and e.record.state in ENDED:
                 self.ended[e.record.id] = event.at
+        if isinstance(event, ev.HoldingsSnapshot) and event.bootstrap and rows:
+            self._telling.append((event.leader, event.at))
         if isinstance(event, ev.ChainFillSeen) and event.removed:
             self._taken_back.add(event.fill.tx_hash)
         if rows and self.r.random() < 0.1:
@@ -216,6 +222,8 @@ class Run:
                 write(c, self._batch)
             self._look_at_cursors()
             self._batch = []
+        self.told += self._telling
+        self._telling.clear()
         self._taken_back.clear()
 
     def _look_at_cursors(self) -> None:
@@ -425,7 +433,7 @@ class Run:
             self.drive.ask(NeedBook(token))
 
     def _reconcile(self) -> None:
-        for n in self._watched() if self._up("api") else ():
+        for n in self._watched() if self._up("api") and self._up("positions") else ():
             self.drive.push(self.venue.snapshot(n, self.now, bootstrap=False))
 
     def _refresh(self, token: str) -> None:
@@ -444,7 +452,8 @@ class Run:
         if isinstance(ask, NeedMarket):
             return [self.venue.market(ask.token_id, at + delay, up=self._up("markets"))]
         n = st.LEADERS.index(ask.leader)
-        while not self._up("api") and at + delay < self.down["api"]:
+        back = max(self.down.get("api", 0), self.down.get("positions", 0))
+        while at + delay < back:
             delay += 5 * SECOND
         return [self.venue.snapshot(n, at + delay, bootstrap=ask.bootstrap)]
 

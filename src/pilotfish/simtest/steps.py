@@ -94,7 +94,7 @@ class Book(_Step, frozen=True, kw_only=True, tag=True):
 
 
 class Down(_Step, frozen=True, kw_only=True, tag=True):
-    """A source is away for so long: ``chain``, ``api``, ``books`` or ``markets``."""
+    """A source is away for so long: ``chain``, ``api``, ``books``, ``markets`` or, of the API, ``positions`` alone."""
 
     source: str
     lasts_us: int
