@@ -13,15 +13,15 @@ from pilotfish.core.names import UnknownNameError, chosen, nearest
 from pilotfish.core.settings import SettingError, find
 from pilotfish.store import leaders_store, names, portfolios_store, settings_store
 from pilotfish.store import tables as t
-from pilotfish.store.database import open_database
 from tests import processes
+from tests.fresh import fresh_database
 from tests.rig import WALLET, WALLET_2, Pilot
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Engine:
     """Two portfolios, one archived; two leaders, one formerly followed."""
-    made = open_database(f"sqlite:///{tmp_path / 'pilotfish.db'}")
+    made = fresh_database(tmp_path / "pilotfish.db")
     with made.begin() as c:
         portfolios_store.ensure_main(c, settings_store.policy_of({}, settings_store.load(c), "main"), 1)
         portfolios_store.add(c, "cautious", {}, at=1, by="test")

@@ -8,13 +8,14 @@ from sqlalchemy import Connection, Engine
 from pilotfish.cli.benches import pages as bench_pages
 from pilotfish.store import report
 from pilotfish.store.copies import State
-from pilotfish.store.database import open_database, snapshot
+from pilotfish.store.database import snapshot
 from pilotfish.store.report import Reports
 from pilotfish.store.rollup import DecisionCounts, TradeCounts
 from pilotfish.store.views.base import Page
 from pilotfish.store.views.order_feed import read_leader_orders
 from pilotfish.store.views.our_orders import OrderFilter, read_our_orders
 from pilotfish.store.views.trades import TradeFilter, read_trades
+from tests.fresh import fresh_database
 
 FEW, MANY = 1_500, 15_000
 STEP = 50
@@ -54,7 +55,7 @@ GROWS = {
 def sizes(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Engine]:
     made = {}
     for trades in (FEW, MANY):
-        made[trades] = open_database(f"sqlite:///{tmp_path_factory.mktemp('size') / 'x.db'}")
+        made[trades] = fresh_database(tmp_path_factory.mktemp("size") / "x.db")
         bench_pages.fill_database(made[trades], trades)
     return made
 

@@ -18,9 +18,9 @@ from pilotfish.sim.past_people import Kind, Person
 from pilotfish.store import leaders_store
 from pilotfish.store import tables as t
 from pilotfish.store.batch import write
-from pilotfish.store.database import open_database
 from tests import processes
 from tests.desk import LEADER, OTHER, START, Desk, chain_fill, usd
+from tests.fresh import fresh_database
 from tests.kept_past import kept_world
 from tests.terminal import at_terminal
 
@@ -49,7 +49,7 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Path:
     desk.advance(2)
     desk.value()
     folder = tmp_path_factory.mktemp("printed")
-    database = open_database(f"sqlite:///{folder / 'x.db'}")
+    database = fresh_database(folder / "x.db")
     with database.begin() as c:
         for name in ("main", "small"):
             c.execute(t.portfolios.insert().values(name=name, bankroll_micro=usd(10_000), created_at=START))
