@@ -107,6 +107,7 @@ LOADED = "import sys; sys.argv = ['pilotfish', *sys.argv[1:]]\nfrom pilotfish.cl
 LOADED += "finally: print(*sys.modules, file=sys.stderr)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "needless"),
     [

@@ -74,6 +74,7 @@ def test_a_leader_is_named_by_wallet_or_label_and_a_label_that_two_have_by_neith
             names.leader(c, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [
@@ -136,6 +137,7 @@ def test_a_value_that_cannot_be_used_and_a_file_that_cannot_be_read_are_named(
         environment()
 
 
+@pytest.mark.slow
 def test_doctor_and_the_start_tell_of_a_misspelt_setting(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("TRIGER_MODE=api\nMY_OWN=1\nDATA_API_URL=http://127.0.0.1:9\nLOCAL_BOOKS=false\n")
     env = {**clean_environment(), "DATABASE_URL": f"sqlite:///{tmp_path / 'x.db'}", "POLL_INTERVAL": "5"}

@@ -17,6 +17,8 @@ from pilotfish.store.views.our_orders import OrderFilter, read_our_orders
 from pilotfish.store.views.trades import TradeFilter, read_trades
 from tests.fresh import fresh_database
 
+pytestmark = pytest.mark.slow
+
 FEW, MANY = 1_500, 15_000
 STEP = 50
 GROWS = {
@@ -79,7 +81,6 @@ def steps(c: Connection, ask: object) -> int:
     return count
 
 
-@pytest.mark.slow
 def test_what_pages_ask_costs_the_same_in_ten_times_as_many_trades(sizes: dict[int, Engine]) -> None:
     costs: dict[str, dict[int, int]] = {}
     for trades, database in sizes.items():
@@ -149,7 +150,6 @@ def test_no_filter_of_orders_goes_through_everybody_elses_trades(sizes: dict[int
             assert cost < 60, (asked, cost)
 
 
-@pytest.mark.slow
 def test_the_report_is_kept_up_to_the_same_figures(sizes: dict[int, Engine]) -> None:
     """A decision a second: what is older than an hour is settled, so 3,600 are gone through again, of few all 1,500."""
     with snapshot(sizes[FEW]) as c:

@@ -24,6 +24,8 @@ from tests.fresh import fresh_database
 from tests.kept_past import kept_world
 from tests.terminal import at_terminal
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "Will \x1b[31m[red]日本[/red]\x9b2J the\u202e council  \n approve the bridge across the bay before spring?"
 PLAIN = "Will [31m[red]日本[/red] 2J the council approve the bridge across the bay before spring?"
 LABEL = "[b]Somebody with a name[/b]"

@@ -101,6 +101,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     made.dispose()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", [*TripState, None])
 @pytest.mark.parametrize("sort", Sort)
 @pytest.mark.parametrize("descending", [True, False])
