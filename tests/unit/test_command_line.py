@@ -137,6 +137,40 @@ def test_a_command_starts_without_what_other_commands_need(
     assert loaded & needless == set()
 
 
+ENDED = """import atexit, sys, threading
+from pilotfish.__main__ import main
+def after():
+    threading.main_thread().join()
+    print("a thread went on")
+atexit.register(print, "the end was told")
+if sys.argv[1] == "thread":
+    threading.Thread(target=after).start()
+sys.argv = ["pilotfish", *sys.argv[2:]]
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["alone", "--version"], 0, ["the end was told"]),
+        (["alone", "nonsense"], 2, ["the end was told"]),
+        (["thread", "--version"], 0, ["a thread went on", "the end was told"]),
+    ],
+    ids=["done", "refused", "thread"],
+)
+def test_a_command_that_is_done_ends_with_its_code_and_all_that_was_to_be_written_and_told(
+    tmp_path: Path, words: list[str], code: int, told: list[str]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ENDED, *words], capture_output=True, text=True, env=clean_environment(), cwd=tmp_path
+    )
+    assert done.returncode == code, done.stderr
+    written = done.stdout.splitlines()
+    assert written[-len(told) :] == told
+    assert code != 0 or written[0].startswith("pilotfish ")
+
+
 def test_a_command_closes_the_database_that_it_opened(tmp_path: Path) -> None:
     opened, closed = set(), set()
 
