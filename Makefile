@@ -6,6 +6,7 @@
 # make kill, make soak   200 kills, power cuts and a full disk; half an hour under load with faults (docs/reliability.md)
 # make fixtures   the payloads that contract tests read, made anew by tests/payloads
 # make quick   rules, contracts, stories and simulated worlds, without what takes long: under a minute
+#              (what it leaves out: CONTRIBUTING.md)
 # make fuzz   a million broken payloads through every parser (ARGS="--inputs N --seed N"; with atheris "--coverage-guided")
 # make audit, make sbom   checks of the lock without a network (ARGS="--advisories DIR"); what is in it, as CycloneDX
 # make docs   the documentation as a site, built without a network: .cache/site/index.html
@@ -17,7 +18,8 @@ BIN    := $(VENV)/bin
 # Modules stay compiled, also where Python is told otherwise: with that, a start costs half as much.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install demo test quick scenarios screenshots docs page-times kill soak fixtures fuzz audit sbom lint fmt lock
+.PHONY: install demo test tests quick scenarios screenshots docs page-times kill soak fixtures fuzz audit sbom lint style \
+  types fmt lock
 .DEFAULT_GOAL := install
 
 install: $(VENV)/.runtime
@@ -33,13 +35,17 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml
 demo: install
 	@$(BIN)/pilotfish demo $(ARGS)
 
-test: $(VENV)/.dev lint
+# Types are checked beside the tests: that keeps one core busy, and tests often wait.
+test: $(VENV)/.dev style
 	@sh tools/install-test-parts.sh
+	@$(MAKE) --no-print-directory -j 2 types tests
+
+tests:
 	@echo "== tests"
 	@PATH="$(CURDIR)/.cache/npm/node_modules/.bin:$$PATH" $(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 quick: $(VENV)/.dev
-	@PATH="$(CURDIR)/.cache/npm/node_modules/.bin:$$PATH" $(BIN)/python -m pytest -n 3 -m "not slow" \
+	@PATH="$(CURDIR)/.cache/npm/node_modules/.bin:$$PATH" $(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow" \
 	  tests/unit tests/contract tests/story tests/simulation $(ARGS)
 
 scenarios: $(VENV)/.dev
@@ -72,9 +78,13 @@ audit: $(VENV)/.dev
 sbom: $(VENV)/.dev
 	@$(BIN)/python tools/lock.py sbom > sbom.cdx.json && echo "sbom.cdx.json"
 
-lint: $(VENV)/.dev
+lint: style types
+
+style: $(VENV)/.dev
 	@echo "== format and lint"
 	@$(BIN)/ruff format --check src tests tools && $(BIN)/ruff check src tests tools
+
+types: $(VENV)/.dev
 	@echo "== types"
 	@$(BIN)/mypy
 	@echo "== import rules"

@@ -17,10 +17,10 @@ from pilotfish.core.setting_values import words_of
 from pilotfish.core.settings import BY_NAME
 from pilotfish.core.units import SECOND
 from pilotfish.store import tables as t
-from pilotfish.store.database import open_database
 from pilotfish.store.worker_state import ApiState, ChainState, ProviderState, WorkerState
 from pilotfish.web.server import build
 from tests.conftest import PROJECT
+from tests.fresh import fresh_database
 from tests.story import make
 
 DOCS, DEPLOY = PROJECT / "docs", PROJECT / "deploy"
@@ -37,7 +37,7 @@ def table(document: str, heading: str) -> dict[str, list[str]]:
 @pytest.fixture(scope="module")
 def exposed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, set[str]]]:
     """What ``/metrics`` has while everything is there: the name of each sample, its type and its labels."""
-    database = open_database(f"sqlite:///{tmp_path_factory.mktemp('metrics') / 'x.db'}")
+    database = fresh_database(tmp_path_factory.mktemp("metrics") / "x.db")
     make(3, 6, 60, database).play()
     worker = WorkerState(
         api=ApiState(serving_lag_seconds=3, round_s=5.0, oldest_poll_s=4.0),

@@ -22,9 +22,9 @@ from pilotfish.core.reasons import MEANING, OUTCOMES, Outcome, Reason
 from pilotfish.core.setting_titles import TITLES
 from pilotfish.core.settings import ALL, BY_NAME
 from pilotfish.store.backup import backup
-from pilotfish.store.database import open_database
 from pilotfish.store.refill import refill
 from tests.conftest import PROJECT
+from tests.fresh import fresh_database
 from tests.story import play
 
 DOCUMENTS = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted((PROJECT / "docs").rglob("*.md"))]
@@ -112,7 +112,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with a story in it."""
     folder = tmp_path_factory.mktemp("kept")
     backup(play(3, minutes=6, deeds=60).database, folder / "x.backup")
-    database = open_database(f"sqlite:///{folder / 'x.db'}")
+    database = fresh_database(folder / "x.db")
     refill(database, folder / "x.backup")
     database.dispose()
     return folder / "x.db"

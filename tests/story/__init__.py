@@ -24,8 +24,9 @@ from pilotfish.core.trade import Source
 from pilotfish.store import exports, following, leaders_store, portfolios_store, recalled, restore
 from pilotfish.store import tables as t
 from pilotfish.store.batch import write
-from pilotfish.store.database import open_database, snapshot
+from pilotfish.store.database import snapshot
 from pilotfish.store.verify import verify
+from tests.fresh import fresh_in_memory
 from tests.story.deeds import make_world
 from tests.story.script import Script, make_script
 from tests.story.world import BEGIN, World
@@ -188,7 +189,7 @@ def _told(event: ev.Event, told: ev.Event) -> bool:
 def make(seed: int, minutes: int = 10, deeds: int = 90, database: Engine | None = None) -> Story:
     """The story of a seed, not yet played; on SQLite in memory unless an empty ``database`` is given."""
     world = make_world(seed, minutes, deeds)
-    return Story(seed, world, make_script(world, minutes), database or open_database("sqlite:///:memory:"))
+    return Story(seed, world, make_script(world, minutes), database or fresh_in_memory())
 
 
 def play(seed: int, restarts: Sequence[int] = (), *, minutes: int = 10, deeds: int = 90) -> Story:

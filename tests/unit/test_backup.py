@@ -23,6 +23,7 @@ from pilotfish.store.backup import backup, kept_tables
 from pilotfish.store.database import open_database, snapshot
 from pilotfish.store.listed import listed
 from pilotfish.store.refill import refill
+from tests.fresh import fresh_database
 from tests.old_databases import FOLDER, opened, story
 
 pytestmark = pytest.mark.slow
@@ -58,7 +59,7 @@ def test_a_backup_restores_everything_into_an_empty_database(tmp_path: Path) -> 
 
 
 def test_a_backup_is_of_one_instant_though_somebody_writes_meanwhile(tmp_path: Path) -> None:
-    database = open_database(f"sqlite:///{tmp_path / 'a.db'}")
+    database = fresh_database(tmp_path / "a.db")
     fill_database(database, 3_000)
     stop = threading.Event()
 
@@ -103,7 +104,7 @@ def test_what_is_nothing_is_nothing_again_and_not_the_word_null(tmp_path: Path) 
 def test_a_database_that_is_not_empty_is_refused_unless_told(tmp_path: Path) -> None:
     told = story()
     backup(told.database, tmp_path / "x.pilotfish")
-    other = open_database(f"sqlite:///{tmp_path / 'other.db'}")
+    other = fresh_database(tmp_path / "other.db")
     with other.begin() as c:
         c.execute(insert(t.leaders).values(wallet="0x1", label="", status="active", added_at=1, updated_at=1))
     before = everything(other)
@@ -119,7 +120,7 @@ def test_a_database_that_is_not_empty_is_refused_unless_told(tmp_path: Path) -> 
 def test_a_file_that_is_not_what_was_written_changes_nothing(tmp_path: Path, how: str) -> None:
     backup(story().database, tmp_path / "x.pilotfish")
     path = damaged(tmp_path / "x.pilotfish", how)
-    new = open_database(f"sqlite:///{tmp_path / 'new.db'}")
+    new = fresh_database(tmp_path / "new.db")
     before = everything(new)
     with pytest.raises(ArchiveError) as refused:
         refill(new, path, replace=True)
@@ -156,7 +157,7 @@ def damaged(path: Path, how: str) -> Path:
 
 
 def test_secrets_are_not_in_a_backup_and_that_is_said(tmp_path: Path) -> None:
-    database = open_database(f"sqlite:///{tmp_path / 'a.db'}")
+    database = fresh_database(tmp_path / "a.db")
     with database.begin() as c:
         settings_store.change(c, {"alert_urls": TOPIC, "fixed_usdc": 30}, at=1, by="x")
     manifest = backup(database, tmp_path / "x.pilotfish")

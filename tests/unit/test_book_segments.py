@@ -101,6 +101,7 @@ def test_no_book_is_made_across_a_gap(history: History, spool: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_byte_leaves_every_whole_batch_and_nothing_that_breaks_reading(
     history: History, spool: Path, tmp_path: Path
 ) -> None:

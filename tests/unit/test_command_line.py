@@ -14,6 +14,7 @@ from pilotfish import cli
 from pilotfish.cli import COMMANDS, app
 from pilotfish.cli.session import clean_environment
 from tests import processes
+from tests.fresh import fresh_database
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -98,30 +99,76 @@ def test_a_line_of_the_list_is_the_first_sentence_of_the_commands_own_help(name:
     assert line.endswith(".")
 
 
+WORKERS = {"aiohttp", "uvicorn", "fastapi", "jinja2", "apprise", "alembic", "psycopg", "sqlalchemy.dialects.postgresql"}
+COMPUTING = {"numpy", "scipy", "pyarrow", "duckdb", "dask"}
+LOOKING = WORKERS | COMPUTING | {"pilotfish.core.engine", "pilotfish.feeds", "pilotfish.cli.bench"}
+"""What nothing that only looks at a database on this machine needs."""
 LOADED = "import sys; sys.argv = ['pilotfish', *sys.argv[1:]]\nfrom pilotfish.cli import main\ntry: main()\n"
 LOADED += "finally: print(*sys.modules, file=sys.stderr)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "needless"),
     [
         (["--help"], {"sqlalchemy", "aiohttp", "structlog", "rich"}),
         (["run", "--help"], {"sqlalchemy", "aiohttp", "pilotfish.cli.bench"}),
         (["sim", "--help"], {"sqlalchemy", "aiohttp", "pilotfish.cli.bench"}),
-        (["status", "--json"], {"aiohttp", "fastapi", "pilotfish.core.engine", "pilotfish.cli.bench"}),
+        (["report", "--help"], LOOKING),
+        (["report", "--since", "7d"], LOOKING),
+        (["trades"], LOOKING),
+        (["positions", "list"], LOOKING),
+        (["leaders", "list"], LOOKING),
+        (["settings", "list"], LOOKING),
+        (["status", "--json"], LOOKING),
     ],
-    ids=["help", "run", "sim", "status"],
+    ids=lambda given: "-".join(given) if isinstance(given, list) else "",
 )
 def test_a_command_starts_without_what_other_commands_need(
     tmp_path: Path, words: list[str], needless: set[str]
 ) -> None:
     env = {**clean_environment(), "DATABASE_URL": f"sqlite:///{tmp_path / 'x.db'}"}
+    fresh_database(tmp_path / "x.db").dispose()
     done = subprocess.run(
         [sys.executable, "-c", LOADED, *words], capture_output=True, text=True, env=env, cwd=tmp_path, timeout=60
     )
     loaded = set(done.stderr.split())
-    assert f"pilotfish.cli.{words[0]}" in loaded or words == ["--help"], done.stderr
+    assert words == ["--help"] or f"pilotfish.cli.{COMMANDS[words[0]].module}" in loaded, done.stderr
     assert loaded & needless == set()
+
+
+ENDED = """import atexit, sys, threading
+from pilotfish.__main__ import main
+def after():
+    threading.main_thread().join()
+    print("a thread went on")
+atexit.register(print, "the end was told")
+if sys.argv[1] == "thread":
+    threading.Thread(target=after).start()
+sys.argv = ["pilotfish", *sys.argv[2:]]
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["alone", "--version"], 0, ["the end was told"]),
+        (["alone", "nonsense"], 2, ["the end was told"]),
+        (["thread", "--version"], 0, ["a thread went on", "the end was told"]),
+    ],
+    ids=["done", "refused", "thread"],
+)
+def test_a_command_that_is_done_ends_with_its_code_and_all_that_was_to_be_written_and_told(
+    tmp_path: Path, words: list[str], code: int, told: list[str]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ENDED, *words], capture_output=True, text=True, env=clean_environment(), cwd=tmp_path
+    )
+    assert done.returncode == code, done.stderr
+    written = done.stdout.splitlines()
+    assert written[-len(told) :] == told
+    assert code != 0 or written[0].startswith("pilotfish ")
 
 
 def test_a_command_closes_the_database_that_it_opened(tmp_path: Path) -> None:

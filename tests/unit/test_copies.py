@@ -16,7 +16,7 @@ from pilotfish.core import events as ev
 from pilotfish.core.effects import RowEffect
 from pilotfish.store import copies, exports, leaders_store
 from pilotfish.store.batch import write
-from pilotfish.store.database import open_database, snapshot
+from pilotfish.store.database import snapshot
 from pilotfish.store.mapping import Plain
 from pilotfish.store.rollup import CopyCounts
 from pilotfish.store.views.base import Page
@@ -31,6 +31,7 @@ from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
 from pilotfish.web.telling import Became, told
 from tests.desk import LEADER, OTHER, START, Desk, chain_fill, tx
+from tests.fresh import fresh_database
 from tests.rig import Pilot
 
 MICRO = 1_000_000
@@ -45,7 +46,7 @@ def stored(desk: Desk, database: Engine) -> None:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Engine:
-    made = open_database(f"sqlite:///{tmp_path / 'pilotfish.db'}")
+    made = fresh_database(tmp_path / "pilotfish.db")
     with made.begin() as c:
         write(c, [Plain("portfolios", {"name": "main", "bankroll_micro": 10**10, "created_at": START})])
         leaders_store.add(c, LEADER, "A leader", START, by="test")

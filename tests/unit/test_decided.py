@@ -18,6 +18,7 @@ from pilotfish.store.batch import write
 from pilotfish.store.database import open_database
 from pilotfish.store.views.portfolios import Decisions, read_counts
 from tests.desk import START, Desk, usd
+from tests.fresh import fresh_database
 
 SOME = Decisions(
     copied=506, filled=405, out=0, not_filled=1, skipped={"SKIP_SPREAD": 900, "SKIP_SLIPPAGE": 92}, waiting=2,
@@ -32,7 +33,7 @@ def url(tmp_path: Path) -> str:
     desk.buy(1, 1000, 0.50)
     desk.sell(2, 400)
     desk.advance(2)
-    database = open_database(f"sqlite:///{tmp_path / 'x.db'}")
+    database = fresh_database(tmp_path / "x.db")
     with database.begin() as c:
         for name in ("main", "half"):
             c.execute(t.portfolios.insert().values(name=name, bankroll_micro=usd(10_000), created_at=START))

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import Engine, select, update
 
 from pilotfish.store import tables as t
-from pilotfish.store.database import open_database
 from pilotfish.store.fence import Fence, LostCommitsError, TakenOverError
 from pilotfish.store.writer import Writer, WriterFailedError
+from tests.fresh import fresh_database
 from tests.unit.test_writer import ledger
 
 NAME = "worker"
@@ -18,7 +18,7 @@ NAME = "worker"
 
 @pytest.fixture
 def database(tmp_path: Path) -> Engine:
-    return open_database(f"sqlite:///{tmp_path / 'x.db'}")
+    return fresh_database(tmp_path / "x.db")
 
 
 def begun(database: Engine) -> Fence:

@@ -19,6 +19,7 @@ from pilotfish.store.database import open_database
 from pilotfish.store.refill import refill
 from pilotfish.store.setup_file import read_setup
 from pilotfish.web.server import build
+from tests.fresh import fresh_database
 from tests.fuzz import MOST_GROWN, fuzz
 from tests.old_databases import story
 from tests.story import make
@@ -70,7 +71,7 @@ def test_any_text_is_a_set_up_or_refused_as_none(text: str) -> None:
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """The dashboard over a story."""
-    database = open_database(f"sqlite:///{tmp_path_factory.mktemp('pages') / 'x.db'}")
+    database = fresh_database(tmp_path_factory.mktemp("pages") / "x.db")
     make(3, 2, 14, database).play()
     with TestClient(build(database, {}), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
         yield client

@@ -22,10 +22,10 @@ from pilotfish.core.units import MICRO, SECOND
 from pilotfish.store import following, report, restore
 from pilotfish.store import tables as t
 from pilotfish.store.batch import write
-from pilotfish.store.database import open_database
 from pilotfish.store.verify import verify
 from pilotfish.store.views.report import Shortfall
 from tests.desk import CONDITION, LEADER, NO_TOKEN, START, TOKEN, Desk, api_fill, chain_fill, usd
+from tests.fresh import fresh_database
 
 OPEN: dict[str, Value] = {"buy_max_slippage_bps": 10_000, "max_spread_bps": 20_000}
 
@@ -35,7 +35,7 @@ class World:
 
     def __init__(self, desk: Desk, folder: Path) -> None:
         self.desk = desk
-        self.database = open_database(f"sqlite:///{folder / 'books.db'}")
+        self.database = fresh_database(folder / "books.db")
         self._written = 0
         with self.database.begin() as c:
             for name in desk.policies:

@@ -29,9 +29,9 @@ from pilotfish.simtest import run as simulated
 from pilotfish.simtest.store import open_store
 from pilotfish.simtest.world import make
 from pilotfish.store import tables as t
-from pilotfish.store.database import open_database
 from pilotfish.store.writer import Writer
 from tests.desk import LEADER, START, TOKEN, Desk, api_fill, chain_fill
+from tests.fresh import fresh_database
 
 LIMITS = Limits(on=True, max_mb=64, max_days=30)
 
@@ -309,7 +309,7 @@ def test_age_is_bounded(tmp_path: Path) -> None:
 
 
 def test_nothing_is_claimed_before_it_is_durable(tmp_path: Path) -> None:
-    database = open_database(f"sqlite:///{tmp_path / 'x.db'}")
+    database = fresh_database(tmp_path / "x.db")
     journal = Journal(tmp_path / "journal", lambda: LIMITS)
     engine, writer = Engine(), Writer(database)
     writer.start()

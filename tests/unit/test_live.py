@@ -16,8 +16,8 @@ from pilotfish.core.events import Tick
 from pilotfish.feeds.clock import Clock
 from pilotfish.feeds.hub import Hub
 from pilotfish.polymarket.http import make_session
-from pilotfish.store.database import open_database
 from pilotfish.store.writer import Writer
+from tests.fresh import fresh_database
 
 EVENTS = 2_000
 
@@ -25,7 +25,7 @@ EVENTS = 2_000
 async def test_however_much_is_queued_everything_else_has_its_turn(tmp_path: Path) -> None:
     passed = count()
     hub = Hub(Clock(micros=lambda: 10**15, steady=lambda: next(passed) / 1000))  # each look takes a millisecond
-    database, session, engine = open_database(f"sqlite:///{tmp_path / 'x.db'}"), make_session(), Engine()
+    database, session, engine = fresh_database(tmp_path / "x.db"), make_session(), Engine()
     live = Live(
         hub, engine, Writer(database), wire(hub, session, {}, lambda _row: True), Alerts(hub, engine.state.markets),
         Journal(None, lambda: Limits(False, 1, 1)), database=database,

@@ -10,10 +10,10 @@ from sqlalchemy import Connection
 
 from pilotfish.core.settings import SettingError
 from pilotfish.store import leaders_store, look_backs_store, settings_store
-from pilotfish.store.database import open_database
 from pilotfish.store.jobs import ATTEMPTS, At, JobError, JobState
 from pilotfish.store.look_backs_store import JOBS, KEPT, Job
 from pilotfish.store.views.look_backs import read_latest, read_look_back, read_look_backs
+from tests.fresh import fresh_database
 
 WALLET, OTHER = "0x" + "a1" * 20, "0x" + "b2" * 20
 AT = 1_800_000_000_000_000
@@ -21,7 +21,7 @@ AT = 1_800_000_000_000_000
 
 @pytest.fixture
 def c(tmp_path: Path) -> Iterator[Connection]:
-    database = open_database(f"sqlite:///{tmp_path / 'x.db'}")
+    database = fresh_database(tmp_path / "x.db")
     with database.connect() as connection:
         yield connection
     database.dispose()

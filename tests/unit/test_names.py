@@ -13,15 +13,15 @@ from pilotfish.core.names import UnknownNameError, chosen, nearest
 from pilotfish.core.settings import SettingError, find
 from pilotfish.store import leaders_store, names, portfolios_store, settings_store
 from pilotfish.store import tables as t
-from pilotfish.store.database import open_database
 from tests import processes
+from tests.fresh import fresh_database
 from tests.rig import WALLET, WALLET_2, Pilot
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Engine:
     """Two portfolios, one archived; two leaders, one formerly followed."""
-    made = open_database(f"sqlite:///{tmp_path / 'pilotfish.db'}")
+    made = fresh_database(tmp_path / "pilotfish.db")
     with made.begin() as c:
         portfolios_store.ensure_main(c, settings_store.policy_of({}, settings_store.load(c), "main"), 1)
         portfolios_store.add(c, "cautious", {}, at=1, by="test")
@@ -74,6 +74,7 @@ def test_a_leader_is_named_by_wallet_or_label_and_a_label_that_two_have_by_neith
             names.leader(c, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [
@@ -136,6 +137,7 @@ def test_a_value_that_cannot_be_used_and_a_file_that_cannot_be_read_are_named(
         environment()
 
 
+@pytest.mark.slow
 def test_doctor_and_the_start_tell_of_a_misspelt_setting(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("TRIGER_MODE=api\nMY_OWN=1\nDATA_API_URL=http://127.0.0.1:9\nLOCAL_BOOKS=false\n")
     env = {**clean_environment(), "DATABASE_URL": f"sqlite:///{tmp_path / 'x.db'}", "POLL_INTERVAL": "5"}

@@ -24,6 +24,7 @@ def test_a_database_is_kept_of_every_version_before_this_one() -> None:
     assert len(KEPT) >= 11
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("revision", KEPT)
 def test_a_database_of_every_version_is_taken_over_with_its_books_right(tmp_path: Path, revision: str) -> None:
     opened((FOLDER / f"{revision}.sql").read_text(), tmp_path / "old.db").dispose()
@@ -39,6 +40,7 @@ def test_a_database_of_every_version_is_taken_over_with_its_books_right(tmp_path
 
 
 @pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
+@pytest.mark.slow
 @pytest.mark.parametrize("revision", KEPT)
 def test_a_migration_that_was_given_out_makes_what_it_made_then(tmp_path: Path, revision: str) -> None:
     kept = opened((FOLDER / f"{revision}.sql").read_text(), tmp_path / "old.db")

@@ -14,12 +14,13 @@ from pilotfish.core.reasons import Reason
 from pilotfish.store import leaders_store
 from pilotfish.store.batch import write
 from pilotfish.store.copies import State
-from pilotfish.store.database import open_database, snapshot
+from pilotfish.store.database import snapshot
 from pilotfish.store.mapping import Plain
 from pilotfish.store.views.order_feed import read_fills_of_order, read_happened, read_leader_orders
 from pilotfish.store.views.order_rows import OrderRow
 from pilotfish.store.views.trades import TradeFilter
 from tests.desk import LEADER, OTHER, START, Desk, api_fill, tx
+from tests.fresh import fresh_database
 
 MICRO = 1_000_000
 ONE, TWO = f"0x{1:064x}", f"0x{2:064x}"
@@ -28,7 +29,7 @@ ONE, TWO = f"0x{1:064x}", f"0x{2:064x}"
 
 @pytest.fixture
 def database(tmp_path: Path) -> Engine:
-    made = open_database(f"sqlite:///{tmp_path / 'pilotfish.db'}")
+    made = fresh_database(tmp_path / "pilotfish.db")
     with made.begin() as c:
         write(c, [Plain("portfolios", {"name": "main", "bankroll_micro": 10**10, "created_at": START})])
         leaders_store.add(c, LEADER, "A leader", START, by="test")

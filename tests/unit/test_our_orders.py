@@ -15,17 +15,18 @@ from pilotfish.core.reasons import Outcome, Reason
 from pilotfish.store import leaders_store
 from pilotfish.store.batch import write
 from pilotfish.store.copies import State
-from pilotfish.store.database import open_database, snapshot
+from pilotfish.store.database import snapshot
 from pilotfish.store.mapping import Plain
 from pilotfish.store.views.our_orders import OrderFilter, OurOrder, read_our_order, read_our_orders, read_our_totals
 from tests.desk import LEADER, NO_TOKEN, OTHER, START, TOKEN, Desk
+from tests.fresh import fresh_database
 
 MICRO = 1_000_000
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Engine:
-    made = open_database(f"sqlite:///{tmp_path / 'pilotfish.db'}")
+    made = fresh_database(tmp_path / "pilotfish.db")
     with made.begin() as c:
         write(c, [Plain("portfolios", {"name": "main", "bankroll_micro": 10**10, "created_at": START})])
         leaders_store.add(c, LEADER, "A leader", START, by="test")

@@ -12,7 +12,7 @@ from sqlalchemy import insert, select, text
 from pilotfish.cli.benches import mix as bench_mix
 from pilotfish.store import packed
 from pilotfish.store import tables as t
-from pilotfish.store.database import open_database
+from tests.fresh import fresh_in_memory
 
 HELD = {
     1: "e1337273630a300b",
@@ -37,7 +37,7 @@ def test_what_is_kept_of_a_log_and_of_a_trace_is_a_fraction_of_its_text() -> Non
 
 
 def test_rows_of_before_are_read_beside_packed_ones() -> None:
-    database = open_database("sqlite:///:memory:")
+    database = fresh_in_memory()
     with database.begin() as c:
         c.execute(insert(t.trade_raw).values(trade_id=1, source="api", payload='{"a": 1}' * 50))
         c.execute(text("INSERT INTO trade_raw VALUES (2, 'api', '{\"a\": 1}')"))

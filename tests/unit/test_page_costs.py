@@ -8,13 +8,16 @@ from sqlalchemy import Connection, Engine
 from pilotfish.cli.benches import pages as bench_pages
 from pilotfish.store import report
 from pilotfish.store.copies import State
-from pilotfish.store.database import open_database, snapshot
+from pilotfish.store.database import snapshot
 from pilotfish.store.report import Reports
 from pilotfish.store.rollup import DecisionCounts, TradeCounts
 from pilotfish.store.views.base import Page
 from pilotfish.store.views.order_feed import read_leader_orders
 from pilotfish.store.views.our_orders import OrderFilter, read_our_orders
 from pilotfish.store.views.trades import TradeFilter, read_trades
+from tests.fresh import fresh_database
+
+pytestmark = pytest.mark.slow
 
 FEW, MANY = 1_500, 15_000
 STEP = 50
@@ -54,7 +57,7 @@ GROWS = {
 def sizes(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Engine]:
     made = {}
     for trades in (FEW, MANY):
-        made[trades] = open_database(f"sqlite:///{tmp_path_factory.mktemp('size') / 'x.db'}")
+        made[trades] = fresh_database(tmp_path_factory.mktemp("size") / "x.db")
         bench_pages.fill_database(made[trades], trades)
     return made
 
@@ -78,7 +81,6 @@ def steps(c: Connection, ask: object) -> int:
     return count
 
 
-@pytest.mark.slow
 def test_what_pages_ask_costs_the_same_in_ten_times_as_many_trades(sizes: dict[int, Engine]) -> None:
     costs: dict[str, dict[int, int]] = {}
     for trades, database in sizes.items():
@@ -148,7 +150,6 @@ def test_no_filter_of_orders_goes_through_everybody_elses_trades(sizes: dict[int
             assert cost < 60, (asked, cost)
 
 
-@pytest.mark.slow
 def test_the_report_is_kept_up_to_the_same_figures(sizes: dict[int, Engine]) -> None:
     """A decision a second: what is older than an hour is settled, so 3,600 are gone through again, of few all 1,500."""
     with snapshot(sizes[FEW]) as c:

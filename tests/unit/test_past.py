@@ -80,6 +80,7 @@ def test_a_past_moves_with_its_days_and_stays_the_same() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_outcomes_come_as_often_as_their_true_chance() -> None:
     """Before anybody traded, at the time of a trade, and at the end: by what was true then, in ten bins."""
     by_chance: dict[int, list[bool]] = defaultdict(list)
@@ -163,6 +164,7 @@ def _brought(market: OldMarket, entry: Entry, shares: int, delay: int) -> int:
     return shares * bid // MICRO - taker_fee([Take(bid, shares)], market.fee)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay", [0, 22])
 @pytest.mark.parametrize("kind", [Kind.FIRST_SECOND, Kind.VALUE, Kind.MARKET_MAKER, Kind.FLIPPER, Kind.SKILLED])
 def test_the_stated_truth_is_what_copies_come_to_in_the_mean(kind: Kind, delay: int) -> None:

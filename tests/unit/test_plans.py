@@ -14,7 +14,7 @@ from pilotfish.core.settings import Globals, policy_from
 from pilotfish.core.units import SECOND
 from pilotfish.store import recalled, report, restore
 from pilotfish.store import tables as t
-from pilotfish.store.database import open_database
+from tests.fresh import fresh_database
 
 AT = 1_800_000_000 * SECOND
 GROWS = ("trades", "decisions", "intents", "fills", "ledger_entries")
@@ -30,7 +30,7 @@ ASKED: dict[str, Callable[[Connection], object]] = {
 
 @pytest.mark.parametrize("what", ASKED)
 def test_nothing_is_gone_through_from_end_to_end(tmp_path: Path, what: str) -> None:
-    database = open_database(f"sqlite:///{tmp_path / 'x.db'}")
+    database = fresh_database(tmp_path / "x.db")
     scans: list[str] = []
     asked = 0
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, delete, insert
 
 from pilotfish.store import tables as t
-from pilotfish.store.database import open_database
 from pilotfish.store.views.pnl import DAY, Period, read_pnl
+from tests.fresh import fresh_database
 
 BANKROLL = 10_000_000_000
 START = int(datetime(2026, 2, 27, 22, tzinfo=UTC).timestamp()) * 1_000_000
@@ -23,7 +23,7 @@ HOUR = DAY // 24
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    made = open_database(f"sqlite:///{tmp_path_factory.mktemp('pnl') / 'x.db'}")
+    made = fresh_database(tmp_path_factory.mktemp("pnl") / "x.db")
     with made.begin() as c:
         c.execute(insert(t.portfolios).values(name="main", bankroll_micro=BANKROLL, created_at=START))
     yield made
@@ -98,7 +98,7 @@ def test_days_are_of_utc_with_24_hours_each_over_leap_days_and_changes_of_the_cl
     monkeypatch.setenv("TZ", zone)
     time.tzset()
     start = int(began.timestamp()) * 1_000_000
-    database = open_database(f"sqlite:///{tmp_path / 'x.db'}")
+    database = fresh_database(tmp_path / "x.db")
     with database.begin() as c:
         c.execute(insert(t.portfolios).values(name="main", bankroll_micro=BANKROLL, created_at=start))
         for hours, gain in ((1, 1), (11, 2), (12, 10), (35, 20), (36, 100), (40, 200)):

@@ -18,11 +18,13 @@ from pilotfish.sim.past_people import Kind, Person
 from pilotfish.store import leaders_store
 from pilotfish.store import tables as t
 from pilotfish.store.batch import write
-from pilotfish.store.database import open_database
 from tests import processes
 from tests.desk import LEADER, OTHER, START, Desk, chain_fill, usd
+from tests.fresh import fresh_database
 from tests.kept_past import kept_world
 from tests.terminal import at_terminal
+
+pytestmark = pytest.mark.slow
 
 HOSTILE = "Will \x1b[31m[red]日本[/red]\x9b2J the\u202e council  \n approve the bridge across the bay before spring?"
 PLAIN = "Will [31m[red]日本[/red] 2J the council approve the bridge across the bay before spring?"
@@ -49,7 +51,7 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Path:
     desk.advance(2)
     desk.value()
     folder = tmp_path_factory.mktemp("printed")
-    database = open_database(f"sqlite:///{folder / 'x.db'}")
+    database = fresh_database(folder / "x.db")
     with database.begin() as c:
         for name in ("main", "small"):
             c.execute(t.portfolios.insert().values(name=name, bankroll_micro=usd(10_000), created_at=START))

@@ -31,6 +31,7 @@ from pilotfish.store.backup import backup
 from pilotfish.store.database import open_database, snapshot
 from pilotfish.store.refill import refill
 from tests.conftest import PROJECT
+from tests.fresh import fresh_database
 from tests.story import play
 
 MICRO = 1_000_000
@@ -41,7 +42,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a database with a story in it."""
     folder = tmp_path_factory.mktemp("kept")
     backup(play(3, minutes=6, deeds=60).database, folder / "x.pilotfish")
-    database = open_database(f"sqlite:///{folder / 'x.db'}")
+    database = fresh_database(folder / "x.db")
     refill(database, folder / "x.pilotfish")
     with database.begin() as c:
         c.execute(insert(t.look_backs).values(

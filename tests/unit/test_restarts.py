@@ -19,8 +19,8 @@ from pilotfish.core.units import SECOND
 from pilotfish.store import exports, following, leaders_store, portfolios_store, restore
 from pilotfish.store import tables as t
 from pilotfish.store.batch import write
-from pilotfish.store.database import open_database
 from tests.desk import CONDITION, LEADER, START, TOKEN, Desk, api_fill, chain_fill, tx, usd
+from tests.fresh import fresh_database
 
 
 class Stored(Desk):
@@ -28,7 +28,7 @@ class Stored(Desk):
 
     def __init__(self, folder: Path, globals_: Globals = Globals(), *, told: bool = True, **settings: Value) -> None:
         """``told``: the first snapshot says at once that the leader holds nothing."""
-        self.database = open_database(f"sqlite:///{folder / 'x.db'}")
+        self.database = fresh_database(folder / "x.db")
         self.globals = globals_
         with self.database.begin() as c:
             portfolios_store.ensure_main(c, policy_from(settings), START)

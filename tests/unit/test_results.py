@@ -16,11 +16,11 @@ from pilotfish.store import portfolios_store, report
 from pilotfish.store import tables as t
 from pilotfish.store.accounts import DAY
 from pilotfish.store.batch import write
-from pilotfish.store.database import open_database
 from pilotfish.store.report import Reports
 from pilotfish.store.views.base import iso
 from pilotfish.store.views.results import LeaderResults, Slice, band, read_results
 from tests.desk import LEADER, OTHER, START, TOKEN, Desk, chain_fill, usd
+from tests.fresh import fresh_database
 
 DAYS = DAY // MICRO
 """Seconds of a day."""
@@ -30,7 +30,7 @@ DAYS = DAY // MICRO
 def books(desk: Desk, folder: Path) -> Iterator[Connection]:
     """A database with all that the engine wrote."""
     desk.value()
-    database = open_database(f"sqlite:///{folder / 'books.db'}")
+    database = fresh_database(folder / "books.db")
     with database.begin() as c:
         c.execute(t.portfolios.insert().values(name="main", bankroll_micro=usd(10_000), created_at=START))
         write(c, [e for e in desk.effects if isinstance(e, RowEffect)])

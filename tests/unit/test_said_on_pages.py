@@ -14,12 +14,13 @@ from starlette.testclient import TestClient
 from pilotfish.cli.benches import pages as bench_pages
 from pilotfish.core.units import MICRO
 from pilotfish.store import tables as t
-from pilotfish.store.database import open_database, snapshot
+from pilotfish.store.database import snapshot
 from pilotfish.store.views.base import iso
 from pilotfish.web import server
 from pilotfish.web.auth import Doors
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
+from tests.fresh import fresh_database
 
 TRADES = 40
 
@@ -42,13 +43,13 @@ def words(page: str) -> str:
 @pytest.fixture
 def empty(tmp_path: Path) -> Engine:
     """A database that no worker has seen yet."""
-    return open_database(f"sqlite:///{tmp_path / 'empty.db'}")
+    return fresh_database(tmp_path / "empty.db")
 
 
 @pytest.fixture
 def filled(tmp_path: Path) -> Engine:
     """Leaders, trades and positions, and no worker."""
-    made = open_database(f"sqlite:///{tmp_path / 'filled.db'}")
+    made = fresh_database(tmp_path / "filled.db")
     bench_pages.fill_database(made, TRADES)
     return made
 

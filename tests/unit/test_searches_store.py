@@ -12,7 +12,6 @@ from sqlalchemy import Connection, func, select
 from pilotfish.core.problem import Problem
 from pilotfish.store import searches_store
 from pilotfish.store import tables as t
-from pilotfish.store.database import open_database
 from pilotfish.store.jobs import At
 from pilotfish.store.searches_store import JOBS, KEPT, Candidate, SearchJob, SearchSource, Wanted
 from pilotfish.store.views.searches import (
@@ -25,6 +24,7 @@ from pilotfish.store.views.searches import (
     read_searches,
 )
 from tests.found import FOUND, row
+from tests.fresh import fresh_database
 
 AT = 1_800_000_000_000_000
 NAMED = Wanted(
@@ -34,7 +34,7 @@ NAMED = Wanted(
 
 @pytest.fixture
 def c(tmp_path: Path) -> Iterator[Connection]:
-    database = open_database(f"sqlite:///{tmp_path / 'x.db'}")
+    database = fresh_database(tmp_path / "x.db")
     with database.connect() as connection:
         yield connection
     database.dispose()

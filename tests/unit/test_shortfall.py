@@ -19,10 +19,10 @@ from pilotfish.core.units import MICRO, SECOND
 from pilotfish.store import report
 from pilotfish.store import tables as t
 from pilotfish.store.batch import write
-from pilotfish.store.database import open_database
 from pilotfish.store.verify import verify
 from pilotfish.store.views.report import Shortfall
 from tests.desk import LEADER, START, TOKEN, Desk, chain_fill, usd
+from tests.fresh import fresh_database
 
 NO_SLIPPAGE_CAP: dict[str, Value] = {"buy_max_slippage_bps": 10_000, "max_spread_bps": 20_000}
 
@@ -30,7 +30,7 @@ NO_SLIPPAGE_CAP: dict[str, Value] = {"buy_max_slippage_bps": 10_000, "max_spread
 def stored(desk: Desk, folder: Path) -> Engine:
     """Everything that the engine asked to be written, in a database, after a tick of its clock."""
     desk.value()
-    database = open_database(f"sqlite:///{folder / 'books.db'}")
+    database = fresh_database(folder / "books.db")
     with database.begin() as c:
         c.execute(t.portfolios.insert().values(name="main", bankroll_micro=usd(10_000), created_at=START))
         write(c, [e for e in desk.effects if isinstance(e, RowEffect)])

@@ -13,13 +13,14 @@ from pilotfish.cli.benches import pages as bench_pages
 from pilotfish.core.units import SECOND
 from pilotfish.store import exports, sources
 from pilotfish.store import tables as t
-from pilotfish.store.database import open_database, snapshot
+from pilotfish.store.database import snapshot
 from pilotfish.store.views.decisions import read_trade
 from pilotfish.store.views.latency import LatencyAndPace, Percentiles, read_latency_and_pace, read_missing
 from pilotfish.web import server
 from pilotfish.web.auth import Doors
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
+from tests.fresh import fresh_database
 
 TRADES = 40
 
@@ -27,7 +28,7 @@ TRADES = 40
 @pytest.fixture
 def database(tmp_path: Path) -> Engine:
     """Trades a second apart; none has been seen by the chain."""
-    made = open_database(f"sqlite:///{tmp_path / 'x.db'}")
+    made = fresh_database(tmp_path / "x.db")
     bench_pages.fill_database(made, TRADES)
     with made.begin() as c:
         c.execute(update(t.trades).values(first_seen_by_polygon_at=None, first_source="api", **{"class": "live"}))
@@ -137,7 +138,7 @@ def test_what_was_before_anything_was_written_down_counts_as_before(database: En
 
 
 def test_without_any_trade_the_chain_is_off_all_the_same(tmp_path: Path) -> None:
-    empty = open_database(f"sqlite:///{tmp_path / 'empty.db'}")
+    empty = fresh_database(tmp_path / "empty.db")
     assert figures(empty).chain_first == 0
     say(empty, "no POLYGON_WS_URL")
     assert figures(empty).chain_first is None

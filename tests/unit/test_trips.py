@@ -14,7 +14,7 @@ from pilotfish.core import events as ev
 from pilotfish.core.fees import FeeSchedule
 from pilotfish.core.units import MICRO, SECOND
 from pilotfish.store import tables as t
-from pilotfish.store.database import open_database, snapshot
+from pilotfish.store.database import snapshot
 from pilotfish.store.mapping import Values
 from pilotfish.store.round_trips import ENDED_MEANING, ENDED_WORDS, TripCounts, TripSum
 from pilotfish.store.views.trips import (
@@ -29,6 +29,7 @@ from pilotfish.store.views.trips import (
     trips_of,
 )
 from tests.desk import LEADER, NO_TOKEN, START, TOKEN, Desk, usd
+from tests.fresh import fresh_database
 from tests.unit.test_ideal import OPEN, world
 from tests.unit.test_round_trips import trade_at
 
@@ -84,7 +85,7 @@ def _trip(dice: random.Random) -> Values:
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     dice = random.Random(7)
-    made = open_database(f"sqlite:///{tmp_path_factory.mktemp('trips') / 'x.db'}")
+    made = fresh_database(tmp_path_factory.mktemp("trips") / "x.db")
     with made.begin() as c:
         for n, token in enumerate(TOKENS[:6]):
             c.execute(insert(t.markets).values(
@@ -100,6 +101,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     made.dispose()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", [*TripState, None])
 @pytest.mark.parametrize("sort", Sort)
 @pytest.mark.parametrize("descending", [True, False])

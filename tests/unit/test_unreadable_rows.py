@@ -12,12 +12,13 @@ from sqlalchemy import Engine, update
 
 from pilotfish.cli.benches import pages as bench_pages
 from pilotfish.store import tables as t
-from pilotfish.store.database import open_database, snapshot
+from pilotfish.store.database import snapshot
 from pilotfish.store.mapping import UnreadableRowError
 from pilotfish.store.views.trades import TradeFilter, read_trades
 from pilotfish.web import server
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
+from tests.fresh import fresh_database
 
 TOLD = "Invalid enum value 'SKIP_OF_TOMORROW'"
 
@@ -25,7 +26,7 @@ TOLD = "Invalid enum value 'SKIP_OF_TOMORROW'"
 @pytest.fixture
 def database(tmp_path: Path) -> Engine:
     """Its newest decision has a reason that came later."""
-    made = open_database(f"sqlite:///{tmp_path / 'pilotfish.db'}")
+    made = fresh_database(tmp_path / "pilotfish.db")
     bench_pages.fill_database(made, 20)
     later(made, "SKIP_OF_TOMORROW")
     return made

@@ -28,14 +28,14 @@ from pilotfish.core.trade import Side
 from pilotfish.core.units import Micros, Price, Shares, Usdc
 from pilotfish.store import tables as t
 from pilotfish.store.batch import write
-from pilotfish.store.database import open_database
 from pilotfish.store.mapping import Plain, columns_of, read, read_row, row_of, table_of
 from pilotfish.store.writer import MANY, Writer, WriterFailedError
+from tests.fresh import fresh_database
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Engine:
-    return open_database(f"sqlite:///{tmp_path / 'x.db'}")
+    return fresh_database(tmp_path / "x.db")
 
 
 def entry(number: int, amount: int = 1) -> EntryRecord:
@@ -326,7 +326,7 @@ def test_stop_is_true_only_if_all_that_was_ever_queued_is_stored(database: Engin
 
 def test_a_locked_database_is_waited_for_and_given_up_only_when_stopping(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
-    database = open_database(f"sqlite:///{path}")
+    database = fresh_database(path)
 
     @event.listens_for(database, "connect")
     def impatient(connection: sqlite3.Connection, _record: object) -> None:

@@ -25,13 +25,13 @@ from pilotfish.history.folder import History
 from pilotfish.sim.past_people import Kind, crowd
 from pilotfish.store import look_backs_store, searches_store
 from pilotfish.store import tables as t
-from pilotfish.store.database import open_database
 from pilotfish.store.jobs import At
 from pilotfish.store.look_backs_store import Job
 from pilotfish.store.searches_store import SearchJob, Wanted
 from pilotfish.web import server
 from pilotfish.web.telling import fell_out
 from tests.found import FOUND, row
+from tests.fresh import fresh_database
 from tests.kept_past import DAY, kept_world
 from tests.rig import Pilot, Stand, until
 from tests.web.chromium import Watched, window
@@ -84,7 +84,7 @@ def desk(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def test_where_nobody_was_searched_for_the_page_says_what_to_do(tmp_path: Path) -> None:
-    database = open_database(f"sqlite:///{tmp_path / 'x.db'}")
+    database = fresh_database(tmp_path / "x.db")
     nowhere: dict[str, Value] = dict.fromkeys(("data_api_url", "gamma_api_url"), "http://127.0.0.1:9")
     with TestClient(server.build(database, nowhere), base_url="http://127.0.0.1:8080") as client:
         shown = client.get("/discover").text
@@ -170,7 +170,7 @@ ABOUT = "about 2 min left in this step"
 
 
 def test_what_runs_says_about_how_long_its_step_takes_once_that_can_be_told(tmp_path: Path) -> None:
-    database = open_database(f"sqlite:///{tmp_path / 'x.db'}")
+    database = fresh_database(tmp_path / "x.db")
     nowhere: dict[str, Value] = dict.fromkeys(("data_api_url", "gamma_api_url"), "http://127.0.0.1:9")
     with TestClient(server.build(database, nowhere), base_url="http://127.0.0.1:8080") as client:
         for left, told in ((None, False), (118, True)):

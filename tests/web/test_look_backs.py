@@ -21,8 +21,8 @@ from sqlalchemy import Engine, create_engine
 from pilotfish.core.settings import Value
 from pilotfish.sim.story import cast
 from pilotfish.store import look_backs_store
-from pilotfish.store.database import open_database
 from pilotfish.web import server
+from tests.fresh import fresh_database
 from tests.rig import Pilot, Stand
 from tests.web.chromium import Watched, window
 
@@ -80,7 +80,7 @@ def known(desk: Desk) -> int:
 
 
 def test_where_nobody_was_looked_back_at_the_page_says_what_to_do(tmp_path: Path) -> None:
-    database = open_database(f"sqlite:///{tmp_path / 'x.db'}")
+    database = fresh_database(tmp_path / "x.db")
     nowhere: dict[str, Value] = dict.fromkeys(("data_api_url", "gamma_api_url"), "http://127.0.0.1:9")
     with TestClient(server.build(database, nowhere), base_url="http://127.0.0.1:8080") as client:
         shown = client.get("/look-backs").text

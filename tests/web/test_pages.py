@@ -17,8 +17,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from pilotfish.core.settings import Value
 from pilotfish.store import leaders_store
-from pilotfish.store.database import open_database
 from pilotfish.web import server
+from tests.fresh import fresh_database
 from tests.rig import PATIENCE, WALLET, Pilot, Stand, rig, until
 from tests.web.chromium import Watched, window
 
@@ -157,7 +157,7 @@ def test_who_is_not_signed_in_is_told_what_could_be_done_and_comes_back_able_to(
 
 
 def test_without_an_admin_token_each_page_says_that_one_has_to_be_set(tmp_path: Path) -> None:
-    database = open_database(f"sqlite:///{tmp_path / 'x.db'}")
+    database = fresh_database(tmp_path / "x.db")
     with database.begin() as c:
         leaders_store.add(c, WALLET, "The tide", 1, by="test")
     nowhere: dict[str, Value] = dict.fromkeys(("data_api_url", "gamma_api_url"), "http://127.0.0.1:9")

@@ -15,8 +15,8 @@ from sqlalchemy import update
 
 from pilotfish.store import tables as t
 from pilotfish.store.backup import backup
-from pilotfish.store.database import open_database
 from pilotfish.store.refill import refill
+from tests.fresh import fresh_database
 from tests.rig import Pilot
 from tests.story import play
 
@@ -61,7 +61,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A dashboard over a story's database, in which some trades were made at those instants."""
     folder = tmp_path_factory.mktemp("reader")
     backup(play(3, minutes=6, deeds=60).database, folder / "x.backup")
-    database = open_database(f"sqlite:///{folder / 'pilotfish.db'}")
+    database = fresh_database(folder / "pilotfish.db")
     refill(database, folder / "x.backup")
     with database.begin() as c:
         ids = [row.id for row in c.execute(t.trades.select().order_by(t.trades.c.id.desc()).limit(len(INSTANTS)))]

@@ -21,7 +21,6 @@ from pilotfish.core.effects import RowEffect
 from pilotfish.store import leaders_store, portfolios_store, worker_state
 from pilotfish.store import tables as t
 from pilotfish.store.batch import write
-from pilotfish.store.database import open_database
 from pilotfish.store.mapping import Plain
 from pilotfish.web import server
 from pilotfish.web.auth import Doors
@@ -29,6 +28,7 @@ from pilotfish.web.reader import Reader
 from pilotfish.web.sessions import Sessions
 from pilotfish.web.site import Site
 from tests.desk import LEADER, OTHER, START, TOKEN, Desk, api_fill
+from tests.fresh import fresh_database
 
 ADMIN = "the-admin-token"
 LOCAL = "http://127.0.0.1:8080"
@@ -37,7 +37,7 @@ AS_ADMIN = {"Authorization": f"Bearer {ADMIN}"}
 
 def filled(folder: Path) -> Engine:
     """A database with what an engine did in a few trades."""
-    database = open_database(f"sqlite:///{folder / 'x.db'}")
+    database = fresh_database(folder / "x.db")
     desk = Desk(holdings={})
     for n in range(1, 6):
         desk.buy(n, 100)

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, Engine, event, text
 
-from pilotfish.store.database import open_database
 from pilotfish.web.reader import Reader
 from pilotfish.web.shared import Shared
+from tests.fresh import fresh_database
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Engine:
-    return open_database(f"sqlite:///{tmp_path / 'x.db'}")
+    return fresh_database(tmp_path / "x.db")
 
 
 async def test_ten_tabs_that_ask_at_once_share_one_read(database: Engine) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 
 import msgspec
 import numpy as np
-from scipy import stats
 
 from pilotfish.backtest.judgement import WORDS, Judgement, Verdict, came_back
 from pilotfish.backtest.statistics import PLACES, shrink
@@ -71,6 +70,8 @@ def rank(judged: Mapping[str, Judgement]) -> Board:
     (2001)) rather than Benjamini and Hochberg's (1995), since wallets bet on the same events, together and against each
     other: it holds however tests depend, and asks for more in return.
     """
+    from scipy import stats  # slow to import; only who ranks needs it
+
     wallets = sorted(judged)
     p_values = [1.0 if (p := judged[wallet].figures.p_value) is None else p for wallet in wallets]
     adjusted = stats.false_discovery_control(p_values, method="by") if wallets else np.array([])
@@ -127,6 +128,8 @@ def past_rank(judged: Mapping[str, Judgement]) -> PastRank:
                 "are needed."
             ),
         )
+    from scipy import stats  # slow to import; only who ranks needs it
+
     found = stats.spearmanr(first, second)
     rho = float(found.statistic)
     reach = _Z * math.sqrt((1 + rho**2 / 2) / (len(pairs) - 3))

@@ -10,7 +10,6 @@ from sqlalchemy import Connection
 
 from pilotfish.cli import printed, session
 from pilotfish.cli.printed import Column, Table, minute, say
-from pilotfish.cli.their_record import Person, label_of, look_up, meant, record_told
 from pilotfish.core.numerals import count, money, percent, plural, price, shares
 from pilotfish.core.problem import Problem
 from pilotfish.core.reasons import words
@@ -59,18 +58,20 @@ def add(
 ) -> None:
     """Follow a wallet from now on, also one that was left. Who that is and what the venue says of their own trading is
     printed first. Works while a worker runs and before."""
+    from pilotfish.cli import their_record  # slow to import: it asks the venue, which no other command here does
+
     env = session.begin()
-    who = Person(meant(env, wallet), "", "", None)
+    who = their_record.Person(their_record.meant(env, wallet), "", "", None)
     if record:
-        (found,) = look_up(env, [who.wallet])
+        (found,) = their_record.look_up(env, [who.wallet])
         if isinstance(found, Problem):
             raise found
         who = found
-        for line in [*([f"{who.wallet} is {who.name}."] if who.name else []), *record_told(who.record)]:
+        for line in [*([f"{who.wallet} is {who.name}."] if who.name else []), *their_record.record_told(who.record)]:
             say(line)
     wallet = who.wallet
     with session.database(env).begin() as c:
-        label = label or label_of(c, who)
+        label = label or their_record.label_of(c, who)
         result = leaders_store.add(c, wallet, label, session.now(), by="terminal")
     told = {
         "added": "is followed from now on",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import re
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
@@ -35,9 +34,6 @@ from pilotfish.store.views.decisions import (
 from pilotfish.store.views.explained import Explained, explained
 from pilotfish.store.views.report import Reported, Shortfall
 from pilotfish.store.views.trades import TradeFilter
-
-GC_SELDOM = (100_000, 50, 50)
-"""New objects after which Python looks for circles, of which a report makes none; usually it is 700."""
 
 
 class AskedFor(StrEnum):
@@ -102,7 +98,6 @@ def report(
 ) -> None:
     """Would copying have paid: an answer in a sentence, then the leaders' prices at our size against what we got, where
     the difference went, and the total over all leaders."""
-    gc.set_threshold(*GC_SELDOM)
     begin = since_of(since, session.now())
     view = BY_LEADER.view(columns, wide=wide)
     with snapshot(session.reading(session.begin(), as_json=as_json)) as c:

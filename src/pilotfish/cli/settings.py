@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import typer
 
-from pilotfish.app import alerts
 from pilotfish.cli import printed, session
 from pilotfish.cli.printed import Column, Table
 from pilotfish.core import settings as s
@@ -86,6 +85,8 @@ def unset(name: str, portfolio: str = _PORTFOLIO) -> None:
 
 
 def _change(name: str, value: str | None, portfolio: str) -> None:
+    from pilotfish.app import alerts  # slow to import; who only looks does not need it
+
     env, setting = session.begin(), s.find(name)
     if value is not None:
         s.parse(setting, value)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TextClause,
     UniqueConstraint,
     func,
     text,
@@ -53,6 +54,12 @@ def _str(name: str, size: int, *, null: bool = False, key: bool = False) -> Colu
 
 def _flag(name: str) -> Column[bool]:
     return Column(name, Boolean, nullable=False, default=False)
+
+
+def _partial(name: str, *columns: str | TextClause, where: TextClause) -> Index:
+    """An index of some rows only. It is so on PostgreSQL, too, where migrations make it: to say it here would load all
+    of that dialect at the start of every command."""
+    return Index(name, *columns, sqlite_where=where)
 
 
 leaders = Table(
@@ -127,9 +134,9 @@ trades = Table(
     Index("ix_trades_token_id_leader", "token_id", "leader", "id"),
     Index("ix_trades_class_id", "class", "id"),
     Index("ix_trades_first_source_id", "first_source", "id"),
-    Index("ix_trades_retracted", "id", sqlite_where=_RETRACTED, postgresql_where=_RETRACTED),
-    Index("ix_trades_seen_once", "id", sqlite_where=SEEN_ONCE, postgresql_where=SEEN_ONCE),
-    Index("ix_trades_order_id", "order_hash", "id", sqlite_where=_OF_ORDER, postgresql_where=_OF_ORDER),
+    _partial("ix_trades_retracted", "id", where=_RETRACTED),
+    _partial("ix_trades_seen_once", "id", where=SEEN_ONCE),
+    _partial("ix_trades_order_id", "order_hash", "id", where=_OF_ORDER),
 )  # fmt: skip
 ORDER_OF_TRADE = "order_hash"
 """The column that fills of one order of a leader have alike; nothing where no source has said it."""
@@ -168,7 +175,7 @@ decisions = Table(
     UniqueConstraint("trade_id", "portfolio", name="uq_decisions_trade_portfolio"),
     UniqueConstraint("adjustment_id", "portfolio", name="uq_decisions_adjustment_portfolio"),
     Index("ix_decisions_action", "action"),
-    Index("ix_decisions_order_decision_id", "order_decision_id", sqlite_where=_LATER, postgresql_where=_LATER),
+    _partial("ix_decisions_order_decision_id", "order_decision_id", where=_LATER),
     Index("ix_decisions_decided_at", "decided_at"),
     Index("ix_decisions_portfolio_reason_trade_id", "portfolio", "reason", "trade_id"),
     Index("ix_decisions_portfolio_action_trade_id", "portfolio", "action", "trade_id"),
@@ -190,7 +197,7 @@ intents = Table(
     Column("dust_micro", BigInteger, nullable=False, server_default="0"),
     Index("ix_intents_decision_id", "decision_id"),
     *(
-        Index(f"ix_intents_{name}_{by}", *columns, sqlite_where=where, postgresql_where=where)
+        _partial(f"ix_intents_{name}_{by}", *columns, where=where)
         for name, where in (("filled", INTENT_FILLED), ("not_filled", INTENT_NOT_FILLED), ("out", INTENT_OUT))
         for by, columns in (
             ("trade_id", ("portfolio", "trade_id")), ("leader", ("portfolio", "leader", "trade_id")),
@@ -220,7 +227,7 @@ positions = Table(
     _big("opened_at"), _big("closed_at", null=True), _big("unmarked_since", null=True),
     *(Column(f"trip_{what}_micro", BigInteger, nullable=False, server_default="0")
       for what in ("bought", "paid", "got", "fees")),
-    Index("ix_positions_held", "portfolio", sqlite_where=HELD, postgresql_where=HELD),
+    _partial("ix_positions_held", "portfolio", where=HELD),
 )  # fmt: skip
 TRIP_SOLD = text("ended <> 'resolved'")
 TRIP_RESOLVED = text("ended = 'resolved'")
@@ -241,14 +248,12 @@ round_trips = Table(
     Index("ix_round_trips_portfolio_leader_closed_at", "portfolio", "leader", "closed_at"),
     Index("ix_round_trips_token_id_portfolio", "token_id", "portfolio"),
     *(
-        Index(f"ix_round_trips_{state}_{figure}", "portfolio", figure, "id", sqlite_where=where, postgresql_where=where)
+        _partial(f"ix_round_trips_{state}_{figure}", "portfolio", figure, "id", where=where)
         for state, where in (("sold", TRIP_SOLD), ("resolved", TRIP_RESOLVED))
         for figure in TRIP_FIGURES
     ),
     *(
-        Index(
-            f"ix_round_trips_{state}_{name}", "portfolio", text(ratio), "id", sqlite_where=where, postgresql_where=where
-        )
+        _partial(f"ix_round_trips_{state}_{name}", "portfolio", text(ratio), "id", where=where)
         for state, where in (("sold", TRIP_SOLD), ("resolved", TRIP_RESOLVED))
         for name, ratio in TRIP_RATIOS.items()
     ),

@@ -81,6 +81,7 @@ def test_a_seeded_past_makes_the_same_decisions_orders_and_fills_as_ever(kind: K
     assert digest_of_run(a_past(kind), kind) == RUNS[kind]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "where"), ANSWERS)
 def test_a_seeded_look_back_gives_the_same_answer_as_ever(kind: Kind, where: str, tmp_path: Path) -> None:
     past = a_past(kind)

@@ -114,6 +114,7 @@ def test_what_is_over_of_a_tape_and_a_line_is_let_go_of_and_numbers_stay() -> No
     assert line.last(2 * PRUNED) == (2 * PRUNED - 1, 2 * PRUNED - 1)
 
 
+@pytest.mark.slow
 def test_runs_side_by_side_come_to_what_each_comes_to_alone(tmp_path: Path) -> None:
     history = History(str(tmp_path))
     wallet, from_at, to_at = write_long_past(history, 1_500)
@@ -178,7 +179,7 @@ def all_of(whole: Whole, delay: int, stretch_of: int, *, as_seen: bool) -> tuple
 
 @pytest.mark.parametrize("as_seen", [False, True])
 @pytest.mark.parametrize("delay", [0, 22, 220, 600], ids="{}_tenths".format)
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 4))])
 def test_a_run_is_the_same_in_whatever_pieces_its_past_is_taken_up_at_any_delay(
     seed: int, delay: int, as_seen: bool
 ) -> None:

@@ -14,6 +14,8 @@ from pilotfish.backtest.cores import on_cores
 from tests import processes
 from tests.rig import until
 
+pytestmark = pytest.mark.slow
+
 
 class Deadly(NamedTuple):
     """A number to be doubled; whoever does it dies once where ``marker`` is not there yet, or each time."""
