@@ -22,6 +22,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import ColumnElement, func, select
+
+from pilotfish.store import tables as t
 from pilotfish.store.database import open_database, open_to_read, snapshot
 from pilotfish.store.verify import verify
 from tests.rig import WALLET, WALLET_2, Pilot, Stand, until
@@ -110,7 +113,11 @@ def judge(stand: Stand, pilot: Pilot, made: int) -> None:
     try:
         until("every trade is stored", lambda: _count(database, "trades") >= made, PATIENCE)
         assert _count(database, "trades") == made
-        until("everything is decided", lambda: _count(database, "decisions", "action <> 'wait'") >= made, PATIENCE)
+        until(
+            "everything is decided",
+            lambda: _count(database, "decisions", t.decisions.c.action != "wait") >= made,
+            PATIENCE,
+        )
         assert _count(database, "decisions") == made
     finally:
         database.dispose()
@@ -121,9 +128,9 @@ def judge(stand: Stand, pilot: Pilot, made: int) -> None:
     pilot.verify()
 
 
-def _count(database: Any, table: str, where: str = "1=1") -> int:
+def _count(database: Any, table: str, *where: ColumnElement[bool]) -> int:
     with database.connect() as c:
-        return int(c.exec_driver_sql(f"SELECT count(*) FROM {table} WHERE {where}").scalar())
+        return int(c.execute(select(func.count()).select_from(t.metadata.tables[table]).where(*where)).scalar_one())
 
 
 # -- kills ---------------------------------------------------------------------------------------------------------

@@ -12,11 +12,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, MetaData, create_engine, insert, select
+from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, insert, select
 from sqlalchemy.exc import SAWarning
 
 from pilotfish.store import database
 from pilotfish.store import tables as t
+from pilotfish.store.backup import kept_tables
 from pilotfish.store.database import snapshot
 from tests.story import Story, play
 
@@ -38,20 +39,25 @@ def old_database(path: Path, revision: str, told: Story) -> None:
     engine = database.open_database(f"sqlite:///{path}", migrate=False)
     with database.one_writer(engine) as c:
         database.migrate(c, revision)
-        before = MetaData()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SAWarning)  # indexes on expressions
-            before.reflect(c)
+        before = {table.name: table for table in kept_tables(c)} if revision >= PACKED_FROM else _as_declared(c)
         with snapshot(told.database) as now:
-            for name, table in before.tables.items():
+            for name, table in before.items():
                 if name not in t.metadata.tables or name == t.worker_status.name:
                     continue
                 known = t.metadata.tables[name]
                 rows = [dict(r._mapping) for r in now.execute(select(known).order_by(*known.primary_key.columns))]
                 reduced = [_reduced(name, row, revision, set(table.c.keys())) for row in rows]
                 if reduced:
-                    c.execute(insert(known if revision >= PACKED_FROM else table), reduced)
+                    c.execute(insert(table), reduced)
     engine.dispose()
+
+
+def _as_declared(c: Connection) -> dict[str, Table]:
+    found = MetaData()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SAWarning)  # indexes on expressions
+        found.reflect(c)
+    return dict(found.tables)
 
 
 def _reduced(name: str, row: dict[str, Any], revision: str, columns: set[str]) -> dict[str, Any]:

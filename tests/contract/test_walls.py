@@ -85,6 +85,8 @@ TAKEN_APART = {
     "polymarket/rows.py": "hexadecimal texts of the venue",
     "polymarket/wire.py": "numbers of the venue",
     "store/database.py": "a database URL as a person wrote it",
+    "store/interned.py": "hexadecimal texts of the chain",
+    "store/payloads.py": "payloads as the venue and providers wrote them",
     "store/leaders_store.py": "a label as a person wrote it",
     "store/portfolios_store.py": "a name as a person wrote it",
     "history/folder.py": "names of files, and a URL as a person wrote it",

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from sqlalchemy import Engine, inspect, text
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, inspect, select, text
 
 from pilotfish.store import database as store
 from pilotfish.store import exports
+from pilotfish.store.backup import kept_tables
 from pilotfish.store.database import DatabaseError, open_database, open_to_read, snapshot
 from pilotfish.store.verify import verify
 from tests.old_databases import FOLDER, ORDERS_FROM, opened, story
@@ -73,3 +76,40 @@ def test_a_newer_database_is_refused_by_name(tmp_path: Path) -> None:
     for opening in (open_database, open_to_read):
         with pytest.raises(DatabaseError, match=r"x\.db was written by a newer version .* \(revision 9999"):
             opening(url)
+
+
+@pytest.mark.parametrize("revision", ["0015", "0016"])
+def test_a_step_back_and_forth_leaves_every_row_as_it_was(tmp_path: Path, revision: str) -> None:
+    database = opened((FOLDER / f"{revision}.sql").read_text(), tmp_path / "old.db")
+    with database.connect() as c:
+        before = rows_of(c)
+    store.upgrade(database)
+    with database.connect() as c:
+        assert rows_of(c) == before
+    stepped_back(database, "0015")
+    with database.connect() as c:
+        assert rows_of(c) == before
+        hashes = c.execute(text("SELECT typeof(tx_hash), typeof(leader), typeof(side) FROM trades LIMIT 1")).one()
+        assert tuple(hashes) == ("text", "text", "text")
+    store.upgrade(database)
+    with database.connect() as c:
+        assert rows_of(c) == before
+        assert verify(c) == []
+    database.dispose()
+
+
+def stepped_back(database: Engine, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(store.__file__).parent / "migrations"))
+    with store.one_writer(database) as c:
+        config.attributes["connection"] = c
+        command.downgrade(config, revision)
+
+
+def rows_of(c: Connection) -> dict[str, list[dict[str, object]]]:
+    """All rows of all tables, by the texts that they say."""
+    found = {}
+    for table in kept_tables(c):
+        rows = [dict(row._mapping) for row in c.execute(select(table))]
+        found[table.name] = sorted(rows, key=lambda row: str(sorted(row.items(), key=lambda pair: pair[0])))
+    return found

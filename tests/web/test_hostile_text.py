@@ -21,6 +21,7 @@ from pilotfish.backtest.told import Flag, LookBack, Step, Uncopyable
 from pilotfish.cli.session import clean_environment
 from pilotfish.store import look_backs_store, searches_store
 from pilotfish.store import tables as t
+from pilotfish.store.interned import Code, Hex, Name
 from pilotfish.store.searches_store import Wanted
 from tests.found import FOUND as SEARCHED
 from tests.rig import WALLET, Pilot, rig, until
@@ -125,7 +126,7 @@ ANSWER = LookBack(
 )  # fmt: skip
 """An answer that is text wherever it can be."""
 KEPT = {
-    "leaders": {"wallet", "status"}, "portfolios": {"name", "status"},
+    "names": {"name"}, "leaders": {"wallet", "status"}, "portfolios": {"name", "status"},
     "settings": {"name", "portfolio", "leader", "value"},
     "trades": {"leader", "tx_hash", "token_id", "side", "first_source", "class"}, "trade_raw": set(),
     "decisions": {"portfolio", "leader", "token_id", "side", "action", "reason", "rule", "class"},
@@ -165,7 +166,9 @@ def spoil(database: Engine) -> None:
             texts = [
                 x
                 for x in table.c
-                if isinstance(x.type, (String, Text)) and not x.primary_key and x.name not in KEPT.get(table.name, ())
+                if isinstance(x.type, (String, Text, Name, Hex, Code))
+                and not x.primary_key
+                and x.name not in KEPT.get(table.name, ())
             ]
             for column in texts:
                 c.execute(update(table).values({column.name: ALL}))

@@ -23,6 +23,7 @@ from pilotfish.polymarket.http import Service, make_session
 from pilotfish.store import commands_store
 from pilotfish.store import tables as t
 from pilotfish.store.database import snapshot
+from pilotfish.store.interned import spelled
 from pilotfish.store.views.base import iso
 
 HOUR = 3600
@@ -117,7 +118,7 @@ async def compare(database: Engine, env: Mapping[str, Value], hours: int) -> lis
 def _leaders(c: Connection) -> Iterator[_Leader]:
     q = select(t.leaders.c.wallet, t.leaders.c.label, t.cursors.c.floor_ts, t.cursors.c.follow_from)
     q = q.join(t.cursors, t.cursors.c.leader == t.leaders.c.wallet).where(t.leaders.c.status != "removed")
-    for row in c.execute(q.order_by(t.leaders.c.added_at, t.leaders.c.wallet)):
+    for row in c.execute(q.order_by(t.leaders.c.added_at, spelled(t.leaders.c.wallet))):
         yield _Leader(row.wallet, row.label, row.floor_ts)
 
 

@@ -22,6 +22,7 @@ from pilotfish.store import report as shortfall
 from pilotfish.store import tables as t
 from pilotfish.store.copies import WORDS, State
 from pilotfish.store.database import snapshot
+from pilotfish.store.interned import spelled
 from pilotfish.store.views.base import iso, micros_of
 from pilotfish.store.views.decisions import (
     Decision,
@@ -120,7 +121,7 @@ def _reset_since(c: Connection, portfolio: str | None, told: set[str], *, archiv
     """When the portfolios that are asked for and have nothing to tell were reset."""
     p = t.portfolios.c
     wanted = [p.name == portfolio] if portfolio else [] if archived else [p.status == "active"]
-    rows = c.execute(select(p.name, p.reset_at).where(p.reset_at.is_not(None), *wanted).order_by(p.name))
+    rows = c.execute(select(p.name, p.reset_at).where(p.reset_at.is_not(None), *wanted).order_by(spelled(p.name)))
     return {name: at for name, at in rows if name not in told}
 
 

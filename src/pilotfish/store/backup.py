@@ -16,8 +16,10 @@ from pilotfish.core.settings import ALL, Kind
 from pilotfish.store import archive, tables
 from pilotfish.store.archive import Manifest
 from pilotfish.store.database import HEAD, revision_of, snapshot
+from pilotfish.store.interned import Code, Hex, Name, as_text
 from pilotfish.store.mapping import UnreadableRowError
-from pilotfish.store.packed import Payload, Trace
+from pilotfish.store.packed import Trace
+from pilotfish.store.payloads import PayloadAlone
 from pilotfish.store.verify import verify
 
 IDS = "ids"
@@ -65,18 +67,23 @@ def kept_tables(c: Connection) -> list[Table]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SAWarning)  # indexes on expressions, which no row depends on
         found.reflect(c, only=lambda name, _: name in tables.metadata.tables)
+    names = found.tables.get(tables.names.name)
+    if names is not None:
+        found.remove(names)  # rows have them as texts
     for table in found.tables.values():
         for column in table.columns:
-            column.type = _type_of(column, c.dialect.name)
+            column.type = _type_of(column, c.dialect.name, numbered=names is not None)
     return [found.tables[name] for name in sorted(found.tables)]
 
 
-def _type_of(column: Column[Any], dialect: str) -> TypeEngine[Any]:
+def _type_of(column: Column[Any], dialect: str, *, numbered: bool) -> TypeEngine[Any]:
     """How a column's values are read and written: packed texts as what they say, whichever way they are kept; nothing
-    as nothing, and not as the word null."""
+    as nothing, and not as the word null. ``numbered``: names are kept by their numbers."""
     known = tables.metadata.tables[column.table.name].columns.get(column.name)
     holds_bytes = dialect == "sqlite" or isinstance(column.type, LargeBinary)
-    if known is not None and isinstance(known.type, (Payload, Trace)) and holds_bytes:
+    if known is not None and isinstance(known.type, (PayloadAlone, Trace)) and holds_bytes:
+        return known.type if numbered or isinstance(known.type, Trace) else PayloadAlone()
+    if known is not None and numbered and isinstance(known.type, (Name, Hex, Code)):
         return known.type
     if isinstance(column.type, JSON) and column.nullable:
         return JSON(none_as_null=True)
@@ -85,7 +92,7 @@ def _type_of(column: Column[Any], dialect: str) -> TypeEngine[Any]:
 
 
 def _rows(table: Table) -> Select[tuple[object, ...]]:
-    rows = select(table).order_by(*table.primary_key.columns)
+    rows = select(table).order_by(*(as_text(column) for column in table.primary_key.columns))
     if table.name == tables.settings.name:
         return rows.where(table.c.name.not_in(SECRETS))
     if table.name == tables.worker_status.name:

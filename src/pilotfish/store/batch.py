@@ -8,7 +8,7 @@ from typing import TypeAlias
 from sqlalchemy import Connection, delete
 
 from pilotfish.core.effects import Delete, Insert, RowEffect, Update, Upsert, WipePaper
-from pilotfish.core.records import Record
+from pilotfish.core.records import Record, TradeRaw
 from pilotfish.store import tables
 from pilotfish.store.mapping import Plain, Values, row_of
 from pilotfish.store.statements import Row, Statements, Way, key_columns, key_of, statements_of
@@ -22,7 +22,7 @@ def write(connection: Connection, effects: Sequence[Writable]) -> None:
     Within one group an update of a row that is also inserted is merged into the insert, and of several updates or
     upserts of one row the last one counts. A wipe is a barrier.
     """
-    batch = _Batch(statements_of(connection.dialect))
+    batch = _Batch(statements_of(connection))
     for effect in effects:
         kind = type(effect)
         if kind is Insert:
@@ -110,7 +110,8 @@ class _Batch:
         for kind, records in self._inserts.items():
             way = self._way(kind)
             changes = [(self._way(k), by_id) for k, by_id in self._updates.items() if k.table == kind.table]
-            s.insert(connection, kind.table, way.columns, way.rows(records, changes))
+            rows = s.payloads(records, self._inserts) if kind is TradeRaw else way.rows(records, changes)
+            s.insert(connection, kind.table, way.columns, rows)
         for kind, by_id in self._updates.items():
             if by_id:
                 way = self._way(kind)

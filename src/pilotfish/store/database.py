@@ -22,7 +22,7 @@ from pilotfish.core.problem import Problem
 from pilotfish.store import unwritable
 from pilotfish.store.tables import metadata
 
-HEAD = "0015"
+HEAD = "0016"
 """The newest revision in ``migrations/versions``."""
 
 

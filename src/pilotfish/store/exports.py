@@ -20,6 +20,7 @@ from pilotfish.core.records import (
 )
 from pilotfish.store import report
 from pilotfish.store import tables as t
+from pilotfish.store.interned import as_text
 from pilotfish.store.mapping import R, read, read_rows, table_of
 from pilotfish.store.sources import listened
 from pilotfish.store.views.base import View
@@ -56,7 +57,7 @@ def _of(
     for name, value in (("portfolio", portfolio), ("leader", leader)):
         if value is not None and name in table.c:
             statement = statement.where(table.c[name] == value)
-    return statement.order_by(*(table.c[name] for name in order)).execution_options(yield_per=STREAMED)
+    return statement.order_by(*(as_text(table.c[name]) for name in order)).execution_options(yield_per=STREAMED)
 
 
 def _records(kind: type[R], c: Connection, portfolio: str | None, leader: str | None, *order: str) -> Iterator[R]:

@@ -12,6 +12,7 @@ from pilotfish.core.leading import BOOTSTRAP, GONE
 from pilotfish.core.records import CursorRecord, GapRecord, HoldingRecord
 from pilotfish.core.units import SECOND, Micros
 from pilotfish.store import tables as t
+from pilotfish.store.interned import spelled
 from pilotfish.store.known import KEEP_IDENTITIES, Told
 from pilotfish.store.mapping import read, read_rows
 
@@ -33,7 +34,7 @@ class _Said(Told, frozen=True, kw_only=True):
 
 def leaders(c: Connection) -> list[LeaderRow]:
     """All leaders ever entered, removed ones included."""
-    return list(read_rows(c, LeaderRow, select(t.leaders).order_by(t.leaders.c.added_at, t.leaders.c.wallet)))
+    return list(read_rows(c, LeaderRow, select(t.leaders).order_by(t.leaders.c.added_at, spelled(t.leaders.c.wallet))))
 
 
 def taken_up(
@@ -90,7 +91,9 @@ def _follow_again(c: Connection, leaders: Sequence[LeaderRow], at: int) -> dict[
     cursors = {cursor.leader: cursor for cursor in read_rows(c, CursorRecord, known)}
     holdings: dict[str, list[tuple[str, int]]] = {}
     for held in read_rows(
-        c, HoldingRecord, read(HoldingRecord).where(h.leader.in_(wallets)).order_by(h.leader, h.token_id)
+        c,
+        HoldingRecord,
+        read(HoldingRecord).where(h.leader.in_(wallets)).order_by(spelled(h.leader), spelled(h.token_id)),
     ):
         holdings.setdefault(held.leader, []).append((held.token_id, held.shares_micro))
     sets: dict[str, list[tuple[str, int, int, bool]]] = {}
@@ -101,7 +104,7 @@ def _follow_again(c: Connection, leaders: Sequence[LeaderRow], at: int) -> dict[
         sets.setdefault(said.leader, []).append((said.token_id, said.said_micro, said.as_of, said.cause == BOOTSTRAP))
     missing: dict[str, list[tuple[int, int]]] = {}
     for gap in read_rows(
-        c, GapRecord, read(GapRecord).where(g.leader.in_(wallets), g.is_open).order_by(g.leader, g.from_ts)
+        c, GapRecord, read(GapRecord).where(g.leader.in_(wallets), g.is_open).order_by(spelled(g.leader), g.from_ts)
     ):
         missing.setdefault(gap.leader, []).append((gap.from_ts, gap.to_ts))
     gone: dict[str, list[tuple[str, int]]] = {}
@@ -109,7 +112,7 @@ def _follow_again(c: Connection, leaders: Sequence[LeaderRow], at: int) -> dict[
         moved.leader.in_(wallets), moved.cause == GONE, moved.at >= at - KEEP_IDENTITIES
     )
     pair = (moved.leader, moved.token_id)
-    for wallet, token, when in c.execute(lost.group_by(*pair).order_by(*pair)):
+    for wallet, token, when in c.execute(lost.group_by(*pair).order_by(*map(spelled, pair))):
         gone.setdefault(wallet, []).append((token, when))
     return {
         x.wallet: LeaderFollowed(

@@ -7,13 +7,14 @@ from sqlalchemy import Connection, select
 
 from pilotfish.core.names import UnknownNameError, nearest, unknown
 from pilotfish.store import tables as t
+from pilotfish.store.interned import spelled
 from pilotfish.store.portfolios_store import MAIN
 
 
 def portfolio(c: Connection, name: str) -> str:
     """The name of a portfolio that there is or was; ``main`` is there before it was made. Raises
     :class:`~pilotfish.core.names.UnknownNameError`."""
-    found = list(c.execute(select(t.portfolios.c.name).order_by(t.portfolios.c.name)).scalars())
+    found = list(c.execute(select(t.portfolios.c.name).order_by(spelled(t.portfolios.c.name))).scalars())
     known = found if MAIN in found else [MAIN, *found]
     if name in known:
         return name

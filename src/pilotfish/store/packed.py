@@ -1,4 +1,5 @@
-"""Traces and payloads as they are kept: compressed against a fixed text that most of them are made of.
+"""Traces, and payloads of PostgreSQL and of before, as they are kept: compressed against a fixed text that most of
+them are made of.
 
 A packed value begins with the number of its dictionary. Anything else is the text itself, as rows of before have it;
 both are read alike. A dictionary never changes: another one gets another number, and the old ones stay readable.
@@ -11,7 +12,9 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Dialect, LargeBinary
-from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from pilotfish.store.declared import Declared
 
 _NOTHING = "0" * 128
 _TOPIC = "0x" + "0" * 24
@@ -87,38 +90,6 @@ def unpack(kept: bytes | str) -> str:
     return zlib.decompressobj(-12, known).decompress(kept[1:]).decode()
 
 
-class _Declared(UserDefinedType[Any]):
-    """A column of SQLite as it was declared when it held text; what it holds is not bound by that."""
-
-    cache_ok = True
-
-    def __init__(self, declared: str) -> None:
-        self.declared = declared
-
-    def get_col_spec(self, **_: object) -> str:
-        """The declared type."""
-        return self.declared
-
-
-class Payload(TypeDecorator[str]):
-    """A payload as it came."""
-
-    impl = LargeBinary
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Bytes; on SQLite, where any column holds any value, the column stays as it was declared."""
-        return _Declared("TEXT") if dialect.name == "sqlite" else LargeBinary()
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:
-        """As it is kept."""
-        return None if value is None else pack(value, 2)
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> str | None:
-        """As it came."""
-        return None if value is None else unpack(value)
-
-
 class Trace(TypeDecorator[Any]):
     """A decision's checks."""
 
@@ -127,7 +98,7 @@ class Trace(TypeDecorator[Any]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Bytes; on SQLite, where any column holds any value, the column stays as it was declared."""
-        return _Declared("JSON") if dialect.name == "sqlite" else LargeBinary()
+        return Declared("JSON") if dialect.name == "sqlite" else LargeBinary()
 
     def process_bind_param(self, value: Any | None, dialect: Dialect) -> Any:
         """As it is kept."""

@@ -15,6 +15,7 @@ from pilotfish.core.settings import Policy, Value
 from pilotfish.store import audit, settings_store
 from pilotfish.store import tables as t
 from pilotfish.store.audit import Deed
+from pilotfish.store.interned import spelled
 from pilotfish.store.leaders_store import wallet_of
 
 MAIN = "main"
@@ -30,7 +31,7 @@ class PortfolioError(Problem, ValueError):
 
 def active(c: Connection) -> list[str]:
     """Names of the portfolios that take part."""
-    chosen = select(t.portfolios.c.name).where(t.portfolios.c.status == "active").order_by(t.portfolios.c.name)
+    chosen = select(t.portfolios.c.name).where(t.portfolios.c.status == "active").order_by(spelled(t.portfolios.c.name))
     return list(c.execute(chosen).scalars())
 
 

@@ -16,8 +16,9 @@ from pilotfish.store.archive import Archive, ArchiveError, Manifest
 from pilotfish.store.backup import checked, kept_tables
 from pilotfish.store.database import HEAD, migrate, one_writer, revisions, shown
 from pilotfish.store.listed import listed
+from pilotfish.store.numbers import numbers_of
 from pilotfish.store.outage import is_outage
-from pilotfish.store.tables import worker_status
+from pilotfish.store.tables import names, worker_status
 
 VERSION = "alembic_version"
 """The table that says of which revision the others are."""
@@ -70,8 +71,9 @@ def _make_room(c: Connection, *, replace: bool) -> None:
             f"{shown(c.engine.url)} is not empty ({told}); restore into an empty database (DATABASE_URL), or say"
             " --replace, which takes away what is there"
         )
-    for table in there:
-        table.drop(c)
+    for table in (*there, names):
+        table.drop(c, checkfirst=True)
+    numbers_of(c.engine).forget_all()
     if inspect(c).has_table(VERSION):
         c.execute(text(f"DROP TABLE {VERSION}"))
 

@@ -29,6 +29,7 @@ from pilotfish.core.trade import Side, Trade, exit_without_trade
 from pilotfish.core.units import SECOND, Price
 from pilotfish.store import portfolios_store
 from pilotfish.store import tables as t
+from pilotfish.store.interned import spelled
 from pilotfish.store.known import (
     AT_ONCE,
     DAY,
@@ -163,7 +164,7 @@ def _saved(c: Connection, name: str) -> tuple[tuple[str, str, int], ...]:
 
 def _taken(c: Connection, name: str) -> tuple[tuple[str, Side, int, int], ...]:
     q = t.liquidity_taken.c
-    levels = read(LevelTaken).where(q.portfolio == name).order_by(q.token_id, q.side, q.price_micro)
+    levels = read(LevelTaken).where(q.portfolio == name).order_by(spelled(q.token_id), q.side, q.price_micro)
     return tuple((r.token_id, r.side, r.price_micro, r.taken_micro) for r in read_rows(c, LevelTaken, levels))
 
 

@@ -6,18 +6,32 @@ Rows are tuples in the order of their columns, each value as the driver takes it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import msgspec
-from sqlalchemy import JSON, Boolean, Column, Connection, Dialect, LargeBinary, Table, TypeDecorator, bindparam, delete
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Connection,
+    Dialect,
+    LargeBinary,
+    Table,
+    TypeDecorator,
+    bindparam,
+    delete,
+)
 
-from pilotfish.core.records import Record
+from pilotfish.core.records import Record, TradeRaw
 from pilotfish.store import tables
+from pilotfish.store.interned import PLACES, Code, Hex, Name, bytes_of
 from pilotfish.store.mapping import columns_of, enums_of
+from pilotfish.store.numbers import Numbers, numbers_of
+from pilotfish.store.payloads import pack
 
 if TYPE_CHECKING:
     import psycopg
@@ -65,10 +79,16 @@ class Way:
 class Statements:
     """The ways into one kind of database."""
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: Dialect, numbers: Numbers) -> None:
         self._dialect = dialect
+        self._numbers = numbers
         self._copies = dialect.name == "postgresql"
         self._ways: dict[type[Record], Way] = {}
+
+    def begin(self, c: Connection) -> None:
+        """Use the transaction that a connection is in; before anything else is asked for."""
+        if not self._copies:
+            self._numbers.begin(c)
 
     def way(self, kind: type[Record]) -> Way:
         """How records of a kind become rows."""
@@ -82,6 +102,19 @@ class Statements:
                 tuple(self._changed(kind.table, columns, frozenset(enums_of(kind)))),
             )
         return known
+
+    def payloads(self, raws: Iterable[Any], inserted: Mapping[type[Record], Iterable[Any]]) -> list[Row]:
+        """Payloads as rows, on SQLite packed against the trades that are inserted with them."""
+        way = self.way(TradeRaw)
+        if self._copies:
+            return way.rows(raws)
+        new = {r.id: r for kind, records in inserted.items() if kind.table == tables.trades.name for r in records}
+        rows = []
+        for raw in raws:
+            of = new.get(raw.trade_id)
+            trade = None if of is None else (of.tx_hash, of.leader, of.token_id)
+            rows.append((raw.trade_id, PLACES["source"][raw.source], pack(raw.payload, trade)))
+        return rows
 
     def row(self, table: str, columns: Sequence[str], values: Iterable[object]) -> Row:
         """Values in the order of ``columns`` as a row."""
@@ -104,15 +137,22 @@ class Statements:
         return found
 
     def _stored(self, column: Column[Any]) -> _Stored | None:
-        if isinstance(column.type, Boolean):
+        kind = column.type.dialect_impl(self._dialect)
+        if isinstance(kind, Name):
+            return self._numbers.__getitem__
+        if isinstance(kind, Hex):
+            return None if self._copies else bytes_of
+        if isinstance(kind, Code):
+            return None if self._copies else PLACES[kind.kind].__getitem__
+        if isinstance(kind, Boolean):
             return None if self._copies else int
-        if isinstance(column.type, JSON):
+        if isinstance(kind, JSON):
             return _json
-        if isinstance(column.type, LargeBinary):
+        if isinstance(kind, LargeBinary):
             return None
-        if isinstance(column.type, TypeDecorator):
-            return partial(column.type.process_bind_param, dialect=self._dialect)
-        return cast("_Stored | None", column.type.dialect_impl(self._dialect).bind_processor(self._dialect))
+        if isinstance(kind, TypeDecorator):
+            return partial(kind.process_bind_param, dialect=self._dialect)
+        return cast("_Stored | None", kind.bind_processor(self._dialect))
 
     def insert(self, c: Connection, table: str, columns: tuple[str, ...], rows: list[Row]) -> None:
         """New rows."""
@@ -223,12 +263,11 @@ def key_of(kind: type[Record]) -> Callable[[Record], object]:
     return attrgetter(*(by_column[name] for name in key_columns(kind.table)))
 
 
-_STATEMENTS: dict[str, Statements] = {}
-
-
-def statements_of(dialect: Dialect) -> Statements:
-    """The ways into databases of a dialect."""
-    known = _STATEMENTS.get(dialect.name)
+def statements_of(c: Connection) -> Statements:
+    """The ways into a database, for the transaction that ``c`` is in; made once for an engine."""
+    kept = vars(c.engine)
+    known: Statements | None = kept.get("pilotfish_statements")
     if known is None:
-        known = _STATEMENTS[dialect.name] = Statements(dialect)
+        known = kept["pilotfish_statements"] = Statements(c.dialect, numbers_of(c.engine))
+    known.begin(c)
     return known

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -23,7 +25,11 @@ from sqlalchemy import (
     true,
 )
 
-from pilotfish.store.packed import Payload, Trace
+import pilotfish.store.numbers  # noqa: F401 - rows of these tables get the numbers of their names
+from pilotfish.store import interned
+from pilotfish.store.interned import ending
+from pilotfish.store.packed import Trace
+from pilotfish.store.payloads import Payload
 
 metadata = MetaData(
     naming_convention={
@@ -52,37 +58,59 @@ def _str(name: str, size: int, *, null: bool = False, key: bool = False) -> Colu
     return Column(name, String(size), nullable=null, primary_key=key)
 
 
+def _name(name: str, size: int | None, *, null: bool = False, key: bool = False) -> Column[str]:
+    """A text that many rows share."""
+    return Column(name, interned.name(size), nullable=null, primary_key=key)
+
+
+def _hex(name: str, size: int, *, null: bool = False) -> Column[str]:
+    return Column(name, interned.Hex(size), nullable=null)
+
+
+def _code(name: str, kind: str, size: int, *, null: bool = False) -> Column[str]:
+    """A word of this program's own."""
+    return Column(name, interned.Code(kind, size), nullable=null)
+
+
 def _flag(name: str) -> Column[bool]:
     return Column(name, Boolean, nullable=False, default=False)
 
 
-def _partial(name: str, *columns: str | TextClause, where: TextClause) -> Index:
+def _partial(
+    name: str, *columns: str | TextClause | ColumnElement[Any], where: TextClause, unique: bool = False
+) -> Index:  # fmt: skip
     """An index of some rows only. It is so on PostgreSQL, too, where migrations make it: to say it here would load all
     of that dialect at the start of every command."""
-    return Index(name, *columns, sqlite_where=where)
+    return Index(name, *columns, unique=unique, sqlite_where=where)
 
 
+names = Table(
+    "names", metadata,
+    Column("id", _Big, primary_key=True, autoincrement=True), Column("name", Text, nullable=False),
+    UniqueConstraint("name", name="uq_names_name"),
+)  # fmt: skip
+"""Texts that rows hold by their number (``store/interned.py``); empty on PostgreSQL."""
 leaders = Table(
     "leaders", metadata,
-    _str("wallet", 42, key=True), _str("label", 200), _str("status", 16),
+    _name("wallet", 42, key=True), _str("label", 200), _str("status", 16),
     _big("added_at"), _big("updated_at"),
 )  # fmt: skip
 cursors = Table(
     "cursors", metadata,
-    _str("leader", 42, key=True), _big("api_cursor_ts"), _flag("api_cursor_initialized"),
+    _name("leader", 42, key=True), _big("api_cursor_ts"), _flag("api_cursor_initialized"),
     _big("api_cursor_updated_at"), _big("follow_from"), _big("floor_ts"), _flag("bootstrapped"),
     _big("positions_value_micro", null=True),
 )  # fmt: skip
 history_gaps = Table(
     "history_gaps", metadata,
-    _str("leader", 42, key=True), _big("from_ts", key=True), _big("to_ts", key=True), _big("changed_at"),
+    _name("leader", 42, key=True), _big("from_ts", key=True), _big("to_ts", key=True), _big("changed_at"),
     _flag("is_open"),
     Index("ix_history_gaps_is_open", "is_open"),
 )  # fmt: skip
 """Seconds of a leader's history of which not all rows could be had; closed once they could."""
 portfolios = Table(
     "portfolios", metadata,
-    _str("name", 100, key=True), _big("bankroll_micro"), _big("created_at", null=True), _big("reset_at", null=True),
+    _name("name", 100, key=True), _big("bankroll_micro"), _big("created_at", null=True), _big("reset_at", null=True),
     Column("status", String(16), nullable=False, server_default="active"),
     Column("follows_all", Boolean, nullable=False, server_default=true()),
     Column("note", Text),
@@ -118,13 +146,15 @@ SEEN_ONCE = text("first_seen_by_api_at IS NULL OR first_seen_by_polygon_at IS NU
 """Trades that one source only has seen so far; as text, so that a query says it as its index does."""
 trades = Table(
     "trades", metadata,
-    _id(), _str("leader", 42), _str("tx_hash", 66), _str("token_id", 78), _str("side", 4), _big("shares_micro"),
-    Column("occurrence", Integer, nullable=False), _str("first_source", 8), _str("class", 16),
+    _id(), _name("leader", 42), _hex("tx_hash", 66), _name("token_id", 78), _code("side", "side", 4),
+    _big("shares_micro"), Column("occurrence", Integer, nullable=False),
+    _code("first_source", "source", 8), _code("class", "class", 16),
     _flag("moves_holding"), _big("usdc_micro"), _big("traded_at"), _flag("traded_at_estimated"),
     _big("first_seen_by_api_at", null=True), _big("first_seen_by_polygon_at", null=True), _flag("is_combo"),
-    _str("condition_id", 66, null=True), _str("outcome", 500, null=True), Column("title", Text), Column("slug", Text),
-    _big("fee_micro", null=True), _str("role", 5, null=True), _str("order_hash", 66, null=True),
-    _str("exchange", 42, null=True), _big("block_number", null=True), _str("block_hash", 66, null=True),
+    _name("condition_id", 66, null=True), _name("outcome", 500, null=True), _name("title", None, null=True),
+    _name("slug", None, null=True),
+    _big("fee_micro", null=True), _code("role", "role", 5, null=True), _hex("order_hash", 66, null=True),
+    _name("exchange", 42, null=True), _big("block_number", null=True), _hex("block_hash", 66, null=True),
     _big("log_index", null=True), _big("leader_pre_sell_shares_micro", null=True), _flag("api_lagged"),
     _big("retracted_at", null=True),
     UniqueConstraint("tx_hash", "leader", "token_id", "side", "shares_micro", "occurrence", name="uq_trades_identity"),
@@ -136,27 +166,28 @@ trades = Table(
     Index("ix_trades_first_source_id", "first_source", "id"),
     _partial("ix_trades_retracted", "id", where=_RETRACTED),
     _partial("ix_trades_seen_once", "id", where=SEEN_ONCE),
-    _partial("ix_trades_order_id", "order_hash", "id", where=_OF_ORDER),
 )  # fmt: skip
+_partial("ix_trades_order_id", ending(trades.c.order_hash), trades.c.id, where=_OF_ORDER)
 ORDER_OF_TRADE = "order_hash"
 """The column that fills of one order of a leader have alike; nothing where no source has said it."""
 trade_raw = Table(
     "trade_raw", metadata,
-    _big("trade_id", key=True), _str("source", 8), Column("payload", Payload, nullable=False),
+    Column("trade_id", _Big, primary_key=True, autoincrement=False), _code("source", "source", 8),
+    Column("payload", Payload, nullable=False),
 )  # fmt: skip
 leader_holdings = Table(
     "leader_holdings", metadata,
-    _str("leader", 42, key=True), _str("token_id", 78, key=True), _big("shares_micro"), _big("updated_at"),
+    _name("leader", 42, key=True), _name("token_id", 78, key=True), _big("shares_micro"), _big("updated_at"),
 )  # fmt: skip
 holding_adjustments = Table(
     "holding_adjustments", metadata,
-    _id(), _str("leader", 42), _str("token_id", 78), _big("before_micro"), _big("delta_micro"), _str("cause", 40),
+    _id(), _name("leader", 42), _name("token_id", 78), _big("before_micro"), _big("delta_micro"), _str("cause", 40),
     _str("tx_hash", 66, null=True), _big("at"), _big("said_micro", null=True), _big("as_of", null=True),
     Index("ix_holding_adjustments_leader_token_id", "leader", "token_id"),
 )  # fmt: skip
 markets = Table(
     "markets", metadata,
-    _str("token_id", 78, key=True), _str("condition_id", 66), _str("outcome", 500), Column("title", Text),
+    _name("token_id", 78, key=True), _str("condition_id", 66), _str("outcome", 500), Column("title", Text),
     Column("slug", Text), _str("category", 100), _flag("closed"), _flag("accepting_orders"), _big("tick_micro"),
     _big("fee_rate_ppm"), Column("fee_half_exponent", Integer, nullable=False, server_default="2"),
     _big("delay_ms"), _big("end_at", null=True), _big("payout_micro", null=True),
@@ -164,16 +195,17 @@ markets = Table(
     Index("ix_markets_condition_id", "condition_id"),
 )  # fmt: skip
 _LATER = text("order_decision_id IS NOT NULL")
+_OF_MOVE = text("adjustment_id IS NOT NULL")
 decisions = Table(
     "decisions", metadata,
-    _id(), _big("trade_id", null=True), _big("adjustment_id", null=True), _str("portfolio", 100),
-    _str("action", 8), _str("reason", 40), _big("decided_at"),
-    Column("trace", Trace, nullable=False), _str("rule", 16, null=True), _str("leader", 42, null=True),
-    _str("token_id", 78, null=True), _str("side", 4, null=True), _str("class", 16, null=True),
+    _id(), _big("trade_id", null=True), _big("adjustment_id", null=True), _name("portfolio", 100),
+    _code("action", "action", 8), _code("reason", "reason", 40), _big("decided_at"),
+    Column("trace", Trace, nullable=False), _str("rule", 16, null=True), _name("leader", 42, null=True),
+    _name("token_id", 78, null=True), _code("side", "side", 4, null=True), _code("class", "class", 16, null=True),
     _big("wanted_usdc_micro", null=True), _big("granted_usdc_micro", null=True), _big("asked_usdc_micro", null=True),
     _big("order_decision_id", null=True), Column("sized_by_order", Boolean), _big("exit_price_micro", null=True),
     UniqueConstraint("trade_id", "portfolio", name="uq_decisions_trade_portfolio"),
-    UniqueConstraint("adjustment_id", "portfolio", name="uq_decisions_adjustment_portfolio"),
+    _partial("uq_decisions_adjustment_portfolio", "adjustment_id", "portfolio", where=_OF_MOVE, unique=True),
     Index("ix_decisions_action", "action"),
     _partial("ix_decisions_order_decision_id", "order_decision_id", where=_LATER),
     Index("ix_decisions_decided_at", "decided_at"),
@@ -188,8 +220,8 @@ INTENT_NOT_FILLED = text("state NOT IN ('pending', 'working') AND filled_shares_
 """What became of orders; as text, so that a query says it as its indexes do."""
 intents = Table(
     "intents", metadata,
-    _id(), _big("decision_id"), _big("trade_id"), _str("portfolio", 100), _str("leader", 42), _str("token_id", 78),
-    _str("condition_id", 66), _str("side", 4), _big("shares_micro"), _big("budget_micro"), _big("limit_price_micro"),
+    _id(), _big("decision_id"), _big("trade_id"), _name("portfolio", 100), _name("leader", 42), _name("token_id", 78),
+    _name("condition_id", 66), _str("side", 4), _big("shares_micro"), _big("budget_micro"), _big("limit_price_micro"),
     _big("leader_price_micro"), _big("traded_at"), _big("created_at"), _big("due_at"), _big("give_up_at"),
     _str("state", 12), _str("reason", 40, null=True), _big("filled_shares_micro"),
     Column("attempts", Integer, nullable=False),
@@ -209,7 +241,7 @@ intents = Table(
 )  # fmt: skip
 fills = Table(
     "fills", metadata,
-    _id(), _big("intent_id"), _str("portfolio", 100), _str("leader", 42), _str("token_id", 78), _str("side", 4),
+    _id(), _big("intent_id"), _name("portfolio", 100), _name("leader", 42), _name("token_id", 78), _str("side", 4),
     _big("shares_micro"), _big("usdc_micro"), _big("price_micro"), _big("fee_micro"), _big("filled_at"),
     Column("levels", JSON, nullable=False), _big("delay_cost_micro"), _big("spread_cost_micro"), _str("status", 12),
     _big("leader_price_micro", null=True), _big("mid2_micro", null=True), _big("fee_rate_ppm", null=True),
@@ -221,7 +253,7 @@ HELD = text("shares_micro > 0")
 """Positions that are open; as text, so that a query says it as its index does."""
 positions = Table(
     "positions", metadata,
-    _str("portfolio", 100, key=True), _str("leader", 42, key=True), _str("token_id", 78, key=True),
+    _name("portfolio", 100, key=True), _name("leader", 42, key=True), _name("token_id", 78, key=True),
     _str("condition_id", 66), _str("outcome", 500), _big("shares_micro"), _big("cost_micro"),
     _big("realized_pnl_micro"), _big("fees_micro"), _big("mark_price_micro", null=True), _str("status", 12),
     _big("opened_at"), _big("closed_at", null=True), _big("unmarked_since", null=True),
@@ -242,7 +274,7 @@ TRIP_RATIOS = {
 for counts as one that a millionth was paid for."""
 round_trips = Table(
     "round_trips", metadata,
-    _auto(), _str("portfolio", 100), _str("leader", 42), _str("token_id", 78), _big("opened_at"), _big("closed_at"),
+    _auto(), _name("portfolio", 100), _name("leader", 42), _name("token_id", 78), _big("opened_at"), _big("closed_at"),
     _big("bought_micro"), _big("paid_micro"), _big("got_micro"), _big("fees_micro"), _big("pnl_micro"),
     _str("ended", 12),
     Index("ix_round_trips_portfolio_leader_closed_at", "portfolio", "leader", "closed_at"),
@@ -260,7 +292,7 @@ round_trips = Table(
 )  # fmt: skip
 settled_accounts = Table(
     "settled_accounts", metadata,
-    _id(), _str("portfolio", 100), _str("leader", 42), _str("token_id", 78),
+    _id(), _name("portfolio", 100), _name("leader", 42), _name("token_id", 78),
 )  # fmt: skip
 """Accounts of the shortfall report."""
 settled_states = Table(
@@ -277,29 +309,29 @@ settled_stretches = Table(
 )  # fmt: skip
 savings = Table(
     "savings", metadata,
-    _str("portfolio", 100, key=True), _str("leader", 42, key=True), _str("token_id", 78, key=True),
+    _name("portfolio", 100, key=True), _name("leader", 42, key=True), _name("token_id", 78, key=True),
     _big("usdc_micro"), _big("updated_at"),
 )  # fmt: skip
 liquidity_taken = Table(
     "liquidity_taken", metadata,
-    _str("portfolio", 100, key=True), _str("token_id", 78, key=True), _str("side", 4, key=True),
+    _name("portfolio", 100, key=True), _name("token_id", 78, key=True), _str("side", 4, key=True),
     _big("price_micro", key=True), _big("taken_micro"), _big("at"),
 )  # fmt: skip
 marks = Table(
     "marks", metadata,
-    _str("token_id", 78, key=True), _big("bid_micro", null=True), _big("ask_micro", null=True), _big("at"),
+    _name("token_id", 78, key=True), _big("bid_micro", null=True), _big("ask_micro", null=True), _big("at"),
     _big("unmarked_since", null=True),
 )  # fmt: skip
 ledger_entries = Table(
     "ledger_entries", metadata,
-    _id(), _str("portfolio", 100), _big("at"), _str("kind", 12), _big("amount_micro"), _str("leader", 42),
-    _str("token_id", 78), _big("fill_id", null=True), _big("shares_micro", null=True),
+    _id(), _name("portfolio", 100), _big("at"), _str("kind", 12), _big("amount_micro"), _name("leader", 42),
+    _name("token_id", 78), _big("fill_id", null=True), _big("shares_micro", null=True),
     Index("ix_ledger_entries_portfolio_leader_token_id", "portfolio", "leader", "token_id"),
     Index("ix_ledger_entries_fill_id", "fill_id"),
 )  # fmt: skip
 equity_snapshots = Table(
     "equity_snapshots", metadata,
-    _auto(), _str("portfolio", 100), _big("at"), _big("equity_micro"), _big("cash_micro"),
+    _auto(), _name("portfolio", 100), _big("at"), _big("equity_micro"), _big("cash_micro"),
     _big("positions_value_micro"), _big("cost_micro"), _big("realized_pnl_micro"), _big("unrealized_pnl_micro"),
     _big("fees_micro"), Column("open_positions", Integer, nullable=False), _big("peak_micro", null=True),
     _big("drawdown_micro", null=True), _big("unmarked_value_micro", null=True),

@@ -9,12 +9,17 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
+from pilotfish.store.interned import PLACES
+
 LOOK_EVERY = 0.001
+_WAITS = PLACES["action"]["wait"]
 _DECIDED = """
-    SELECT d.id, t.tx_hash, d.action FROM decisions d JOIN trades t ON t.id = d.trade_id WHERE d.id > ? ORDER BY d.id
+    SELECT d.id, '0x' || lower(hex(t.tx_hash)), d.action FROM decisions d JOIN trades t ON t.id = d.trade_id
+    WHERE d.id > ? ORDER BY d.id
 """
 _FILLED = """
-    SELECT f.id, t.tx_hash FROM fills f JOIN intents i ON i.id = f.intent_id JOIN trades t ON t.id = i.trade_id
+    SELECT f.id, '0x' || lower(hex(t.tx_hash))
+    FROM fills f JOIN intents i ON i.id = f.intent_id JOIN trades t ON t.id = i.trade_id
     WHERE f.id > ?
 """
 _OUT = "SELECT count(*) FROM intents WHERE state IN ('pending', 'working')"
@@ -82,7 +87,7 @@ def _look(path: Path, told: Connection) -> None:
         found = found._replace(out=out)
         for number, tx, action in decisions:
             last = max(last, number)
-            if action == "wait":
+            if action == _WAITS:
                 waiting.add(number)
             else:
                 waiting.discard(number)

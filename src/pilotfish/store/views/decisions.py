@@ -17,6 +17,7 @@ from pilotfish.core.units import Micros, Usdc
 from pilotfish.store import copies
 from pilotfish.store import tables as t
 from pilotfish.store.copies import Became
+from pilotfish.store.interned import spelled
 from pilotfish.store.mapping import newest, read, read_row, read_rows
 from pilotfish.store.sources import listened
 from pilotfish.store.views.base import Iso, Page, View, following, iso
@@ -160,7 +161,9 @@ def read_trade(c: Connection, trade_id: int) -> TradeTraced | None:
         return None
     raw = c.execute(select(t.trade_raw.c.payload).where(t.trade_raw.c.trade_id == trade_id)).scalar()
     d = t.decisions.c
-    decided = read_rows(c, StoredDecision, read(StoredDecision).where(d.trade_id == trade_id).order_by(d.portfolio))
+    decided = read_rows(
+        c, StoredDecision, read(StoredDecision).where(d.trade_id == trade_id).order_by(spelled(d.portfolio))
+    )
     return TradeTraced(
         **asdict(leader_trade(row)),
         polygon_on=listened(c, "polygon").at(row.traded_at),
@@ -198,7 +201,7 @@ def read_decisions_on(c: Connection, trade_ids: list[int]) -> dict[int, list[Dec
     """What was decided on trades, and what became of it: by trade, one for each portfolio."""
     d = t.decisions.c
     query = select(d.id, d.trade_id, d.portfolio, d.action, d.reason).where(d.trade_id.in_(trade_ids))
-    rows = list(read_rows(c, _OnTrade, query.order_by(d.portfolio)))
+    rows = list(read_rows(c, _OnTrade, query.order_by(spelled(d.portfolio))))
     became = copies.of(c, [(r.id, r.action) for r in rows])
     found: dict[int, list[DecisionOfPortfolio]] = {}
     for r in rows:

@@ -14,6 +14,7 @@ from pilotfish.core.trade import TradeClass
 from pilotfish.core.units import Micros, Usdc, proceeds_of
 from pilotfish.store import tables as t
 from pilotfish.store.copies import State
+from pilotfish.store.interned import spelled
 from pilotfish.store.mapping import read_rows
 from pilotfish.store.report import Reports
 from pilotfish.store.rollup import CopyCounts, DecisionCounts
@@ -103,7 +104,7 @@ def read_leaders(c: Connection, whom: Whom = "followed") -> list[Leader]:
     statement = (
         select(t.leaders, cursors.follow_from, cursors.api_cursor_ts)
         .outerjoin(t.cursors, cursors.leader == leaders.wallet)
-        .order_by(leaders.added_at, leaders.wallet)
+        .order_by(leaders.added_at, spelled(leaders.wallet))
     )
     if whom != "all":
         statement = statement.where(removed if whom == "former" else ~removed)

@@ -34,6 +34,7 @@ from pilotfish.core.units import Micros, Shares, Usdc, price_of
 from pilotfish.store import copies
 from pilotfish.store import tables as t
 from pilotfish.store.copies import Became, State
+from pilotfish.store.interned import ending, ending_in
 from pilotfish.store.mapping import read_rows, total
 from pilotfish.store.views.base import Page, decimal, iso
 from pilotfish.store.views.order_rows import OrderDecided, OrderRow, without_trade
@@ -126,6 +127,7 @@ def _has_newer(f: TradeFilter, *, decided: bool = False) -> ColumnElement[bool]:
     by_source = exists(
         select(newer.c.id)
         .select_from(newer.outerjoin(of_newer, of_portfolio))
+        .where(ending(newer.c[t.ORDER_OF_TRADE]) == ending(tr[t.ORDER_OF_TRADE]))
         .where(newer.c[t.ORDER_OF_TRADE] == tr[t.ORDER_OF_TRADE], newer.c.id > tr.id)
         .where(of_newer.c.sized_by_order.is_(None), *matching)
     )
@@ -258,7 +260,7 @@ def _fills(portfolio: str, orders: Iterable[_Order]) -> list[Select[tuple[object
         found.append(select(tr.id).select_from(t.decisions.join(t.trades, d.trade_id == tr.id)).where(of_number))
     if said:
         of_source = select(tr.id).select_from(t.trades.outerjoin(t.decisions, of_portfolio))
-        found.append(of_source.where(tr[t.ORDER_OF_TRADE].in_(said), d.sized_by_order.is_(None)))
+        found.append(of_source.where(ending_in(tr[t.ORDER_OF_TRADE], said), d.sized_by_order.is_(None)))
     return found
 
 

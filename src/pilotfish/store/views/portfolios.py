@@ -12,6 +12,7 @@ from pilotfish.core.trade import Source
 from pilotfish.core.units import Micros, Usdc
 from pilotfish.store import tables as t
 from pilotfish.store.copies import State
+from pilotfish.store.interned import spelled
 from pilotfish.store.mapping import read_row, read_rows
 from pilotfish.store.rollup import CopyCounts, DecisionCounts, TradeCounts
 from pilotfish.store.round_trips import TripCounts
@@ -132,7 +133,7 @@ def read_portfolios(c: Connection, trips: TripCounts | None = None, name: str | 
     p = t.portfolios.c
     ended = (trips or TripCounts()).read(c)
     wanted = select(t.portfolios).where(p.name == name) if name is not None else select(t.portfolios)
-    made = list(read_rows(c, _Made, wanted.order_by(p.created_at, p.name)))
+    made = list(read_rows(c, _Made, wanted.order_by(p.created_at, spelled(p.name))))
     return [_portfolio(one, _latest(c, one), *ended.get(one.name, (0, 0))) for one in made]
 
 

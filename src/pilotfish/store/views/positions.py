@@ -10,6 +10,7 @@ from pilotfish.core.records import AdjustmentRecord, EntryRecord, HoldingRecord,
 from pilotfish.core.units import Micros, Price, Shares, Usdc, proceeds_of
 from pilotfish.store import names
 from pilotfish.store import tables as t
+from pilotfish.store.interned import spelled
 from pilotfish.store.mapping import read_pairs, read_rows
 from pilotfish.store.views.base import Iso, View, decimal, iso
 
@@ -183,7 +184,8 @@ def read_positions(
     order = column.desc().nulls_last() if descending else column.asc().nulls_last()
     total = c.execute(select(func.count()).select_from(t.positions).where(*wanted)).scalar_one()
     columns = select(t.positions, t.markets.c.title, t.markets.c.slug, t.markets.c.end_at, t.markets.c.payout_micro)
-    statement = columns.select_from(joined).where(*wanted).order_by(order, p.token_id, p.leader, p.portfolio)
+    statement = columns.select_from(joined).where(*wanted)
+    statement = statement.order_by(order, spelled(p.token_id), spelled(p.leader), spelled(p.portfolio))
     labels = names.labels(c)
     rows = [
         PositionInMarket(

@@ -36,6 +36,7 @@ from sqlalchemy.sql.elements import TextClause
 from pilotfish.core.units import MICRO, Micros, Price, Shares, Usdc, price_of
 from pilotfish.store import names
 from pilotfish.store import tables as t
+from pilotfish.store.interned import spelled
 from pilotfish.store.mapping import read_row, read_rows, total
 from pilotfish.store.round_trips import TripCounts, TripSum
 from pilotfish.store.views.base import View, decimal, iso
@@ -295,7 +296,11 @@ def _statement(
     for state in (f.state,) if f.state is not None else tuple(TripState):
         if state is TripState.OPEN:
             part = _under_way(sort, [_P.portfolio == f.portfolio, t.HELD, *_chosen(_P, f, tokens)])
-            order = (_directed(_UNDER_WAY[sort], descending=descending).nulls_last(), _P.token_id, _P.leader)
+            order = (
+                _directed(_UNDER_WAY[sort], descending=descending).nulls_last(),
+                spelled(_P.token_id),
+                spelled(_P.leader),
+            )
             parts.append(_limited(part, order, most))
             if not f.besides:
                 continue
@@ -309,7 +314,7 @@ def _statement(
     found = union_all(*parts).subquery("found")
     first = _directed(found.c.sorted_by, descending=descending).nulls_last()
     number = _directed(found.c.number, descending=descending)
-    return _with_market(found).order_by(first, number, found.c.token_id, found.c.leader)
+    return _with_market(found).order_by(first, number, spelled(found.c.token_id), spelled(found.c.leader))
 
 
 def _limited(part: Select[tuple[object, ...]], order: tuple[Key, ...], most: int | None) -> Select[tuple[object, ...]]:
