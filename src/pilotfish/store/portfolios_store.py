@@ -109,6 +109,20 @@ def follows(c: Connection, name: str) -> list[str] | None:
     return list(c.execute(chosen).scalars())
 
 
+def everyones_follows(c: Connection) -> dict[str, list[str] | None]:
+    """The same of every portfolio that takes part, by its name."""
+    p, f = t.portfolios.c, t.follows.c
+    taking_part = c.execute(select(p.name, p.follows_all).where(p.status == "active"))
+    found: dict[str, list[str] | None] = {name: None if every else [] for name, every in taking_part}
+    for name, leader in c.execute(select(f.portfolio, f.leader)):
+        if (chosen := found.get(name)) is not None:
+            chosen.append(leader)
+    for chosen in found.values():
+        if chosen is not None:
+            chosen.sort()
+    return dict(sorted(found.items()))
+
+
 def set_follows(c: Connection, name: str, leaders: Sequence[str] | None, *, at: int, by: str) -> None:
     """Choose the leaders that a portfolio copies from now on; ``None`` = all, also those to come."""
     find(c, name)
