@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event, insert
 
 from pilotfish.core.units import SECOND
-from pilotfish.store import leaders_store, portfolios_store
+from pilotfish.store import leaders_store, portfolios_store, settings_store
 from pilotfish.store import tables as t
 from pilotfish.store.database import empty_database
 from pilotfish.store.views.portfolios import LATELY, read_portfolios
@@ -90,3 +90,29 @@ def test_whom_all_portfolios_copy_is_told_as_of_each_alone(database: Engine) -> 
         assert together == {name: portfolios_store.follows(c, name) for name in portfolios_store.active(c)}
         assert "p5" not in together
         assert (together["p0"], together["p3"], together["p4"]) == (None, [], LEADERS[4:])
+
+
+def test_a_policy_is_resolved_anew_only_where_what_it_comes_from_has_changed(database: Engine) -> None:
+    environment = {"price_min": 20_000}
+    resolved = settings_store.Policies(environment)
+    with database.begin() as c:
+        make(c, "a", "b", "c")
+
+        def change(portfolio: str = "", leader: str = "", **changes: object) -> dict[str, settings_store.Policy]:
+            settings_store.change(c, changes, at=AT, by="test", portfolio=portfolio, leader=leader)
+            stored = settings_store.load(c)
+            found = resolved.of(stored, ["a", "b", "c"])
+            assert found == {name: settings_store.policy_of(environment, stored, name) for name in found}
+            return found
+
+        first = change("a", fixed_usdc="7")
+        assert first["b"] is first["c"], "alike"
+        then = change("b", fixed_usdc="8")
+        assert (then["a"], then["c"]) == (first["a"], first["c"])
+        assert then["a"] is first["a"]
+        assert then["c"] is first["c"]
+        assert then["b"] != first["b"]
+        for everyone in (change(fixed_usdc="9"), change(leader=LEADERS[0], fixed_usdc="10")):
+            assert all(everyone[name] is not then[name] for name in everyone)
+            then = everyone
+        assert change("b", fixed_usdc=None)["b"] is then["c"]
