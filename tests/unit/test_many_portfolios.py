@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from sqlalchemy import Connection, Engine, event, insert
 
+from pilotfish.core.events import Past, PortfolioState
+from pilotfish.core.recall import Forgotten
+from pilotfish.core.settings import Globals, Policy
 from pilotfish.core.units import SECOND
-from pilotfish.store import leaders_store, portfolios_store, settings_store
+from pilotfish.store import leaders_store, portfolios_store, recalled, restore, settings_store
 from pilotfish.store import tables as t
 from pilotfish.store.database import empty_database
 from pilotfish.store.views.portfolios import LATELY, read_portfolios
@@ -98,7 +101,7 @@ def test_a_policy_is_resolved_anew_only_where_what_it_comes_from_has_changed(dat
     with database.begin() as c:
         make(c, "a", "b", "c")
 
-        def change(portfolio: str = "", leader: str = "", **changes: object) -> dict[str, settings_store.Policy]:
+        def change(portfolio: str = "", leader: str = "", **changes: object) -> dict[str, Policy]:
             settings_store.change(c, changes, at=AT, by="test", portfolio=portfolio, leader=leader)
             stored = settings_store.load(c)
             found = resolved.of(stored, ["a", "b", "c"])
@@ -116,3 +119,102 @@ def test_a_policy_is_resolved_anew_only_where_what_it_comes_from_has_changed(dat
             assert all(everyone[name] is not then[name] for name in everyone)
             then = everyone
         assert change("b", fixed_usdc=None)["b"] is then["c"]
+
+
+def traded(c: Connection, number: int, leader: str, token_id: str, *portfolios: str) -> None:
+    """A BUY of a leader that portfolios have skipped, so that they miss it, and one of its fills still waits."""
+    c.execute(
+        insert(t.trades).values({
+            "id": number, "leader": leader, "tx_hash": f"0x{number}", "token_id": token_id, "side": "BUY",
+            "shares_micro": 1, "occurrence": 1, "first_source": "api", "class": "live", "moves_holding": True,
+            "usdc_micro": 1, "traded_at": AT, "first_seen_by_api_at": AT,
+        })
+    )  # fmt: skip
+    c.execute(
+        insert(t.decisions),
+        [
+            {"id": 100 * number + n, "trade_id": number, "portfolio": name, "action": "skip", "reason": "SKIP_SPREAD",
+             "decided_at": AT, "trace": [], "leader": leader, "token_id": token_id, "side": "BUY", "class": "live",
+             "sized_by_order": True}
+            for n, name in enumerate(portfolios)
+        ],
+    )  # fmt: skip
+
+
+def holds(c: Connection, leader: str, token_id: str) -> None:
+    c.execute(insert(t.leader_holdings).values(leader=leader, token_id=token_id, shares_micro=1, updated_at=AT))
+
+
+def restored(c: Connection, names: list[str]) -> dict[str, PortfolioState]:
+    policies = settings_store.Policies({}).of(settings_store.load(c), names)
+    found = restore.restored(c, policies, Globals(), AT, keep=4 * 3600 * SECOND)
+    return {p.name: p for p in found.portfolios}
+
+
+def test_a_start_gives_each_of_many_portfolios_what_it_gives_it_alone(database: Engine) -> None:
+    with database.begin() as c:
+        names = [f"p{n:02}" for n in range(20)]
+        make(c, *names)
+        traded(c, 1, LEADERS[0], "11", "p03", "p07")
+        traded(c, 2, LEADERS[1], "12", "p07", "p19")
+        for leader in LEADERS[:2]:
+            holds(c, leader, "11")
+            holds(c, leader, "12")
+        together = restored(c, names)
+        assert together == {name: restored(c, [name])[name] for name in names}
+        assert {name: p.missed for name, p in together.items() if p.missed} == {
+            "p03": ((LEADERS[0], "11"),), "p07": ((LEADERS[0], "11"), (LEADERS[1], "12")), "p19": ((LEADERS[1], "12"),),
+        }  # fmt: skip
+        assert [name for name, p in together.items() if p.orders] == ["p03", "p07", "p19"]
+
+
+def test_only_portfolios_that_decided_on_a_token_are_asked_for_what_they_know_of_it(database: Engine) -> None:
+    def past(c: Connection) -> tuple[Past, ...]:
+        return recalled.past(c, names, [Forgotten(LEADERS[0], "11", None, (), True)], AT)
+
+    with database.begin() as c:
+        names = [f"p{n:02}" for n in range(20)]
+        make(c, *names)
+        traded(c, 1, LEADERS[0], "11", "p03", "p07")
+        (found,) = past(c)
+        assert [name for name, _ in found.orders] == ["p03", "p07"]
+        before = statements(c, past)
+        more = [f"q{n:02}" for n in range(20)]
+        make(c, *more)
+        names += more
+        assert past(c) == (found,)
+        assert statements(c, past) == before
+
+
+def steps(c: Connection, ask: Callable[[], object]) -> int:
+    """Virtual machine steps of a question, in tens."""
+    raw = c.connection.dbapi_connection
+    assert raw is not None
+    count = 0
+
+    def counting() -> int:
+        nonlocal count
+        count += 1
+        return 0
+
+    raw.set_progress_handler(counting, 10)
+    ask()
+    raw.set_progress_handler(None, 10)
+    return count
+
+
+def test_a_start_goes_through_no_holdings_of_leaders_that_a_portfolio_never_decided_on(database: Engine) -> None:
+    with database.begin() as c:
+        make(c, "a")
+        traded(c, 1, LEADERS[0], "11", "a")
+        holds(c, LEADERS[0], "11")
+        policy = settings_store.policy_of({}, settings_store.load(c), "a")
+
+        def start() -> PortfolioState:
+            return restore.portfolio(c, "a", policy, AT)
+
+        alone, cost = start(), steps(c, start)
+        for n in range(500):
+            holds(c, LEADERS[1], str(n))
+        assert start() == alone
+        assert steps(c, start) < cost + 20
