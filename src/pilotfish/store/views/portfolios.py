@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 
 import msgspec
-from sqlalchemy import BigInteger, ColumnElement, Connection, ScalarSelect, Select, func, literal, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, ScalarSelect, Select, case, func, literal, select
 
 from pilotfish.core.reasons import Action
 from pilotfish.core.trade import Source
-from pilotfish.core.units import Micros, Usdc
+from pilotfish.core.units import SECOND, Micros, Usdc
 from pilotfish.store import tables as t
 from pilotfish.store.copies import State
 from pilotfish.store.mapping import read_rows
@@ -18,6 +19,8 @@ from pilotfish.store.round_trips import TripCounts
 from pilotfish.store.views.base import View, iso
 
 CURVE_POINTS = 400
+LEVEL = 120 * SECOND
+"""A figure that held for longer is drawn level, instead of as a slope to the next one."""
 
 
 class Portfolio(View, frozen=True, kw_only=True):
@@ -126,6 +129,7 @@ class _Point(msgspec.Struct, frozen=True, kw_only=True):
     cash_micro: Usdc
     realized_pnl_micro: Usdc
     unrealized_pnl_micro: Usdc
+    until: Micros | None = None
 
 
 def read_portfolios(c: Connection, trips: TripCounts | None = None, name: str | None = None) -> list[Portfolio]:
@@ -207,14 +211,15 @@ def read_equity(
     c: Connection, portfolio: str, points: int = CURVE_POINTS, since: int | None = None
 ) -> list[EquityPoint]:
     """A portfolio's equity over time: the last figure at each of ``points`` evenly spaced instants, the newest one
-    included; all figures where there are no more. One index look-up a point, however many there are."""
+    included; all figures where there are no more. One index look-up a point, however many there are. A figure that
+    held for long is there when it began and right before it ended, so that a line through all points is level."""
     e = t.equity_snapshots.c
     mine = [e.portfolio == portfolio, *([e.at >= since] if since is not None else [])]
     first, last = c.execute(select(func.min(e.at), func.max(e.at)).where(*mine)).one()
     if first is None:
         return []
     statement = select(t.equity_snapshots)
-    some = list(read_rows(c, _Point, statement.where(*mine).order_by(e.at, e.id).limit(points + 1)))
+    some = list(_held(read_rows(c, _Point, statement.where(*mine).order_by(e.at, e.id).limit(points + 1))))
     if len(some) > points:
         step = max(1, -(-(last - first) // (points - 1)))
         instant = select(literal(first, BigInteger).label("at")).cte("instants", recursive=True)
@@ -223,8 +228,11 @@ def read_equity(
             select(e.id).where(e.portfolio == portfolio, e.at <= instants.c.at).order_by(e.at.desc(), e.id.desc())
             .limit(1).correlate(instants).scalar_subquery()
         )  # fmt: skip
-        chosen = select(latest.label("id")).select_from(instants).distinct().subquery()
-        some = list(read_rows(c, _Point, statement.join(chosen, chosen.c.id == e.id).order_by(e.at, e.id)))
+        told = select(latest.label("id"), instants.c.at).select_from(instants).subquery()
+        until = case((func.count() > 1, func.max(told.c.at))).label("until")
+        chosen = select(told.c.id, until).group_by(told.c.id).subquery()
+        found = select(t.equity_snapshots, chosen.c.until).join(chosen, chosen.c.id == e.id).order_by(e.at, e.id)
+        some = [p for row in read_rows(c, _Point, found) for p in _twice(row)]
     return [
         EquityPoint(
             at=iso(p.at),
@@ -235,6 +243,23 @@ def read_equity(
         )
         for p in some
     ]
+
+
+def _held(points: Iterable[_Point]) -> Iterator[_Point]:
+    """Points, and before each that came long after the last one the figure until then."""
+    last: _Point | None = None
+    for point in points:
+        if last is not None and point.at - last.at > LEVEL:
+            yield msgspec.structs.replace(last, at=Micros(point.at - SECOND))
+        yield point
+        last = point
+
+
+def _twice(point: _Point) -> Iterator[_Point]:
+    """The figure when it began, and when it was still there."""
+    yield point
+    if point.until is not None and point.until - point.at > LEVEL:
+        yield msgspec.structs.replace(point, at=point.until)
 
 
 def read_counts(
