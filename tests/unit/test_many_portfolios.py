@@ -11,7 +11,7 @@ from pilotfish.core.events import Past, PortfolioState
 from pilotfish.core.recall import Forgotten
 from pilotfish.core.settings import Globals, Policy
 from pilotfish.core.units import SECOND
-from pilotfish.store import leaders_store, portfolios_store, recalled, restore, settings_store
+from pilotfish.store import leaders_store, portfolios_store, recalled, report, restore, settings_store
 from pilotfish.store import tables as t
 from pilotfish.store.database import empty_database
 from pilotfish.store.views.portfolios import LATELY, read_portfolios
@@ -218,3 +218,19 @@ def test_a_start_goes_through_no_holdings_of_leaders_that_a_portfolio_never_deci
             holds(c, LEADERS[1], str(n))
         assert start() == alone
         assert steps(c, start) < cost + 20
+
+
+def test_a_report_of_some_portfolios_says_what_that_of_all_says_of_them(database: Engine) -> None:
+    with database.begin() as c:
+        names = [f"p{n:02}" for n in range(6)]
+        make(c, *names)
+        traded(c, 1, LEADERS[0], "11", "p01", "p02")
+        traded(c, 2, LEADERS[1], "12", "p02", "p05")
+        rows, kept = report.report(c), report.Reports()
+        assert len(rows) == 4
+        for name in names:
+            assert kept.report(c, portfolio=name) == [row for row in rows if row.portfolio == name]
+        some = kept.among(c, ("p01", "p05"))
+        assert sorted((row.portfolio, row.leader) for row in some) == [("p01", LEADERS[0]), ("p05", LEADERS[1])]
+        assert all(row in rows for row in some)
+        assert kept.report(c) == rows

@@ -109,11 +109,12 @@ def follows(c: Connection, name: str) -> list[str] | None:
     return list(c.execute(chosen).scalars())
 
 
-def everyones_follows(c: Connection) -> dict[str, list[str] | None]:
-    """The same of every portfolio that takes part, by its name."""
+def everyones_follows(c: Connection, *, archived: bool = False) -> dict[str, list[str] | None]:
+    """The same of every portfolio that takes part, by its name; of archived ones, too, if asked for."""
     p, f = t.portfolios.c, t.follows.c
-    taking_part = c.execute(select(p.name, p.follows_all).where(p.status == "active"))
-    found: dict[str, list[str] | None] = {name: None if every else [] for name, every in taking_part}
+    wanted = select(p.name, p.follows_all)
+    there = c.execute(wanted if archived else wanted.where(p.status == "active"))
+    found: dict[str, list[str] | None] = {name: None if every else [] for name, every in there}
     for name, leader in c.execute(select(f.portfolio, f.leader)):
         if (chosen := found.get(name)) is not None:
             chosen.append(leader)
