@@ -55,5 +55,7 @@ def test_of_many_figures_one_that_held_for_long_is_told_twice_and_points_are_no_
         assert found[-1] == (iso(AT + 1_000 * MINUTE), 1_000)
         assert len(found) <= 101
         held = [at for at, equity in found if equity == 299]
-        assert held == [iso(AT + 299 * MINUTE), iso(AT + 690 * MINUTE)], "level until the last instant before it changed"
+        assert held == [iso(AT + 299 * MINUTE), iso(AT + 690 * MINUTE)], (
+            "level until the last instant before it changed"
+        )
         assert [equity for _, equity in found] == sorted(equity for _, equity in found)

@@ -142,7 +142,9 @@ class Reports:
         each :data:`STRETCH`: whoever warms up can let others go first."""
         with self._lock:
             young = self._young(c, portfolios, between)
-            accounts = {k: a for k, a in {**self._accounts, **young}.items() if portfolios is None or k[0] in portfolios}
+            accounts = {
+                k: a for k, a in {**self._accounts, **young}.items() if portfolios is None or k[0] in portfolios
+            }
             return _summed(c, accounts)
 
     def _young(

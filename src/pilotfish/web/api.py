@@ -200,10 +200,15 @@ def router(site: Site) -> APIRouter:
             )[0]
 
     @api.get("/portfolios")
-    def portfolios() -> list[Portfolio]:
-        """Portfolios with their latest valuation."""
+    def portfolios(
+        words: Annotated[str | None, Query(max_length=100, alias="q", description="Words of the name.")] = None,
+        limit: Limit = 1000, offset: Annotated[int, Query(ge=0, le=10**7)] = 0,
+    ) -> list[Portfolio]:  # fmt: skip
+        """Portfolios with their latest valuation, the oldest first."""
+        wanted = (words or "").casefold().split()
         with snapshot(database) as c:
-            return read_portfolios(c, site.trips)
+            found = [p for p in read_portfolios(c, site.trips) if all(w in p.name.casefold() for w in wanted)]
+        return found[offset : offset + limit]
 
     @api.get("/equity")
     def equity(portfolio: Name = None, points: Annotated[int, Query(ge=2, le=5000)] = 400) -> list[EquityPoint]:

@@ -172,7 +172,9 @@ def _before_the_last() -> ColumnElement[int]:
 
 def _latest(mine: ColumnElement[bool]) -> ScalarSelect[int]:
     e = t.equity_snapshots.c
-    return select(e.id).where(mine).order_by(e.at.desc(), e.id.desc()).limit(1).correlate(t.portfolios).scalar_subquery()
+    return (
+        select(e.id).where(mine).order_by(e.at.desc(), e.id.desc()).limit(1).correlate(t.portfolios).scalar_subquery()
+    )
 
 
 def _cash_only(made: _Made) -> _Valued:

@@ -14,6 +14,7 @@ from fastapi import Depends, Query
 from pilotfish.core.units import format_micro
 from pilotfish.store.portfolios_store import MAIN
 from pilotfish.store.views.base import View
+from pilotfish.store.views.foremost import gained
 from pilotfish.store.views.portfolios import Portfolio
 from pilotfish.web.view import Name
 
@@ -42,7 +43,7 @@ class Sort(StrEnum):
 COLUMNS = (
     (Sort.NAME, "portfolio", ""), (Sort.PROFIT, "profit", "num"), (Sort.RETURN, "of its bankroll", "num"),
     (Sort.EQUITY, "equity", "num"), (Sort.DRAWDOWN, "worst drawdown", "num"), (Sort.OPEN, "open", "num"),
-    (Sort.COPIES, "whom it copies", "num"), (Sort.SINCE, "since", ""), ("", "side by side", ""),
+    (Sort.COPIES, "whom it copies", "num"), (Sort.SINCE, "since", ""), ("", "side by side", "num"),
 )  # fmt: skip
 """What a column sorts by, its head, its class."""
 
@@ -76,7 +77,8 @@ def _asked(
     name = sort.removeprefix("-")
     known = name in set(Sort)
     return Asked(
-        beside=tuple(dict.fromkeys(beside or ()))[:MOST_BESIDE], start="start" if start == "start" else "", words=q.strip(),
+        beside=tuple(dict.fromkeys(beside or ()))[:MOST_BESIDE], start="start" if start == "start" else "",
+        words=q.strip(),
         archived=status == ARCHIVED, sort=Sort(name) if known else Sort.RETURN, up=known and not sort.startswith("-"),
         number=max(1, int(page) if page.isdecimal() and len(page) < 7 else 1),
     )  # fmt: skip
@@ -86,8 +88,8 @@ Wanted: TypeAlias = Annotated[Asked, Depends(_asked)]
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """A portfolio. ``copies``: how many leaders, ``None`` = all; ``beside``: it is side by side with others; ``toggled``:
-    who is once it is put there, or taken away; empty = that cannot be."""
+    """A portfolio. ``copies``: how many leaders, ``None`` = all; ``beside``: it is side by side with others;
+    ``toggled``: who is once it is put there, or taken away; empty = that cannot be."""
 
     row: Portfolio
     copies: int | None
@@ -109,18 +111,20 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def beside(active: Sequence[Portfolio], chosen: Iterable[str]) -> list[Portfolio]:
-    """Which are side by side: ``main`` and those chosen; else all where there are few, or the best of many. In the order
-    of their making."""
+    """Which are side by side: ``main`` and those chosen; else all where there are few, or the best of many. In the
+    order of their making."""
     wanted = {p.name for p in active} & set(chosen)
     if not wanted:
         if len(active) <= BESIDE:
             return list(active)
-        others = sorted((p for p in active if p.name != MAIN), key=_gained, reverse=True)
+        others = sorted((p for p in active if p.name != MAIN), key=gained, reverse=True)
         wanted = {p.name for p in others[: BESIDE - 1]}
     return [p for p in active if p.name in wanted or p.name == MAIN][:MOST_BESIDE]
 
 
-def listed(rows: Sequence[Portfolio], copies: dict[str, int | None], shown: Sequence[Portfolio], asked: Asked) -> Listed:
+def listed(
+    rows: Sequence[Portfolio], copies: dict[str, int | None], shown: Sequence[Portfolio], asked: Asked
+) -> Listed:
     """The page of the list that is asked for."""
     names = [p.name for p in shown]
     of_status = [p for p in rows if (p.status != "active") == asked.archived]
@@ -149,18 +153,13 @@ def _keys(copies: dict[str, int | None]) -> dict[Sort, Callable[[Portfolio], flo
     return {
         Sort.NAME: lambda p: p.name.casefold(),
         Sort.PROFIT: lambda p: p.equity_micro - p.bankroll_micro,
-        Sort.RETURN: _gained,
+        Sort.RETURN: gained,
         Sort.EQUITY: lambda p: p.equity_micro,
         Sort.DRAWDOWN: lambda p: p.drawdown_micro,
         Sort.OPEN: lambda p: p.open_positions,
         Sort.COPIES: whom,
         Sort.SINCE: since,
     }
-
-
-def _gained(p: Portfolio) -> float:
-    """Its profit as a share of its bankroll."""
-    return (p.equity_micro - p.bankroll_micro) / (p.bankroll_micro or 1)
 
 
 def since(p: Portfolio) -> str:
@@ -202,7 +201,7 @@ def csv_line(p: Portfolio, copies: int | None) -> CsvLine:
     began = since(p)
     return CsvLine(
         portfolio=p.name, status=p.status, profit_usdc=_exact(p.equity_micro - p.bankroll_micro),
-        profit_percent=round(100 * _gained(p), 4), bankroll_usdc=_exact(p.bankroll_micro),
+        profit_percent=round(100 * gained(p), 4), bankroll_usdc=_exact(p.bankroll_micro),
         equity_usdc=_exact(p.equity_micro), cash_usdc=_exact(p.cash_micro), realised_usdc=_exact(p.realized_pnl_micro),
         unrealised_usdc=_exact(p.unrealized_pnl_micro), fees_usdc=_exact(p.fees_micro),
         worst_drawdown_usdc=_exact(p.drawdown_micro), open_positions=p.open_positions, won=p.won, lost=p.lost,

@@ -119,9 +119,7 @@ async def portfolios(view: Looking, asked: Wanted) -> Response:
     )
     many = len(active) > len(shown.columns) or len(gone) > len(folded)
     list_ = listed(every.rows, every.copies, [x.row for x in shown.columns], asked) if many else None
-    return view.show(
-        msgspec.structs.replace(shown, leaders=view.snapshot.everybody, list_=list_, query=asked.query)
-    )
+    return view.show(msgspec.structs.replace(shown, leaders=view.snapshot.everybody, list_=list_, query=asked.query))
 
 
 @pages.get("/portfolios.csv")
