@@ -45,7 +45,8 @@ def _worth(c: Connection, at: int) -> dict[str, int]:
         select(e.id).where(e.portfolio == p.name, e.at <= at).order_by(e.at.desc()).limit(1).correlate(t.portfolios)
     )
     wanted = e.id.in_(select(latest.scalar_subquery()).select_from(t.portfolios))
-    return dict(c.execute(select(e.portfolio, e.equity_micro).where(wanted)).tuples().all())
+    found = c.execute(select(e.portfolio, e.equity_micro).where(wanted))
+    return {row.portfolio: row.equity_micro for row in found}
 
 
 def _portfolio(c: Connection, one: Portfolio, since: int, moved: int) -> list[str]:

@@ -62,6 +62,11 @@ class Snapshot:
         return [*self.leaders, *self.former]
 
 
+def pause_after(cost: float, every: float) -> float:
+    """Seconds until the next reading, after one that took a core so many."""
+    return max(every, min(RESTS * cost, LONGEST))
+
+
 class Reader:
     """Keeps :attr:`snapshot` fresh while :meth:`look` is being called."""
 
@@ -128,7 +133,7 @@ class Reader:
         try:
             return self._looked()
         finally:
-            self._pause = max(self._every, min(RESTS * (time.thread_time() - began), LONGEST))
+            self._pause = pause_after(time.thread_time() - began, self._every)
 
     def _looked(self) -> Snapshot:
         slow = time.monotonic() - self._slow_at > LATENCY_EVERY
