@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Query
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
-from pilotfish.core.names import UnknownNameError
+from pilotfish.core.names import UnknownNameError, has_words
 from pilotfish.core.reasons import Reason
 from pilotfish.core.settings import Kind
 from pilotfish.store import (
@@ -205,9 +205,8 @@ def router(site: Site) -> APIRouter:
         limit: Limit = 1000, offset: Annotated[int, Query(ge=0, le=10**7)] = 0,
     ) -> list[Portfolio]:  # fmt: skip
         """Portfolios with their latest valuation, the oldest first."""
-        wanted = (words or "").casefold().split()
         with snapshot(database) as c:
-            found = [p for p in read_portfolios(c, site.trips) if all(w in p.name.casefold() for w in wanted)]
+            found = [p for p in read_portfolios(c, site.trips) if has_words(p.name, words or "")]
         return found[offset : offset + limit]
 
     @api.get("/equity")

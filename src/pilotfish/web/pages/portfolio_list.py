@@ -11,6 +11,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 from fastapi import Depends, Query
 
+from pilotfish.core.names import has_words
 from pilotfish.core.units import format_micro
 from pilotfish.store.portfolios_store import MAIN
 from pilotfish.store.views.base import View
@@ -140,8 +141,7 @@ def listed(
 
 def matching(rows: Iterable[Portfolio], copies: dict[str, int | None], asked: Asked) -> list[Portfolio]:
     """Those that have all words in their names, sorted; those alike by name."""
-    words = asked.words.casefold().split()
-    found = sorted((p for p in rows if all(word in p.name.casefold() for word in words)), key=lambda p: p.name)
+    found = sorted((p for p in rows if has_words(p.name, asked.words)), key=lambda p: p.name)
     return sorted(found, key=_keys(copies)[asked.sort], reverse=not asked.up)
 
 
