@@ -97,7 +97,7 @@ TAKEN_APART = {
     "web/login.py": "an address that a browser sent",
     "web/pages/leaders.py": "a sort order that a browser sent",
     "web/pages/positions.py": "a sort order that a browser sent",
-    "web/pages/portfolio_list.py": "an order as an address says it",
+    "web/pages/portfolio_list.py": "a sort order that a browser sent",
     "web/sessions.py": "a header by its standard",
     "web/site.py": "a host's name",
 }
