@@ -19,13 +19,13 @@ from pilotfish.core.settings import Value
 from pilotfish.core.units import SECOND
 from pilotfish.store import leaders_store, portfolios_store
 from pilotfish.store import tables as t
-from pilotfish.store.database import open_database
 from pilotfish.store.views.foremost import foremost
 from pilotfish.store.views.portfolios import read_portfolios
 from pilotfish.web import server
 from pilotfish.web.reader import EVERY, LONGEST, Snapshot, pause_after
 from pilotfish.web.stream import MOST_PORTFOLIOS, _status
 from tests import processes
+from tests.fresh import fresh_database
 from tests.terminal import at_terminal
 from tests.unit.test_printed import environment
 
@@ -53,7 +53,7 @@ def make(c: Connection, many: int) -> None:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Engine]:
-    made = open_database(f"sqlite:///{tmp_path / 'x.db'}")
+    made = fresh_database(tmp_path / "x.db")
     yield made
     made.dispose()
 

@@ -45,15 +45,17 @@ def test_few_portfolios_are_all_valued_at_each_tick(portfolios: int) -> None:
     assert len(valued(engine.apply(ev.Tick(at=AT + TICK + EQUITY_EVERY)))) == portfolios
 
 
-def test_of_many_portfolios_each_has_its_turn(portfolios: int = 3 * AT_A_TICK) -> None:
+def test_of_many_portfolios_each_has_its_turn() -> None:
+    portfolios = 3 * AT_A_TICK
     engine = begun(portfolios)
     rounds = ticked(engine, 3)
     assert [len(one) for one in rounds] == [AT_A_TICK] * 3
     assert len({name for one in rounds for name in one}) == portfolios
 
 
-def test_many_portfolios_that_stand_still_are_written_as_seldom_as_few(portfolios: int = 20 * AT_A_TICK) -> None:
+def test_many_portfolios_that_stand_still_are_written_as_seldom_as_few() -> None:
     """A thousand rows a minute of which none says anything new would be 1.4 million a day."""
+    portfolios = 20 * AT_A_TICK
     engine = begun(portfolios)
     ticked(engine, 20)
     hour = 3600 * SECOND // TICK

@@ -36,7 +36,6 @@ from pilotfish.store.views.explained import Explained, explained
 from pilotfish.store.views.report import Reported, Shortfall
 from pilotfish.store.views.trades import TradeFilter
 
-
 MOST_PORTFOLIOS = 10
 """Portfolios that a terminal shows."""
 
