@@ -75,6 +75,7 @@ TAKEN_APART = {
     "cli/benches/channel_venue.py": "a frame, to put the time in when it is sent",
     "cli/benches/tabs.py": "server-sent events, by their standard",
     "cli/stand.py": "lines of an environment that another process prints for machines",
+    "core/names.py": "words of a name as a person wrote them",
     "core/numerals.py": "a decimal, to shorten it",
     "core/reasons.py": "the codes' own home gives their words",
     "core/setting_values.py": "lists and tiers as a person wrote them",
@@ -98,6 +99,7 @@ TAKEN_APART = {
     "web/login.py": "an address that a browser sent",
     "web/pages/leaders.py": "a sort order that a browser sent",
     "web/pages/positions.py": "a sort order that a browser sent",
+    "web/pages/portfolio_list.py": "a sort order that a browser sent",
     "web/sessions.py": "a header by its standard",
     "web/site.py": "a host's name",
 }

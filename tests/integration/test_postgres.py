@@ -11,19 +11,24 @@ import pytest
 from sqlalchemy import Engine, create_engine, func, inspect, select, text
 from sqlalchemy.engine import make_url
 
+from pilotfish.app import daily
 from pilotfish.cli.benches import pages as bench_pages
-from pilotfish.store import exports, leaders_store, report
+from pilotfish.core.recall import Forgotten
+from pilotfish.store import exports, leaders_store, portfolios_store, recalled, report
 from pilotfish.store import tables as t
 from pilotfish.store.archive import ArchiveError
 from pilotfish.store.backup import backup
-from pilotfish.store.database import open_database, snapshot
+from pilotfish.store.database import empty_database, open_database, snapshot
+from pilotfish.store.known import DAY
 from pilotfish.store.refill import refill
 from pilotfish.store.report import Reports
 from pilotfish.store.rollup import DecisionCounts, TradeCounts
 from pilotfish.store.verify import verify
+from pilotfish.store.views.portfolios import read_equity, read_portfolios
 from tests.postgres_server import server
 from tests.rig import WALLET, Pilot, rig
 from tests.story import make, play
+from tests.unit import test_many_portfolios as many
 from tests.unit.test_backup import everything
 from tests.unit.test_upgrade import at_revision, taken_over
 
@@ -79,6 +84,39 @@ def new_database(postgres: str, name: str) -> Engine:
         c.execute(text(f"CREATE DATABASE {name}"))
     admin.dispose()
     return open_database(make_url(postgres).set(database=name).render_as_string(hide_password=False))
+
+
+def of_many(database: Engine) -> dict[str, Any]:
+    """What is asked of many portfolios at once: by a page, the daily summary, a start and a look-up."""
+    with database.begin() as c:
+        names = [f"p{n:02}" for n in range(20)]
+        many.make(c, "main", *names)
+        for n, name in enumerate(names[:15]):
+            many.valued(c, name, many.AT - 2 * DAY, 100 + n)
+            many.valued(c, name, many.AT + n % 2, 200 + n)
+        many.traded(c, 1, many.LEADERS[0], "11", "p03", "p07")
+        many.holds(c, many.LEADERS[0], "11")
+        reports = Reports()
+        return {
+            "portfolios": read_portfolios(c),
+            "alone": [read_portfolios(c, name=name) for name in names],
+            "follows": portfolios_store.everyones_follows(c),
+            "curve": read_equity(c, "p01", 2),
+            "start": many.restored(c, names),
+            "past": recalled.past(c, names, [Forgotten(many.LEADERS[0], "11", None, (), True)], many.AT),
+            "reports": [reports.among(c, ("p03", "p09")), reports.report(c, portfolio="p07"), reports.report(c)],
+            "day": daily._worth(c, many.AT - DAY),
+        }
+
+
+def test_what_is_asked_of_many_portfolios_has_the_same_answers_on_postgresql(postgres: str) -> None:
+    there, here = new_database(postgres, "many"), empty_database()
+    told = of_many(there)
+    assert told == of_many(here)
+    assert told["portfolios"] == [told["portfolios"][0], *(p for one in told["alone"] for p in one)]
+    assert told["past"][0].orders
+    for database in (there, here):
+        database.dispose()
 
 
 @pytest.mark.slow

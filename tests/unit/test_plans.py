@@ -14,10 +14,11 @@ from pilotfish.core.settings import Globals, policy_from
 from pilotfish.core.units import SECOND
 from pilotfish.store import recalled, report, restore
 from pilotfish.store import tables as t
+from pilotfish.store.views.portfolios import read_portfolios
 from tests.fresh import fresh_database
 
 AT = 1_800_000_000 * SECOND
-GROWS = ("trades", "decisions", "intents", "fills", "ledger_entries")
+GROWS = ("trades", "decisions", "intents", "fills", "ledger_entries", "equity_snapshots")
 FORGOTTEN = Forgotten("0x1", "1", AT, ("0x2",), True)
 ASKED: dict[str, Callable[[Connection], object]] = {
     "start": lambda c: restore.restored(c, {"main": policy_from({})}, Globals(), AT, keep=SECOND),
@@ -25,6 +26,7 @@ ASKED: dict[str, Callable[[Connection], object]] = {
     "next stretch": report.next_stretch,
     "report of a period": lambda c: report.report(c, since=AT),
     "report on a leader": lambda c: report.report(c, leader="0x1"),
+    "portfolios": read_portfolios,
 }
 
 

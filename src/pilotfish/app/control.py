@@ -44,11 +44,14 @@ LONGEST_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What people want. ``follows``: portfolio -> whom it copies, ``None`` = all; ``written``: the numbers of the
+    """What people want. ``policies``: of the portfolios that take part; ``follows``: whom each copies, ``None`` = all;
+    ``written``: the numbers of the
     newest deed and change of a setting that are in it; ``pause``: for how many seconds it holds if there is no
     newer one."""
 
     stored: settings_store.Stored
+    globals_: Globals
+    policies: dict[str, Policy]
     leaders: list[following.LeaderRow]
     follows: dict[str, list[str] | None]
     written: tuple[int, int]
@@ -82,6 +85,7 @@ class Control:
         self._lease = lease
         self._over = over
         self._followed = Followed(database, hub, feeds, health.started_at)
+        self._resolved = settings_store.Policies(self._environment)
         self._policies: dict[str, Policy] = {}
         self._globals = Globals()
         self._follows: dict[str, list[str] | None] = {}
@@ -115,9 +119,8 @@ class Control:
             stored = settings_store.load(c)
             main = settings_store.policy_of(self._environment, stored, portfolios_store.MAIN)
             portfolios_store.ensure_main(c, main, now)
-            names = portfolios_store.active(c)
-            self._follows = {n: portfolios_store.follows(c, n) for n in names}
-            self._policies = {n: settings_store.policy_of(self._environment, stored, n) for n in names}
+            self._follows = portfolios_store.everyones_follows(c)
+            self._policies = self._resolved.of(stored, self._follows)
             self._globals = settings_store.globals_of(self._environment, stored)
             return stored, restore.restored(c, self._policies, self._globals, now, keep=KEEP), following.leaders(c)
 
@@ -173,8 +176,10 @@ class Control:
     def _read_wanted(self, c: Connection, written: tuple[int, int]) -> _Wanted:
         self._pacing.begin()
         stored, leaders = settings_store.load(c), following.leaders(c)
-        follows = {name: portfolios_store.follows(c, name) for name in portfolios_store.active(c)}
-        return _Wanted(stored, leaders, follows, written, self._pacing.pause())
+        follows = portfolios_store.everyones_follows(c)
+        policies = self._resolved.of(stored, follows)
+        globals_ = settings_store.globals_of(self._environment, stored)
+        return _Wanted(stored, globals_, policies, leaders, follows, written, self._pacing.pause())
 
     async def _take(self, found: _Found) -> None:
         if found.wanted is not None:
@@ -188,8 +193,8 @@ class Control:
     async def _take_wanted(self, wanted: _Wanted) -> None:
         """Only what is taken up whole counts as read."""
         self._take_settings(wanted.stored)
-        await self._take_portfolios(wanted.stored, wanted.follows)
-        await self._take_policies(wanted.stored)
+        await self._take_portfolios(wanted.policies, wanted.follows)
+        await self._take_policies(wanted.globals_, wanted.policies)
         await self._followed.take(wanted.leaders, known=False)
         self._alerts.labels = {row.wallet: row.label for row in wanted.leaders}
         self._feeds.poller.labels = self._alerts.labels
@@ -215,7 +220,7 @@ class Control:
             if not process_value(self._environment, "polygon_ws_url"):
                 log.warning("no POLYGON_WS_URL: the chain source stays off, copying relies on the Data API alone")
 
-    async def _take_portfolios(self, stored: settings_store.Stored, follows: dict[str, list[str] | None]) -> None:
+    async def _take_portfolios(self, policies: dict[str, Policy], follows: dict[str, list[str] | None]) -> None:
         """New portfolios, archived ones, and whom each copies."""
         for name in [n for n in self._policies if n not in follows]:
             del self._policies[name], self._follows[name]
@@ -223,7 +228,7 @@ class Control:
             log.info("portfolio archived", portfolio=name)
         for name, leaders in follows.items():
             if name not in self._policies:
-                policy = settings_store.policy_of(self._environment, stored, name)
+                policy = policies[name]
                 state = await asyncio.to_thread(self._portfolio, name, policy)
                 self._policies[name], self._follows[name] = policy, leaders
                 await self.hub.emit(ev.PortfolioAdded(at=self.hub.now(), state=state))
@@ -238,14 +243,12 @@ class Control:
         with self._database.connect() as c:
             return restore.portfolio(c, name, policy, self.hub.now())
 
-    async def _take_policies(self, stored: settings_store.Stored) -> None:
-        found = settings_store.globals_of(self._environment, stored)
-        if found != self._globals:
-            self._globals = found
-            await self.hub.emit(ev.GlobalsChanged(at=self.hub.now(), globals=found))
-        for name in list(self._policies):
-            policy = settings_store.policy_of(self._environment, stored, name)
-            if policy != self._policies[name]:
+    async def _take_policies(self, globals_: Globals, policies: dict[str, Policy]) -> None:
+        if globals_ != self._globals:
+            self._globals = globals_
+            await self.hub.emit(ev.GlobalsChanged(at=self.hub.now(), globals=globals_))
+        for name, policy in policies.items():
+            if policy is not self._policies[name] and policy != self._policies[name]:
                 if policy.sizing_mode == "bankroll_ratio":
                     self._feeds.reconcile.ask_values()
                 self._policies[name] = policy

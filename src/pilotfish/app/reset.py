@@ -30,7 +30,7 @@ def reset_now(database: Database, portfolio: str | None, *, by: str) -> None:
             stored = settings_store.load(c)
             env = environment()
             names = portfolios_store.active(c)
-            policies = {n: settings_store.policy_of(env, stored, n) for n in names}
+            policies = settings_store.Policies(env).of(stored, names)
             drive = Drive(Engine(), lambda _ask, _at: (), lambda event, effects: came.append((event, effects)))
             drive.push(restore.restored(c, policies, settings_store.globals_of(env, stored), at, keep=KEEP))
             drive.push(PaperReset(at=at, portfolio=portfolio))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import NamedTuple
@@ -35,6 +36,9 @@ from pilotfish.store.views.decisions import (
 from pilotfish.store.views.explained import Explained, explained
 from pilotfish.store.views.report import Reported, Shortfall
 from pilotfish.store.views.trades import TradeFilter
+
+MOST_PORTFOLIOS = 10
+"""Portfolios that a terminal shows."""
 
 
 class AskedFor(StrEnum):
@@ -110,11 +114,22 @@ def report(
         return
     if not found and not fresh:
         say(f"Nothing was decided {'since then' if begin else 'yet'}.")
-    for one in found:
+    many = len(found) > MOST_PORTFOLIOS and sys.stdout.isatty()
+    whole = sorted(found, key=_first)[:MOST_PORTFOLIOS] if many else found
+    for one in whole:
         _print_portfolio(one, view, named=len(found) + len(fresh) > 1)
+    if many:
+        more = count(len(found) - len(whole))
+        say(f"main, and those whose copies made most; {more} more: pilotfish report --portfolio NAME, or in a pipe")
+        return
     for name, at in fresh.items():
         since = f"nothing was decided since it was reset, {minute(iso(at))} UTC"
         say(f"{name}: {since}; what was decided before does not count.")
+
+
+def _first(one: Reported) -> tuple[bool, int]:
+    """``main``, then those whose copies made most."""
+    return one.portfolio != portfolios_store.MAIN, -one.total.actual_micro
 
 
 def _reset_since(c: Connection, portfolio: str | None, told: set[str], *, archived: bool) -> dict[str, Micros]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import NamedTuple, TypeAlias
 
@@ -18,6 +19,7 @@ from pilotfish.cli.printed import Column, Part, Table, say, sentence
 from pilotfish.core.numerals import count, duration, gain, money, plural
 from pilotfish.store import worker_state
 from pilotfish.store.database import snapshot
+from pilotfish.store.views.foremost import foremost
 from pilotfish.store.views.latency import Bucket, Latency, Percentiles, read_latency
 from pilotfish.store.views.leaders import Leader, read_leaders
 from pilotfish.store.views.portfolios import Counts, Portfolio, read_counts, read_portfolios
@@ -35,6 +37,8 @@ from pilotfish.store.worker_state import (
 )
 
 WATCH_SECONDS = 2.0
+MOST_PORTFOLIOS = 20
+"""Portfolios that a terminal shows."""
 NOTE = ("▲ ", "yellow")
 
 
@@ -150,13 +154,22 @@ def _screen(worker: WorkerState | None, state: Status, view: printed.View[Portfo
         lines.append(sentence(f"last taken over {ago} ago: by {process_told(last.pid, last.host)}, from {last.over}"))
     lines += SOURCES.view(wide=view.wide, more="--wide").lines(_sources(worker, running=state.running))
     active = [p for p in state.portfolios if p.status == "active"]
-    lines += [sentence(""), *view.lines(active), sentence("")]
+    some = foremost(active, MOST_PORTFOLIOS) if sys.stdout.isatty() else active
+    lines += [sentence(""), *view.lines(some)]
+    if len(some) < len(active):
+        lines.append(
+            sentence(
+                f"main, the best and the worst by what they made of their bankroll; {count(len(active) - len(some))}"
+                " more: pilotfish portfolio list"
+            )
+        )
+    lines.append(sentence(""))
     lines += [
         sentence(
             f"{p.name}: nobody bids for {money(p.unmarked_value_micro)} of it, without that the equity is"
             f" {money(p.equity_pessimistic_micro)}"
         )
-        for p in active
+        for p in some
         if p.unmarked_value_micro
     ]
     lines.append(

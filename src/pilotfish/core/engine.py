@@ -222,7 +222,7 @@ class Engine:
             self.exits.look_again(desk, (timer.leader, timer.token_id))
 
     def _tick(self, e: ev.Tick) -> None:
-        self.valuing.value(self.state.desks.values(), e.at)
+        self.valuing.tick(e.at)
         self.life.take_up(e.at)
         self.copying.forget_orders(e.at)
         if self.state.kept_since:

@@ -53,3 +53,8 @@ def unknown(kind: str, given: str, known: Iterable[str], see: str = "", near: st
         see = f"there are: {', '.join(names[:MOST_SHOWN])}{more}" if names else "there are none yet"
     told = f"there is no {kind} {given[:60]!r}; "
     return UnknownNameError(told + (f"did you mean {near}? ({see})" if near is not None else see))
+
+
+def has_words(name: str, text: str) -> bool:
+    """True for a name with all words of what a person typed, in any order and case; no words are in every name."""
+    return all(word in name.casefold() for word in text.casefold().split())

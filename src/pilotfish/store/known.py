@@ -23,6 +23,8 @@ DAY = 86_400 * SECOND
 KEEP_IDENTITIES = 8 * DAY
 AT_ONCE = 500
 """Values in one question to the database."""
+FEW = 8
+"""So many portfolios are asked one by one."""
 V = TypeVar("V", int, str)
 
 
@@ -90,6 +92,18 @@ def orders(c: Connection, name: str, at: int, trades: Mapping[int, Trade]) -> tu
         if kept[(order.leader, order.token_id)] <= ORDERS_KEPT:
             newest.append(order)
     return tuple(reversed(newest))
+
+
+def whose_orders(c: Connection, portfolios: Collection[str], leader: str, token_id: str) -> list[str]:
+    """Those of ``portfolios`` that may know orders of a leader in a token: of many, each has decided on few leaders, so
+    those that did are asked for first."""
+    if len(portfolios) <= FEW:
+        return list(portfolios)
+    d, tr = t.decisions.c, t.trades.c
+    decided = select(d.portfolio).select_from(t.decisions.join(t.trades, tr.id == d.trade_id)).distinct()
+    decided = decided.where(tr.leader == leader, tr.token_id == token_id, d.sized_by_order.is_not(None))
+    found = set(c.execute(decided).scalars())
+    return [name for name in portfolios if name in found]
 
 
 def orders_of(c: Connection, name: str, at: int, leader: str, token_id: str) -> tuple[LeaderOrder, ...]:

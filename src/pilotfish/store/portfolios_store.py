@@ -110,6 +110,21 @@ def follows(c: Connection, name: str) -> list[str] | None:
     return list(c.execute(chosen).scalars())
 
 
+def everyones_follows(c: Connection, *, archived: bool = False) -> dict[str, list[str] | None]:
+    """The same of every portfolio that takes part, by its name; of archived ones, too, if asked for."""
+    p, f = t.portfolios.c, t.follows.c
+    wanted = select(p.name, p.follows_all)
+    there = c.execute(wanted if archived else wanted.where(p.status == "active"))
+    found: dict[str, list[str] | None] = {name: None if every else [] for name, every in there}
+    for name, leader in c.execute(select(f.portfolio, f.leader)):
+        if (chosen := found.get(name)) is not None:
+            chosen.append(leader)
+    for chosen in found.values():
+        if chosen is not None:
+            chosen.sort()
+    return dict(sorted(found.items()))
+
+
 def set_follows(c: Connection, name: str, leaders: Sequence[str] | None, *, at: int, by: str) -> None:
     """Choose the leaders that a portfolio copies from now on; ``None`` = all, also those to come."""
     find(c, name)

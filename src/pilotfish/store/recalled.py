@@ -12,7 +12,7 @@ from pilotfish.core.recall import Forgotten
 from pilotfish.core.trade import Trade
 from pilotfish.core.units import SECOND
 from pilotfish.store import tables as t
-from pilotfish.store.known import Told, orders_of, trades_by, trades_where, whole_keys
+from pilotfish.store.known import Told, orders_of, trades_by, trades_where, whole_keys, whose_orders
 from pilotfish.store.mapping import read_rows
 
 
@@ -70,7 +70,11 @@ def _past(c: Connection, portfolios: list[str], what: Forgotten, at: int) -> Pas
         )
         sets = tuple((r.said_micro, r.as_of, r.cause == BOOTSTRAP) for r in read_rows(c, Told, told.order_by(moved.id)))
     orders = (
-        [(name, o) for name in portfolios for o in orders_of(c, name, at, what.leader, what.token_id)]
+        [
+            (name, o)
+            for name in whose_orders(c, portfolios, what.leader, what.token_id)
+            for o in orders_of(c, name, at, what.leader, what.token_id)
+        ]
         if what.orders
         else []
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,12 +26,13 @@ SETTLED_AFTER = 3_600 * SECOND
 
 @dataclass(slots=True, frozen=True)
 class Scope:
-    """Which decisions: of a portfolio or leader if named; ``since`` (µs) begins later: what was held then is taken
-    over at its last traded price."""
+    """Which decisions: of a portfolio or leader if named, or ``among`` some portfolios; ``since`` (µs) begins later:
+    what was held then is taken over at its last traded price."""
 
     portfolio: str | None = None
     leader: str | None = None
     since: int | None = None
+    among: tuple[str, ...] | None = None
 
 
 class TokenResult(NamedTuple):
@@ -134,26 +135,34 @@ class Reports:
         self.ready = False
         """False until everything was gone through once, which takes its time in a large database."""
 
-    def lines(self, c: Connection, between: Callable[[], None] | None = None) -> dict[tuple[str, str], Line]:
-        """The lines as of now. ``between`` is called after each :data:`STRETCH`: whoever warms up can let others go
-        first."""
+    def lines(
+        self, c: Connection, between: Callable[[], None] | None = None, *, portfolios: Collection[str] | None = None
+    ) -> dict[tuple[str, str], Line]:
+        """The lines as of now; of some portfolios if named, for which less is gone through. ``between`` is called after
+        each :data:`STRETCH`: whoever warms up can let others go first."""
         with self._lock:
-            young = self._young(c, between)
-            return _summed(c, {**self._accounts, **young})
+            young = self._young(c, portfolios, between)
+            accounts = {
+                k: a for k, a in {**self._accounts, **young}.items() if portfolios is None or k[0] in portfolios
+            }
+            return _summed(c, accounts)
 
-    def _young(self, c: Connection, between: Callable[[], None] | None = None) -> Accounts:
-        """Take in for good what is final, and give the accounts in which there is more; under the lock."""
-        scope = Scope()
+    def _young(
+        self, c: Connection, portfolios: Collection[str] | None, between: Callable[[], None] | None = None
+    ) -> Accounts:
+        """Take in for good what is final, and give the accounts in which there is more, of these portfolios (``None`` =
+        all); under the lock."""
         newest, resets = _newest(c), _resets(c)
         if newest < self._upto or any(resets.get(name) != at for name, at in self._resets.items()):
             self._accounts, self._upto = Accounts(), 0
         self._resets = resets
         final = _final(c, newest)
         if final > self._upto:
-            _advance(c, self._accounts, scope, self._upto, final, resets, between)
+            _advance(c, self._accounts, Scope(), self._upto, final, resets, between)
             self._upto = final
         young = Accounts(self._copied)
-        _advance(c, young, scope, self._upto, newest, resets)
+        among = None if portfolios is None else tuple(sorted(portfolios))
+        _advance(c, young, Scope(among=among), self._upto, newest, resets)
         self.ready = True
         return young
 
@@ -168,19 +177,24 @@ class Reports:
         """:func:`report` as of now."""
         if leader is not None and not self.ready:
             return report(c, portfolio=portfolio, leader=leader, archived=archived)
-        mine = {k: line for k, line in self.lines(c).items() if portfolio in (None, k[0]) and leader in (None, k[1])}
+        found = self.lines(c, portfolios=None if portfolio is None else (portfolio,))
+        mine = {key: line for key, line in found.items() if leader in (None, key[1])}
         return shortfall(c, mine if portfolio or archived else _of_active(c, mine), None)
+
+    def among(self, c: Connection, portfolios: Collection[str]) -> list[Shortfall]:
+        """The same of some portfolios."""
+        return shortfall(c, self.lines(c, portfolios=portfolios), None)
 
     def of_portfolio(self, c: Connection, portfolio: str) -> Reported:
         """A portfolio's rows and their total, as of now."""
-        mine = {key: line for key, line in self.lines(c).items() if key[0] == portfolio}
+        mine = self.lines(c, portfolios=(portfolio,))
         return reported(portfolio, mine, shortfall(c, mine, None))
 
     def results(self, c: Connection, portfolio: str, leader: str, now: int) -> Results:
         """One leader in one portfolio in detail, as of now (µs)."""
         mine = (portfolio, leader)
         with self._lock:
-            young = self._young(c)
+            young = self._young(c, (portfolio,))
             accounts = {k: a for k, a in {**self._accounts, **young}.items() if k[:2] == mine}
             return _results(c, accounts, (self._accounts.days.get(mine, {}), young.days.get(mine, {})), mine, now)
 
@@ -292,6 +306,8 @@ def _decided(c: Connection, scope: Scope, above: int, upto: int) -> list[Decided
     )
     if scope.portfolio is not None:
         statement = statement.where(d.portfolio == scope.portfolio)
+    if scope.among is not None:
+        statement = statement.where(t.unindexed(d.portfolio).in_(scope.among))
     if scope.leader is not None:
         statement = statement.where(d.leader == scope.leader)
         if scope.portfolio is None:  # in every one: an index has a portfolio's leaders
@@ -305,6 +321,7 @@ def _read(c: Connection, scope: Scope, above: int, upto: int) -> Books:
     i, f = t.intents.c, t.fills.c
     mine = [i.decision_id > above, i.decision_id <= upto]
     mine += [i.portfolio == scope.portfolio] if scope.portfolio is not None else []
+    mine += [t.unindexed(i.portfolio).in_(scope.among)] if scope.among is not None else []
     mine += [i.leader == scope.leader] if scope.leader is not None else []
     wanted = select(*(i[name] for name in Ordered.__struct_fields__)).where(*mine).order_by(i.id)
     for order in (Ordered(*row) for row in c.execute(wanted)):

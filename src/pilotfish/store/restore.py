@@ -40,6 +40,7 @@ from pilotfish.store.known import (
     trades_by,
     trades_where,
     whole_keys,
+    whose_orders,
 )
 from pilotfish.store.mapping import read, read_rows
 
@@ -79,9 +80,16 @@ def restored(
     lone = {x.tx_hash for x in trades.values() if x.occurrence > 1 or x.traded_at_estimated or x.traded_at < since}
     trades |= trades_by(c, tr.tx_hash, lone)
     pairs = None if keep is None else {(x.leader, x.token_id) for n in ids if (x := trades.get(n)) is not None}
+    theirs: dict[str, list[tuple[str, str]]] = {}
+    for pair in sorted(pairs or ()):
+        for name in whose_orders(c, policies, *pair):
+            theirs.setdefault(name, []).append(pair)
     return Restored(
         at=at,
-        portfolios=tuple(portfolio(c, name, policy, at, trades, pairs) for name, policy in sorted(policies.items())),
+        portfolios=tuple(
+            portfolio(c, name, policy, at, trades, None if pairs is None else theirs.get(name, ()))
+            for name, policy in sorted(policies.items())
+        ),
         globals=globals_,
         trades=whole_keys(tuple(trades[n] for n in sorted(trades))),
         keep=keep or 0,
@@ -174,9 +182,12 @@ def _missed(c: Connection, name: str) -> tuple[tuple[str, str], ...]:
         tr.leader == h.leader, tr.token_id == h.token_id, t.unindexed(d.portfolio) == name,
         d.sized_by_order.is_not(None), d.decided_at > func.coalesce(reset_at(name), 0),
     )  # fmt: skip
-    # each trade that a BUY was decided on moved a holding: there are far fewer of those than decisions
+    decided_on = select(d.id).where(d.portfolio == name, d.leader == t.leaders.c.wallet).exists()
+    theirs = h.leader.in_(select(t.leaders.c.wallet).where(decided_on))
+    # each trade that a BUY was decided on moved a holding: there are far fewer of those than decisions; of many
+    # portfolios each has decided on few leaders
     query = select(h.leader, h.token_id).outerjoin(t.markets, m.token_id == h.token_id)
-    found = c.execute(query.where(m.payout_micro.is_(None), bought.exists()))
+    found = c.execute(query.where(theirs, m.payout_micro.is_(None), bought.exists()))
     return tuple((leader, token) for leader, token in found)
 
 

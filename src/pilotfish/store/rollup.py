@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -125,10 +126,19 @@ class CopyCounts:
 
     def states(self, c: Connection, portfolio: str | None = None) -> Counter[State]:
         """The same by state alone, of one portfolio or of all."""
+        if portfolio is not None:
+            return self.of_each(c, (portfolio,))[portfolio]
         found: Counter[State] = Counter()
         for order, n in self.read(c).items():
-            if portfolio in (None, order.portfolio):
-                found[order.state] += n
+            found[order.state] += n
+        return found
+
+    def of_each(self, c: Connection, portfolios: Iterable[str]) -> dict[str, Counter[State]]:
+        """The same of some portfolios, each by itself."""
+        found: dict[str, Counter[State]] = {name: Counter() for name in portfolios}
+        for order, n in self.read(c).items():
+            if (mine := found.get(order.portfolio)) is not None:
+                mine[order.state] += n
         return found
 
     def _count(self, c: Connection, above: int, upto: int) -> Counter[Order]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -119,6 +119,29 @@ def policy_of(environment: Mapping[str, Value], stored: Stored, portfolio: str) 
 
     own = {leader: resolved(leader) for leader in stored.leaders}
     return msgspec.structs.replace(resolved(None), by_leader=own)
+
+
+class Policies:
+    """Portfolios' effective policies, resolved anew only where what they come from has changed; portfolios whose own
+    settings are alike share one."""
+
+    def __init__(self, environment: Mapping[str, Value]) -> None:
+        self._environment = environment
+        self._common: tuple[Mapping[str, Value], Mapping[str, Mapping[str, Value]]] | None = None
+        self._known: dict[tuple[tuple[str, Value], ...], Policy] = {}
+
+    def of(self, stored: Stored, portfolios: Iterable[str]) -> dict[str, Policy]:
+        """The policy of each."""
+        common = stored.dashboard, stored.leaders
+        known = self._known if common == self._common else {}
+        found: dict[str, Policy] = {}
+        kept: dict[tuple[tuple[str, Value], ...], Policy] = {}
+        for name in portfolios:
+            own = tuple(sorted(stored.portfolios.get(name, {}).items()))
+            policy = kept.get(own) or known.get(own)
+            found[name] = kept[own] = policy or policy_of(self._environment, stored, name)
+        self._known, self._common = kept, common
+        return found
 
 
 def policy_values(

@@ -45,11 +45,13 @@ def stored_setup(c: Connection, environment: Mapping[str, Value]) -> Setup:
         for r in rows
     }
     portfolios = {portfolios_store.MAIN: PortfolioSetup()}  # there from the first start on
+    follows = portfolios_store.everyones_follows(c)
+    policies = settings_store.Policies(environment).of(stored, follows)
     for r in c.execute(select(t.portfolios).where(t.portfolios.c.status == "active")):
         own = dict(stored.portfolios.get(r.name, {}))
-        if r.bankroll_micro != settings_store.policy_of(environment, stored, r.name).bankroll:
+        if r.bankroll_micro != policies[r.name].bankroll:
             own["bankroll"] = r.bankroll_micro
-        chosen = portfolios_store.follows(c, r.name)
+        chosen = follows[r.name]
         whom = ALL if chosen is None else tuple(w for w in chosen if w in leaders)
         portfolios[r.name] = PortfolioSetup(leaders=whom, note=r.note or "", settings=_portable(own))
     return Setup(settings=_portable(stored.dashboard), leaders=leaders, portfolios=portfolios)

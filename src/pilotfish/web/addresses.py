@@ -27,13 +27,14 @@ EXPLORER = "https://polygonscan.com"
 
 def url(path: str, **query: object) -> str:
     """An address of ours with what is asked for in it; what is empty, or the portfolio ``main``, is left out. A name
-    that ends in ``_`` is that name without it, and its value is said in any case (``class_``, ``portfolio_``)."""
+    that ends in ``_`` is that name without it, and its value is said in any case (``class_``, ``portfolio_``). Of
+    several values each is said."""
     said = {
-        name.removesuffix("_"): str(value)
+        name.removesuffix("_"): value if isinstance(value, tuple) else str(value)
         for name, value in query.items()
-        if value not in (None, "") and not (name == "portfolio" and value == MAIN)
+        if value not in (None, "", ()) and not (name == "portfolio" and value == MAIN)
     }
-    return quote(path) + (f"?{urlencode(said)}" if said else "")
+    return quote(path) + (f"?{urlencode(said, doseq=True)}" if said else "")
 
 
 @cache

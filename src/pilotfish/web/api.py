@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Query
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
-from pilotfish.core.names import UnknownNameError
+from pilotfish.core.names import UnknownNameError, has_words
 from pilotfish.core.reasons import Reason
 from pilotfish.core.settings import Kind
 from pilotfish.store import (
@@ -200,10 +200,14 @@ def router(site: Site) -> APIRouter:
             )[0]
 
     @api.get("/portfolios")
-    def portfolios() -> list[Portfolio]:
-        """Portfolios with their latest valuation."""
+    def portfolios(
+        words: Annotated[str | None, Query(max_length=100, alias="q", description="Words of the name.")] = None,
+        limit: Limit = 1000, offset: Annotated[int, Query(ge=0, le=10**7)] = 0,
+    ) -> list[Portfolio]:  # fmt: skip
+        """Portfolios with their latest valuation, the oldest first."""
         with snapshot(database) as c:
-            return read_portfolios(c, site.trips)
+            found = [p for p in read_portfolios(c, site.trips) if has_words(p.name, words or "")]
+        return found[offset : offset + limit]
 
     @api.get("/equity")
     def equity(portfolio: Name = None, points: Annotated[int, Query(ge=2, le=5000)] = 400) -> list[EquityPoint]:

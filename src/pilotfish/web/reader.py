@@ -1,4 +1,5 @@
-"""One reader for all open tabs: what pages show is read once a second while somebody looks, on its own connection."""
+"""One reader for all open tabs: what pages show is read some times a second while somebody looks, on its own
+connection; less often where it costs much."""
 
 from __future__ import annotations
 
@@ -24,6 +25,8 @@ from pilotfish.store.worker_state import StandbyState, WorkerState
 log = structlog.get_logger(__name__)
 
 EVERY = 0.3
+RESTS, LONGEST = 10.0, 3.0
+"""A reading that costs much is rested from for so many times its cost, and so many seconds at most."""
 LOOKED_AT_FOR = 5.0
 """Seconds after the last look until reading stops."""
 LATENCY_EVERY = 2.0
@@ -59,6 +62,11 @@ class Snapshot:
         return [*self.leaders, *self.former]
 
 
+def pause_after(cost: float, every: float) -> float:
+    """Seconds until the next reading, after one that took a core so many."""
+    return max(every, min(RESTS * cost, LONGEST))
+
+
 class Reader:
     """Keeps :attr:`snapshot` fresh while :meth:`look` is being called."""
 
@@ -68,6 +76,8 @@ class Reader:
         self._trips = TripCounts()
         self._looked_at = 0.0
         self._slow_at = 0.0
+        self._pause = every
+        """Seconds until the next reading."""
         self._began: float | None = None
         """When the reading that is under way began (monotonic s)."""
         self._wanted = asyncio.Event()
@@ -89,7 +99,7 @@ class Reader:
     async def first_look(self) -> Snapshot:
         """A snapshot that is not older than a moment, for a page that is just opened."""
         self.look()
-        if time.time() - self.snapshot.at > 2 * self._every:
+        if time.time() - self.snapshot.at > 2 * self._pause:
             self._fresh.clear()
             try:
                 async with asyncio.timeout(3.0):
@@ -116,9 +126,16 @@ class Reader:
             finally:
                 self._began = None
             self._fresh.set()
-            await asyncio.sleep(self._every)
+            await asyncio.sleep(self._pause)
 
     def _read(self) -> Snapshot:
+        began = time.thread_time()
+        try:
+            return self._looked()
+        finally:
+            self._pause = pause_after(time.thread_time() - began, self._every)
+
+    def _looked(self) -> Snapshot:
         slow = time.monotonic() - self._slow_at > LATENCY_EVERY
         before = self.snapshot
         with snapshot(self._database) as c:

@@ -22,6 +22,8 @@ from pilotfish.web.site import Site
 
 LOOK_SECONDS = 0.25
 KEEP_ALIVE_SECONDS = 15.0
+MOST_PORTFOLIOS = 50
+"""Portfolios that the figures of an event are all of."""
 
 
 def router(site: Site, reader: Reader) -> APIRouter:
@@ -38,7 +40,8 @@ def router(site: Site, reader: Reader) -> APIRouter:
         seconds: Annotated[int, Query(ge=0, le=86_400, description="End after so long; 0 = at once.")] = 86_400,
         portfolio: Annotated[str | None, Query(max_length=100)] = None,
     ) -> StreamingResponse:
-        """Events as they happen: `event: decision` and `event: status`, each with JSON data."""
+        """Events as they happen: `event: decision` and `event: status`, each with JSON data. Of more than 50 portfolios
+        `status` has `main` and the one that is asked for."""
         name = await asyncio.to_thread(known, portfolio or MAIN)
         return StreamingResponse(
             _events(request, reader, seconds, name),
@@ -62,7 +65,7 @@ async def _events(request: Request, reader: Reader, seconds: int, portfolio: str
                 yield f"event: decision\nid: {row.id}\ndata: {msgspec.json.encode(row).decode()}\n\n"
         while len(seen) > 1000:
             del seen[next(iter(seen))]
-        now = msgspec.json.encode(_status(snapshot))
+        now = msgspec.json.encode(_status(snapshot, portfolio))
         if now != status:
             status, spoken = now, time.monotonic()
             yield f"event: status\ndata: {now.decode()}\n\n"
@@ -75,10 +78,13 @@ async def _events(request: Request, reader: Reader, seconds: int, portfolio: str
         snapshot = reader.look()
 
 
-def _status(s: Snapshot) -> dict[str, object]:
+def _status(s: Snapshot, portfolio: str) -> dict[str, object]:
+    """Of very many portfolios only ``main`` and the one that is asked for: all would be half a megabyte at each
+    change."""
+    all_of_them = len(s.portfolios) <= MOST_PORTFOLIOS
     return {
         "running": worker_state.alive(s.worker, s.worker_age),
         "healthy": {name: part.healthy for name, part in s.worker.sources().items()} if s.worker else {},
         "mode": s.worker.mode.as_json() if s.worker else {},
-        "portfolios": s.portfolios,
+        "portfolios": [p for p in s.portfolios if all_of_them or p.name in (MAIN, portfolio)],
     }

@@ -65,6 +65,12 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     gaps: tuple[str, ...]
     more_gaps: int
 
+    @property
+    def choices(self) -> tuple[tuple[str, str], ...]:
+        """Portfolios to choose from, as (value, text); the chosen one is among them also where it is archived."""
+        others = () if self.portfolio in self.portfolios else (self.portfolio,)
+        return tuple((name, name) for name in (*others, *self.portfolios))
+
 
 class View:
     """One request for a page."""

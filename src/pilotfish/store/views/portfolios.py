@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 
 import msgspec
-from sqlalchemy import BigInteger, Connection, ScalarSelect, func, literal, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, ScalarSelect, Select, case, func, literal, select
 
 from pilotfish.core.reasons import Action
 from pilotfish.core.trade import Source
-from pilotfish.core.units import Micros, Usdc
+from pilotfish.core.units import SECOND, Micros, Usdc
 from pilotfish.store import tables as t
 from pilotfish.store.copies import State
-from pilotfish.store.interned import spelled
-from pilotfish.store.mapping import read_row, read_rows
+from pilotfish.store.mapping import read_rows
 from pilotfish.store.rollup import CopyCounts, DecisionCounts, TradeCounts
 from pilotfish.store.round_trips import TripCounts
 from pilotfish.store.views.base import View, iso
 
 CURVE_POINTS = 400
+LEVEL = 120 * SECOND
+"""A figure that held for longer is drawn level, instead of as a slope to the next one."""
 
 
 class Portfolio(View, frozen=True, kw_only=True):
@@ -106,6 +108,7 @@ class _Valued(msgspec.Struct, frozen=True, kw_only=True):
     """A valuation; by itself, one of nothing but cash. Those of earlier versions know neither peak, drawdown nor what
     nobody bids for."""
 
+    portfolio: str
     at: Micros | None = None
     equity_micro: Usdc
     cash_micro: Usdc
@@ -126,15 +129,19 @@ class _Point(msgspec.Struct, frozen=True, kw_only=True):
     cash_micro: Usdc
     realized_pnl_micro: Usdc
     unrealized_pnl_micro: Usdc
+    until: Micros | None = None
 
 
 def read_portfolios(c: Connection, trips: TripCounts | None = None, name: str | None = None) -> list[Portfolio]:
-    """All portfolios, archived ones too, the oldest first; or the one of that ``name``."""
-    p = t.portfolios.c
+    """All portfolios, archived ones too, the oldest first; or the one of that ``name``. As few statements for a
+    thousand as for one."""
+    p, e = t.portfolios.c, t.equity_snapshots.c
     ended = (trips or TripCounts()).read(c)
     wanted = select(t.portfolios).where(p.name == name) if name is not None else select(t.portfolios)
-    made = list(read_rows(c, _Made, wanted.order_by(p.created_at, spelled(p.name))))
-    return [_portfolio(one, _latest(c, one), *ended.get(one.name, (0, 0))) for one in made]
+    made = sorted(read_rows(c, _Made, wanted), key=lambda one: (one.created_at or 0, one.name))
+    newest = e.id.in_(_newest_of_all()) if name is None else e.id == newest_equity(name)
+    valued = {one.portfolio: one for one in read_rows(c, _Valued, select(t.equity_snapshots).where(newest))}
+    return [_portfolio(one, valued.get(one.name) or _cash_only(one), *ended.get(one.name, (0, 0))) for one in made]
 
 
 LATELY = 200
@@ -145,17 +152,33 @@ def newest_equity(portfolio: str) -> ScalarSelect[int]:
     """The number of a portfolio's newest valuation: the last that was written, if it is among the last of all; else the
     one of the latest time. (A clock that ran ahead and was set back leaves times that are later than what followed.)"""
     e = t.equity_snapshots.c
-    mine = select(e.id).where(e.portfolio == portfolio)
-    last = select(func.max(e.id)).scalar_subquery()
-    among = e.id > last - LATELY, t.unindexed(e.portfolio) == portfolio
+    among = e.id > _before_the_last(), t.unindexed(e.portfolio) == portfolio
     lately = select(e.id).where(*among).order_by(e.id.desc()).limit(1).scalar_subquery()
-    latest = mine.order_by(e.at.desc(), e.id.desc()).limit(1).scalar_subquery()
-    return select(func.coalesce(lately, latest)).scalar_subquery()
+    return select(func.coalesce(lately, _latest(e.portfolio == portfolio))).scalar_subquery()
 
 
-def _latest(c: Connection, made: _Made) -> _Valued:
-    newest = select(t.equity_snapshots).where(t.equity_snapshots.c.id == newest_equity(made.name))
-    return read_row(c, _Valued, newest) or _Valued(equity_micro=made.bankroll_micro, cash_micro=made.bankroll_micro)
+def _newest_of_all() -> Select[tuple[int]]:
+    """The same of every portfolio; its limit keeps the last valuations of all from being looked for by portfolio."""
+    p, e = t.portfolios.c, t.equity_snapshots.c
+    last = select(e.portfolio, e.id).where(e.id > _before_the_last()).order_by(e.id.desc()).limit(LATELY).subquery()
+    lately = select(last.c.portfolio, func.max(last.c.id).label("id")).group_by(last.c.portfolio).subquery()
+    newest = select(func.coalesce(lately.c.id, _latest(e.portfolio == p.name)))
+    return newest.select_from(t.portfolios.outerjoin(lately, lately.c.portfolio == p.name))
+
+
+def _before_the_last() -> ColumnElement[int]:
+    return select(func.max(t.equity_snapshots.c.id)).scalar_subquery() - LATELY
+
+
+def _latest(mine: ColumnElement[bool]) -> ScalarSelect[int]:
+    e = t.equity_snapshots.c
+    return (
+        select(e.id).where(mine).order_by(e.at.desc(), e.id.desc()).limit(1).correlate(t.portfolios).scalar_subquery()
+    )
+
+
+def _cash_only(made: _Made) -> _Valued:
+    return _Valued(portfolio=made.name, equity_micro=made.bankroll_micro, cash_micro=made.bankroll_micro)
 
 
 def _portfolio(made: _Made, now: _Valued, won: int, lost: int) -> Portfolio:
@@ -190,14 +213,15 @@ def read_equity(
     c: Connection, portfolio: str, points: int = CURVE_POINTS, since: int | None = None
 ) -> list[EquityPoint]:
     """A portfolio's equity over time: the last figure at each of ``points`` evenly spaced instants, the newest one
-    included; all figures where there are no more. One index look-up a point, however many there are."""
+    included; all figures where there are no more. One index look-up a point, however many there are. A figure that
+    held for long is there when it began and right before it ended, so that a line through all points is level."""
     e = t.equity_snapshots.c
     mine = [e.portfolio == portfolio, *([e.at >= since] if since is not None else [])]
     first, last = c.execute(select(func.min(e.at), func.max(e.at)).where(*mine)).one()
     if first is None:
         return []
     statement = select(t.equity_snapshots)
-    some = list(read_rows(c, _Point, statement.where(*mine).order_by(e.at, e.id).limit(points + 1)))
+    some = list(_held(read_rows(c, _Point, statement.where(*mine).order_by(e.at, e.id).limit(points + 1))))
     if len(some) > points:
         step = max(1, -(-(last - first) // (points - 1)))
         instant = select(literal(first, BigInteger).label("at")).cte("instants", recursive=True)
@@ -206,8 +230,11 @@ def read_equity(
             select(e.id).where(e.portfolio == portfolio, e.at <= instants.c.at).order_by(e.at.desc(), e.id.desc())
             .limit(1).correlate(instants).scalar_subquery()
         )  # fmt: skip
-        chosen = select(latest.label("id")).select_from(instants).distinct().subquery()
-        some = list(read_rows(c, _Point, statement.join(chosen, chosen.c.id == e.id).order_by(e.at, e.id)))
+        told = select(latest.label("id"), instants.c.at).select_from(instants).subquery()
+        until = case((func.count() > 1, func.max(told.c.at))).label("until")
+        chosen = select(told.c.id, until).group_by(told.c.id).subquery()
+        found = select(t.equity_snapshots, chosen.c.until).join(chosen, chosen.c.id == e.id).order_by(e.at, e.id)
+        some = [p for row in read_rows(c, _Point, found) for p in _twice(row)]
     return [
         EquityPoint(
             at=iso(p.at),
@@ -218,6 +245,23 @@ def read_equity(
         )
         for p in some
     ]
+
+
+def _held(points: Iterable[_Point]) -> Iterator[_Point]:
+    """Points, and before each that came long after the last one the figure until then."""
+    last: _Point | None = None
+    for point in points:
+        if last is not None and point.at - last.at > LEVEL:
+            yield msgspec.structs.replace(last, at=Micros(point.at - SECOND))
+        yield point
+        last = point
+
+
+def _twice(point: _Point) -> Iterator[_Point]:
+    """The figure when it began, and when it was still there."""
+    yield point
+    if point.until is not None and point.until - point.at > LEVEL:
+        yield msgspec.structs.replace(point, at=point.until)
 
 
 def read_counts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import groupby
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -91,9 +92,8 @@ class Reported(NamedTuple):
 
 def by_portfolio(c: Connection, lines: Mapping[tuple[str, str], Line], since: int | None = None) -> list[Reported]:
     """Lines by (portfolio, leader) as rows with their totals."""
-    rows = shortfall(c, lines, since)
-    return [reported(name, lines, [row for row in rows if row.portfolio == name], since)
-            for name in sorted({row.portfolio for row in rows})]  # fmt: skip
+    rows = groupby(shortfall(c, lines, since), key=lambda row: row.portfolio)  # they are sorted by it
+    return [reported(name, lines, list(mine), since) for name, mine in rows]
 
 
 def reported(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, NamedTuple
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from sqlalchemy import Connection
 from starlette.responses import Response
 
@@ -18,14 +20,24 @@ from pilotfish.store.copies import ORDERS, State
 from pilotfish.store.views.leaders import Leader
 from pilotfish.store.views.portfolios import EquityPoint, Portfolio, read_equity, read_portfolios
 from pilotfish.store.views.report import Parts, Shortfall
+from pilotfish.web import csv_files
 from pilotfish.web.charts import Options, compare_options
+from pilotfish.web.pages.portfolio_list import (
+    BESIDE,
+    CsvLine,
+    Listed,
+    Wanted,
+    beside,
+    csv_line,
+    listed,
+    matching,
+)
 from pilotfish.web.render import Page
 from pilotfish.web.site import Site
 from pilotfish.web.view import Looking
 
 EVERY = 2.0
 CURVE_POINTS = 300
-From = Annotated[Literal["together", "start"], Query(alias="from")]
 pages = APIRouter(include_in_schema=False)
 
 
@@ -65,7 +77,8 @@ class Differing(msgspec.Struct, frozen=True):
 
 
 class Portfolios(Page, frozen=True, kw_only=True):
-    """All portfolios. ``together``: curves begin when the youngest did (``since``); ``folded``: archived ones."""
+    """Portfolios side by side. ``together``: curves begin when the youngest did (``since``); ``folded``: archived ones,
+    if few; ``list_``: of all, where not all are side by side."""
 
     template: ClassVar[str] = "portfolios.html"
     title: ClassVar[str] = "portfolios"
@@ -80,33 +93,72 @@ class Portfolios(Page, frozen=True, kw_only=True):
     differ: tuple[Differing, ...]
     leaders: list[Leader]
     settable: int
+    query: dict[str, str | tuple[str, ...]]
+    list_: Listed | None
+
+
+class _All(NamedTuple):
+    """All portfolios, and how many leaders each copies (``None`` = all)."""
+
+    rows: list[Portfolio]
+    copies: dict[str, int | None]
 
 
 @pages.get("/portfolios")
-async def portfolios(view: Looking, begin: From = "together") -> Response:
-    """The page; ``from`` says where curves begin: when the youngest portfolio did, or each at its own start."""
-    together = begin == "together"
-    shown = await view.site.shared.get(
-        ("portfolios", together), EVERY, lambda c: _read(view.site, c, together=together)
+async def portfolios(view: Looking, asked: Wanted) -> Response:
+    """The page; ``from`` says where curves begin: when the youngest portfolio did, or each at its own start; ``with``
+    who is side by side."""
+    site, together = view.site, asked.start != "start"
+    every = await site.shared.get("all portfolios", EVERY, lambda c: _all(site, c))
+    active = [p for p in every.rows if p.status == "active"]
+    gone = [p for p in every.rows if p.status != "active"]
+    names = tuple(p.name for p in beside(active, asked.beside))
+    folded = tuple(p.name for p in gone) if len(gone) <= BESIDE else ()
+    shown = await site.shared.get(
+        ("portfolios", names, folded, together), EVERY, lambda c: _read(site, c, names, folded, together=together)
     )
-    return view.show(msgspec.structs.replace(shown, leaders=view.snapshot.everybody))
+    many = len(active) > len(shown.columns) or len(gone) > len(folded)
+    list_ = listed(every.rows, every.copies, [x.row for x in shown.columns], asked) if many else None
+    return view.show(msgspec.structs.replace(shown, leaders=view.snapshot.everybody, list_=list_, query=asked.query))
 
 
-def _read(site: Site, c: Connection, *, together: bool) -> Portfolios:
-    rows = read_portfolios(c, site.trips)
-    active = [p for p in rows if p.status == "active"]
+@pages.get("/portfolios.csv")
+def as_csv(view: Looking, asked: Wanted) -> Response:
+    """All that match, in the page's order, as a file."""
+
+    def rows(c: Connection) -> Iterable[CsvLine]:
+        every = _all(view.site, c)
+        wanted = [p for p in every.rows if (p.status != "active") == asked.archived]
+        return (csv_line(p, every.copies.get(p.name)) for p in matching(wanted, every.copies, asked))
+
+    return csv_files.file(view.site.database, "pilotfish-portfolios.csv", CsvLine, rows)
+
+
+def _all(site: Site, c: Connection) -> _All:
+    follows = portfolios_store.everyones_follows(c, archived=True)
+    copies = {name: None if chosen is None else len(chosen) for name, chosen in follows.items()}
+    return _All(read_portfolios(c, site.trips), copies)
+
+
+def _read(
+    site: Site, c: Connection, names: tuple[str, ...], folded: tuple[str, ...], *, together: bool
+) -> Portfolios:  # fmt: skip
+    rows = [p for p in read_portfolios(c, site.trips) if p.name in names or p.name in folded]
+    active = [p for p in rows if p.name in names]
     starts = [p.reset_at or p.created_at for p in active]
     since = max((at for at in starts if at is not None), default=None)
     begin = _micros(since) if together and since is not None else None
     curves = {p.name: read_equity(c, p.name, CURVE_POINTS, since=begin) for p in active}
-    costs = _costs(site.reports.report(c, archived=True)) if site.reports.ready else {}
-    columns = tuple(_column(site, c, p, curves.get(p.name, []), costs, together=together) for p in rows)
+    everyone = (*names, *folded)
+    costs = _costs(site.reports.among(c, everyone)) if site.reports.ready else {}
+    became = site.copy_counts.of_each(c, everyone)
+    columns = {p.name: _column(c, p, curves.get(p.name, []), became[p.name], costs, together=together) for p in rows}
+    shown = tuple(columns[p.name] for p in active)
     return Portfolios(
-        columns=tuple(x for x in columns if x.active), folded=tuple(x for x in columns if not x.active),
-        together=together, since=since if together else None,
-        curves=compare_options(curves, {x.row.name: x.base_micro for x in columns}), leaders=[],
-        differ=_differ(site, c, [p.name for p in active]),
-        settable=sum(1 for x in s.ALL if x.scope is Scope.PORTFOLIO),
+        columns=shown, folded=tuple(x for x in columns.values() if x.row.name in folded), together=together,
+        since=since if together else None, curves=compare_options(curves, {x.row.name: x.base_micro for x in shown}),
+        leaders=[], differ=_differ(site, c, [p.name for p in active]),
+        settable=sum(1 for x in s.ALL if x.scope is Scope.PORTFOLIO), query={}, list_=None,
     )  # fmt: skip
 
 
@@ -115,10 +167,10 @@ def _micros(iso: str) -> int:
 
 
 def _column(
-    site: Site, c: Connection, p: Portfolio, curve: list[EquityPoint], costs: dict[str, Reckoned], *, together: bool
-) -> Column:
+    c: Connection, p: Portfolio, curve: list[EquityPoint], became: Counter[State], costs: dict[str, Reckoned], *,
+    together: bool,
+) -> Column:  # fmt: skip
     base = curve[0].equity_micro if together and curve else p.bankroll_micro
-    became = site.copy_counts.states(c, p.name)
     return Column(
         row=p, became={state: became[state] for state in ORDERS}, gain_micro=p.equity_micro - base,
         base_micro=base, follows=portfolios_store.follows(c, p.name), cost=costs.get(p.name),

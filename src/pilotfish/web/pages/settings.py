@@ -25,6 +25,9 @@ from pilotfish.web.view import Looking, Name, View
 AUDIT_SECONDS = 2.0
 AUDIT_SHOWN = 50
 FIRST_GROUP = "First of all"
+ALL = "All portfolios"
+HELD_SHOWN = 20
+"""Portfolios whose open positions a reset tells one by one; of more, how many there are."""
 pages = APIRouter(include_in_schema=False)
 
 
@@ -78,7 +81,8 @@ class Whom(msgspec.Struct, frozen=True):
 class Settings(Page, frozen=True, kw_only=True):
     """The settings of all portfolios, of one, or of one leader. ``query`` names which, as REST takes it; ``level`` is
     where a change goes; ``of_portfolio`` and ``of_leader`` are empty unless they are looked at; ``labels``: leaders'
-    names by wallet."""
+    names by wallet; ``choices``: ``whom`` without the leader, as a list of many has them; ``held``: portfolios with how
+    many positions they hold, the most first where not all are shown, and ``more_held``: how many more of both."""
 
     template: ClassVar[str] = "settings.html"
     title: ClassVar[str] = "settings"
@@ -87,6 +91,7 @@ class Settings(Page, frozen=True, kw_only=True):
 
     groups: tuple[Group, ...]
     whom: tuple[Whom, ...]
+    choices: tuple[tuple[str, str], ...]
     query: dict[str, str]
     level: str
     of_portfolio: str
@@ -94,6 +99,7 @@ class Settings(Page, frozen=True, kw_only=True):
     deeds: list[Deed]
     labels: dict[str, str]
     held: tuple[tuple[str, int], ...]
+    more_held: tuple[int, int]
 
 
 @pages.get("/settings")
@@ -106,12 +112,15 @@ async def settings(view: Looking, portfolio: Name = "", leader: Name = "") -> Re
     level = "portfolio" if portfolio else "leader" if leader else "dashboard"
     s_ = view.snapshot
     labels = {row.wallet: row.label for row in s_.everybody}
+    held = tuple((p.name, p.open_positions) for p in s_.portfolios if portfolio in ("", p.name))
+    held = held if len(held) <= HELD_SHOWN else tuple(sorted(held, key=lambda one: -one[1]))
     return view.show(
         Settings(
             groups=_groups(effective, level), whom=_whom(view, portfolio, leader, labels), level=level,
+            choices=(("", ALL), *((p.name, p.name) for p in s_.portfolios)),
             query={"portfolio_": portfolio} if portfolio else {"leader": leader} if leader else {},
             of_portfolio=portfolio, of_leader=leader, deeds=deeds, labels=labels,
-            held=tuple((p.name, p.open_positions) for p in s_.portfolios if portfolio in ("", p.name)),
+            held=held[:HELD_SHOWN], more_held=(len(held[HELD_SHOWN:]), sum(n for _, n in held[HELD_SHOWN:])),
         )
     )  # fmt: skip
 
@@ -121,7 +130,7 @@ def _effective(view: View, c: Connection, portfolio: str, leader: str) -> dict[s
 
 
 def _whom(view: View, portfolio: str, leader: str, labels: dict[str, str]) -> tuple[Whom, ...]:
-    found = [Whom({}, "All portfolios", not portfolio and not leader)]
+    found = [Whom({}, ALL, not portfolio and not leader)]
     found += [Whom({"portfolio_": p.name}, p.name, p.name == portfolio) for p in view.snapshot.portfolios]
     if leader:
         found.append(Whom({"leader": leader}, labels.get(leader, "") or short(leader), chosen=True))

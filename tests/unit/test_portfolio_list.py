@@ -1,0 +1,213 @@
+"""Many portfolios on pages, in REST and at a terminal: few side by side, all of them in a list that can be searched and
+sorted, and nowhere a thousand of anything."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import Connection, Engine, insert
+
+from pilotfish.app import daily
+from pilotfish.core.settings import Value
+from pilotfish.core.units import SECOND
+from pilotfish.store import leaders_store, portfolios_store
+from pilotfish.store import tables as t
+from pilotfish.store.views.foremost import foremost
+from pilotfish.store.views.portfolios import read_portfolios
+from pilotfish.web import server
+from pilotfish.web.reader import EVERY, LONGEST, Snapshot, pause_after
+from pilotfish.web.stream import MOST_PORTFOLIOS, _status
+from tests import processes
+from tests.fresh import fresh_database
+from tests.terminal import at_terminal
+from tests.unit.test_printed import environment
+
+AT = 1_800_000_000 * SECOND
+DAY = 86_400 * SECOND
+LEADERS = [f"0x{n:040x}" for n in range(1, 4)]
+NOWHERE: dict[str, Value] = dict.fromkeys(("data_api_url", "gamma_api_url"), "http://127.0.0.1:9")
+
+
+def make(c: Connection, many: int) -> None:
+    """``main``, and ``many`` others, of which p05 made 5 USDC since yesterday."""
+    for wallet in LEADERS:
+        leaders_store.add(c, wallet, "", AT, by="test")
+    figures = dict.fromkeys(
+        ("positions_value_micro", "cost_micro", "unrealized_pnl_micro", "fees_micro", "open_positions"), 0
+    )
+    for n, name in enumerate(["main", *(f"p{n:02}" for n in range(1, many + 1))]):
+        chosen = None if n == 0 else LEADERS[: 1 + n % 3]
+        portfolios_store.add(c, name, {}, at=AT - 2 * DAY + n, by="test", changes={"bankroll": "100"}, leaders=chosen)
+        for at, made in ((AT - DAY - 1, 0), (AT, n * 1_000_000)):
+            worth = dict.fromkeys(("equity_micro", "cash_micro"), 100_000_000 + made)
+            row = {"portfolio": name, "at": at, "realized_pnl_micro": made, **worth, **figures}
+            c.execute(insert(t.equity_snapshots).values(row))
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Engine]:
+    made = fresh_database(tmp_path / "x.db")
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def many(database: Engine) -> Iterator[TestClient]:
+    """Pages of main and 130 others."""
+    with database.begin() as c:
+        make(c, 130)
+    with TestClient(server.build(database, NOWHERE), base_url="http://127.0.0.1:8080") as client:
+        yield client
+
+
+def beside(text: str) -> list[str]:
+    """Whose columns there are."""
+    table = text[text.index('<section class="card gap" id="table">') :]
+    return re.findall(r'<th class="num"><a[^>]*>([^<]+)</a></th>', table[: table.index("</thead>")])
+
+
+def rows(text: str) -> list[str]:
+    return re.findall(r'<tr id="p-([^"]+)">', text)
+
+
+def link(text: str, label: str) -> str:
+    found = re.search(rf'href="([^"]+)" aria-label="{label}"', text)
+    assert found is not None, label
+    return unescape(found[1]).removesuffix("#list")
+
+
+def test_few_portfolios_are_all_side_by_side_and_there_is_no_list(database: Engine) -> None:
+    with database.begin() as c:
+        make(c, 5)
+    with TestClient(server.build(database, NOWHERE), base_url="http://127.0.0.1:8080") as client:
+        page = client.get("/portfolios").text
+        assert beside(page) == ["main", "p01", "p02", "p03", "p04", "p05"]
+        assert 'id="list"' not in page
+        assert '<nav class="picker" aria-label="Portfolio">' in client.get("/").text
+
+
+def test_of_many_portfolios_main_and_the_best_are_side_by_side_and_a_list_has_all(many: TestClient) -> None:
+    page = many.get("/portfolios").text
+    assert beside(page) == ["main", "p126", "p127", "p128", "p129", "p130"]
+    assert "All 131 portfolios" in page
+    assert rows(page) == [f"p{n}" for n in range(130, 80, -1)]
+    assert rows(many.get("/portfolios?page=3").text)[-1] == "main"
+    assert rows(many.get("/portfolios?sort=name").text)[:2] == ["main", "p01"]
+
+
+def test_words_find_portfolios_by_name_in_any_order_of_the_list(many: TestClient) -> None:
+    assert rows(many.get("/portfolios?q=P13").text) == ["p130", "p13"]
+    assert rows(many.get("/portfolios?q=13+p&sort=profit").text) == ["p13", "p113", "p130"]
+    assert "No portfolio has these words" in many.get("/portfolios?q=nothing").text
+
+
+def test_a_portfolio_is_put_beside_the_others_and_taken_away_by_an_address_that_can_be_shared(many: TestClient) -> None:
+    first = many.get("/portfolios?with=p07&with=p09&with=never-was").text
+    assert beside(first) == ["main", "p07", "p09"]
+    there = link(first, "Put p130 beside the others")
+    assert beside(many.get(there).text) == ["main", "p07", "p09", "p130"]
+    back = link(many.get(there).text, "Take p130 away from the others")
+    assert beside(many.get(back).text) == ["main", "p07", "p09"]
+    alone = link(many.get("/portfolios?with=p130").text, "Take p130 away from the others")
+    assert beside(many.get(alone).text) == ["main"]
+
+
+def test_no_more_are_put_side_by_side_than_can_be_read(many: TestClient) -> None:
+    page = many.get("/portfolios?" + "&".join(f"with=p{n:02}" for n in range(1, 100))).text
+    assert beside(page) == ["main", *(f"p{n:02}" for n in range(1, 12))]
+    assert "Put p130 beside the others" not in page
+
+
+def test_archived_portfolios_are_a_list_of_their_own_where_there_are_many(many: TestClient, database: Engine) -> None:
+    with database.begin() as c:
+        for n in range(1, 11):
+            portfolios_store.archive(c, f"p{n:02}", at=AT, by="test")
+    page = many.get("/portfolios?status=archived&sort=name").text
+    assert rows(page) == [f"p{n:02}" for n in range(1, 11)]
+    assert "Put p01 beside" not in page
+    assert "All 121 portfolios" in many.get("/portfolios").text
+
+
+def test_the_file_has_all_that_match_in_the_order_of_the_page(many: TestClient) -> None:
+    told = many.get("/portfolios.csv?q=p12&sort=profit")
+    assert told.headers["content-type"].startswith("text/csv")
+    found = list(csv.DictReader(io.StringIO(told.text)))
+    assert [row["portfolio"] for row in found] == ["p12", *(f"p{n}" for n in range(120, 130))]
+    assert (found[0]["profit_usdc"], found[0]["profit_percent"], found[0]["copies"]) == ("12", "12.0", "1")
+
+
+def test_which_of_many_portfolios_a_page_is_about_is_chosen_from_a_list_without_a_script(many: TestClient) -> None:
+    for path in ("/", "/trades?q=tide", "/orders", "/positions", "/leaders", f"/leaders/{LEADERS[0]}"):
+        page = many.get(path, params=None).text
+        form = page[page.index('<form class="picked"') :]
+        form = form[: form.index("</form>")]
+        assert form.count("<option") == 131, path
+        assert '<option value="main" selected>' in form
+        assert re.search(r'<label>Portfolio <select name="portfolio"', form)
+        assert ('name="q" value="tide"' in form) == ("tide" in path)
+        assert '<nav class="picker" aria-label="Portfolio">' not in page
+    settings = many.get("/settings?portfolio=p07").text
+    assert '<option value="p07" selected>' in settings
+    assert '<option value="">All portfolios</option>' in settings
+
+
+def test_rest_gives_portfolios_in_pages_and_by_words(many: TestClient) -> None:
+    def names(query: str = "") -> list[str]:
+        return [p["name"] for p in many.get(f"/api/v1/portfolios{query}").json()]
+
+    assert len(names()) == 131
+    assert names("?limit=2&offset=1") == ["p01", "p02"]
+    assert names("?q=P13") == ["p13", "p130"]
+
+
+def test_a_day_of_many_portfolios_tells_those_that_moved_most_and_what_the_others_came_to(database: Engine) -> None:
+    with database.begin() as c:
+        make(c, 30)
+    lines = daily.summary(database, AT)
+    told = [line.split(":")[0] for line in lines[1:-1] if "USDC" in line]
+    assert told == ["main", "p30", "p29", "p28", "p27", "p26", "p04", "p03", "p02", "p01"]
+    assert lines[-1] == f"and 21 more portfolios: +{sum(range(5, 26))}.00 together"
+
+
+def test_the_foremost_of_many_are_main_the_best_and_the_worst_and_of_few_all(database: Engine) -> None:
+    with database.begin() as c:
+        make(c, 9)
+        all_of_them = read_portfolios(c)
+    assert foremost(all_of_them, 10) == all_of_them
+    assert [p.name for p in foremost(all_of_them, 6)] == ["main", "p09", "p08", "p07", "p02", "p01"]
+
+
+def test_an_event_of_the_stream_has_main_and_the_chosen_of_many_portfolios(database: Engine) -> None:
+    with database.begin() as c:
+        make(c, MOST_PORTFOLIOS)
+        all_of_them = read_portfolios(c)
+    some = all_of_them[:MOST_PORTFOLIOS]
+    assert _status(Snapshot(portfolios=some), "p07")["portfolios"] == some
+    told = _status(Snapshot(portfolios=all_of_them), "p07")["portfolios"]
+    assert told == [p for p in all_of_them if p.name in ("main", "p07")]
+
+
+def test_what_all_tabs_show_is_read_less_often_where_it_costs_much() -> None:
+    assert [pause_after(cost, EVERY) for cost in (0.002, 0.1, 60.0)] == [EVERY, 1.0, LONGEST]
+
+
+def test_a_terminal_shows_some_of_many_portfolios_and_a_pipe_all(database: Engine, tmp_path: Path) -> None:
+    with database.begin() as c:
+        make(c, 40)
+        c.execute(insert(t.worker_status).values(name="worker", at=AT, data={}))
+    env = environment(tmp_path, NO_COLOR="1")
+    piped = processes.run("status", cwd=tmp_path, env=env).stdout
+    assert len(re.findall(r"^(?:main|p\d+) ", piped, re.M)) == 41
+    shown = at_terminal(
+        lambda tty: processes.start("status", cwd=tmp_path, env=env, stdout=tty, stderr=tty), columns=90
+    )
+    told = re.findall(r"^(main|p\d+) ", shown, re.M)
+    assert told == ["main", *(f"p{n}" for n in range(40, 30, -1)), *(f"p{n:02}" for n in range(9, 0, -1))]
+    assert "21 more: pilotfish portfolio list" in " ".join(shown.split())
