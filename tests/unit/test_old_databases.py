@@ -9,6 +9,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, inspect, select, text
+from structlog.testing import capture_logs
 
 from pilotfish.store import database as store
 from pilotfish.store import exports
@@ -40,6 +41,21 @@ def test_a_database_of_every_version_is_taken_over_with_its_books_right(tmp_path
             assert rows == told.export(kind), kind
         assert len(rows) == len(told.export(kind)), kind
     database.dispose()
+
+
+def test_whoever_waits_for_a_database_to_be_brought_up_to_date_is_told(tmp_path: Path) -> None:
+    opened((FOLDER / f"{KEPT[0]}.sql").read_text(), tmp_path / "old.db").dispose()
+    for said in (2, 0):
+        with capture_logs() as lines:
+            open_database(f"sqlite:///{tmp_path / 'old.db'}").dispose()
+        told = [line for line in lines if "up to date" in line["event"]]
+        assert len(told) == said
+        if told:
+            assert (told[0]["revision"], told[0]["to"]) == (KEPT[0], store.HEAD)
+            assert told[0]["free"].endswith(" MB")
+    with capture_logs() as lines:
+        open_database(f"sqlite:///{tmp_path / 'new.db'}").dispose()
+    assert lines == [], "a new one has nothing to be waited for"
 
 
 @pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")

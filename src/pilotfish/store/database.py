@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -89,8 +91,26 @@ def open_database(configured: str, *, migrate: bool = True) -> Engine:
         with engine.connect() as connection:
             found = _known(connection, url)
         if migrate and found != HEAD:
-            upgrade(engine)
+            with _told(url, found) if found is not None else nullcontext():
+                upgrade(engine)
     return engine
+
+
+@contextmanager
+def _told(url: URL, found: str) -> Iterator[None]:
+    """Say that tables of before are brought up to date: with a million trades it takes a minute or two."""
+    import structlog  # slow to import
+
+    log, began = structlog.get_logger(__name__), time.monotonic()
+    room: dict[str, str] = {}
+    path = Path(url.database or "")
+    if url.get_backend_name() == "sqlite" and path.is_file():
+        size, free = path.stat().st_size, shutil.disk_usage(path.parent).free
+        room = {"file": f"{size / 1e6:,.0f} MB", "free": f"{free / 1e6:,.0f} MB"}
+    log.info("the tables are brought up to date; if that ends early, nothing has changed", revision=found, to=HEAD,
+             **room)  # fmt: skip
+    yield
+    log.info("the tables are up to date", seconds=round(time.monotonic() - began, 1))
 
 
 def _refuse_foreign(configured: str) -> None:
