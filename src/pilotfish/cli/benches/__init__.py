@@ -24,6 +24,7 @@ BENCHES: dict[str, Bench] = {
     "decision": Bench("decision", "a fill to a durable decision, beside another package", usual=False),
     "engine": Bench("engine", "an honest mix through the engine alone"),
     "latency": Bench("latency", "from a log's frame to the disk, with a real worker", usual=False),
+    "crowd": Bench("crowd", "the same with a thousand portfolios", usual=False),
     "ingest": Bench("ingest", "an observation to a durable decision"),
     "marks": Bench("marks", "every position valued anew"),
     "journal": Bench("journal", "what writing down every event costs"),

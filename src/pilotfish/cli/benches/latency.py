@@ -65,9 +65,14 @@ BLOCK = 2_000.0
 
 def figures(_options: Options) -> list[Figure]:
     """The slowest of a hundred at each rate, against the time of a block."""
+    return figures_of(measure())
+
+
+def figures_of(found: Sequence[Latency], whose: str = "") -> list[Figure]:
+    """Each against the time of a block. ``whose``: what is said of those who copy."""
     return [
         figure(
-            f"{told.what} durable, {told.rate:,.0f} trades/s",
+            f"{told.what} durable, {told.rate:,.0f} trades/s{whose}",
             "per s",
             1000 / told.p99,
             "a block",
@@ -75,7 +80,7 @@ def figures(_options: Options) -> list[Figure]:
             f"median {told.median:.1f} ms, 99 of 100 within {told.p99:.1f} ms, first quarter {told.first:.1f} ms, last"
             f" {told.last:.1f} ms",
         )
-        for told in measure()
+        for told in found
     ]
 
 
