@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine, func, select
 
 from pilotfish.cli import session, stand
 from pilotfish.cli.benches.figure import Figure, Options, figure
@@ -30,12 +30,15 @@ from pilotfish.sim.server import serve
 from pilotfish.sim.server import urls as urls_of
 from pilotfish.sim.venue import Venue
 from pilotfish.store import leaders_store, portfolios_store, worker_state
+from pilotfish.store import tables as t
 from pilotfish.store.database import open_database, snapshot
 
 WARM = 40
 RATES = ((200, 15), (2_000, 5))
 """Trades a second, and for how many seconds."""
 PATIENCE = 60.0
+HOLDINGS_A_SECOND = 10
+"""Leaders at least whose holdings can be asked for."""
 
 
 class Crowd(NamedTuple):
@@ -98,6 +101,15 @@ def _people(c: Connection, crowd: Crowd) -> None:
         portfolios_store.add(c, f"p{n}", {}, at=session.now(), by="bench", leaders=chosen)
 
 
+def _ready(database: Engine, crowd: Crowd) -> bool:
+    """Whether all leaders are listened to, and it is known what each holds: exits wait for that."""
+    looked_at = select(func.count()).select_from(t.cursors).where(t.cursors.c.bootstrapped)
+    with snapshot(database) as c:
+        state, _ = worker_state.read(c)
+        listens = state is not None and state.polygon.healthy and state.polygon.watched >= crowd.leaders
+        return listens and c.execute(looked_at).scalar_one() >= crowd.leaders
+
+
 async def _measure(folder: Path, rates: Sequence[tuple[int, int]], crowd: Crowd) -> list[Latency]:
     path = folder / "bench.db"
     url = f"sqlite:///{path}"
@@ -116,11 +128,9 @@ async def _measure(folder: Path, rates: Sequence[tuple[int, int]], crowd: Crowd)
                 "RECORD_BOOKS": "false", "JOURNAL": "false",
             }  # fmt: skip
             children.append(await stand.spawn(folder, {**session.clean_environment(), **settings}, "run", "--no-web"))
-            async with asyncio.timeout(stand.READY_SECONDS):
+            async with asyncio.timeout(stand.READY_SECONDS + crowd.leaders / HOLDINGS_A_SECOND):
                 while True:
-                    with snapshot(database) as c:
-                        state, _ = worker_state.read(c)
-                    if state is not None and state.polygon.healthy and state.polygon.watched >= crowd.leaders:
+                    if await asyncio.to_thread(_ready, database, crowd):
                         break
                     await asyncio.sleep(0.1)
             await asyncio.sleep(2 * BLOCK / 1000)  # a block of before leaders were followed would be history
