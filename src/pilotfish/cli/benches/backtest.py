@@ -4,8 +4,6 @@ first hundredth and tenth of it, too. Seconds are those of one core, so that wha
 
 from __future__ import annotations
 
-import resource
-import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -14,7 +12,7 @@ from typing import NamedTuple
 
 from pilotfish.backtest.assumptions import BANDS, Band
 from pilotfish.backtest.run import Whole, play
-from pilotfish.cli.benches.figure import Figure, Options, figure
+from pilotfish.cli.benches.figure import Figure, Options, figure, peak_mib
 from pilotfish.cli.benches.long_past import A_DAY, DAY, FROM_AT, ROOM, WALLET, write_long_past
 from pilotfish.core.settings import policy_from
 from pilotfish.history.folder import History
@@ -54,5 +52,4 @@ def run_through(folder: str, trades: int) -> Taken:
     begun = time.process_time()
     past = read_past(History(folder), WALLET, FROM_AT, FROM_AT + max(1, trades // A_DAY) * DAY)
     play(Whole(past=past), policy_from(ROOM), BANDS[Band.EXPECTED])
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
-    return Taken(len(past.deeds), time.process_time() - begun, most)
+    return Taken(len(past.deeds), time.process_time() - begun, peak_mib())

@@ -3,9 +3,12 @@ are the machine's; and how they are measured."""
 
 from __future__ import annotations
 
+import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -111,3 +114,13 @@ def same(what: str, ours: object, theirs: object) -> None:
     """Both sides give the same, before anything is timed. Raises :class:`DifferentError`."""
     if ours != theirs:
         raise DifferentError(f"{what}: ours gives {str(ours)[:300]}, theirs {str(theirs)[:300]}")
+
+
+def peak_mib() -> float:
+    """The most memory that this process had so far, in MiB. Linux counts what its parent had when it was made, unless
+    it is asked for what the process's own program had."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        own = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(own.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)

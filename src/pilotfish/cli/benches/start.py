@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import resource
 import tempfile
 import time
 from pathlib import Path
@@ -13,7 +12,7 @@ from sqlalchemy import Engine as Database
 from sqlalchemy import delete
 
 from pilotfish.cli.benches import pages as bench_pages
-from pilotfish.cli.benches.figure import Figure, Options, figure, measured, same
+from pilotfish.cli.benches.figure import Figure, Options, figure, measured, peak_mib, same
 from pilotfish.core.drive import played
 from pilotfish.core.engine import Engine
 from pilotfish.core.recall import KEEP
@@ -73,8 +72,7 @@ def start(url: str, trades: int) -> Started:
         first = restore.restored(c, {"main": policy_from({})}, Globals(), at, keep=keep)
     played(Engine(), first)
     wall = time.perf_counter() - began
-    mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Started(wall, time.process_time(), mib, len(first.trades))
+    return Started(wall, time.process_time(), peak_mib(), len(first.trades))
 
 
 def _reports(database: Database, trades: int) -> tuple[list[float], float]:
