@@ -73,6 +73,7 @@ TAKEN_APART = {
     "cli/portfolio.py": "name=value as a person wrote it",
     "cli/setup.py": "a URL as a person wrote it",
     "cli/benches/channel_venue.py": "a frame, to put the time in when it is sent",
+    "cli/benches/figure.py": "what the kernel tells of a process, as it writes it",
     "cli/benches/tabs.py": "server-sent events, by their standard",
     "cli/stand.py": "lines of an environment that another process prints for machines",
     "core/names.py": "words of a name as a person wrote them",
