@@ -159,12 +159,15 @@ async def test_a_queue_that_is_full_is_waited_for_without_being_blamed() -> None
 async def test_whoever_waits_for_its_turn_below_a_limit_is_not_blamed_and_then_has_to_go_on() -> None:
     hand = Hand()
     hub = Hub(hand.clock)
-    asked, told = asyncio.Event(), asyncio.Event()
+    asked, told, leave, left = (asyncio.Event() for _ in range(4))
 
-    async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(10)
         told.set()
-        await asyncio.Event().wait()
+        await leave.wait()
+        writer.close()
+        await writer.wait_closed()
+        left.set()
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     where = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -188,7 +191,10 @@ async def test_whoever_waits_for_its_turn_below_a_limit_is_not_blamed_and_then_h
         watch.look(hand.at + STALL_SECONDS + PATIENCE + 1)
         assert "comparing has not moved for" in str(hub.fatal)
         await hub.close()
+    leave.set()
+    await left.wait()
     server.close()
+    await server.wait_closed()
 
 
 # -- who stands by -------------------------------------------------------------------------------------------------
