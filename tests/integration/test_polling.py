@@ -22,7 +22,7 @@ from pilotfish.feeds.schedule import CATCH_UP
 from pilotfish.polymarket.clob import Clob
 from pilotfish.polymarket.data_api import PAGE, DataApi
 from pilotfish.polymarket.gamma import Gamma
-from pilotfish.polymarket.http import Service, VenueError, make_session
+from pilotfish.polymarket.http import Service, make_session
 from pilotfish.sim.server import serve, urls
 from pilotfish.sim.venue import Fault, Venue
 from tests.integration.test_activity_windows import TOKEN, WALLET, row
@@ -222,18 +222,12 @@ async def test_whatever_reads_what_a_leader_holds_first_hands_it_over_as_the_fir
     """All tries after the following have failed; the comparisons go on."""
     monkeypatch.setattr(reconcile, "BOOTSTRAP_ATTEMPTS", 1)
     monkeypatch.setattr(reconcile, "BOOTSTRAP_PAUSE", 0)
-    real, calls = DataApi.positions, []
-
-    async def positions(self: DataApi, user: str) -> Any:
-        calls.append(user)
-        if len(calls) == 1:
-            raise VenueError("out of order", 503)
-        return await real(self, user)
-
-    monkeypatch.setattr(DataApi, "positions", positions)
+    polling.fail("data")
     polling.holdings.follow(WALLET, 0)
     polling.holdings.ask(WALLET, bootstrap=True)
-    await until("tried", lambda: calls)
+    await until("given up", lambda: not polling.hub.tasks)
+    assert polling.events(HoldingsSnapshot) == []
+    polling.venue.faults.clear()
     for first in (True, False):
         polling.holdings.ask_values()
         (snapshot,) = await until("read", lambda: polling.events(HoldingsSnapshot))

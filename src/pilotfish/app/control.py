@@ -45,9 +45,8 @@ LONGEST_SECONDS = 10.0
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     """What people want. ``policies``: of the portfolios that take part; ``follows``: whom each copies, ``None`` = all;
-    ``written``: the numbers of the
-    newest deed and change of a setting that are in it; ``pause``: for how many seconds it holds if there is no
-    newer one."""
+    ``written``: the numbers of the newest deed and change of a setting that are in it; ``pause``: for how many seconds
+    it holds if there is no newer one."""
 
     stored: settings_store.Stored
     globals_: Globals
