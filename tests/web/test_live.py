@@ -106,3 +106,23 @@ def test_pages_open_by_the_keyboard_and_writing_opens_none(
     expect(page.get_by_text("Slippage of a SELL", exact=True)).to_be_visible()
     expect(page.get_by_text("Widest spread", exact=True)).to_be_hidden()
     seen.clean()
+
+
+def test_a_key_pressed_right_after_a_dialog_was_closed_counts(
+    running: tuple[Stand, Pilot, str, list[str]], browser: Browser
+) -> None:
+    """A closed dialog keeps the focus until the browser gets round to it, and what is pressed meanwhile reaches it."""
+    _, _, address, _ = running
+    seen = window(browser, address)
+    page = seen.open("/")
+    page.keyboard.press("?")
+    expect(page.get_by_label("shortcuts are on")).to_be_visible()
+    page.evaluate("""() => {
+        const field = document.querySelector("dialog[open] [data-keys]");
+        const press = (key) => field.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+        press("g"); press("o");
+        field.closest("dialog").close();
+        press("g"); press("s");
+    }""")
+    page.wait_for_url("**/settings")
+    seen.clean()

@@ -477,7 +477,9 @@
   };
   let going = false;
   document.addEventListener("keydown", (e) => {
-    if (!keysOn() || e.ctrlKey || e.metaKey || e.altKey || e.target.closest("input,select,textarea,dialog")) return;
+    if (!keysOn() || e.ctrlKey || e.metaKey || e.altKey) return;
+    // what is not shown has no say: a dialog keeps the focus for a moment after it was closed
+    if (e.target.closest("input,select,textarea,dialog") && e.target.checkVisibility()) return;
     if (!document.getElementById("shortcuts")) return;
     if (e.key === "?") { e.preventDefault(); help(); }
     else if (e.key === "/") {
