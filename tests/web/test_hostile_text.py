@@ -56,10 +56,13 @@ SHORT = (
 )
 """What fits where the length of a text is bounded."""
 WATCH = "window.hacked = 0; window.addEventListener('securitypolicyviolation', () => { window.hacked += 100 })"
-FOUND = """() => [window.hacked, document.title.includes('hacked'),
-  [...document.querySelectorAll('*')].filter(e => [...e.attributes].some(a => a.name === 'data-hacked'
+MARKUP = """page => [...page.querySelectorAll('*')].filter(e => [...e.attributes].some(a => a.name === 'data-hacked'
     || a.name.startsWith('on') || /^\\s*javascript:/i.test(a.value) && ['href', 'src', 'action'].includes(a.name)))
-    .map(e => e.outerHTML.slice(0, 200))]"""
+    .map(e => e.outerHTML.slice(0, 200))"""
+"""Text that has become markup."""
+FOUND = f"() => [window.hacked, document.title.includes('hacked'), ({MARKUP})(document)]"
+READ = f"text => ({MARKUP})(new DOMParser().parseFromString(text, 'text/html'))"
+"""The same in what a server answered, without being opened."""
 DRAWN = "() => !document.querySelector('#app') || document.querySelector('#app').childElementCount > 0"
 ROUTES = """
 import json, sys
@@ -262,6 +265,17 @@ def look(seen: Watched, path: str, query: dict[str, str]) -> None:
         visit(seen, f"{path}?{urllib.parse.urlencode(query)}" if query else path)
 
 
+def look_at_each(seen: Watched, path: str, names: list[str], text: str) -> set[str]:
+    """Give a page one parameter at a time, then all that it takes; the names of those whose text it shows."""
+    answers = {name: found for name in names if (found := answered(seen, path, {name: text})) is not None}
+    shown = {name for name, found in answers.items() if "hacked" in found}
+    for name in sorted(shown):
+        assert seen.page.evaluate(READ, answers[name]) == [], (path, name, text)
+    if answers:
+        look(seen, path, dict.fromkeys(answers, text))
+    return shown
+
+
 def test_no_parameter_of_any_route_runs_a_script(browser: Browser, hostile: Hostile) -> None:
     before = hostile.kept()
     seen, ran = watched(browser, hostile)
@@ -276,15 +290,19 @@ def test_no_parameter_of_any_route_runs_a_script(browser: Browser, hostile: Host
                 look(seen, path, {})
         path = re.sub(r"\{wallet(:path)?\}", WALLET, route["path"])
         for text in SHORT:
-            taken = [name for name in route["query"] if answered(seen, path, {name: text}) is not None]
-            look(seen, path, dict.fromkeys(taken, text))
-            for name in taken:
-                if "hacked" in (answered(seen, path, {name: text}) or ""):
-                    told.add((route["path"], name))
-                    look(seen, path, {name: text})
+            told |= {(route["path"], name) for name in look_at_each(seen, path, route["query"], text)}
     assert {("/", "portfolio"), ("/trades", "q"), ("/positions", "q"), ("/orders", "q")} <= told
     assert ran == []
     assert hostile.kept() == before
+
+
+def test_text_that_became_markup_is_found_in_an_answer(browser: Browser, hostile: Hostile) -> None:
+    seen, _ = watched(browser, hostile)
+    for text in (*PAYLOADS.values(), *SHORT):
+        if "data-hacked" in text or "javascript:" in text:
+            pages = (f"<p>{text}", f'<a href="{text}">', f"<a href='{text}'>", f"<a href={text}>", f"<!--{text}-->")
+            assert any(seen.page.evaluate(READ, f"{page}<script>'{text}'</script>") for page in pages), text
+    assert seen.page.evaluate(READ, '<p title="onload=1">&lt;img data-hacked&gt;</p>') == []
 
 
 def test_no_route_that_answers_with_data_answers_with_a_page(browser: Browser, hostile: Hostile) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import BindParameter, ClauseElement, ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.sql.selectable import SelectBase
+from sqlalchemy.sql.selectable import Select, SelectBase
 from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
 
 from pilotfish.store.declared import Declared
@@ -119,6 +119,15 @@ class Name(TypeDecorator[str]):
     def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """The text of a number."""
         return spelled(column)
+
+
+@compiles(Select, "sqlite")
+def _ordered_by_texts(element: Select[Any], compiler: SQLCompiler, **how: Any) -> str:
+    """A query, unless it is ordered by what it does not show: by the numbers of names, which say who came first."""
+    for column in element._order_by_clauses:
+        if isinstance(column.type, Name):
+            raise TypeError(f"{column} holds numbers of names: order by its text, as spelled() gives it")
+    return str(compiler.visit_select(element, **how))
 
 
 def as_text(column: ColumnElement[Any]) -> ColumnElement[Any]:
