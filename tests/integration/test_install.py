@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,7 +102,7 @@ def test_it_is_a_tool_of_uv(wheel: Path, tmp_path: Path) -> None:
     if done.returncode != 0 and re.search("offline|cache|network", done.stderr):
         pytest.skip("the packages are not in uv's cache, and no network is used")
     assert done.returncode == 0, done.stderr
-    works(tmp_path / "bin" / "pilotfish", tmp_path)
+    starts(tmp_path / "bin" / "pilotfish", tmp_path)
 
 
 def test_it_is_a_tool_of_pipx(wheel: Path, tmp_path: Path) -> None:
@@ -115,11 +116,11 @@ def test_it_is_a_tool_of_pipx(wheel: Path, tmp_path: Path) -> None:
     if done.returncode != 0 and re.search("offline|cache|network", done.stderr):
         pytest.skip("the packages are not in uv's cache, and no network is used")
     assert done.returncode == 0, done.stderr
-    works(tmp_path / "bin" / "pilotfish", tmp_path)
+    starts(tmp_path / "bin" / "pilotfish", tmp_path)
 
 
-def works(program: Path, folder: Path) -> None:
-    """The program that was installed does its main job: the demo, with pages, to books that agree."""
+def starts(program: Path, folder: Path) -> Callable[..., str]:
+    """The program that was installed starts, and makes its database; with what runs its other commands."""
     home = folder / "home"
     home.mkdir()
     env = {k: v for k, v in clean_environment().items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
@@ -131,10 +132,16 @@ def works(program: Path, folder: Path) -> None:
         return done.stdout
 
     assert run("--version") == f"pilotfish {__version__}\n"
+    run("leaders", "add", "0x" + "a1" * 20, "--label", "Ann")
+    assert "Ann" in run("config", "export")
+    return run
+
+
+def works(program: Path, folder: Path) -> None:
+    """It does its main job as well: the demo, with pages, to books that agree."""
+    run = starts(program, folder)
     told = json.loads(run("demo", "--for", "4", "--seed", "3", "--port", "0", "--json"))
     assert told["verify"] == "ok"
     assert told["trades"] > 0
-    run("leaders", "add", "0x" + "a1" * 20, "--label", "Ann")
     run("backup", "x.backup")
-    assert "Ann" in run("config", "export")
     assert json.loads(run("sql", "select count(*) as n from trades", "--json")) == [{"n": 0}]
