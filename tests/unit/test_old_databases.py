@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import msgspec
@@ -91,6 +92,16 @@ def test_a_newer_database_is_refused_by_name(tmp_path: Path) -> None:
     database.dispose()
     for opening in (open_database, open_to_read):
         with pytest.raises(DatabaseError, match=r"x\.db was written by a newer version .* \(revision 9999"):
+            opening(url)
+
+
+def test_a_python_with_too_old_a_sqlite_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+    open_database(url).dispose()
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 31, 1))
+    monkeypatch.setattr(sqlite3, "sqlite_version", "3.31.1")
+    for opening in (open_database, open_to_read):
+        with pytest.raises(DatabaseError, match=r"this Python has SQLite 3\.31\.1, and 3\.33 or newer is needed"):
             opening(url)
 
 

@@ -99,6 +99,28 @@ def test_a_change_reaches_what_rows_are_found_by_where_it_differs(database: Engi
         assert c.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
 
 
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 63, 64, 65, 71, 72, 73, 137, 1_000])
+def test_however_many_rows_a_commit_has_each_is_written_once_as_it_is(database: Engine, count: int) -> None:
+    at = Micros(1)
+    reasons = (Reason.SKIP_CASH, Reason.SKIP_DEPTH, Reason.SKIP_SPREAD)
+    with database.begin() as c:
+        write(c, [effect for n in range(1, count + 1) for effect in (decision(n), ledger(n))])
+        write(c, [Upsert(MarkRecord(f"t{n}", Price(n), None, at)) for n in range(count)])
+    with database.begin() as c:
+        write(c, [Update(change(n, "skip", reasons[n % 3], asked_usdc_micro=Usdc(n))) for n in range(1, count + 1)])
+        write(c, [Upsert(MarkRecord(f"t{n}", Price(n + 1), Price(n + 2), at)) for n in range(count + 1)])
+        d, m, e = t.decisions.c, t.marks.c, t.ledger_entries.c
+        decided = list(c.execute(select(d.id, d.action, d.reason, d.asked_usdc_micro).order_by(d.id)))
+        marks = {
+            row.token_id: (row.bid_micro, row.ask_micro)
+            for row in c.execute(select(m.token_id, m.bid_micro, m.ask_micro))
+        }
+        entries = list(c.execute(select(e.id).order_by(e.id)).scalars())
+    assert decided == [(n, "skip", reasons[n % 3].value, n) for n in range(1, count + 1)]
+    assert marks == {f"t{n}": (n + 1, n + 2) for n in range(count + 1)}
+    assert entries == list(range(1, count + 1))
+
+
 def test_a_wipe_is_a_barrier(database: Engine) -> None:
     with database.begin() as c:
         write(c, [ledger(1), WipePaper("main"), ledger(2)])

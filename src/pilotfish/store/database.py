@@ -50,6 +50,10 @@ class OlderDatabaseError(DatabaseError):
     """The tables are of an older version; whatever writes brings them up to date, reading does not."""
 
 
+_OLDEST_SQLITE = (3, 33)
+"""Changes many rows by one statement."""
+
+
 def database_url(configured: str) -> URL:
     """The URL to use; empty = SQLite in the platform's data folder. Raises :class:`DatabaseError`."""
     if not configured:
@@ -183,11 +187,18 @@ def _json(value: object) -> str:
 
 
 def _engine(url: URL, creator: Callable[[], sqlite3.Connection] | None = None) -> Engine:
-    """``creator`` connects in another way than the URL says."""
+    """``creator`` connects in another way than the URL says. Raises :class:`DatabaseError`."""
     made: dict[str, Any] = {} if creator is None else {"creator": creator}
     server = url.get_backend_name() == "postgresql"
+    if not server and sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise DatabaseError(
+            f"this Python has SQLite {sqlite3.sqlite_version}, and {'.'.join(map(str, _OLDEST_SQLITE))} or newer is"
+            " needed: use another Python, or set DATABASE_URL to a PostgreSQL server"
+        )
     if server:
         made["connect_args"] = {name: value for name, value in _CUT_OFF.items() if name not in url.query}
+    elif creator is None:
+        made["connect_args"] = {"cached_statements": _STATEMENTS}
     return create_engine(
         url,
         pool_pre_ping=server,
@@ -262,6 +273,8 @@ def _only_read(connection: DBAPIConnection, _record: object) -> None:
     cursor.close()
 
 
+_STATEMENTS = 512
+"""Statements that a connection of SQLite keeps prepared: the writer has several for each kind of row."""
 _CACHE_KIB = 32_768
 """A commit of many trades changes pages all over the indexes: with room for them they are written once."""
 _CHECKPOINT_PAGES = 64_000

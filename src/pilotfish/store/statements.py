@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
+from itertools import chain
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     import psycopg
 
 Row: TypeAlias = tuple[Any, ...]
+AT_A_STEP = (64, 8, 1)
+"""Rows that one step of SQLite takes. Python's lock is let go of and waited for at each step, and a loop that is busy
+gives it back late: row by row, a commit took twice as long as its work."""
 _Stored: TypeAlias = Callable[[Any], object]
 """How the database takes a value that is not ``None``."""
 
@@ -161,8 +165,7 @@ class Statements:
                 for row in rows:
                     copy.write_row(row)
             return
-        slots = ", ".join("?" * len(columns))
-        c.exec_driver_sql(f"INSERT INTO {table} ({_listed(columns)}) VALUES ({slots})", rows)
+        _together(c, f"INSERT INTO {table} ({_listed(columns)}) VALUES {{rows}}", len(columns), rows)
 
     def update(self, c: Connection, table: str, columns: tuple[str, ...], rows: list[Row]) -> None:
         """New values for rows that are there, by their ``id``."""
@@ -187,7 +190,7 @@ class Statements:
         if self._copies:
             _all_at_once(c, f"{begin} {{rows}} {conflict}", table, columns, rows)
             return
-        c.exec_driver_sql(f"{begin} VALUES ({', '.join('?' * len(columns))}) {conflict}", rows)
+        _together(c, f"{begin} VALUES {{rows}} {conflict}", len(columns), rows)
 
     def delete(self, c: Connection, name: str, keys: Iterable[object]) -> None:
         """The rows with these keys; none there is none removed."""
@@ -201,15 +204,35 @@ class Statements:
         c.execute(delete(table).where(*where), bound)
 
 
+def _together(c: Connection, statement: str, width: int, rows: list[Row]) -> None:
+    """Run a statement of SQLite over rows, as many at a step as there are and :data:`AT_A_STEP` has."""
+    done = 0
+    for size in AT_A_STEP:
+        end = len(rows) - (len(rows) - done) % size
+        if end > done:
+            some = rows[done:end] if size == 1 else [
+                tuple(chain.from_iterable(rows[i : i + size])) for i in range(done, end, size)
+            ]  # fmt: skip
+            c.exec_driver_sql(statement.format(rows=_slots(width, size)), some)
+            done = end
+
+
+@cache
+def _slots(width: int, rows: int) -> str:
+    return ", ".join([f"({', '.join('?' * width)})"] * rows)
+
+
 def _set(
     c: Connection, table: str, some: list[str], columns: tuple[str, ...], rows: list[Row], *, only_changed: bool
 ) -> None:
     """Set some columns on SQLite; ``only_changed``: of rows in which one of them differs."""
-    sets = ", ".join(f'"{name}" = ?' for name in some)
-    differs = " OR ".join(f'"{name}" IS NOT ?' for name in some)
-    places = [columns.index(name) for name in (*some, "id", *(some if only_changed else ()))]
-    where = f"id = ? AND ({differs})" if only_changed else "id = ?"
-    c.exec_driver_sql(f"UPDATE {table} SET {sets} WHERE {where}", list(map(itemgetter(*places), rows)))
+    given = {name: f"v.column{place}" for place, name in enumerate(("id", *some), 1)}
+    sets = ", ".join(f'"{name}" = {given[name]}' for name in some)
+    differs = " OR ".join(f'{table}."{name}" IS NOT {given[name]}' for name in some)
+    where = f"{table}.id = {given['id']}" + (f" AND ({differs})" if only_changed else "")
+    values = itemgetter(*(columns.index(name) for name in given))
+    statement = f"UPDATE {table} SET {sets} FROM (VALUES {{rows}}) AS v WHERE {where}"
+    _together(c, statement, len(given), list(map(values, rows)))
 
 
 @cache
