@@ -127,7 +127,8 @@ def _ordered_by_texts(element: Select[Any], compiler: SQLCompiler, **how: Any) -
     for column in element._order_by_clauses:
         if isinstance(column.type, Name):
             raise TypeError(f"{column} holds numbers of names: order by its text, as spelled() gives it")
-    return str(compiler.visit_select(element, **how))
+    written: str = compiler.visit_select(element, **how)  # type: ignore[no-untyped-call]
+    return written
 
 
 def as_text(column: ColumnElement[Any]) -> ColumnElement[Any]:
