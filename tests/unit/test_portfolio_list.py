@@ -102,6 +102,11 @@ def test_of_many_portfolios_main_and_the_best_are_side_by_side_and_a_list_has_al
     assert rows(many.get("/portfolios?sort=name").text)[:2] == ["main", "p01"]
 
 
+def test_since_when_all_run_is_told_to_the_minute(many: TestClient) -> None:
+    note = many.get("/portfolios").text.split("when the youngest began")[0].rsplit("since", 1)[1]
+    assert re.fullmatch(r' <time datetime="[^"]*" data-clock="minute">\d{4}-\d\d-\d\d \d\d:\d\d UTC</time>\s*, ', note)
+
+
 def test_words_find_portfolios_by_name_in_any_order_of_the_list(many: TestClient) -> None:
     assert rows(many.get("/portfolios?q=P13").text) == ["p130", "p13"]
     assert rows(many.get("/portfolios?q=13+p&sort=profit").text) == ["p13", "p113", "p130"]

@@ -191,3 +191,18 @@ def test_days_are_of_utc_wherever_the_reader_is(browser: Browser, address: str) 
     assert points
     assert all(point[0] % 86_400_000 == 0 for point in points)
     assert options["useUTC"] is True
+
+
+def test_a_sentence_tells_an_instant_as_exactly_as_a_person_needs(browser: Browser, address: str) -> None:
+    told = "() => [...document.querySelectorAll('time[data-clock]')].map(t => [t.dataset.clock, t.textContent])"
+    page = opened(reader(browser, "en-US", "America/New_York"), address, "/portfolios")
+    written = page.evaluate(
+        """() => ['minute', 'second', 'milli'].map((to) => reader.instant('2026-03-29T00:59:59.250000Z', to))"""
+    )
+    assert written == ["03/28/2026, 08:59 PM", "03/28/2026, 08:59:59 PM", "03/28/2026, 08:59:59.250 PM"]
+    page = opened(page, address, "/positions?status=all")
+    page.locator("tr[data-open] td.num").first.click()
+    page.locator("dialog time[data-clock]").first.wait_for()
+    shown = [tuple(one) for one in page.evaluate(told)]
+    assert {to for to, _ in shown} <= {"minute", "second"}
+    assert [text for _, text in shown if re.search(r"\.\d{3}", text)] == []

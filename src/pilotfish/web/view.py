@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, Response
 from pilotfish.core.numerals import duration
 from pilotfish.store import worker_state
 from pilotfish.store.portfolios_store import MAIN
+from pilotfish.store.views.sources import Gap
 from pilotfish.web.auth import is_admin
 from pilotfish.web.keepers import Keepers, keepers_of
 from pilotfish.web.reader import Reader, Snapshot
@@ -62,7 +63,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     keepers: Keepers
     hung: tuple[str, ...]
     more_hung: int
-    gaps: tuple[str, ...]
+    gaps: tuple[Gap, ...]
     more_gaps: int
 
     @property
@@ -108,7 +109,7 @@ class View:
             seconds=page.seconds, halt=halt, halt_told=told,
             keepers=keepers_of(s, can_wait=site.database.dialect.name == "postgresql"), hung=hung[:HUNG_SHOWN],
             more_hung=max(0, len(hung) - HUNG_SHOWN),
-            gaps=tuple(gap.told for gap in s.incomplete[:GAPS_SHOWN]), more_gaps=max(0, len(s.incomplete) - GAPS_SHOWN),
+            gaps=tuple(s.incomplete[:GAPS_SHOWN]), more_gaps=max(0, len(s.incomplete) - GAPS_SHOWN),
         )  # fmt: skip
 
 

@@ -108,8 +108,12 @@ def _gap(one: _Stretch) -> Gap:
         label=one.label or "",
         since=since,
         to=to,
-        told=f"history of {name} incomplete between {since[:19]} and {to[:19]} UTC",
+        told=f"history of {name} incomplete between {_second(since)} and {_second(to)} UTC",
     )
+
+
+def _second(at: str) -> str:
+    return at[:19].replace("T", " ")
 
 
 class _BadInput(msgspec.Struct, frozen=True):

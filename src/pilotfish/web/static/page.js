@@ -31,7 +31,7 @@
     for (const element of all("time[datetime]")) {
       const iso = element.getAttribute("datetime");
       const relative = element.hasAttribute("data-ago");
-      const text = relative ? ago(Date.parse(iso)) : reader.instant(iso, true);
+      const text = relative ? ago(Date.parse(iso)) : reader.instant(iso, element.dataset.clock);
       if (element.textContent !== text) element.textContent = text;
       const utc = iso.slice(0, 23).replace("T", " ") + " UTC";
       const title = relative && reader.zone !== "UTC" ? reader.instant(iso) + " " + reader.zone + ", " + utc : utc;

@@ -8,12 +8,15 @@ window.reader = (() => {
   const latin = { numberingSystem: "latn" };  // the same digits everywhere: figures stand in columns
   const two = "2-digit";
   const clock = { ...latin, year: "numeric", month: two, day: two, hour: two, minute: two, second: two };
-  const seconds = new Intl.DateTimeFormat(undefined, clock);
-  const millis = new Intl.DateTimeFormat(undefined, { ...clock, fractionalSecondDigits: 3 });
+  const instants = {
+    minute: new Intl.DateTimeFormat(undefined, { ...clock, second: undefined }),
+    second: new Intl.DateTimeFormat(undefined, clock),
+    milli: new Intl.DateTimeFormat(undefined, { ...clock, fractionalSecondDigits: 3 }),
+  };
   const days = new Intl.DateTimeFormat(undefined, { ...latin, year: "numeric", month: two, day: two, timeZone: "UTC" });
 
-  // An instant in the reader's zone; with milliseconds where asked for and known.
-  const instant = (iso, exact) => (exact && iso.length > 20 ? millis : seconds).format(new Date(iso));
+  // An instant in the reader's zone, to the minute, the second or the milli(second).
+  const instant = (iso, to) => instants[to || "second"].format(new Date(iso));
 
   const forms = new Map();
   const form = (least, most) => {
