@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from pilotfish.app.config import ConfigError, environment, misnamed
 from pilotfish.cli.session import clean_environment
-from pilotfish.core.names import UnknownNameError, chosen, nearest
+from pilotfish.core.names import UnknownNameError, apart, chosen, nearest
 from pilotfish.core.settings import SettingError, find
 from pilotfish.store import leaders_store, names, portfolios_store, settings_store
 from pilotfish.store import tables as t
@@ -146,3 +146,24 @@ def test_doctor_and_the_start_tell_of_a_misspelt_setting(tmp_path: Path) -> None
     assert "TRIGER_MODE in .env is not a setting and has no effect; did you mean TRIGGER_MODE?" in shown
     assert "MY_OWN in .env is not a setting" in shown
     assert "did you mean POLL_INTERVAL_MS?" in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("The Whale", "The Whale"),
+        ("\u202egnp.exe", "gnp.exe"),
+        ("a\u2067b\u2069\u200fc", "abc"),
+        ("שלום", "\u2068שלום\u2069"),
+        ("\u2069مرحبا 12", "\u2068مرحبا 12\u2069"),
+        ("🐟 日本", "🐟 日本"),
+    ],
+)
+def test_a_name_turns_no_sentence_around_it(name: str, told: str) -> None:
+    assert apart(name) == told
+
+
+def test_a_label_is_kept_without_what_turns_the_text_around_it(database: Engine) -> None:
+    with database.begin() as c:
+        leaders_store.rename(c, WALLET, "\u202e The\u200f  \0Whale", 3, by="test")
+        assert names.labels(c)[WALLET] == "The Whale"

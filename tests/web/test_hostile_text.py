@@ -352,6 +352,38 @@ def test_no_text_of_the_database_runs_a_script(browser: Browser, hostile: Hostil
     assert hostile.kept() == before
 
 
+IN_ORDER = """(text) => {
+  const nodes = document.createTreeWalker(document.querySelector('.finding'), NodeFilter.SHOW_TEXT);
+  for (let node = nodes.nextNode(); node; node = nodes.nextNode()) {
+    const begin = node.data.indexOf(text), range = document.createRange();
+    if (begin < 0) continue;
+    const places = [...text].map((_, n) => {
+      range.setStart(node, begin + n); range.setEnd(node, begin + n + 1);
+      return range.getBoundingClientRect();
+    });
+    return places.every((place, n) => !n || place.left >= places[n - 1].left || place.top > places[n - 1].top);
+  }
+}"""
+"""Whether the letters of a part of the sentence stand from left to right."""
+
+
+@pytest.mark.parametrize("name", [ALL, "\u202egnp.exe", "\u2067a", "שלום"], ids=["all", "override", "isolate", "Hebrew"])
+def test_no_name_turns_the_figures_beside_it(browser: Browser, hostile: Hostile, name: str) -> None:
+    with hostile.database.begin() as c:
+        c.execute(update(t.leaders).where(t.leaders.c.wallet == WALLET).values(label=name))
+    try:
+        seen = window(browser, hostile.address)
+        page = seen.open(f"/leaders/{WALLET}")
+        page.locator(".finding", has_text="USDC on").wait_for()
+        told = page.locator(".finding").inner_text()
+        figures = re.findall(r": [+−]?[\d,.]+ USDC on [\d,.]+ paid", told)
+        assert len(figures) == 1, told
+        assert page.evaluate(IN_ORDER, figures[0])
+    finally:
+        with hostile.database.begin() as c:
+            c.execute(update(t.leaders).where(t.leaders.c.wallet == WALLET).values(label=ALL))
+
+
 def test_an_address_that_is_no_leaders_says_so_and_leads_back(browser: Browser, hostile: Hostile) -> None:
     page = browser.new_context().new_page()
     for wallet in ("0x" + "9" * 40, "nobody", '"><b data-hacked>x</b>', "0x" + "9" * 4000):

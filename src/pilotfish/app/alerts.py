@@ -16,7 +16,7 @@ import stamina
 import structlog
 
 from pilotfish.app.alert_times import Times, times_of, zone_of
-from pilotfish.app.logs import hide
+from pilotfish.app.logs import hide, plain
 from pilotfish.core.effects import Effect, Insert
 from pilotfish.core.events import Market
 from pilotfish.core.numerals import money, percent, price_micro, shares
@@ -303,7 +303,7 @@ class Alerts:
 
 def _plain(text: str) -> str:
     """One line that no service takes for a mention: titles are other people's text."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split()).replace("@", "@\u200b")
+    return plain(text).replace("@", "@\u200b")
 
 
 def _apprise() -> Any:

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Mapping, MutableMapping
 from types import TracebackType
 from typing import Any
+from unicodedata import category
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import structlog
@@ -125,7 +126,7 @@ class ForPeople:
 
 def printable(text: str) -> str:
     """A line of text without anything that a terminal would obey."""
-    return "".join(ch if ch.isprintable() else " " for ch in text)
+    return "".join(ch if ch.isprintable() else "" if category(ch) == "Cf" else " " for ch in text)
 
 
 def plain(text: str) -> str:

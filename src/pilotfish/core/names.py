@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from unicodedata import bidirectional
 
 from pilotfish.core.problem import Problem
 
 MOST_SHOWN = 12
 """Names listed in a refusal; what is beyond is counted."""
+
+
+TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066\u2067]")
+"""What turns the direction in which the text after it is read (Unicode's bidirectional algorithm, UAX #9): figures
+beside a name could be told backwards by it."""
+_APART = "\u2068", "\u2069"
+"""Between these two a text has a direction of its own, and what is around it keeps its."""
 
 
 class UnknownNameError(Problem, ValueError):
@@ -58,3 +67,16 @@ def unknown(kind: str, given: str, known: Iterable[str], see: str = "", near: st
 def has_words(name: str, text: str) -> bool:
     """True for a name with all words of what a person typed, in any order and case; no words are in every name."""
     return all(word in name.casefold() for word in text.casefold().split())
+
+
+def unturned(text: str) -> str:
+    """Other people's text without what turns the direction of the text around it."""
+    return TURNS.sub("", text)
+
+
+def apart(name: str) -> str:
+    """A name within a sentence of ours, which is read as it was written whatever the name is: one with letters that are
+    read from the right is set apart."""
+    name = unturned(name).translate(dict.fromkeys(map(ord, _APART)))
+    turned = any(bidirectional(letter) in ("R", "AL", "AN") for letter in name)
+    return name.join(_APART) if turned else name

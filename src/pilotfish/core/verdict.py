@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from pilotfish.core.names import apart
 from pilotfish.core.numerals import count, gain, money, percent
 from pilotfish.core.reasons import words
 from pilotfish.core.shortfall import Line, Parts
@@ -49,7 +50,7 @@ class Whom(NamedTuple):
     def subject(self) -> str:
         """What the sentence begins with."""
         if self.leaders == 1:
-            return f"Copying {self.name}"
+            return f"Copying {apart(self.name)}"
         return f"Copying all {count(self.leaders)} leaders" if self.leaders else "Nothing to judge yet"
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, case, insert, select, update
 
+from pilotfish.core.names import unturned
 from pilotfish.core.problem import Problem
 from pilotfish.polymarket.contracts import is_wallet
 from pilotfish.store import tables as t
@@ -74,4 +75,4 @@ def rename(c: Connection, wallet: str, label: str, at: int, *, by: str) -> None:
 
 
 def _label(text: str) -> str:
-    return " ".join(text.replace("\0", " ").split())[:200]
+    return " ".join(unturned(text).replace("\0", " ").split())[:200]

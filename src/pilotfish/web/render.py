@@ -1,8 +1,9 @@
 """Pages out of templates: what a page shows is a frozen struct, how it looks is one template of the same fields.
 
-Text is escaped by the template engine, names that a template does not have are errors, and so is ``None`` where
-something is to be shown. Parts that change by themselves are *live*: the page asks for its own address again and is
-given those parts whose content is another one (:class:`Live`).
+Text is escaped by the template engine and loses what would turn the direction of the text around it; names that a
+template does not have are errors, and so is ``None`` where something is to be shown. Parts that change by themselves
+are *live*: the page asks for its own address again and is given those parts whose content is another one
+(:class:`Live`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pilotfish.backtest.told import day
 from pilotfish.backtest.verdicts import came_back, in_bands
 from pilotfish.core import numerals, reasons
+from pilotfish.core.names import TURNS
 from pilotfish.web import addresses, telling
 
 
@@ -66,7 +68,7 @@ WHOLE = "main"
 def _shown(value: object) -> object:
     if value is None:
         raise TypeError("a template shows nothing as if it were something")
-    return value
+    return TURNS.sub("", value) if type(value) is str else value
 
 
 def json_text(value: object) -> str:

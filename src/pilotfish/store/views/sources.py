@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import Connection, func, select
 
+from pilotfish.core.names import apart
 from pilotfish.core.units import SECOND, Micros
 from pilotfish.store import tables as t
 from pilotfish.store.mapping import read_rows
@@ -101,7 +102,7 @@ def read_gaps(c: Connection) -> list[Gap]:
 
 
 def _gap(one: _Stretch) -> Gap:
-    name = f"{one.label} ({one.leader})" if one.label else one.leader
+    name = f"{apart(one.label)} ({one.leader})" if one.label else one.leader
     since, to = iso(one.from_ts * SECOND), iso(one.to_ts * SECOND)
     return Gap(
         leader=one.leader,
