@@ -9,24 +9,37 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
+from pilotfish.store import leaders_store
 from pilotfish.store.database import open_database
 from tests.rig import Pilot
-from tests.unit.test_portfolio_list import LEADERS, make
+from tests.unit.test_portfolio_list import AT, LEADERS, make
 from tests.web.chromium import window
 from tests.web.test_pages import _nameless, _small
 
 pytestmark = pytest.mark.slow
 TOKEN = "the-admin-token"
-PAGES = ("/", "/portfolios", "/settings", "/positions", "/trades", "/orders", "/leaders", f"/leaders/{LEADERS[0]}")
+PAGES = (
+    "/", "/portfolios", "/portfolios?sort=name", "/settings", f"/settings?leader={LEADERS[0]}", "/positions", "/trades",
+    "/orders", "/leaders", f"/leaders/{LEADERS[0]}",
+)  # fmt: skip
+WIDER = """() => {
+  document.querySelectorAll('#whom details').forEach((one) => { one.open = true; });
+  const rows = [...document.querySelectorAll('table.rows, #whom')].map((one) => one.parentElement);
+  return [document.documentElement, ...rows].filter((one) => one.scrollWidth > one.clientWidth)
+    .map((one) => `${one.tagName} #${one.id} ${one.scrollWidth} > ${one.clientWidth}`);
+}"""
+"""What is wider than its place: the page, or a list whose rows are read one after the other."""
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A dashboard over main and 130 other portfolios, which made the more the higher their numbers are."""
+    """A dashboard over main and 130 other portfolios, which made the more the higher their numbers are; one leader's name
+    is as long as it may be."""
     folder = tmp_path_factory.mktemp("many")
     database = open_database(f"sqlite:///{folder / 'pilotfish.db'}")
     with database.begin() as c:
         make(c, 130)
+        leaders_store.rename(c, LEADERS[0], "W" * 200, AT, by="test")
     database.dispose()
     pilot = Pilot(folder, {}, admin_token=TOKEN)
     try:
@@ -89,6 +102,7 @@ def test_every_page_of_many_portfolios_is_readable_and_fits(browser: Browser, ad
         found = Axe().run(page, options=rules).response["violations"]
         assert [(v["id"], n["html"][:120]) for v in found for n in v["nodes"]] == [], path
         assert _nameless(page) == []
+        assert page.evaluate(WIDER) == [], path
         if width == 360 and not path.startswith("/leaders/"):  # their link to the venue is a word of text
             assert _small(page) == []
         seen.clean()
