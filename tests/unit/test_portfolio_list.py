@@ -10,18 +10,20 @@ from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 
+import msgspec
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Connection, Engine, insert
 
 from pilotfish.app import daily
 from pilotfish.core.settings import Value
-from pilotfish.core.units import SECOND
+from pilotfish.core.units import SECOND, Usdc
 from pilotfish.store import leaders_store, portfolios_store
 from pilotfish.store import tables as t
 from pilotfish.store.views.foremost import foremost
 from pilotfish.store.views.portfolios import read_portfolios
 from pilotfish.web import server
+from pilotfish.web.pages.portfolio_list import beside as side_by_side
 from pilotfish.web.reader import EVERY, LONGEST, Snapshot, pause_after
 from pilotfish.web.stream import MOST_PORTFOLIOS, _status
 from tests import processes
@@ -122,6 +124,46 @@ def test_a_portfolio_is_put_beside_the_others_and_taken_away_by_an_address_that_
     assert beside(many.get(back).text) == ["main", "p07", "p09"]
     alone = link(many.get("/portfolios?with=p130").text, "Take p130 away from the others")
     assert beside(many.get(alone).text) == ["main"]
+
+
+def test_the_portfolio_that_is_looked_at_is_beside_the_others_and_stays_chosen(many: TestClient) -> None:
+    page = many.get("/portfolios?portfolio=p03").text
+    assert beside(page) == ["main", "p03", "p127", "p128", "p129", "p130"]
+    kept = [unescape(one) for one in re.findall(r'href="(/portfolios[^"#]*)#list"', page)]
+    assert kept
+    assert [one for one in kept if "portfolio=p03" not in one] == []
+    assert '<input type="hidden" name="portfolio" value="p03">' in page[page.index('class="filters"') :]
+
+
+def test_one_that_has_copied_nothing_is_not_among_the_best_where_all_others_lose(database: Engine) -> None:
+    with database.begin() as c:
+        make(c, 8)
+        made = [p for p in read_portfolios(c) if p.name != "main"]
+    losers = [msgspec.structs.replace(p, equity_micro=Usdc(90_000_000 + n)) for n, p in enumerate(made)]
+    fresh = msgspec.structs.replace(losers[0], name="fresh", equity_micro=Usdc(100_000_000), realized_pnl_micro=Usdc(0))
+    assert [p.name for p in side_by_side([*losers, fresh], ())] == ["p04", "p05", "p06", "p07", "p08"]
+
+
+def test_an_address_of_a_portfolio_that_there_is_not_says_so_on_every_page(many: TestClient, database: Engine) -> None:
+    with database.begin() as c:
+        portfolios_store.archive(c, "p05", at=AT, by="test")
+    for path in ("/", "/trades", "/orders", "/positions", "/leaders", f"/leaders/{LEADERS[0]}", "/portfolios", "/settings"):
+        for name in ("main", "p07"):
+            assert "There is no portfolio" not in many.get(path, params={"portfolio": name}).text
+        told = many.get(path, params={"portfolio": "p0777<"}).text
+        assert 'There is no portfolio <span translate="no">p0777&lt;</span>' in told, path
+        assert re.search(r'Did you mean <a href="[^"]*portfolio=p\d+" translate="no">p\d+</a>', told), path
+        assert "There is no portfolio" not in many.get(path, params={"portfolio": "p05"}).text
+    assert "is archived</b> and takes part no longer; what follows is of" in many.get("/?portfolio=p05").text
+    assert "is archived</b>" not in many.get("/positions?portfolio=p05").text
+
+
+def test_a_file_of_a_portfolio_that_there_is_not_is_refused_by_name(many: TestClient) -> None:
+    for path in ("/trades.csv", "/trades.csv?by=fills", "/orders.csv", "/positions.csv"):
+        assert many.get(path, params={"portfolio": "main"} | ({"by": "fills"} if "fills" in path else {})).status_code == 200
+        refused = many.get(path.split("?")[0], params={"portfolio": "p0777"})
+        assert refused.status_code == 422
+        assert "there is no portfolio 'p0777'; did you mean p" in refused.json()["detail"]
 
 
 def test_no_more_are_put_side_by_side_than_can_be_read(many: TestClient) -> None:

@@ -45,7 +45,7 @@ def shown(simulated: str) -> str:
         title="", path="/leaders", here="/leaders", portfolio="second", portfolios=("main", "second"), admin=True,
         writable=True, locked=False, simulated=simulated, seconds=1, halt=Halt.NONE, halt_told="",
         keepers=Keepers(writes=None, waits=(), taken_over=None, can_wait=False), hung=(), more_hung=0,
-        gaps=(), more_gaps=0,
+        gaps=(), more_gaps=0, stray=None,
     )  # fmt: skip
     return render(PreviewPart(person=person, known=None, looked=None), frame, Live())
 

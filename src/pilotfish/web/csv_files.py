@@ -13,8 +13,10 @@ from sqlalchemy import Connection, Engine
 from starlette.responses import Response, StreamingResponse
 
 from pilotfish.core.units import MICRO, format_micro
+from pilotfish.store import names
 from pilotfish.store.database import snapshot
 from pilotfish.store.exports import csv_lines
+from pilotfish.store.portfolios_store import MAIN
 from pilotfish.store.views.base import Page, View
 
 T = TypeVar("T")
@@ -22,8 +24,13 @@ PAGE = 500
 """Rows read at a time."""
 
 
-def file(database: Engine, name: str, kind: type[View], rows: Callable[[Connection], Iterable[View]]) -> Response:
-    """Rows of a kind as a file of this name, all of one instant."""
+def file(
+    database: Engine, name: str, kind: type[View], rows: Callable[[Connection], Iterable[View]], portfolio: str = MAIN
+) -> Response:  # fmt: skip
+    """Rows of a kind as a file of this name, all of one instant. Raises
+    :class:`~pilotfish.core.names.UnknownNameError` for a ``portfolio`` that there never was."""
+    with snapshot(database) as c:
+        names.portfolio(c, portfolio)
 
     def lines() -> Iterator[str]:
         with snapshot(database) as c:

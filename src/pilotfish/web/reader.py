@@ -37,14 +37,15 @@ STALLED_SECONDS = 12.0
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the overview shows. ``worker_age`` in seconds; ``standbys`` wait to take over;
-    ``error`` says why the database cannot be read."""
+    """What the overview shows. ``worker_age`` in seconds; ``standbys`` wait to take over; ``portfolios`` take part,
+    those ``archived`` did; ``error`` says why the database cannot be read."""
 
     at: float = 0.0
     worker: WorkerState | None = None
     worker_age: float | None = None
     standbys: tuple[StandbyState, ...] = ()
     portfolios: list[Portfolio] = field(default_factory=list)
+    archived: frozenset[str] = frozenset()
     feed: list[FeedRow] = field(default_factory=list)
     leaders: list[Leader] = field(default_factory=list)
     former: list[Leader] = field(default_factory=list)
@@ -140,7 +141,8 @@ class Reader:
         before = self.snapshot
         with snapshot(self._database) as c:
             worker, age = worker_state.read(c)
-            portfolios = [p for p in read_portfolios(c, self._trips) if p.status == "active"]
+            every = read_portfolios(c, self._trips)
+            portfolios = [p for p in every if p.status == "active"]
             latency = before.latency
             if slow:
                 latency = read_latency(c)
@@ -152,6 +154,7 @@ class Reader:
                 worker_age=age,
                 standbys=tuple(worker_state.standbys(c)),
                 portfolios=portfolios,
+                archived=frozenset(p.name for p in every if p.status != "active"),
                 feed=read_feed(c, feed),
                 leaders=read_leaders(c),
                 former=read_leaders(c, "former"),

@@ -9,6 +9,7 @@ import msgspec
 from fastapi import Depends, Query, Request
 from starlette.responses import HTMLResponse, Response
 
+from pilotfish.core.names import nearest
 from pilotfish.core.numerals import duration
 from pilotfish.store import worker_state
 from pilotfish.store.portfolios_store import MAIN
@@ -40,8 +41,17 @@ class Halt(StrEnum):
     LOST = "lost"
 
 
+class Stray(msgspec.Struct, frozen=True):
+    """The portfolio that an address names and that a page cannot show: it is archived, or there never was one of that
+    ``name``; ``near`` is what may be meant, empty = nothing is near."""
+
+    name: str
+    archived: bool
+    near: str
+
+
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands around a page's content. ``portfolio`` is the chosen one; ``writable``: an admin token is set;
+    """What stands around a page's content. ``portfolio`` is the chosen one, ``stray`` one that it could not be; ``writable``: an admin token is set;
     ``locked``: looking needs a token; ``simulated``: the stand-in venue's host; ``halt_told``: how it ended;
     ``keepers``: who writes and who stands by; ``hung``: parts of the worker that do not move,
     ``more_hung`` how many more; ``gaps``: what is missing of histories, ``more_gaps`` how many more; ``here``: the
@@ -65,6 +75,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     more_hung: int
     gaps: tuple[Gap, ...]
     more_gaps: int
+    stray: Stray | None
 
     @property
     def choices(self) -> tuple[tuple[str, str], ...]:
@@ -78,7 +89,7 @@ class View:
 
     def __init__(self, request: Request, site: Site, reader: Reader, snapshot: Snapshot, portfolio: str) -> None:
         self.request, self.site, self.reader, self.snapshot = request, site, reader, snapshot
-        self.portfolio = portfolio or MAIN
+        self.asked_for = self.portfolio = portfolio or MAIN
         self.admin = is_admin(request)
 
     def show(self, page: Page, status: int = 200) -> Response:
@@ -110,7 +121,18 @@ class View:
             keepers=keepers_of(s, can_wait=site.database.dialect.name == "postgresql"), hung=hung[:HUNG_SHOWN],
             more_hung=max(0, len(hung) - HUNG_SHOWN),
             gaps=tuple(s.incomplete[:GAPS_SHOWN]), more_gaps=max(0, len(s.incomplete) - GAPS_SHOWN),
+            stray=_stray(s, self.asked_for, self.portfolio),
         )  # fmt: skip
+
+
+def _stray(s: Snapshot, asked: str, shown: str) -> Stray | None:
+    """Nobody is told of ``main``, which is there before it was made, nor while the database cannot be read."""
+    known = {p.name for p in s.portfolios}
+    if asked == MAIN or asked in known or not s.at or s.error:
+        return None
+    if asked in s.archived:
+        return Stray(asked, archived=True, near="") if shown != asked else None
+    return Stray(asked, archived=False, near=nearest(asked, known | s.archived) or "")
 
 
 def _have(asked: str) -> dict[str, str]:

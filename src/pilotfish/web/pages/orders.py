@@ -113,7 +113,7 @@ def as_csv(view: Looking, asked: Asking) -> Response:
         found = csv_files.all_pages(lambda before: read_our_orders(c, wanted, limit=csv_files.PAGE, before=before))
         return map(_line, found)
 
-    return csv_files.file(view.site.database, "pilotfish-our-orders.csv", Line, rows)
+    return csv_files.file(view.site.database, "pilotfish-our-orders.csv", Line, rows, view.portfolio)
 
 
 def _line(r: OurOrder) -> Line:

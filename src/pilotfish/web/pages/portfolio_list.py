@@ -21,8 +21,8 @@ from pilotfish.web.view import Name
 
 PAGE = 50
 BESIDE = 6
-"""So many portfolios are shown side by side without being chosen: all where there are no more, else ``main`` and those
-that made most of their bankroll."""
+"""So many portfolios are shown side by side without being chosen: all where there are no more, else ``main``, the one
+that pages are about, and those that made most of their bankroll."""
 MOST_BESIDE = 12
 """Most that can be put side by side: as many columns as can be read."""
 ARCHIVED = "archived"
@@ -50,8 +50,10 @@ COLUMNS = (
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What the address asks for. ``beside``: who is to be side by side, none = as it comes."""
+    """What the address asks for. ``portfolio``: the one that pages are about; ``beside``: who is to be side by side,
+    none = as it comes."""
 
+    portfolio: str
     beside: tuple[str, ...]
     start: str
     words: str
@@ -64,7 +66,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     def query(self) -> dict[str, str | tuple[str, ...]]:
         """The same, for links; without the page."""
         return {
-            "with": self.beside, "from": self.start, "q": self.words, "status": ARCHIVED if self.archived else "",
+            "portfolio": self.portfolio, "with": self.beside, "from": self.start, "q": self.words, "status": ARCHIVED if self.archived else "",
             "sort": "" if (self.sort, self.up) == (Sort.RETURN, False) else ("" if self.up else "-") + self.sort,
         }  # fmt: skip
 
@@ -72,13 +74,13 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 def _asked(
     beside: Annotated[list[str] | None, Query(alias="with")] = None,
     start: Annotated[str, Query(alias="from", max_length=20)] = "", q: Name = "", status: Name = "", sort: Name = "",
-    page: Name = "1",
+    page: Name = "1", portfolio: Name = "",
 ) -> Asked:  # fmt: skip
     """What makes no sense is passed over."""
     name = sort.removeprefix("-")
     known = name in set(Sort)
     return Asked(
-        beside=tuple(dict.fromkeys(beside or ()))[:MOST_BESIDE], start="start" if start == "start" else "",
+        portfolio=portfolio, beside=tuple(dict.fromkeys(beside or ()))[:MOST_BESIDE], start="start" if start == "start" else "",
         words=q.strip(),
         archived=status == ARCHIVED, sort=Sort(name) if known else Sort.RETURN, up=known and not sort.startswith("-"),
         number=max(1, int(page) if page.isdecimal() and len(page) < 7 else 1),
@@ -111,16 +113,22 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     of_pages: int
 
 
-def beside(active: Sequence[Portfolio], chosen: Iterable[str]) -> list[Portfolio]:
-    """Which are side by side: ``main`` and those chosen; else all where there are few, or the best of many. In the
-    order of their making."""
+def beside(active: Sequence[Portfolio], chosen: Iterable[str], about: str = MAIN) -> list[Portfolio]:
+    """Which are side by side: ``main`` and those chosen; else all where there are few, or of many the one that pages are
+    ``about`` and the best; one that has copied nothing yet is not among those while others have. In the order of their
+    making."""
     wanted = {p.name for p in active} & set(chosen)
     if not wanted:
         if len(active) <= BESIDE:
             return list(active)
-        others = sorted((p for p in active if p.name != MAIN), key=gained, reverse=True)
+        others = [p for p in active if p.name != MAIN]
+        others.sort(key=lambda p: (p.name == about, _has_copied(p), gained(p)), reverse=True)
         wanted = {p.name for p in others[: BESIDE - 1]}
     return [p for p in active if p.name in wanted or p.name == MAIN][:MOST_BESIDE]
+
+
+def _has_copied(p: Portfolio) -> bool:
+    return bool(p.open_positions or p.won or p.lost or p.fees_micro or p.realized_pnl_micro)
 
 
 def listed(

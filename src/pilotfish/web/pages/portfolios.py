@@ -112,7 +112,7 @@ async def portfolios(view: Looking, asked: Wanted) -> Response:
     every = await site.shared.get("all portfolios", EVERY, lambda c: _all(site, c))
     active = [p for p in every.rows if p.status == "active"]
     gone = [p for p in every.rows if p.status != "active"]
-    names = tuple(p.name for p in beside(active, asked.beside))
+    names = tuple(p.name for p in beside(active, asked.beside, view.portfolio))
     folded = tuple(p.name for p in gone) if len(gone) <= BESIDE else ()
     shown = await site.shared.get(
         ("portfolios", names, folded, together), EVERY, lambda c: _read(site, c, names, folded, together=together)

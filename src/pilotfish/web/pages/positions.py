@@ -245,7 +245,8 @@ def as_csv(view: Looking, asked: Wanted) -> Response:
     def rows(c: Connection) -> Iterable[CsvLine]:
         return map(_csv_line, all_trips(c, asked.f, sort=asked.sort, descending=not asked.up))
 
-    return csv_files.file(view.site.database, f"pilotfish-positions-{asked.f.state or ALL}.csv", CsvLine, rows)
+    name = f"pilotfish-positions-{asked.f.state or ALL}.csv"
+    return csv_files.file(view.site.database, name, CsvLine, rows, view.portfolio)
 
 
 def _csv_line(r: Trip) -> CsvLine:

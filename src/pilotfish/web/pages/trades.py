@@ -129,5 +129,5 @@ def as_csv(view: Looking, asked: Asking, by: By = "orders") -> Response:
         return map(trades_csv.fill, found)
 
     if by == "orders":
-        return csv_files.file(database, "pilotfish-leaders-orders.csv", trades_csv.Order, orders)
-    return csv_files.file(database, "pilotfish-leaders-fills.csv", trades_csv.Fill, fills)
+        return csv_files.file(database, "pilotfish-leaders-orders.csv", trades_csv.Order, orders, view.portfolio)
+    return csv_files.file(database, "pilotfish-leaders-fills.csv", trades_csv.Fill, fills, view.portfolio)
