@@ -367,7 +367,10 @@ IN_ORDER = """(text) => {
 """Whether the letters of a part of the sentence stand from left to right."""
 
 
-@pytest.mark.parametrize("name", [ALL, "\u202egnp.exe", "\u2067a", "שלום"], ids=["all", "override", "isolate", "Hebrew"])
+TURNING = {"all": ALL, "override": "\u202egnp.exe", "isolate": "\u2067a", "Hebrew": "שלום"}
+
+
+@pytest.mark.parametrize("name", TURNING.values(), ids=TURNING)
 def test_no_name_turns_the_figures_beside_it(browser: Browser, hostile: Hostile, name: str) -> None:
     with hostile.database.begin() as c:
         c.execute(update(t.leaders).where(t.leaders.c.wallet == WALLET).values(label=name))

@@ -33,8 +33,8 @@ WIDER = """() => {
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A dashboard over main and 130 other portfolios, which made the more the higher their numbers are; one leader's name
-    is as long as it may be."""
+    """A dashboard over main and 130 other portfolios, which made the more the higher their numbers are; one leader's
+    name is as long as it may be."""
     folder = tmp_path_factory.mktemp("many")
     database = open_database(f"sqlite:///{folder / 'pilotfish.db'}")
     with database.begin() as c:

@@ -113,6 +113,18 @@ def test_paths_bodies_and_parameters_are_refused_by_name(client: TestClient) -> 
     assert client.get("/api/v1/settings").json() != []
 
 
+def test_what_is_asked_for_twice_or_both_ways_is_refused_and_what_is_kept_is_told(client: TestClient) -> None:
+    for path, query in (("portfolios", "limit=1&limit=2"), ("fills", "portfolio=main&portfolio=old")):
+        name = query.split("=")[0]
+        assert f"the parameter {name} is there twice" in refused(client.get(f"/api/v1/{path}?{query}"), 422)
+    both = {"name": "both", "clone_of": "main", "leaders": [LEADER]}
+    told = refused(client.post("/api/v1/portfolios", json=both, headers=AS_ADMIN), 400)
+    assert "leaders: a portfolio like another one has that one's" in told
+    chosen = {"leaders": [LEADER.upper().replace("0X", "0x"), LEADER]}
+    kept = client.patch("/api/v1/portfolios/main", json=chosen, headers=AS_ADMIN)
+    assert kept.json() == {"name": "main", "leaders": [LEADER]}
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
 def test_below_the_rest_root_every_unknown_path_and_method_is_a_problem(client: TestClient, method: str) -> None:
     for path in ("/api/v1/nosuch", "/api/v1", "/api/v1/", "/api/nosuch", "/api/v1/trades/1/2", "/api/v1/trades/"):

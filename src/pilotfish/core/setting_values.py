@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import TypeAlias
 
 from pilotfish.core.problem import Problem
-from pilotfish.core.units import MICRO, format_micro, micro_from_decimal
+from pilotfish.core.units import MAX_AMOUNT, MICRO, format_micro, micro_from_decimal
 
 Value: TypeAlias = bool | int | str
 """A setting's value inside the program."""
@@ -68,6 +69,9 @@ class Setting:
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 
 
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+
+
 def parse(setting: Setting, given: object, called: str = "") -> Value:
     """The typed value of what a person, a file or a request gave; raises :class:`SettingError` saying what is wrong, of
     the setting by its name, or as it was ``called``."""
@@ -102,7 +106,9 @@ def parse(setting: Setting, given: object, called: str = "") -> Value:
     try:
         scaled = micro_from_decimal(given)
     except ValueError:
-        raise SettingError(f"{what}: expected a number") from None
+        if not _NUMBER.fullmatch(text):
+            raise SettingError(f"{what}: expected a number") from None
+        scaled = MICRO * (-MAX_AMOUNT if text.startswith("-") else MAX_AMOUNT)  # beyond every bound
     if setting.kind is Kind.INT:
         value, rest = divmod(scaled, MICRO)
         if rest:
@@ -112,6 +118,8 @@ def parse(setting: Setting, given: object, called: str = "") -> Value:
     if (setting.low is not None and value < setting.low) or (setting.high is not None and value > setting.high):
         low, high = (show(setting, b) if b is not None else "…" for b in (setting.low, setting.high))
         raise SettingError(f"{what}: must be between {low} and {high}{' ' + setting.unit if setting.unit else ''}")
+    if abs(scaled) >= MAX_AMOUNT:
+        raise SettingError(f"{what}: the number is too large")
     return value
 
 

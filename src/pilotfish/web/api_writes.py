@@ -166,6 +166,8 @@ def router(site: Site, preview: Preview) -> APIRouter:
     @api.post("/portfolios", status_code=201)
     def add_portfolio(new: NewPortfolio) -> dict[str, str]:
         """Make a portfolio, new or like another one, to try settings from now on."""
+        if new.clone_of and "leaders" in new.model_fields_set:
+            raise HTTPException(400, "leaders: a portfolio like another one has that one's; choose others afterwards")
         own: dict[str, object] = dict(new.settings)
 
         def change(c: Connection) -> str:
@@ -179,8 +181,12 @@ def router(site: Site, preview: Preview) -> APIRouter:
     @api.patch("/portfolios/{name}")
     def change_portfolio(name: Name, what: PortfolioChange) -> dict[str, str | list[str] | None]:
         """Choose whom a portfolio copies from now on."""
-        write(lambda c: portfolios_store.set_follows(c, name, what.leaders, at=now(), by=BY))
-        return {"name": name, "leaders": what.leaders}
+
+        def change(c: Connection) -> list[str] | None:
+            portfolios_store.set_follows(c, name, what.leaders, at=now(), by=BY)
+            return portfolios_store.follows(c, name)
+
+        return {"name": name, "leaders": write(change)}
 
     @api.delete("/portfolios/{name}")
     def archive_portfolio(name: Name) -> dict[str, str]:

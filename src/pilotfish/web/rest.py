@@ -57,13 +57,15 @@ class Body(BaseModel):
 
 
 def known_parameters(request: Request) -> None:
-    """A dependency of every route: refuses a query parameter that the route does not have."""
+    """A dependency of every route: refuses a query parameter that the route does not have, or that is there twice."""
     route = request.scope.get("route")
     if not isinstance(route, APIRoute):
         return
     known = [field.alias for field in route.dependant.query_params]
     for name in request.query_params:
         chosen("parameter", name, known)
+        if len(request.query_params.getlist(name)) > 1:
+            raise HTTPException(422, f"the parameter {name} is there twice: which of them counts?")
 
 
 class Refusal(NamedTuple):

@@ -51,12 +51,11 @@ class Stray(msgspec.Struct, frozen=True):
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands around a page's content. ``portfolio`` is the chosen one, ``stray`` one that it could not be; ``writable``: an admin token is set;
-    ``locked``: looking needs a token; ``simulated``: the stand-in venue's host; ``halt_told``: how it ended;
-    ``keepers``: who writes and who stands by; ``hung``: parts of the worker that do not move,
-    ``more_hung`` how many more; ``gaps``: what is missing of histories, ``more_gaps`` how many more; ``here``: the
-    address, to come back to;
-    ``seconds``: how often the page asks what has changed."""
+    """What stands around a page's content. ``portfolio`` is the chosen one, ``stray`` one that it could not be;
+    ``writable``: an admin token is set; ``locked``: looking needs a token; ``simulated``: the stand-in venue's host;
+    ``halt_told``: how it ended; ``keepers``: who writes and who stands by; ``hung``: parts of the worker that do not
+    move, ``more_hung`` how many more; ``gaps``: what is missing of histories, ``more_gaps`` how many more; ``here``:
+    the address, to come back to; ``seconds``: how often the page asks what has changed."""
 
     title: str
     path: str

@@ -66,7 +66,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     def query(self) -> dict[str, str | tuple[str, ...]]:
         """The same, for links; without the page."""
         return {
-            "portfolio": self.portfolio, "with": self.beside, "from": self.start, "q": self.words, "status": ARCHIVED if self.archived else "",
+            "portfolio": self.portfolio, "with": self.beside, "from": self.start, "q": self.words,
+            "status": ARCHIVED if self.archived else "",
             "sort": "" if (self.sort, self.up) == (Sort.RETURN, False) else ("" if self.up else "-") + self.sort,
         }  # fmt: skip
 
@@ -80,8 +81,8 @@ def _asked(
     name = sort.removeprefix("-")
     known = name in set(Sort)
     return Asked(
-        portfolio=portfolio, beside=tuple(dict.fromkeys(beside or ()))[:MOST_BESIDE], start="start" if start == "start" else "",
-        words=q.strip(),
+        portfolio=portfolio, beside=tuple(dict.fromkeys(beside or ()))[:MOST_BESIDE],
+        start="start" if start == "start" else "", words=q.strip(),
         archived=status == ARCHIVED, sort=Sort(name) if known else Sort.RETURN, up=known and not sort.startswith("-"),
         number=max(1, int(page) if page.isdecimal() and len(page) < 7 else 1),
     )  # fmt: skip
@@ -114,9 +115,9 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def beside(active: Sequence[Portfolio], chosen: Iterable[str], about: str = MAIN) -> list[Portfolio]:
-    """Which are side by side: ``main`` and those chosen; else all where there are few, or of many the one that pages are
-    ``about`` and the best; one that has copied nothing yet is not among those while others have. In the order of their
-    making."""
+    """Which are side by side: ``main`` and those chosen; else all where there are few, or of many the one that pages
+    are ``about`` and the best; one that has copied nothing yet is not among those while others have. In the order of
+    their making."""
     wanted = {p.name for p in active} & set(chosen)
     if not wanted:
         if len(active) <= BESIDE:
