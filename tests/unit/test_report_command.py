@@ -117,6 +117,17 @@ def test_after_a_reset_it_says_since_when_it_counts(copied: dict[str, str]) -> N
     assert lines[0].startswith("Copying all 2 leaders: ") or lines[0].startswith("old: Copying all 2 leaders: ")
     assert lines[-1] == f"main: {since}", "what others did does not hide it"
     assert json.loads(said(copied, "--json")) == []
+    rows = CliRunner().invoke(app, ["portfolio", "list"], env=copied).stdout.splitlines()
+    assert [row for row in rows if row.startswith("main ")][0].endswith(minute(iso(at)))
+
+
+def test_what_was_won_or_lost_on_a_leader_has_its_sign(environment: dict[str, str]) -> None:
+    told = CliRunner().invoke(app, ["leaders", "show", LEADER], env=environment).stdout
+    (row,) = json.loads(said(environment, "--leader", LEADER, "--json"))
+    line = f"at their prices {gain(row['ideal_micro'])}, ours {gain(row['actual_micro'])} ("
+    assert line in told
+    assert gain(-row["parts"]["fees_micro"]) in told.split(line)[1]
+    assert re.search(r"realised (?:[+−]\d|0\.00)[\d,.]*, unrealised (?:[+−]\d|0\.00)", told)
 
 
 def test_without_a_decision_there_was_none_yet(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from pilotfish.cli import printed, session
 from pilotfish.cli.printed import Column, Table, minute, say
-from pilotfish.core.numerals import count, money, percent, plural, price, shares
+from pilotfish.core.numerals import count, gain, money, percent, plural, price, shares
 from pilotfish.core.problem import Problem
 from pilotfish.core.reasons import words
 from pilotfish.core.units import plain_name
@@ -122,22 +122,22 @@ def show(
         session.print_json(found)
         return
     share = percent(found.orders_copied, found.orders)
-    skipped = ", ".join(f"{n} {words(reason)}" for reason, n in found.skipped.items()) or "none"
+    skipped = ", ".join(f"{count(n)} {words(reason)}" for reason, n in found.skipped.items()) or "none"
     say(f"{found.label or found.wallet} ({_status(found)}), in portfolio {portfolio}")
-    told = ", ".join(f"{n} {WORDS[state]}" for state, n in became(found).items())
+    told = ", ".join(f"{count(n)} {WORDS[state]}" for state, n in became(found).items())
     say(
         f"{plural(found.trades, 'trade')}, {count(found.copied)} copied ({share} of what could be: {told}),"
         f" skipped: {skipped}"
     )
     say(
-        f"realised {money(found.realized_pnl_micro)}, unrealised {money(found.unrealized_pnl_micro)},"
+        f"realised {gain(found.realized_pnl_micro)}, unrealised {gain(found.unrealized_pnl_micro)},"
         f" fees {money(found.fees_micro)}, {plural(found.open_positions, 'open position')}"
     )
     if found.report:
         line = found.report
         lost = msgspec.structs.asdict(line.parts)
-        parts = ", ".join(f"{plain_name(k)[0]} {money(-v)}" for k, v in lost.items() if v)
-        say(f"at their prices {money(line.ideal_micro)}, ours {money(line.actual_micro)} ({parts or 'no difference'})")
+        parts = ", ".join(f"{plain_name(k)[0]} {gain(-v)}" for k, v in lost.items() if v)
+        say(f"at their prices {gain(line.ideal_micro)}, ours {gain(line.actual_micro)} ({parts or 'no difference'})")
     if not found.holdings:
         say("They hold nothing that we know of.")
         return

@@ -25,7 +25,7 @@ LIST: Table[Portfolio] = Table(
     Column("drawdown", lambda p: money(p.drawdown_micro), 6, right=True),
     Column("won", lambda p: f"{count(p.won)} of {count(p.won + p.lost)}", 8),
     Column("open", lambda p: count(p.open_positions), 4, right=True),
-    Column("since", lambda p: minute(p.created_at), 9),
+    Column("since", lambda p: minute(p.began_at), 9),
     Column("bankroll", lambda p: money(p.bankroll_micro), 10, right=True, extra=True),
     Column("cash", lambda p: money(p.cash_micro), 11, right=True, extra=True),
     Column("realised", lambda p: gain(p.realized_pnl_micro), 12, right=True, extra=True),

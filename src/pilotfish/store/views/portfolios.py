@@ -50,6 +50,11 @@ class Portfolio(View, frozen=True, kw_only=True):
     reset_at: str | None
     valued_at: str | None
 
+    @property
+    def began_at(self) -> str | None:
+        """When it began, or began anew."""
+        return self.reset_at or self.created_at
+
 
 class EquityPoint(View, frozen=True, kw_only=True):
     """What a portfolio was worth at an instant."""

@@ -167,13 +167,8 @@ def _keys(copies: dict[str, int | None]) -> dict[Sort, Callable[[Portfolio], flo
         Sort.DRAWDOWN: lambda p: p.drawdown_micro,
         Sort.OPEN: lambda p: p.open_positions,
         Sort.COPIES: whom,
-        Sort.SINCE: since,
+        Sort.SINCE: lambda p: p.began_at or "",
     }
-
-
-def since(p: Portfolio) -> str:
-    """When it began, or began anew."""
-    return p.reset_at or p.created_at or ""
 
 
 def _row(p: Portfolio, copies: dict[str, int | None], names: list[str]) -> Row:
@@ -207,7 +202,7 @@ class CsvLine(View, frozen=True, kw_only=True):
 
 def csv_line(p: Portfolio, copies: int | None) -> CsvLine:
     """A row of the file."""
-    began = since(p)
+    began = p.began_at
     return CsvLine(
         portfolio=p.name, status=p.status, profit_usdc=_exact(p.equity_micro - p.bankroll_micro),
         profit_percent=round(100 * gained(p), 4), bankroll_usdc=_exact(p.bankroll_micro),

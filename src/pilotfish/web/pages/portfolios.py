@@ -145,7 +145,7 @@ def _read(
 ) -> Portfolios:  # fmt: skip
     rows = [p for p in read_portfolios(c, site.trips) if p.name in names or p.name in folded]
     active = [p for p in rows if p.name in names]
-    starts = [p.reset_at or p.created_at for p in active]
+    starts = [p.began_at for p in active]
     since = max((at for at in starts if at is not None), default=None)
     begin = _micros(since) if together and since is not None else None
     curves = {p.name: read_equity(c, p.name, CURVE_POINTS, since=begin) for p in active}
