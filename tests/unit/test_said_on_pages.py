@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Engine, delete, func, insert, select, update
 from starlette.testclient import TestClient
 
 from pilotfish.cli.benches import pages as bench_pages
+from pilotfish.cli.session import clean_environment
 from pilotfish.core.units import MICRO
 from pilotfish.store import tables as t
 from pilotfish.store.database import snapshot
@@ -20,6 +22,7 @@ from pilotfish.web import server
 from pilotfish.web.auth import Doors
 from pilotfish.web.reader import Reader
 from pilotfish.web.site import Site
+from tests import processes
 from tests.fresh import fresh_database
 
 TRADES = 40
@@ -103,3 +106,26 @@ def test_what_a_leader_holds_says_when_it_last_changed(filled: Engine) -> None:
     note = re.search(r"as we know it: last changed (.*?)</span></div>", page, re.S)
     assert note is not None
     assert iso(at)[:19] in note[1]
+
+
+def test_how_old_a_sign_of_life_is_goes_on_once_the_worker_is_gone(filled: Engine, tmp_path: Path) -> None:
+    ago = time.time() - 3 * 3600
+    data = {
+        "api": {"healthy": True, "detail": "v2, answered 1 s ago", "version": "v2", "last_ok_at": ago},
+        "polygon": {"healthy": True, "detail": "block 77, 2 s ago", "last_block": 77, "last_block_at": ago},
+    }
+    with filled.begin() as c:
+        c.execute(delete(t.worker_status))
+        c.execute(insert(t.worker_status).values(name="worker", at=round(ago * MICRO), data=data))
+    with asked(filled) as client:
+        lights = words(client.get("/").text)
+    told = processes.run("status", cwd=tmp_path, env={**clean_environment(), "DATABASE_URL": str(filled.url)}).stdout
+    for shown in (lights, told):
+        assert "block 77, 3.0 h ago" in shown
+        assert "v2, answered 3.0 h ago" in shown
+        assert "2 s ago" not in shown
+
+
+def test_without_a_portfolio_there_is_no_empty_chart(empty: Engine) -> None:
+    with asked(empty) as client:
+        assert "data-chart" not in client.get("/portfolios").text

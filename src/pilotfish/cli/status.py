@@ -205,6 +205,8 @@ def _sources(worker: WorkerState, *, running: bool) -> list[_Source]:
     for name, part in parts:
         off = part.off if isinstance(part, ChainState) else ""
         told = off or part.detail
+        if not off and not running and isinstance(part, ApiState | ChainState):
+            told = part.was(time.time())
         if isinstance(part, ChainState) and not off and (delivery := part.delivery()):
             told = f"{told}; {delivery}"
         found.append(_Source(name, "off" if off else _light(part.healthy, running), told))

@@ -12,7 +12,7 @@ import msgspec
 import structlog
 from sqlalchemy import Connection, select
 
-from pilotfish.core.numerals import count, percent
+from pilotfish.core.numerals import count, duration, percent
 from pilotfish.store import tables as t
 
 log = structlog.get_logger(__name__)
@@ -65,6 +65,10 @@ class ApiState(msgspec.Struct, frozen=True, kw_only=True):
     errors: int = 0
     throttled: int = 0
 
+    def was(self, now: float) -> str:
+        """The detail once the worker is gone: its own tells an age that has grown since."""
+        return self.detail if self.last_ok_at is None else f"{self.version}, answered {_ago(self.last_ok_at, now)}"
+
 
 class ChainState(msgspec.Struct, frozen=True, kw_only=True):
     """Polygon. ``off``: why it is not listened to, in words; empty while it is.
@@ -92,6 +96,11 @@ class ChainState(msgspec.Struct, frozen=True, kw_only=True):
     subscriptions: int = 0
     filtered_a_day: int | None = None
     unfiltered_a_day: int | None = None
+
+    def was(self, now: float) -> str:
+        """The detail once the worker is gone: its own tells an age that has grown since."""
+        seen = self.last_block_at
+        return self.detail if seen is None else f"block {self.last_block}, {_ago(seen, now)}"
 
     def delivery(self) -> str:
         """How logs are delivered, and what that costs against the other way, in words; empty while none are."""
@@ -314,6 +323,10 @@ class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
     def sources(self) -> dict[str, ApiState | ChainState | BooksState | DatabaseState]:
         """What copying stands on, by name."""
         return {"api": self.api, "polygon": self.polygon, "books": self.books, "database": self.database}
+
+
+def _ago(then: float, now: float) -> str:
+    return f"{duration(round(1000 * max(0.0, now - then)))} ago"
 
 
 def process_told(pid: int, host: str) -> str:

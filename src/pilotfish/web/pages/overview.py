@@ -143,7 +143,11 @@ def _lights(s: Snapshot) -> tuple[Light, ...]:
         return ()
     stale = not worker_state.alive(w, s.worker_age)
     chain, api = w.polygon, w.api
-    lag_text = f", {api.serving_lag_seconds} s behind" if api.serving_lag_seconds is not None else ""
+    chain_told, api_told = chain.off or chain.detail, api.detail
+    if stale:
+        chain_told, api_told = chain.off or chain.was(s.at), api.was(s.at)
+    elif api.serving_lag_seconds is not None:
+        api_told += f", {api.serving_lag_seconds} s behind"
     name, source = w.mode.effective or "?", w.mode.source
     beaten = w.mode.env if source == "dashboard" else None
     told = f"from {source}" + (f", overrides environment {beaten}" if beaten and beaten != name else "")
@@ -152,8 +156,8 @@ def _lights(s: Snapshot) -> tuple[Light, ...]:
         told = f"degraded: only {'Polygon' if chain.healthy else 'the API'} is up"
     return (
         Light("Mode: " + name, "ill" if degraded else "ok", told, sign="⇄"),
-        Light("Polygon", _state(chain.healthy, stale, off=bool(chain.off)), chain.off or chain.detail),
-        Light("Data API", _state(api.healthy, stale), api.detail + lag_text),
+        Light("Polygon", _state(chain.healthy, stale, off=bool(chain.off)), chain_told),
+        Light("Data API", _state(api.healthy, stale), api_told),
         Light("Order books", _state(_books_work(w.books), stale), _books(w.books, s.at)),
         Light("Database", _state(w.database.healthy, stale),
               w.database.detail or f"last commit {_age(w.database.last_ok_at, s.at)}"),
