@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, insert
 from pilotfish.app import daily
 from pilotfish.core.settings import Value
 from pilotfish.core.units import SECOND, Usdc
-from pilotfish.store import leaders_store, portfolios_store
+from pilotfish.store import leaders_store, portfolios_store, settings_store
 from pilotfish.store import tables as t
 from pilotfish.store.views.foremost import foremost
 from pilotfish.store.views.portfolios import read_portfolios
@@ -173,6 +173,16 @@ def test_a_file_of_a_portfolio_that_there_is_not_is_refused_by_name(many: TestCl
         refused = many.get(f"{path}portfolio=p0777")
         assert refused.status_code == 422
         assert "there is no portfolio 'p0777'; did you mean p" in refused.json()["detail"]
+
+
+def test_settings_that_differ_are_told_for_people(many: TestClient, database: Engine) -> None:
+    changes = {"order_latency_ms": 1500, "paused": True, "per_trade_cap_usdc": 0, "fixed_usdc": 12.5}
+    with database.begin() as c:
+        settings_store.change(c, changes, at=AT, by="test", portfolio="p01")
+    page = many.get("/portfolios?with=p01").text
+    table = page[page.index('<section class="card gap" id="differ">') :]
+    cells = re.findall(r'<td class="num">([^<]*)</td><td class="num">([^<]*)</td></tr>', table[: table.index("</table>")])
+    assert sorted(cells) == [("25", "12.5"), ("250", "no limit"), ("300", "1,500"), ("off", "on")]
 
 
 def test_no_more_are_put_side_by_side_than_can_be_read(many: TestClient) -> None:

@@ -93,6 +93,17 @@ def test_one_of_many_portfolios_is_found_and_put_beside_the_others(browser: Brow
     seen.clean()
 
 
+def test_a_zero_that_means_no_limit_says_so_only_while_it_is_zero(browser: Browser, address: str) -> None:
+    seen = window(browser, address, token=TOKEN)
+    page = seen.open("/settings?portfolio=p02")
+    field, meaning = page.locator("input[name=max_copy_usdc]"), page.locator("[data-setting=max_copy_usdc] [data-zero]")
+    for value, shown in (("50", False), ("0", True)):
+        field.fill(value)
+        field.press("Enter")
+        expect(meaning).to_be_visible(visible=shown)
+    seen.clean()
+
+
 @pytest.mark.parametrize("width", [1440, 360])
 def test_every_page_of_many_portfolios_is_readable_and_fits(browser: Browser, address: str, width: int) -> None:
     seen = window(browser, address, width, TOKEN)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from pilotfish.core import settings as s
-from pilotfish.core.setting_titles import TITLES
+from pilotfish.core.setting_titles import TITLES, ZERO
 from pilotfish.core.settings import Scope
 from pilotfish.store import portfolios_store, settings_store
 from pilotfish.store.copies import ORDERS, State
@@ -32,6 +32,7 @@ from pilotfish.web.pages.portfolio_list import (
     listed,
     matching,
 )
+from pilotfish.web.pages.settings import plain
 from pilotfish.web.render import Page
 from pilotfish.web.site import Site
 from pilotfish.web.view import Looking
@@ -190,12 +191,18 @@ def _costs(lines: list[Shortfall]) -> dict[str, Reckoned]:
     }  # fmt: skip
 
 
+def _told(setting: s.Setting, value: s.Value) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return ZERO[setting.name] if value == 0 and setting.name in ZERO else plain(s.show(setting, value)) or "–"
+
+
 def _differ(site: Site, c: Connection, names: list[str]) -> tuple[Differing, ...]:
     stored = settings_store.load(c)
     effective = {name: settings_store.effective(site.environment, stored, name) for name in names}
     found = []
     for x in s.ALL:
-        values = tuple(str(s.show(x, effective[name][x.name].value)) for name in names)
+        values = tuple(_told(x, effective[name][x.name].value) for name in names)
         if x.scope is Scope.PORTFOLIO and x.name != "bankroll" and len(set(values)) > 1:
             found.append(Differing(TITLES[x.name], x.unit, x.help, values))
     return tuple(found)

@@ -194,13 +194,14 @@ def _facts(setting: s.Setting) -> str:
             return "one of " + ", ".join(setting.choices)
         return {Kind.LIST: "words, separated by commas", Kind.TIERS: "like 0:1, 1000:0.5"}.get(setting.kind, "")
     bounds = (setting.low, setting.high)
-    low, high = (_plain(s.show(setting, bound)) if bound is not None else "…" for bound in bounds)
+    low, high = (plain(s.show(setting, bound)) if bound is not None else "…" for bound in bounds)
     zero = ZERO.get(setting.name, "") if setting.low == 0 else ""
-    default = zero if zero and setting.default == 0 else _plain(s.show(setting, setting.default))
+    default = zero if zero and setting.default == 0 else plain(s.show(setting, setting.default))
     return f"{low} to {high}, default {default}" + (f"; 0 = {zero}" if zero else "")
 
 
-def _plain(value: object) -> str:
+def plain(value: object) -> str:
+    """A setting's value as :func:`~pilotfish.core.settings.show` gives it, for people."""
     if isinstance(value, float):
         return format_micro(round(value * MICRO))
     return count(value) if isinstance(value, int) else str(value)

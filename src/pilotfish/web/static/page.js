@@ -437,6 +437,8 @@
     if (field.type === "checkbox") field.checked = setting.value; else field.value = setting.value;
     const note = form.querySelector("[data-source]");
     note.textContent = setting.source + setting.overrides.map((o) => ", overrides " + o.source + " " + o.value).join("");
+    const zero = form.querySelector("[data-zero]");
+    if (zero) zero.hidden = Number(setting.value) !== 0;
     const back = form.querySelector("[data-unset]");
     if (back) back.hidden = !["dashboard", "portfolio", "leader"].includes(setting.source) || setting.source !== back.dataset.level;
     form.classList.toggle("changed", setting.source !== "default");
