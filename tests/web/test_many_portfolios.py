@@ -8,8 +8,10 @@ from collections.abc import Iterator
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
+from sqlalchemy import insert
 
-from pilotfish.store import leaders_store
+from pilotfish.store import leaders_store, portfolios_store
+from pilotfish.store import tables as t
 from pilotfish.store.database import open_database
 from tests.rig import Pilot
 from tests.unit.test_portfolio_list import AT, LEADERS, make
@@ -18,8 +20,10 @@ from tests.web.test_pages import _nameless, _small
 
 pytestmark = pytest.mark.slow
 TOKEN = "the-admin-token"
+LONG = "W" * 40
+"""The name of a portfolio, as long as it may be."""
 PAGES = (
-    "/", "/portfolios", "/portfolios?sort=name", "/settings", f"/settings?leader={LEADERS[0]}", "/positions", "/trades",
+    "/", "/portfolios", f"/portfolios?sort=name&with={LONG}", "/settings", f"/settings?leader={LEADERS[0]}", "/positions", "/trades",
     "/orders", "/leaders", f"/leaders/{LEADERS[0]}",
 )  # fmt: skip
 WIDER = """() => {
@@ -33,13 +37,18 @@ WIDER = """() => {
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A dashboard over main and 130 other portfolios, which made the more the higher their numbers are; one leader's
-    name is as long as it may be."""
+    """A dashboard over main and 130 other portfolios, which made the more the higher their numbers are, and one of a
+    long name, which lost; one leader's name is as long as it may be, too."""
     folder = tmp_path_factory.mktemp("many")
     database = open_database(f"sqlite:///{folder / 'pilotfish.db'}")
     with database.begin() as c:
         make(c, 130)
         leaders_store.rename(c, LEADERS[0], "W" * 200, AT, by="test")
+        portfolios_store.add(c, LONG, {}, at=AT, by="test")
+        worth = dict.fromkeys(("equity_micro", "cash_micro"), 9_000_000_000)
+        rest = dict.fromkeys(("positions_value_micro", "cost_micro", "realized_pnl_micro", "unrealized_pnl_micro"), 0)
+        row = {"portfolio": LONG, "at": AT, "fees_micro": 0, "open_positions": 3, **worth, **rest}
+        c.execute(insert(t.equity_snapshots).values(row))
     database.dispose()
     pilot = Pilot(folder, {}, admin_token=TOKEN)
     try:
