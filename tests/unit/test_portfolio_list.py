@@ -7,19 +7,23 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from functools import partial
 from html import unescape
 from pathlib import Path
 
 import msgspec
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import Connection, Engine, insert
+from sqlalchemy import Connection, Engine, insert, select
 
 from pilotfish.app import daily
+from pilotfish.cli.benches import pages as bench_pages
 from pilotfish.core.settings import Value
 from pilotfish.core.units import SECOND, Usdc
 from pilotfish.store import leaders_store, portfolios_store, settings_store
 from pilotfish.store import tables as t
+from pilotfish.store.database import snapshot
+from pilotfish.store.views.decisions import read_trade
 from pilotfish.store.views.foremost import foremost
 from pilotfish.store.views.portfolios import read_portfolios
 from pilotfish.web import server
@@ -29,6 +33,7 @@ from pilotfish.web.stream import MOST_PORTFOLIOS, _status
 from tests import processes
 from tests.fresh import fresh_database
 from tests.terminal import at_terminal
+from tests.unit.test_many_portfolios import statements
 from tests.unit.test_printed import environment
 
 AT = 1_800_000_000 * SECOND
@@ -181,7 +186,9 @@ def test_settings_that_differ_are_told_for_people(many: TestClient, database: En
         settings_store.change(c, changes, at=AT, by="test", portfolio="p01")
     page = many.get("/portfolios?with=p01").text
     table = page[page.index('<section class="card gap" id="differ">') :]
-    cells = re.findall(r'<td class="num">([^<]*)</td><td class="num">([^<]*)</td></tr>', table[: table.index("</table>")])
+    cells = re.findall(
+        r'<td class="num">([^<]*)</td><td class="num">([^<]*)</td></tr>', table[: table.index("</table>")]
+    )
     assert sorted(cells) == [("25", "12.5"), ("250", "no limit"), ("300", "1,500"), ("off", "on")]
 
 
@@ -277,3 +284,46 @@ def test_a_terminal_shows_some_of_many_portfolios_and_a_pipe_all(database: Engin
     told = re.findall(r"^(main|p\d+) ", shown, re.M)
     assert told == ["main", *(f"p{n}" for n in range(40, 30, -1)), *(f"p{n:02}" for n in range(9, 0, -1))]
     assert "21 more: pilotfish portfolio list" in " ".join(shown.split())
+
+
+@pytest.fixture
+def decided(database: Engine) -> Engine:
+    """Trades on which main decided, and on the first of them 130 others: a third of them for another reason."""
+    bench_pages.fill_database(database, 20)
+    d = t.decisions
+    with database.begin() as c:
+        row = dict(c.execute(select(d).where(d.c.trade_id == 1)).one()._mapping)
+        for n in range(1, 131):
+            reason = "SKIP_SPREAD" if n % 3 == 0 else row["reason"]
+            c.execute(insert(t.portfolios).values(name=f"p{n:03}", bankroll_micro=1, created_at=AT))
+            c.execute(insert(d).values({**row, "id": 1_000 + n, "portfolio": f"p{n:03}", "reason": reason}))
+    return database
+
+
+def test_what_many_portfolios_decided_on_a_trade_is_told_in_groups(decided: Engine) -> None:
+    with TestClient(server.build(decided, NOWHERE), base_url="http://127.0.0.1:8080") as client:
+        told = client.get("/parts/trade/1?portfolio=p007").text
+        assert re.findall(r'<section class="card verdict"><div class="head"><h2[^>]*>([^<]+)', told) == ["p007", "main"]
+        assert "129 other portfolios" in told
+        others = told[told.index('id="others"') :]
+        groups = re.findall(r"</span> (\d+)</dt><dd>(.*?)</dd>", others[: others.index("</section>")])
+        assert [n for n, _ in groups] == ["86", "43"]
+        assert ["p003" in names for _, names in groups] == [False, True]
+        assert groups[0][1].endswith(" and 74 more")
+        assert len(client.get("/api/v1/trades/1").json()["decisions"]) == 131
+    with snapshot(decided) as c:
+        few, many = (statements(c, partial(read_trade, trade_id=n, whole=("main",))) for n in (2, 1))
+    assert few == many
+
+
+def test_a_terminal_tells_why_in_groups_and_a_pipe_whole(decided: Engine, tmp_path: Path) -> None:
+    env = environment(tmp_path, NO_COLOR="1")
+    words = ("trades", "--why", "1", "--portfolio", "p007")
+    piped = processes.run(*words, cwd=tmp_path, env=env).stdout
+    assert len(re.findall(r"^(?:main|p\d{3}): ", piped, re.M)) == 131
+    shown = at_terminal(lambda tty: processes.start(*words, cwd=tmp_path, env=env, stdout=tty, stderr=tty), columns=100)
+    assert re.findall(r"^(main|p\d{3}): ", shown, re.M) == ["main", "p007"]
+    assert re.search(r"129 more portfolios: 86 [^,]+, 43 skipped: spread; pilotfish trades", " ".join(shown.split()))
+    listed = processes.run("trades", "--limit", "20", cwd=tmp_path, env=env).stdout
+    assert re.search(r"87 [^,]+, 43 skipped: spread", listed)
+    assert "p003" not in listed

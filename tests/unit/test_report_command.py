@@ -118,7 +118,7 @@ def test_after_a_reset_it_says_since_when_it_counts(copied: dict[str, str]) -> N
     assert lines[-1] == f"main: {since}", "what others did does not hide it"
     assert json.loads(said(copied, "--json")) == []
     rows = CliRunner().invoke(app, ["portfolio", "list"], env=copied).stdout.splitlines()
-    assert [row for row in rows if row.startswith("main ")][0].endswith(minute(iso(at)))
+    assert next(row for row in rows if row.startswith("main ")).endswith(minute(iso(at)))
 
 
 def test_what_was_won_or_lost_on_a_leader_has_its_sign(environment: dict[str, str]) -> None:

@@ -23,8 +23,8 @@ TOKEN = "the-admin-token"
 LONG = "W" * 40
 """The name of a portfolio, as long as it may be."""
 PAGES = (
-    "/", "/portfolios", f"/portfolios?sort=name&with={LONG}", "/settings", f"/settings?leader={LEADERS[0]}", "/positions", "/trades",
-    "/orders", "/leaders", f"/leaders/{LEADERS[0]}",
+    "/", "/portfolios", f"/portfolios?sort=name&with={LONG}", "/settings", f"/settings?leader={LEADERS[0]}",
+    "/positions", "/trades", "/orders", "/leaders", f"/leaders/{LEADERS[0]}",
 )  # fmt: skip
 WIDER = """() => {
   document.querySelectorAll('#whom details').forEach((one) => { one.open = true; });

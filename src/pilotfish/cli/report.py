@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from pilotfish.cli import printed, session
 from pilotfish.cli.printed import Column, Table, minute, say
 from pilotfish.core.check_words import Line
 from pilotfish.core.names import UnknownNameError
-from pilotfish.core.numerals import NOTHING, count, gain, money, percent, precise, price, rounded, shares
+from pilotfish.core.numerals import NOTHING, count, gain, money, percent, plural, precise, price, rounded, shares
 from pilotfish.core.reasons import words
 from pilotfish.core.units import SECOND, Micros
 from pilotfish.store import names, portfolios_store
@@ -26,14 +26,16 @@ from pilotfish.store.database import snapshot
 from pilotfish.store.interned import spelled
 from pilotfish.store.views.base import iso, micros_of
 from pilotfish.store.views.decisions import (
+    FEW,
     Decision,
     DecisionOfPortfolio,
+    DecisionTraced,
     TradeTraced,
     TradeWithDecisions,
     read_trade,
     read_trades_with_decisions,
 )
-from pilotfish.store.views.explained import Explained, explained
+from pilotfish.store.views.explained import Explained, explained, grouped
 from pilotfish.store.views.report import Reported, Shortfall
 from pilotfish.store.views.trades import TradeFilter
 
@@ -218,7 +220,7 @@ TRADES: Table[_Line] = Table(
     Column("became", lambda r: r.state, 2),
     Column("why", lambda r: r.why, 5, least=12),
     Column("ours", lambda r: _ours(r.decision) if r.decision is not None else "", 11),
-    Column("others", lambda r: ", ".join(f"{d.portfolio}: {_became(d)}" for d in r.others), 12),
+    Column("others", lambda r: _others(r.others), 12),
     Column("wallet", lambda r: r.trade.leader, 13, extra=True),
     Column("lag", lambda r: precise(r.trade.lag_ms), 14, right=True, extra=True),
     Column("first", lambda r: r.trade.first_source.value, 15, extra=True),
@@ -260,13 +262,28 @@ def trades(
             session.print_json(rows) if as_json else _print_trades(rows, portfolio, view)
             return
         found = read_trade(c, why)
-        decided = [explained(c, decision) for decision in found.decisions] if found is not None else []
+        of, left = _told(found.decisions if found is not None else [], names.portfolio(c, portfolio), as_json=as_json)
+        decided = [explained(c, decision) for decision in of]
     if found is None:
         raise UnknownNameError(f"there is no trade {why}; `pilotfish trades` lists the newest with their ids")
     if as_json:
         session.print_json(found)
     else:
         _print_why(found, decided, wide=wide)
+        if left:
+            say("")
+            one = f"pilotfish trades --why {why} --portfolio NAME tells one"
+            say(f"{plural(len(left), 'more portfolio')}: {_in_groups(left)}; {one}, a pipe all")
+
+
+def _told(
+    decided: list[DecisionTraced], portfolio: str, *, as_json: bool
+) -> tuple[list[DecisionTraced], list[DecisionTraced]]:
+    """Which decisions a terminal tells whole, and which only as so many; a pipe tells all."""
+    if len(decided) <= FEW or as_json or not sys.stdout.isatty():
+        return decided, []
+    whole = [d for d in decided if d.portfolio in (portfolio, portfolios_store.MAIN)]
+    return whole, [d for d in decided if d not in whole]
 
 
 def _print_trades(rows: list[TradeWithDecisions], portfolio: str, view: printed.View[_Line]) -> None:
@@ -275,6 +292,17 @@ def _print_trades(rows: list[TradeWithDecisions], portfolio: str, view: printed.
         return
     mine = [next((d for d in r.decisions if d.portfolio == portfolio), None) for r in rows]
     view.print(_Line(r, d, [o for o in r.decisions if o is not d]) for r, d in zip(rows, mine, strict=True))
+
+
+def _others(decided: list[DecisionOfPortfolio]) -> str:
+    """What other portfolios made of it; of many, how many did what."""
+    if len(decided) < FEW:
+        return ", ".join(f"{d.portfolio}: {_became(d)}" for d in decided)
+    return _in_groups(decided)
+
+
+def _in_groups(decided: Iterable[Decision | DecisionOfPortfolio]) -> str:
+    return ", ".join(f"{count(len(one.portfolios))} {one.said}" for one in grouped(decided))
 
 
 def _ours(d: DecisionOfPortfolio | Decision) -> str:

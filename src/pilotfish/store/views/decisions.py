@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from typing import ClassVar, TypeAlias
 
@@ -154,8 +154,13 @@ def read_decision(c: Connection, decision_id: int) -> DecisionTraced | None:
     return next((_traced(c, one) for one in decisions(c, list(rows))), None)
 
 
-def read_trade(c: Connection, trade_id: int) -> TradeTraced | None:
-    """One trade with its payload, and each portfolio's decision with its orders and their fills; ``None`` = no such."""
+FEW = 6
+"""Decisions on a trade that are all told whole; of more some are, and the others in groups."""
+
+
+def read_trade(c: Connection, trade_id: int, whole: Collection[str] | None = None) -> TradeTraced | None:
+    """One trade with its payload, and each portfolio's decision with its orders and their fills; ``None`` = no such.
+    Of more than :data:`FEW` decisions only those of the portfolios that are to be told ``whole`` have their orders."""
     row = read_row(c, TradeRecord, read(TradeRecord).where(t.trades.c.id == trade_id))
     if row is None:
         return None
@@ -164,16 +169,18 @@ def read_trade(c: Connection, trade_id: int) -> TradeTraced | None:
     decided = read_rows(
         c, StoredDecision, read(StoredDecision).where(d.trade_id == trade_id).order_by(spelled(d.portfolio))
     )
+    found = list(decisions(c, list(decided)))
+    named = whole if whole is not None and len(found) > FEW else None
     return TradeTraced(
         **asdict(leader_trade(row)),
         polygon_on=listened(c, "polygon").at(row.traded_at),
-        decisions=[_traced(c, one) for one in decisions(c, list(decided))],
+        decisions=[_traced(c, one, orders=named is None or one.portfolio in named) for one in found],
         raw=raw,
     )
 
 
-def _traced(c: Connection, one: Decision) -> DecisionTraced:
-    return DecisionTraced(**asdict(one), intents=read_orders(c, one.id))
+def _traced(c: Connection, one: Decision, *, orders: bool = True) -> DecisionTraced:
+    return DecisionTraced(**asdict(one), intents=read_orders(c, one.id) if orders else [])
 
 
 class _OnTrade(msgspec.Struct, frozen=True, kw_only=True):

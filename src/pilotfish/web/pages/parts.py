@@ -14,8 +14,9 @@ from starlette.responses import Response
 from pilotfish.core.reasons import OUTCOMES
 from pilotfish.store import names
 from pilotfish.store.database import snapshot
-from pilotfish.store.views.decisions import TradeTraced, read_decision, read_trade
-from pilotfish.store.views.explained import Explained, explained
+from pilotfish.store.portfolios_store import MAIN
+from pilotfish.store.views.decisions import FEW, TradeTraced, read_decision, read_trade
+from pilotfish.store.views.explained import Explained, Group, explained, grouped
 from pilotfish.store.views.markets import MarketNamed, read_market
 from pilotfish.store.views.order_feed import FILLS, read_fills_of_order
 from pilotfish.store.views.our_orders import OurOrderTraced, read_our_order
@@ -37,7 +38,8 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class TradePart(Page, frozen=True, kw_only=True):
-    """One trade: what each portfolio decided, the chosen one first, and what is known of it."""
+    """One trade: what each portfolio decided, the chosen one first, and what is known of it. Of many portfolios the
+    chosen one and ``main`` are told whole, the ``others`` in groups."""
 
     template: ClassVar[str] = "trade.html"
     title: ClassVar[str] = "trade"
@@ -47,6 +49,7 @@ class TradePart(Page, frozen=True, kw_only=True):
     market: MarketNamed
     seen: tuple[Seen, ...]
     decided: tuple[Explained, ...]
+    others: list[Group]
     raw: str
 
 
@@ -97,7 +100,7 @@ def router() -> APIRouter:
     @parts.get("/trade/{trade_id}")
     def trade(view: Looking, trade_id: Id) -> Response:
         with snapshot(view.site.database) as c:
-            found = read_trade(c, trade_id)
+            found = read_trade(c, trade_id, whole=(view.portfolio, MAIN))
             if found is None:
                 raise HTTPException(404, f"there is no trade {trade_id}")
             return view.piece(_trade(c, found, view.portfolio))
@@ -142,10 +145,13 @@ def _trade(c: Connection, r: TradeTraced, portfolio: str) -> TradePart:
         ),
         key=lambda one: (one.at is None, one.at),
     )
-    decided = sorted(r.decisions, key=lambda d: (d.portfolio != portfolio, d.portfolio))
+    decided = sorted(r.decisions, key=lambda d: (d.portfolio != portfolio, d.portfolio != MAIN, d.portfolio))
+    many = len(decided) > FEW
+    whole = [d for d in decided if not many or d.portfolio in (portfolio, MAIN)]
     return TradePart(
         trade=r, label=names.labels(c).get(r.leader, ""), market=read_market(c, r.token_id) or _UNKNOWN,
-        seen=tuple(seen), decided=tuple(explained(c, d) for d in decided), raw=_indented(r.raw or ""),
+        seen=tuple(seen), decided=tuple(explained(c, d) for d in whole),
+        others=grouped(d for d in decided if d not in whole), raw=_indented(r.raw or ""),
     )  # fmt: skip
 
 
