@@ -167,3 +167,15 @@ def test_a_label_is_kept_without_what_turns_the_text_around_it(database: Engine)
     with database.begin() as c:
         leaders_store.rename(c, WALLET, "\u202e The\u200f  \0Whale", 3, by="test")
         assert names.labels(c)[WALLET] == "The Whale"
+
+
+def test_whom_a_portfolio_copies_is_chosen_by_label_as_well(database: Engine, tmp_path: Path) -> None:
+    env = {**clean_environment(), "DATABASE_URL": f"sqlite:///{tmp_path / 'pilotfish.db'}"}
+    told = processes.run("portfolio", "follow", "cautious", "the whale", cwd=tmp_path, env=env)
+    assert told.stdout == f"portfolio cautious copies {WALLET} from now on\n", told.stderr
+    assert processes.run("portfolio", "add", "new", "--leader", "The Whale", cwd=tmp_path, env=env).returncode == 0
+    refused = processes.run("portfolio", "follow", "cautious", "The Wale", cwd=tmp_path, env=env)
+    assert f"there is no leader 'The Wale'; did you mean {WALLET}? (The Whale is" in refused.stderr
+    with database.connect() as c:
+        chosen = portfolios_store.everyones_follows(c)
+    assert (chosen["cautious"], chosen["new"]) == ([WALLET], [WALLET])

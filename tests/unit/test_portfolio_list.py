@@ -309,7 +309,7 @@ def test_what_many_portfolios_decided_on_a_trade_is_told_in_groups(decided: Engi
         groups = re.findall(r"</span> (\d+)</dt><dd>(.*?)</dd>", others[: others.index("</section>")])
         assert [n for n, _ in groups] == ["86", "43"]
         assert ["p003" in names for _, names in groups] == [False, True]
-        assert groups[0][1].endswith(" and 74 more")
+        assert groups[0][1].endswith("<span>and 74 more</span>")
         assert len(client.get("/api/v1/trades/1").json()["decisions"]) == 131
     with snapshot(decided) as c:
         few, many = (statements(c, partial(read_trade, trade_id=n, whole=("main",))) for n in (2, 1))

@@ -126,3 +126,19 @@ def test_every_page_of_many_portfolios_is_readable_and_fits(browser: Browser, ad
         if width == 360 and not path.startswith("/leaders/"):  # their link to the venue is a word of text
             assert _small(page) == []
         seen.clean()
+
+
+def test_a_portfolio_that_was_just_made_is_the_one_looked_at_and_beside_the_others(
+    browser: Browser, address: str
+) -> None:
+    seen = window(browser, address, token=TOKEN)
+    page = seen.open("/portfolios")
+    page.get_by_label("Like").select_option("p07")
+    page.get_by_label("Its name").fill("just made")
+    page.get_by_role("button", name="Duplicate").click()
+    page.wait_for_url("**/portfolios?portfolio=just%20made")
+    made_later = ["main", "p127", "p128", "p129", "p130"]  # their clock is ahead
+    expect(page.locator("#table thead th")).to_have_text(["just made", *made_later])
+    page.get_by_role("navigation", name="Pages").get_by_role("link", name="Settings").click()
+    expect(page.get_by_role("combobox", name="For")).to_have_value("just made")
+    seen.clean()

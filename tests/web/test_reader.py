@@ -110,7 +110,8 @@ def test_instants_are_of_the_readers_zone_in_their_form_over_changes_of_the_cloc
         utc = iso[:23].replace("T", " ") + " UTC"
         one = page.locator(f"#main time[datetime='{iso}']").first
         assert one.get_attribute("title") == f"{without} {zone}, {utc}"
-    iso, shown = list(INSTANTS.items())[1]
+    iso = list(INSTANTS)[1]
+    shown = {name: re.sub(r"[.,]\d{3}(?= |$)", "", told) for name, told in INSTANTS[iso].items()}
     page.locator(f"tr:has(time[datetime='{iso}']) a[data-drawer]").first.click()
     block = page.locator(f"dialog time[datetime='{iso}']").first
     block.wait_for()

@@ -6,7 +6,6 @@ import sys
 
 import msgspec
 import typer
-from sqlalchemy import Connection
 
 from pilotfish.cli import printed, session
 from pilotfish.cli.printed import Column, Table, minute, say
@@ -14,7 +13,6 @@ from pilotfish.core.numerals import count, gain, money, percent, plural, price, 
 from pilotfish.core.problem import Problem
 from pilotfish.core.reasons import words
 from pilotfish.core.units import plain_name
-from pilotfish.polymarket.contracts import is_wallet
 from pilotfish.store import leaders_store, names, portfolios_store
 from pilotfish.store.copies import WORDS
 from pilotfish.store.database import snapshot
@@ -156,7 +154,7 @@ def remove(wallet: str = typer.Argument(help="The leader's wallet, or label.")) 
 def rename(wallet: str = typer.Argument(help="The leader's wallet, or label."), label: str = typer.Argument()) -> None:
     """Give a leader another name; also one who was followed once."""
     with session.database(session.begin()).begin() as c:
-        wallet = _wallet(c, wallet)
+        wallet = names.wallet(c, wallet)
         leaders_store.rename(c, wallet, label, session.now(), by="terminal")
     print(f"{wallet} is called {label}")
 
@@ -175,11 +173,6 @@ def resume(wallet: str = typer.Argument(help="The leader's wallet, or label.")) 
 
 def _set(wallet: str, status: str, told: str) -> None:
     with session.existing(session.begin()).begin() as c:
-        wallet = _wallet(c, wallet)
+        wallet = names.wallet(c, wallet)
         leaders_store.set_status(c, wallet, status, session.now(), by="terminal")
     print(f"{wallet} {told}")
-
-
-def _wallet(c: Connection, given: str) -> str:
-    """A wallet as it was given, or that of whom a label calls."""
-    return leaders_store.wallet_of(given) if is_wallet(given.strip()) else names.leader(c, given)

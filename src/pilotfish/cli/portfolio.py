@@ -9,7 +9,7 @@ from pilotfish.cli.printed import Column, Table, minute, say
 from pilotfish.cli.reset import reset_paper
 from pilotfish.core import settings as s
 from pilotfish.core.numerals import count, gain, money
-from pilotfish.store import portfolios_store, settings_store
+from pilotfish.store import names, portfolios_store, settings_store
 from pilotfish.store.database import snapshot
 from pilotfish.store.views.portfolios import Portfolio, read_portfolios
 
@@ -58,12 +58,14 @@ def list_(
 def add(
     name: str,
     set_: list[str] = _SET,
-    leader: list[str] = typer.Option([], "--leader", help="Copy only this leader; may be given several times."),
+    leader: list[str] = typer.Option(
+        [], "--leader", help="Copy only this leader, by wallet or label; may be given several times."
+    ),
 ) -> None:
     """Make a portfolio that starts now with its bankroll in cash."""
     env, changes = session.begin(), _changes(set_)
     with session.database(env).begin() as c:
-        chosen = list(leader) or None
+        chosen = [names.wallet(c, one) for one in leader] or None
         made = portfolios_store.add(c, name, env, at=session.now(), by="terminal", changes=changes, leaders=chosen)
     print(f"portfolio {made} copies {'all leaders' if chosen is None else f'{len(chosen)} leaders'} from now on")
 
@@ -83,16 +85,18 @@ def clone(source: str, name: str, set_: list[str] = _SET) -> None:
 @app.command("follow")
 def follow(
     name: str,
-    wallets: list[str] = typer.Argument(None, metavar="[WALLET]...", help="The leaders that it copies."),
+    wallets: list[str] = typer.Argument(
+        None, metavar="[WALLET]...", help="The leaders that it copies, by wallet or label."
+    ),
     everybody: bool = typer.Option(False, "--all", help="All leaders, also those to come."),
 ) -> None:
     """Choose whom a portfolio copies from now on."""
     if everybody == bool(wallets):
         raise typer.BadParameter("give the wallets, or --all")
     with session.existing(session.begin()).begin() as c:
-        chosen = None if everybody else wallets
+        chosen = None if everybody else [names.wallet(c, one) for one in wallets]
         portfolios_store.set_follows(c, name, chosen, at=session.now(), by="terminal")
-    print(f"portfolio {name} copies {'all leaders' if everybody else ', '.join(wallets)} from now on")
+    print(f"portfolio {name} copies {'all leaders' if chosen is None else ', '.join(chosen)} from now on")
 
 
 @app.command("archive")

@@ -6,6 +6,8 @@ from __future__ import annotations
 from sqlalchemy import Connection, select
 
 from pilotfish.core.names import UnknownNameError, nearest, unknown
+from pilotfish.polymarket.contracts import is_wallet
+from pilotfish.store import leaders_store
 from pilotfish.store import tables as t
 from pilotfish.store.interned import spelled
 from pilotfish.store.portfolios_store import MAIN
@@ -38,6 +40,11 @@ def leader(c: Connection, wallet: str) -> str:
     if near is not None:
         raise unknown("leader", wallet, known, f"{near} is {named[near]}", near=named[near])
     raise unknown("leader", wallet, known)
+
+
+def wallet(c: Connection, given: str) -> str:
+    """A wallet as it was given, or that of whom a label calls."""
+    return leaders_store.wallet_of(given) if is_wallet(given.strip()) else leader(c, given)
 
 
 def labels(c: Connection) -> dict[str, str]:

@@ -305,9 +305,10 @@
       field.focus();
     }
     if (data.done !== undefined) toast(data.done || (told && told.status) || "Done");
+    if (data.fresh !== undefined) element.reset();
     if (data.go === "now") { ask(); renew(true); }
     else if (data.go === "reload") location.reload();
-    else if (data.go) location.href = data.go;
+    else if (data.go) location.href = data.go.replace("{name}", encodeURIComponent((told && told.name) || ""));
   };
 
   document.addEventListener("click", async (e) => {
