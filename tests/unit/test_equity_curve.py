@@ -59,3 +59,20 @@ def test_of_many_figures_one_that_held_for_long_is_told_twice_and_points_are_no_
             "level until the last instant before it changed"
         )
         assert [equity for _, equity in found] == sorted(equity for _, equity in found)
+
+
+def test_from_an_instant_on_it_begins_with_what_was_worth_then(database: Engine) -> None:
+    def since(minute: float, points: int = 100) -> list[tuple[str, int]]:
+        at = round(AT + minute * MINUTE)
+        return [(p.at, p.equity_micro) for p in read_equity(c, "main", points, since=at)]
+
+    with database.begin() as c:
+        valued(c, (0, 10), (1, 11), (62, 5), (63, 6))
+        assert since(-5) == curve(c, 100)
+        assert since(61.5)[:2] == [(iso(AT + 61 * MINUTE + 30 * SECOND), 11), (iso(AT + 62 * MINUTE), 5)]
+        assert since(30) == [
+            (iso(AT + 30 * MINUTE), 11), (iso(AT + 62 * MINUTE - SECOND), 11), (iso(AT + 62 * MINUTE), 5),
+            (iso(AT + 63 * MINUTE), 6),
+        ]  # fmt: skip
+        assert since(90) == [(iso(AT + 90 * MINUTE), 6)]
+        assert since(30, points=2)[0] == (iso(AT + 30 * MINUTE), 11)

@@ -170,6 +170,7 @@ def test_an_address_of_a_portfolio_that_there_is_not_says_so_on_every_page(many:
         assert "There is no portfolio" not in many.get(path, params={"portfolio": "p05"}).text
     assert "is archived</b> and takes part no longer; what follows is of" in many.get("/?portfolio=p05").text
     assert "is archived</b>" not in many.get("/positions?portfolio=p05").text
+    assert "<h2>1 archived portfolio</h2>" in many.get("/portfolios?status=archived").text
 
 
 def test_a_file_of_a_portfolio_that_there_is_not_is_refused_by_name(many: TestClient) -> None:
@@ -178,6 +179,19 @@ def test_a_file_of_a_portfolio_that_there_is_not_is_refused_by_name(many: TestCl
         refused = many.get(f"{path}portfolio=p0777")
         assert refused.status_code == 422
         assert "there is no portfolio 'p0777'; did you mean p" in refused.json()["detail"]
+
+
+def test_profit_since_all_run_begins_with_what_each_was_worth_then(many: TestClient, database: Engine) -> None:
+    def told(page: str) -> list[str]:
+        line = page[page.index(">profit since all run</td>") :]
+        return re.findall(r'class="num">(.*?) <small>', line[: line.index("</tr>")])
+
+    with database.begin() as c:
+        portfolios_store.add(c, "young", {}, at=AT + 1, by="test")
+    page = many.get("/portfolios?with=young&with=p130").text
+    assert [re.sub("<[^>]*>", "", one) for one in told(page)] == ["0.00", "0.00", "0.00"]
+    assert "All 132 portfolios" in page
+    assert re.search(r">▲</i> \+130\.00</span>", page[page.index(">profit since its start</td>") :])
 
 
 def test_settings_that_differ_are_told_for_people(many: TestClient, database: Engine) -> None:
@@ -205,6 +219,7 @@ def test_archived_portfolios_are_a_list_of_their_own_where_there_are_many(many: 
     page = many.get("/portfolios?status=archived&sort=name").text
     assert rows(page) == [f"p{n:02}" for n in range(1, 11)]
     assert "Put p01 beside" not in page
+    assert "All 10 archived portfolios" in page
     assert "All 121 portfolios" in many.get("/portfolios").text
 
 

@@ -219,12 +219,14 @@ def read_equity(
 ) -> list[EquityPoint]:
     """A portfolio's equity over time: the last figure at each of ``points`` evenly spaced instants, the newest one
     included; all figures where there are no more. One index look-up a point, however many there are. A figure that
-    held for long is there when it began and right before it ended, so that a line through all points is level."""
+    held for long is there when it began and right before it ended, so that a line through all points is level.
+    ``since`` (µs): from then on, beginning with what it was worth then."""
     e = t.equity_snapshots.c
     mine = [e.portfolio == portfolio, *([e.at >= since] if since is not None else [])]
     first, last = c.execute(select(func.min(e.at), func.max(e.at)).where(*mine)).one()
+    begin = _worth_at(c, portfolio, since) if since is not None else []
     if first is None:
-        return []
+        return [_told(p) for p in begin]
     statement = select(t.equity_snapshots)
     some = list(_held(read_rows(c, _Point, statement.where(*mine).order_by(e.at, e.id).limit(points + 1))))
     if len(some) > points:
@@ -240,16 +242,24 @@ def read_equity(
         chosen = select(told.c.id, until).group_by(told.c.id).subquery()
         found = select(t.equity_snapshots, chosen.c.until).join(chosen, chosen.c.id == e.id).order_by(e.at, e.id)
         some = [p for row in read_rows(c, _Point, found) for p in _twice(row)]
-    return [
-        EquityPoint(
-            at=iso(p.at),
-            equity_micro=p.equity_micro,
-            cash_micro=p.cash_micro,
-            realized_pnl_micro=p.realized_pnl_micro,
-            unrealized_pnl_micro=p.unrealized_pnl_micro,
-        )
-        for p in some
-    ]
+    return [_told(p) for p in (*_held([*begin, *some[:1]]), *some[1:])]
+
+
+def _told(p: _Point) -> EquityPoint:
+    return EquityPoint(
+        at=iso(p.at),
+        equity_micro=p.equity_micro,
+        cash_micro=p.cash_micro,
+        realized_pnl_micro=p.realized_pnl_micro,
+        unrealized_pnl_micro=p.unrealized_pnl_micro,
+    )
+
+
+def _worth_at(c: Connection, portfolio: str, at: int) -> list[_Point]:
+    """The figure that held then, as of then; none where it began later."""
+    e = t.equity_snapshots.c
+    last = select(t.equity_snapshots).where(e.portfolio == portfolio, e.at < at).order_by(e.at.desc(), e.id.desc())
+    return [msgspec.structs.replace(p, at=Micros(at)) for p in read_rows(c, _Point, last.limit(1))]
 
 
 def _held(points: Iterable[_Point]) -> Iterator[_Point]:
