@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.request
 from collections.abc import Iterator
@@ -71,6 +72,19 @@ def test_a_page_asks_only_for_what_it_does_not_have(running: tuple[Stand, Pilot,
     nonsense = urllib.request.Request(f"{address}/portfolios", headers={"X-Live": "{"})
     with urllib.request.urlopen(nonsense, timeout=10) as answer:
         assert set(json.load(answer)["parts"]) == {"main"}
+
+
+def test_a_monitor_that_asks_for_no_content_is_answered_alike(running: tuple[Stand, Pilot, str, list[str]]) -> None:
+    _, _, address, _ = running
+    for path, status in (("/healthz", 200), ("/readyz", 200), ("/", 200), ("/api/v1/status", 200), ("/nowhere", 404)):
+        connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=30)
+        connection.request("HEAD", path)
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (status, b""), path
+        assert int(answer.headers["content-length"]) > 0, path
+        connection.request("GET", path)  # nothing of the first answer is left in between
+        assert connection.getresponse().status == status, path
+        connection.close()
 
 
 def test_a_dashboard_that_went_away_is_said_and_found_again(

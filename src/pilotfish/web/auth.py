@@ -75,6 +75,8 @@ class Doors:
             else:
                 await refusal(scope, receive, _with_headers(send))
             return
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}  # the server leaves the content out
         await self.app(scope, receive, _with_headers(send) if scope["type"] == "http" else send)
 
     def _refusal(self, scope: Scope, connection: HTTPConnection) -> Response | None:

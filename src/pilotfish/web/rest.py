@@ -148,7 +148,7 @@ def refuse_the_rest(app: FastAPI) -> None:
         allowed = [method for method in METHODS if takes(request.scope, method)]
         path = request.url.path[:200]
         if allowed:
-            listed = ", ".join(allowed)
+            listed = ", ".join(["GET", "HEAD", *allowed[1:]] if allowed[0] == "GET" else allowed)
             return problem(405, f"{path} takes {listed}, not {request.method}", {"Allow": listed})
         return problem(404, f"there is nothing at {path}; /api/docs lists what there is")
 
