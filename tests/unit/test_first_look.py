@@ -237,6 +237,18 @@ def test_a_buy_behind_it_waits_for_its_turn_and_is_not_sold_with_it(untold: Desk
     assert (untold.reasons, untold.held()) == (["COPY"] * 3, usd(95))
 
 
+def test_a_buy_between_two_sells_that_wait_is_bought_whole_and_sold_in_part(untold: Desk) -> None:
+    """They hold 200, sell 100, buy 100 and sell half of the 200: each halves what we have by then."""
+    untold.chain_sell(2, 100)
+    untold.chain_buy(3, 100)
+    untold.chain_sell(4, 100)
+    assert waiting(untold) == ["WAIT_HOLDINGS", "WAIT_TURN", "WAIT_TURN"]
+    untold.advance(2)
+    told(untold, 100)
+    assert held_before(untold) == [usd(200), usd(200)]
+    assert (untold.reasons, untold.held()) == (["COPY"] * 4, usd(37.5))
+
+
 @pytest.mark.parametrize("mode", ["api", "polygon", "both"])
 def test_it_waits_whichever_source_is_copied(mode: str) -> None:
     desk = Desk(holdings=None, settings={"trigger_mode": mode})

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilotfish.core import events as ev
-from pilotfish.core.trade import Source
+from pilotfish.core.trade import LeaderFill, Source
 from pilotfish.core.units import SECOND
-from tests.desk import START, Desk, api_fill, chain_fill, usd
+from tests.desk import START, TOKEN, Desk, api_fill, chain_fill, usd
 
 
 @pytest.mark.parametrize("sold, left", [(100, 50), (50, 75)])
@@ -191,3 +191,32 @@ def test_a_buy_that_comes_while_its_source_is_down_is_skipped_whatever_it_would_
     desk.advance(20)
     assert desk.reasons == ["COPY", "COPY", "SKIP_POLYGON_UNHEALTHY"]
     assert desk.held() == usd(25)
+
+
+# -- what only waited did not come late ------------------------------------------------------------------------------
+
+
+def decided_at_once(*fills: LeaderFill) -> Desk:
+    desk = Desk(holdings={}, settings={"order_latency_ms": 1_000})
+    desk.chain(*fills)
+    desk.advance(3)
+    return desk
+
+
+def decided_after_a_wait(*fills: LeaderFill) -> Desk:
+    """No book comes for the first of them, so that the others wait behind it."""
+    desk = Desk(holdings={}, settings={"order_latency_ms": 1_000}, answer_books=False)
+    desk.chain(*fills)
+    assert {d["action"] for d in desk.rows("decisions")} == {"wait"}
+    desk.answer_books = True
+    desk.send(desk.book_event(TOKEN))
+    desk.advance(3)
+    return desk
+
+
+@pytest.mark.parametrize("sold, left", [(50, 25), (100, 0), (1, 49.5)])
+def test_a_sell_that_comes_while_the_buy_before_it_waits_takes_its_part_of_it_once(sold: float, left: float) -> None:
+    fills = chain_fill(1, "BUY", 100, 0.50), chain_fill(2, "SELL", sold, 0.49)
+    for desk in (decided_at_once(*fills), decided_after_a_wait(*fills)):
+        assert desk.held() == usd(left)
+        assert not [check for d in desk.rows("decisions") for check, *_ in d["trace"] if check == "later_trades"]
