@@ -57,6 +57,8 @@ class Bookkeeping:
     def open(self, desk: Desk, order: Order, at: int) -> None:
         """A new order: write it and send it out."""
         self.note(desk, order)
+        if order.side is SELL:
+            self._make_room(desk, order, at)
         self._place(desk, order, at)
 
     def note(self, desk: Desk, order: Order) -> None:
@@ -64,6 +66,20 @@ class Bookkeeping:
         desk.begin(order)
         self.state.owners[order.id] = desk
         self.state.out.append(Insert(intent_record(order)))
+
+    def _make_room(self, desk: Desk, order: Order, at: int) -> None:
+        """Of what a new SELL sells, nothing is left to those that a reorg holds back."""
+        out = desk.open_intents(order.key, SELL)
+        over = sum([o.shares - o.filled_shares for o in out]) - desk.positions[order.key].shares
+        for other in [o for o in out if o.held] if over > 0 else ():
+            less = min(over, other.shares - other.filled_shares)
+            if less:
+                over -= less
+                other.shares -= less
+                if other.shares > other.filled_shares:
+                    self.change(desk, other, at)
+                else:
+                    self.cancel(desk, other, Outcome.CANCELLED_REORG, at)
 
     def resume(self, desk: Desk, order: Order, trade: Trade | None, at: int) -> None:
         """An order that was open when the run before ended is decided anew: never filled blindly, never lost."""

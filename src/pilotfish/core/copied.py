@@ -11,6 +11,7 @@ from typing import TypeAlias
 from pilotfish.core import sizing
 from pilotfish.core.desk import Desk, DeskKey
 from pilotfish.core.orders import Order
+from pilotfish.core.state import State
 from pilotfish.core.trade import BUY, SELL, Trade
 
 Sold: TypeAlias = tuple[int, str, int, int | None]
@@ -22,7 +23,8 @@ REMEMBERED = 5_000
 class Copied:
     """Orders with the ids of their fills, by the trade that they copy."""
 
-    def __init__(self) -> None:
+    def __init__(self, state: State) -> None:
+        self.state = state
         self._of_trade: dict[int, list[tuple[str, Order, list[int]]]] = {}
         """Trade -> (portfolio, order, fill ids)."""
 
@@ -52,6 +54,17 @@ class Copied:
                 self._of_trade[trade_id] = kept
             else:
                 del self._of_trade[trade_id]
+
+    def later(self, desk: Desk, trade: Trade) -> list[Trade]:
+        """The leader's trades of this token after ``trade``, where it comes late: not those that wait behind it, which
+        are decided in their turn."""
+        key = (trade.leader, trade.token_id)
+        holding = self.state.holdings.get(key)
+        later = holding.after(trade) if holding is not None else []
+        if not later or key not in desk.queues:
+            return later
+        waiting = {item.trade.id for item in desk.queues[key]}
+        return [other for other in later if other.id not in waiting]
 
     def left(self, desk: Desk, trade_id: int, sold: Iterable[Sold]) -> int:
         """Shares bought on a trade that are still held after the SELLs that came later, as far as these were copied."""

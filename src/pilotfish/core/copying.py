@@ -210,23 +210,12 @@ class Copying:
     def _tell_turn(self, facts: Facts, desk: Desk) -> None:
         """What matters to a SELL that comes after later trades of its token; one that finds nothing of its own left
         finds nothing."""
-        later = self._later(desk, facts.trade)
+        later = self.copied.later(desk, facts.trade)
         if later:
             facts.later = len(later)
             facts.late_shares = self.copied.sold_late(desk, facts.trade, later, facts.held)
             if not facts.late_shares:
                 facts.held = 0
-
-    def _later(self, desk: Desk, trade: Trade) -> list[Trade]:
-        """The leader's trades of this token after ``trade``, where it comes late: not those that wait behind it, which
-        are decided in their turn."""
-        key = (trade.leader, trade.token_id)
-        holding = self.state.holdings.get(key)
-        later = holding.after(trade) if holding is not None else []
-        if not later or key not in desk.queues:
-            return later
-        waiting = {item.trade.id for item in desk.queues[key]}
-        return [other for other in later if other.id not in waiting]
 
     def _tell_limits(self, facts: Facts, desk: Desk, key: DeskKey, at: int) -> None:
         """What matters to a BUY alone: cash, and what counts towards the limits that are set."""
@@ -266,7 +255,7 @@ class Copying:
         if verdict.saved or desk.saved:
             self._save_up(desk, policy, key, trade, verdict, at)
         copied = verdict.action == "copy"
-        later = self._later(desk, trade) if copied and trade.side is BUY else []
+        later = self.copied.later(desk, trade) if copied and trade.side is BUY else []
         if not any(other.side is SELL for other in later):
             later = []  # after BUYs alone it buys what it would have bought
         if later:
@@ -321,7 +310,7 @@ class Copying:
             return sizing.shrink(amount, trade.shares, trade.leader_pre_sell_shares, policy.exit_all_ratio)
 
         orders = desk.open_intents(key, BUY)
-        later = {t.id for t in self._later(desk, trade)} if orders else set()
+        later = {t.id for t in self.copied.later(desk, trade)} if orders else set()
         for order in orders:
             if order.trade_id not in later:
                 was = order.budget

@@ -179,14 +179,14 @@ class Desk:
         position.condition_id, position.outcome = market.condition_id, market.outcome
 
     def held(self, key: DeskKey) -> int:
-        """Shares held and not yet promised to an open SELL intent."""
+        """Shares held and not yet promised to a SELL that is out: one that a reorg holds back promises nothing."""
         position = self.positions.get(key)
         if position is None:
             return 0
         out = self._intents_of.get(key)
         if out is None:
             return position.shares
-        promised = sum([i.shares - i.filled_shares for i in out.values() if i.side is SELL])
+        promised = sum([i.shares - i.filled_shares for i in out.values() if i.side is SELL and not i.held])
         return max(0, position.shares - promised)
 
     @property

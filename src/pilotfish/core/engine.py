@@ -64,7 +64,7 @@ class Engine:
         self.paper = Paper(self.state, self.bookkeeping) if paper else None
         self.bookkeeping.executor = self.paper
         self.exits = Exits(self.state, self.bookkeeping)
-        copied = Copied()
+        copied = Copied(self.state)
         self.copying = Copying(self.state, self.bookkeeping, copied)
         self.reorgs = Reorgs(self.state, self.bookkeeping, self.exits, copied)
         self.settlement = Settlement(self.state, self.bookkeeping)

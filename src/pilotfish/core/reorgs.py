@@ -101,7 +101,8 @@ class Reorgs:
         self.bookkeeping.open(desk, way_out, at)
 
     def revive(self, trade: Trade, at: int) -> None:
-        """The trade stands again: its orders go on, its fills count, a way out that has not begun is called off."""
+        """The trade stands again: its orders go on, its fills count, a way out that has not begun is called off, but for
+        what the leader has sold since."""
         self._retracted.pop(trade.id, None)
         for desk in self.state.desks.values():
             for order in [i for i in desk.intents.values() if i.trade_id == trade.id]:
@@ -115,7 +116,16 @@ class Reorgs:
             for way_out in list(owner.intents.values()):
                 mine = way_out.decision_id == order.decision_id and way_out.trade_id == 0
                 if mine and not way_out.filled_shares:
-                    self.bookkeeping.cancel(owner, way_out, Outcome.CANCELLED_REORG, at)
+                    self._call_off(owner, way_out, self.copied.later(owner, trade), at)
+
+    def _call_off(self, desk: Desk, way_out: Order, later: list[Trade], at: int) -> None:
+        """What came while a BUY was taken back found nothing of it: as much as that would leave of it stays."""
+        stays = self.copied.bought_late(desk, way_out.key, later, way_out.shares)
+        if stays == way_out.shares:
+            self.bookkeeping.cancel(desk, way_out, Outcome.CANCELLED_REORG, at)
+        elif stays:
+            way_out.shares -= stays
+            self.bookkeeping.change(desk, way_out, at)
 
     def give_up(self, trade_id: int, at: int) -> None:
         """A retracted trade was not mined again in time: its open orders end."""
