@@ -249,6 +249,36 @@ def test_a_buy_between_two_sells_that_wait_is_bought_whole_and_sold_in_part(unto
     assert (untold.reasons, untold.held()) == (["COPY"] * 4, usd(37.5))
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_waits_is_decided_in_the_order_in_which_it_happened(tmp_path: Path, *, restarted: bool) -> None:
+    """They hold 100, sell all, buy 100, sell half and buy 100. Of that the second SELL comes first."""
+    desk = Stored(tmp_path, told=False)
+    desk.buy(1, 100)
+    desk.advance(5)
+    fills = [
+        chain_fill(2 + n, side, shares, 0.50 if side == "BUY" else 0.49, traded_at=START + (2 + n) * SECOND)
+        for n, (side, shares) in enumerate([("SELL", 100), ("BUY", 100), ("SELL", 50), ("BUY", 100)])
+    ]
+    desk.chain(*[fills[n] for n in (2, 0, 3, 1)])
+    assert waiting(desk) == ["WAIT_HOLDINGS", "WAIT_HOLDINGS", "WAIT_TURN", "WAIT_TURN"]
+    if restarted:
+        desk.restart(after=1)
+    told(desk, 150)
+    before = {int(r.tx_hash, 16): r.leader_pre_sell_shares_micro for r in desk.stored("trades")}
+    assert (before[2], before[4]) == (usd(100), usd(100))
+    assert ([d.action for d in desk.stored("decisions") if d.action == "wait"], desk.held()) == ([], usd(75))
+
+
+def test_a_buy_from_before_a_sell_that_waits_does_not_wait_for_it(untold: Desk) -> None:
+    untold.advance(4)
+    untold.chain(chain_fill(3, "SELL", 100, 0.49, traded_at=START + 4 * SECOND))
+    untold.chain(chain_fill(2, "BUY", 100, 0.50, traded_at=START + 3 * SECOND))
+    untold.advance(1)
+    assert (waiting(untold), untold.held()) == (["WAIT_HOLDINGS"], usd(100))
+    told(untold, 100)
+    assert untold.held() == usd(50)
+
+
 @pytest.mark.parametrize("mode", ["api", "polygon", "both"])
 def test_it_waits_whichever_source_is_copied(mode: str) -> None:
     desk = Desk(holdings=None, settings={"trigger_mode": mode})

@@ -28,7 +28,7 @@ from pilotfish.core.state import State
 from pilotfish.core.timers import Waited
 from pilotfish.core.trade import BUY, SELL, Trade
 from pilotfish.core.units import SECOND, Micros, Usdc, price_of
-from pilotfish.core.waits import Waits
+from pilotfish.core.waits import Waits, line_up
 
 FORGET_EVERY = 3_600 * SECOND
 _DOWN = (Reason.SKIP_POLYGON_UNHEALTHY, Reason.SKIP_API_UNHEALTHY)
@@ -61,7 +61,7 @@ class Copying:
             waiting = Waiting(item.id, trade, adjustment_id=item.adjustment_id, written=True)
             mine = item.order_decision_id or item.id
             waiting.order = next((o for o in desk.orders.get(key, ()) if o.decision_id == mine), None)
-            desk.queues.setdefault(key, deque()).append(waiting)
+            line_up(desk.queues.setdefault(key, deque()), waiting)
             touched.add(key)
         return touched
 
@@ -87,8 +87,10 @@ class Copying:
         if queue:
             if trade.side is BUY and self._skipped_while_down(desk, key, item, at):
                 return
-            queue.append(item)
-            self._write_wait(desk, item, Reason.WAIT_TURN, [], at)
+            if line_up(queue, item):
+                self._write_wait(desk, item, Reason.WAIT_TURN, [], at)
+            else:
+                self.advance(desk, key, at)
         elif not self._settle(desk, key, item, at):
             desk.queues[key] = deque((item,))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 
 from pilotfish.core.desk import Desk, DeskKey, Waiting
 from pilotfish.core.effects import NeedBook, NeedMarket, SetTimer
+from pilotfish.core.holdings import order_of
 from pilotfish.core.patience import given_up_at, waited_since
 from pilotfish.core.reasons import Reason
 from pilotfish.core.state import State
@@ -129,3 +131,14 @@ class Waits:
         if at - self._asked_market.get(token, -MARKET_REFRESH) >= MARKET_REFRESH // 6:
             self._asked_market[token] = at
             self.state.ask(NeedMarket(token))
+
+
+def line_up(queue: deque[Waiting], item: Waiting) -> int:
+    """Put a decision into a queue, before what happened after it, and so came out of turn; returns its place. What is
+    no trade stays where it came."""
+    place = len(queue)
+    if item.trade.id:
+        while place and queue[place - 1].trade.id and order_of(item.trade) < order_of(queue[place - 1].trade):
+            place -= 1
+    queue.insert(place, item)
+    return place
