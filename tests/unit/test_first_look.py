@@ -217,6 +217,16 @@ def test_a_portfolio_that_has_nothing_to_sell_does_not_wait() -> None:
     assert sells == {"main": "WAIT_HOLDINGS", "second": "SKIP_NO_POSITION", "third": "SKIP_SIDE"}
 
 
+def test_what_is_saved_up_for_a_buy_is_not_spent_by_what_may_be_a_small_part_of_a_holding() -> None:
+    settings: dict[str, Value] = {"sizing_mode": "leader_ratio", "leader_ratio": 10_000, "below_min": "accumulate"}
+    desk = Desk(holdings=None, settings=settings)
+    desk.buy(1, 100)
+    desk.sell(2, 100)
+    assert waiting(desk) == ["WAIT_HOLDINGS"]
+    told(desk, 900)
+    assert (desk.reasons, desk.rows("savings")[-1]["usdc_micro"]) == (["SKIP_ACCUMULATING", "SKIP_NO_POSITION"], usd(0.45))
+
+
 def test_a_buy_that_is_still_out_is_not_taken_back_by_what_may_be_a_small_part_of_a_holding() -> None:
     desk = Desk(holdings=None)
     desk.chain(chain_fill(1, "BUY", 100, 0.50), chain_fill(2, "SELL", 100, 0.49, log_index=9))

@@ -57,11 +57,11 @@ class Waits:
 
     def untold_since(self, desk: Desk, key: DeskKey, trade: Trade) -> int | None:
         """Since when (µs) a SELL waits for the first snapshot of what its leader holds: where one has not come since
-        they were followed, and something is held that it could sell, or is about to be bought."""
+        they were followed, and something is held that it could sell, or is about to be bought, or saved up for."""
         leader = self.state.leaders.get(key[0])
         if leader is None or leader.bootstrapped or not trade.id:
             return None
-        sells = desk.held(key) > 0 or desk.open_intents(key, BUY)
+        sells = desk.held(key) > 0 or desk.open_intents(key, BUY) or desk.saved.get(key, 0) > 0
         return waited_since(trade, self.state.started_at) if sells else None
 
     def _wait_for(self, desk: Desk, key: DeskKey, what: Waited, token: str) -> None:
