@@ -190,6 +190,35 @@ def test_a_late_sell_behind_a_gone_holding_leaves_what_was_bought_after_it() -> 
     assert desk.leader_holds() == usd(100)
 
 
+@pytest.mark.parametrize("kind", [None, "MERGE"])
+def test_a_buy_that_comes_late_of_what_the_leader_holds_no_more_leaves_nothing_behind(kind: str | None) -> None:
+    """They bought once more, which nobody saw, and all of it is gone since."""
+    desk = copied()
+    late = api_fill(2, "BUY", 100, 0.55, traded_at=desk.at // SECOND * SECOND)
+    desk.advance(5)
+    if kind is not None:
+        moved(desk, kind, 200)
+    for _ in range(2):
+        snapshot(desk, {})
+    assert desk.held() == 0
+    desk.api(late)
+    desk.advance(5)
+    assert (desk.leader_holds(), desk.held()) == (0, 0)
+    assert [(i["side"], i["reason"]) for i in desk.rows("intents")][2:] == [("BUY", "CANCELLED_LEADER_SOLD")]
+
+
+def test_a_buy_that_comes_late_of_what_the_leader_still_holds_is_bought() -> None:
+    desk = copied()
+    late = api_fill(2, "BUY", 100, 0.55, traded_at=desk.at // SECOND * SECOND)
+    desk.advance(5)
+    for _ in range(2):
+        snapshot(desk, {TOKEN: 200})
+    assert cause(desk) == ["reconciled"]
+    desk.api(late)
+    desk.advance(5)
+    assert (desk.leader_holds(), desk.held()) == (usd(200), usd(100))
+
+
 def test_a_late_sell_of_what_we_still_hold_is_copied_whatever_its_age() -> None:
     desk = copied()
     sold_at = desk.at // SECOND * SECOND

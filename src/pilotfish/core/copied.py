@@ -66,6 +66,11 @@ class Copied:
         waiting = {item.trade.id for item in desk.queues[key]}
         return [other for other in later if other.id not in waiting]
 
+    def gone(self, key: DeskKey) -> bool:
+        """True where the leader, by our books, holds nothing of the token any more, whatever took it."""
+        holding = self.state.holdings.get(key)
+        return holding is not None and not holding.shares
+
     def left(self, desk: Desk, trade_id: int, sold: Iterable[Sold]) -> int:
         """Shares bought on a trade that are still held after the SELLs that came later, as far as these were copied."""
         shares = self._filled(desk, trade_id)
@@ -90,7 +95,9 @@ class Copied:
 
     def bought_late(self, desk: Desk, key: DeskKey, later: list[Trade], full: int) -> int:
         """How many of ``full`` shares a BUY buys that comes after ``later`` trades: as many as lead to what would be
-        held had it come in its turn; none where the leader has sold all since."""
+        held had it come in its turn; none where the leader has sold all since, or it is gone otherwise."""
+        if self.gone(key):
+            return 0
         held = desk.held(key)
         policy = desk.policy.of(key[0])
         left = self._before(desk, later, held) + full

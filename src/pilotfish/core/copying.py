@@ -267,7 +267,7 @@ class Copying:
             if item.order is not None:
                 item.order.spent = True
             order = self._open_intent(desk, policy, item, verdict, at)
-            if later:
+            if later or (trade.side is BUY and self.copied.gone(key)):
                 self._in_turn(desk, order, later, at)
 
     def _open_intent(self, desk: Desk, policy: Policy, item: Waiting, verdict: Verdict, at: int) -> Order:
@@ -320,7 +320,8 @@ class Copying:
                 verdict.trace.append(["pending_buy_left_micro", order.budget, was, True])
 
     def _in_turn(self, desk: Desk, order: Order, later: list[Trade], at: int) -> None:
-        """A BUY that comes after ``later`` trades becomes as large as what would be left of it had it come before."""
+        """A BUY that comes after ``later`` trades, or after what it brought is gone, becomes as large as what would be
+        left of it had it come before."""
         full = order.shares
         wanted = self.copied.bought_late(desk, order.key, later, full)
         if wanted < full:
