@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from pilotfish.core import events as ev
 from pilotfish.core import lateness
 from pilotfish.core.book import Level, LevelKey, LiquidityMemory
+from pilotfish.core.copied import Copied
 from pilotfish.core.copying import Copying
 from pilotfish.core.dedupe import Sighting, TradeIndex
 from pilotfish.core.desk import Desk, DeskKey
@@ -19,7 +20,10 @@ from pilotfish.core.effects import SetTimer
 from pilotfish.core.engine import Engine
 from pilotfish.core.fees import UNKNOWN_FEE, FeeSchedule
 from pilotfish.core.holdings import Holding
+from pilotfish.core.orders import Order
 from pilotfish.core.paper import Paper
+from pilotfish.core.reasons import Outcome
+from pilotfish.core.reorgs import Reorgs
 from pilotfish.core.settlement import Settlement
 from pilotfish.core.timers import ReorgOver
 from pilotfish.core.trade import LeaderFill, Side, Trade, TradeClass, TradeKey
@@ -184,6 +188,25 @@ def an_exit_without_a_trade_is_not_copied() -> AbstractContextManager[Any]:
     return patch.object(Copying, "exit", nothing)
 
 
+def what_waits_is_taken_for_done() -> AbstractContextManager[Any]:
+    """A trade that waits behind another counts as one that was decided before it."""
+
+    def later(self: Copied, desk: Desk, trade: Trade) -> list[Trade]:
+        holding = self.state.holdings.get((trade.leader, trade.token_id))
+        return holding.after(trade) if holding is not None else []
+
+    return patch.object(Copied, "later", later)
+
+
+def a_way_out_is_called_off_whole() -> AbstractContextManager[Any]:
+    """Of a BUY that stands again after a reorg all is kept, whatever the leader has sold meanwhile."""
+
+    def whole(self: Reorgs, desk: Desk, way_out: Order, later: list[Trade], at: int) -> None:
+        self.bookkeeping.cancel(desk, way_out, Outcome.CANCELLED_REORG, at)
+
+    return patch.object(Reorgs, "_call_off", whole)
+
+
 def _fields(struct: Any) -> dict[str, Any]:
     return {name: getattr(struct, name) for name in struct.__struct_fields__}
 
@@ -194,6 +217,6 @@ FAULTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
         key_without_occurrence, cursor_before_its_trades, sell_from_the_total, timer_lost_at_restart, occurrence_order,
         fee_from_another_market, liquidity_counted_twice, catch_up_as_live, reorg_without_holding, settlement_twice,
         left_and_taken_up_where_it_was, what_waited_goes_on_when_followed_again, former_following_rewritten,
-        an_exit_without_a_trade_is_not_copied,
+        an_exit_without_a_trade_is_not_copied, what_waits_is_taken_for_done, a_way_out_is_called_off_whole,
     )
 }  # fmt: skip

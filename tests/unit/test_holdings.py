@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pilotfish.core import events as ev
 from pilotfish.core.units import SECOND
-from tests.desk import LEADER, START, TOKEN, Desk, chain_fill, usd
+from tests.desk import LEADER, NO_TOKEN, START, TOKEN, Desk, chain_fill, usd
 
 
 def snapshot(desk: Desk, shares: float, *, after: float = 0) -> None:
@@ -114,6 +116,36 @@ def test_a_trade_that_the_first_snapshot_contains_and_that_comes_later_finds_wha
     desk.chain(chain_fill(1, "SELL", 110, 0.49, traded_at=START + 5 * SECOND))
     (sale,) = [t for t in desk.rows("trades") if t["side"] == "SELL"]
     assert (sale["leader_pre_sell_shares_micro"], desk.leader_holds()) == (usd(220), usd(110))
+
+
+def told_of_another(desk: Desk, **more: Any) -> None:
+    """The first snapshot, ten seconds after the beginning, lists another token only."""
+    desk.advance(10)
+    held = ((NO_TOKEN, usd(7)),)
+    desk.send(ev.HoldingsSnapshot(at=desk.at, leader=LEADER, as_of=desk.at, holdings=held, bootstrap=True, **more))
+
+
+@pytest.mark.parametrize("sold", [[110], [30, 80]])
+def test_a_sell_of_all_that_the_first_snapshot_contains_and_that_comes_later_finds_what_was_sold(
+    sold: list[float],
+) -> None:
+    desk = Desk(holdings=None)
+    told_of_another(desk)
+    for n, shares in reversed(list(enumerate(sold))):
+        desk.chain(chain_fill(1 + n, "SELL", shares, 0.49, traded_at=START + (5 + n) * SECOND))
+    before = {t["id"]: t["leader_pre_sell_shares_micro"] for t in desk.rows("trades")}
+    assert sorted(before.values(), reverse=True) == [usd(sum(sold[n:])) for n in range(len(sold))]
+    assert desk.leader_holds() == 0
+    desk.sell(9, 5)
+    assert desk.rows("trades")[-1]["leader_pre_sell_shares_micro"] == 0, "one after the snapshot is of what nobody saw"
+
+
+@pytest.mark.parametrize("said", [{"unread": (TOKEN,)}, {"whole": False}])
+def test_of_a_token_that_the_first_snapshot_says_nothing_of_nothing_is_known(said: dict[str, Any]) -> None:
+    desk = Desk(holdings=None)
+    told_of_another(desk, **said)
+    desk.chain(chain_fill(1, "SELL", 110, 0.49, traded_at=START + 5 * SECOND))
+    assert desk.rows("trades")[0]["leader_pre_sell_shares_micro"] == 0
 
 
 # -- left and followed again -----------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from pilotfish.core.recording import trade_change
 from pilotfish.core.records import AdjustmentRecord, CursorRecord, GapRecord, HoldingRecord
 from pilotfish.core.state import Leader, State
 from pilotfish.core.timers import HoldingsAgain
-from pilotfish.core.trade import Trade, exit_without_trade
+from pilotfish.core.trade import SELL, Trade, exit_without_trade
 from pilotfish.core.units import SECOND, Micros, Shares, Usdc
 
 BOOTSTRAP = "bootstrap"
@@ -42,6 +42,17 @@ class Leading:
         if held is None:
             held = self.state.holdings[(leader, token_id)] = Holding()
         return held
+
+    def moved(self, trade: Trade) -> list[Trade]:
+        """Move what is held by a trade; returns the trades whose ``leader_pre_sell_shares`` this changed. What is sold
+        of a token that nobody knew of, and that the first snapshot does not list, was all of it: it is in there."""
+        key = (trade.leader, trade.token_id)
+        held = self.state.holdings.get(key)
+        if held is None:
+            held, leader = self.holding(*key), self.state.leaders[trade.leader]
+            if trade.side is SELL and trade.traded_at < leader.told_at // SECOND * SECOND:
+                held.begin_with(0, leader.told_at, leader.floor_ts * SECOND)
+        return held.add_trade(trade)
 
     def write_holding(
         self, leader: str, token_id: str, moved: int, at: int, cause: str | None = None, tx_hash: str | None = None,
@@ -100,6 +111,7 @@ class Leading:
         if e.bootstrap and not leader.bootstrapped:
             leader.bootstrapped = True
             leader.looked_at = e.as_of if e.whole else 0
+            leader.told_at = e.as_of if e.whole and not e.unread else 0
             for token in tokens:
                 self._correct(e, token, told.get(token, 0), BOOTSTRAP)
             self.write_cursor(leader, e.at)

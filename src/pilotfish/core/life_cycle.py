@@ -121,6 +121,8 @@ class LifeCycle:
             gone=dict(e.gone),
             agreed={token_id: as_of for token_id, _, as_of, _ in sorted(e.sets, key=lambda told: told[2])},
         )
+        if e.bootstrapped:
+            leader.told_at = max((at for _, _, at, first in e.sets if first and at >= e.floor_ts * SECOND), default=0)
         told: dict[str, list[tuple[int, int, bool]]] = {}
         for token_id, said, as_of, first in e.sets:
             if as_of >= s.kept_since:

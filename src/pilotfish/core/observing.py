@@ -165,7 +165,7 @@ class Observing:
         moves = trade.moves_holding = not (history and leader.bootstrapped)
         moved: list[Trade] = []
         if moves:
-            moved = self.leading.holding(fill.leader, token).add_trade(trade)
+            moved = self.leading.moved(trade)
             if leader.suspects:
                 leader.suspects.pop(token, None)
         out = s.out

@@ -34,6 +34,8 @@ class Leader:
     paused: bool = False
     active: bool = True
     bootstrapped: bool = False
+    told_at: int = 0
+    """As of when the first snapshot of this following told of all tokens (µs); 0 = none has."""
     value: int | None = None
     """What all his positions are worth, as the venue last said."""
     suspects: dict[str, int] = field(default_factory=dict)

@@ -26,6 +26,7 @@ SEEN_WITHIN = 700 * SECOND
 """What moved a holding without a trade is seen so soon: two looks at it, and the time in between."""
 EXITS = ("MERGE", "REDEEM", "CONVERSION", GONE)
 """Causes of what is copied as an exit."""
+_COPIED = ("COPY", "SKIP_NO_POSITION")
 Key: TypeAlias = tuple[str, str, str]
 """(portfolio, leader, token)"""
 
@@ -47,6 +48,8 @@ def judge(run: Run) -> None:
             ("what was taken without a trade is seen", world.falls),
             ("an exit without a trade is decided", world.moves),
             ("exits in proportion", world.exits),
+            ("out of turn is what came out of turn", world.turns),
+            ("nothing is left of what its leader has sold", world.leftovers),
             ("shares add up", world.shares),
             ("settled once, at the payout", world.settled),
             ("the market's own fee", world.fees),
@@ -165,8 +168,9 @@ class _World:
             if age > max(policy.catch_up_buy_max_age_sec, policy.max_live_lag_sec) * SECOND:
                 yield f"trade {trade.id} was {age / SECOND:.1f} s old and copied"
 
-    def _estimated(self, trade: Any) -> bool:
-        return any(tx(x.number) == trade.tx_hash and x.no_time for x in self.venue.trades)
+    def _estimated(self, *trades: Any) -> bool:
+        known = {trade.tx_hash for trade in trades}
+        return any(tx(x.number) in known and x.no_time for x in self.venue.trades)
 
     def followings(self) -> Iterator[str]:
         trades = {r.id: r for r in self.rows["trades"]}
@@ -318,6 +322,53 @@ class _World:
             if (e.portfolio, e.leader, e.token_id) == key and e.at <= at and e.shares_micro:
                 held -= e.shares_micro
         return held
+
+    def turns(self) -> Iterator[str]:
+        """A trade comes after later ones only where one of them was decided, or missed, before it came."""
+        trades = {r.id: r for r in self.rows["trades"]}
+        mine: dict[Key, dict[int, int]] = defaultdict(dict)
+        for d in self.rows["decisions"]:
+            if d.trade_id:
+                mine[(d.portfolio, d.leader, d.token_id)][d.trade_id] = d.id
+        for d in self.rows["decisions"]:
+            trade = trades.get(d.trade_id)
+            if trade is None or not any(check == "later_trades" for check, *_ in d.trace):
+                continue
+            known = mine[(d.portfolio, d.leader, d.token_id)]
+            others = [x for x in trades.values() if (x.leader, x.token_id) == (trade.leader, trade.token_id)]
+            if self._estimated(*others):
+                continue
+            if not any(x.traded_at >= trade.traded_at and known.get(x.id, 0) < d.id for x in others if x is not trade):
+                yield f"decision {d.id} on transaction {int(trade.tx_hash, 16)} is told as late, and nothing came before it"
+
+    def leftovers(self) -> Iterator[str]:
+        """Where trades came in their order, each SELL was to be copied, and each of ours could be filled."""
+        trades = {r.id: r for r in self.rows["trades"]}
+        intents = {r.decision_id: r for r in self.rows["intents"] if r.trade_id}
+        chosen = {s.portfolio for s in self.run.story if isinstance(s, st.Follows)}
+        active = {p.name for p in self.rows["portfolios"] if p.status == "active"} - chosen
+        mine: dict[Key, list[Any]] = defaultdict(list)
+        for d in self.rows["decisions"]:
+            mine[(d.portfolio, d.leader, d.token_id)].append(d)
+        for p in self.rows["positions"]:
+            key = (p.portfolio, p.leader, p.token_id)
+            if not p.shares_micro or p.portfolio not in active or not self._plain(p.leader, p.token_id):
+                continue
+            ours = [d for d in mine[key] if d.trade_id]
+            order = [(trades[d.trade_id].traded_at, d.id) for d in ours]
+            sales = [d for d in ours if d.side == "SELL"]
+            copied = [d.reason in _COPIED and (d.id not in intents or intents[d.id].state == "filled") for d in sales]
+            if sales and order == sorted(order) and all(copied) and not self._estimated(*[trades[d.trade_id] for d in ours]):
+                yield f"{p.portfolio} holds {p.shares_micro} of token {p.token_id}, of which its leader holds nothing"
+
+    def _plain(self, leader: str, token: str) -> bool:
+        """True where a leader, followed once and ever since, bought and sold a token, holds nothing of it in the end, and
+        nothing else happened to it."""
+        n = self.followed.get(leader)
+        if n is None or len(self.venue.followed[n]) > 1 or st.market_of(token) in self.venue.payouts:
+            return False
+        moved = any(m.leader == n and token in st.moved_by(m, {}) for m in self.venue.moves)
+        return not (moved or (leader, token) in self.doubtful or self.venue.holdings(n, 2**62).get(token))
 
     def shares(self) -> Iterator[str]:
         for p in self.rows["positions"]:

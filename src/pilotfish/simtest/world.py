@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
+import msgspec
+
 from pilotfish.core.settings import Value
 from pilotfish.core.units import MICRO, SECOND
 from pilotfish.simtest.steps import (
@@ -32,6 +34,8 @@ from pilotfish.simtest.steps import (
 )
 
 CENT = 10_000
+MORE_FROM = 10_000_000
+"""Worlds from this seed on hold trouble that those before do not: they are known by their seeds, and stay what they are."""
 SHAPES = ("fine",) * 8 + ("thin", "wide", "crossed", "no bids", "no asks", "gone", "fails", "fine tick")
 
 
@@ -45,6 +49,7 @@ def make(seed: int, minutes: int) -> list[Step]:
 class _World:
     def __init__(self, seed: int, minutes: int) -> None:
         self.r = Random(seed)
+        self.more = seed >= MORE_FROM
         self.span = minutes * 60 * SECOND
         self.steps: list[Step] = []
         self.numbers = 0
@@ -103,6 +108,25 @@ class _World:
         for _ in range(r.choice((1, 1, 1, 2, 4)) if not sells else 1):
             self.fill(at, (leader, market, outcome), "SELL" if sells else "BUY", shares, count)
             at += r.choice((1, 2, 20)) * SECOND
+        if self.more and not sells and r.random() < 0.4:
+            self.quick_sale((leader, market, outcome))
+
+    def quick_sale(self, key: tuple[int, int, int]) -> None:
+        """What was just bought is sold while its copy waits for a market or a book, or while a reorg has it taken back."""
+        r, last = self.r, self.steps[-1]
+        held = self.held[key[0]].get(token(*key[1:]), 0)
+        if not isinstance(last, Trade) or last.side != "BUY" or last.chain_us is None or last.reorg == "never" or not held:
+            return
+        log, shares = last.at + last.chain_us + r.randrange(20_000, 400_000), r.choice((held, held, held // 2, held // 3))
+        if last.count == 1 and r.random() < 0.5:
+            reorg_us, shares = r.randrange(SECOND, 5 * SECOND), held
+            self.steps[-1] = msgspec.structs.replace(last, reorg="again", reorg_us=reorg_us)
+            log = last.at + last.chain_us + reorg_us + r.randrange(20_000, 4 * SECOND)
+        self.orders += 1
+        self.fill(last.at + SECOND, key, "SELL", max(1, shares), 1)
+        sale = self.steps[-1]
+        if isinstance(sale, Trade) and sale.side == "SELL" and sale.reorg != "never" and sale.at < log:
+            self.steps[-1] = msgspec.structs.replace(sale, chain_us=log - sale.at, reorg="")
 
     def fill(self, at: int, key: tuple[int, int, int], side: str, shares: int, count: int) -> None:
         r = self.r
@@ -289,8 +313,18 @@ class _World:
         for source, chance in (("chain", 0.4), ("api", 0.3), ("books", 0.2), ("markets", 0.2)):
             if r.random() < chance:
                 self.steps.append(Down(at=self.some(), source=source, lasts_us=self.lag((5, 60), (60, 400))))
+        if self.more:
+            self.nothing_told()
         for _ in range(r.choice((0, 1, 1, 2, 4))):
             self.steps.append(Kill(at=self.some(), away_us=self.lag((0, 2), (2, 60), (60, 400))))
+
+    def nothing_told(self) -> None:
+        """The service of positions is away when somebody is followed, and they sell before it is back."""
+        r = self.r
+        for step in [s for s in self.steps if isinstance(s, Follow) and r.random() < 0.3]:
+            lasts = self.lag((5, 40), (40, 120))
+            self.steps.append(Down(at=max(0, step.at - SECOND), source="positions", lasts_us=lasts))
+            self.busy += [(step.at + r.randrange(lasts), step.leader) for _ in range(r.randrange(4))]
 
     def kills_in_the_middle(self) -> None:
         """The process dies while an order, a decision or a reorg is under way; now and then the leader is left and
