@@ -99,6 +99,8 @@ class _World:
             return
         held = self.held[leader].get(token(market, outcome), 0)
         sells = held > 0 and r.random() < 0.45
+        if self.more and self.trades_after(leader, token(market, outcome), at):
+            sells = False
         shares = r.randrange(5, 400) * MICRO + r.choice((0, 0, r.randrange(MICRO)))
         if sells:
             part = r.choice((held, held, held // 2, held // 3, held * 999 // 1000, shares))
@@ -115,7 +117,9 @@ class _World:
         """What was just bought is sold while its copy waits for a market or a book, or while a reorg has it taken back."""
         r, last = self.r, self.steps[-1]
         held = self.held[key[0]].get(token(*key[1:]), 0)
-        if not isinstance(last, Trade) or last.side != "BUY" or last.chain_us is None or last.reorg == "never" or not held:
+        if not isinstance(last, Trade) or last.side != "BUY" or last.chain_us is None or last.reorg == "never":
+            return
+        if not held or self.trades_after(last.leader, token(*key[1:]), last.at):
             return
         log, shares = last.at + last.chain_us + r.randrange(20_000, 400_000), r.choice((held, held, held // 2, held // 3))
         if last.count == 1 and r.random() < 0.5:
@@ -127,6 +131,10 @@ class _World:
         sale = self.steps[-1]
         if isinstance(sale, Trade) and sale.side == "SELL" and sale.reorg != "never" and sale.at < log:
             self.steps[-1] = msgspec.structs.replace(sale, chain_us=log - sale.at, reorg="")
+
+    def trades_after(self, leader: int, name: str, at: int) -> bool:
+        """True where a leader trades a token after an instant, so that what they hold then is not what they do now."""
+        return any(second > at // SECOND for second in self.seconds.get((leader, name), ()))
 
     def fill(self, at: int, key: tuple[int, int, int], side: str, shares: int, count: int) -> None:
         r = self.r
