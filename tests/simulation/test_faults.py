@@ -19,7 +19,9 @@ MINUTES, WORLDS = 30, 200
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_planted_fault_is_found_within_two_hundred_worlds(name: str) -> None:
     with FAULTS[name]():
-        found = next((seed for seed in range(MORE_FROM, MORE_FROM + WORLDS) if play(make(seed, MINUTES), seed) is not None), None)
+        found = next(
+            (seed for seed in range(MORE_FROM, MORE_FROM + WORLDS) if play(make(seed, MINUTES), seed) is not None), None
+        )
     assert found is not None
     assert play(make(found, MINUTES), found) is None, "it is the fault that was found"
 

@@ -224,7 +224,10 @@ def test_what_is_saved_up_for_a_buy_is_not_spent_by_what_may_be_a_small_part_of_
     desk.sell(2, 100)
     assert waiting(desk) == ["WAIT_HOLDINGS"]
     told(desk, 900)
-    assert (desk.reasons, desk.rows("savings")[-1]["usdc_micro"]) == (["SKIP_ACCUMULATING", "SKIP_NO_POSITION"], usd(0.45))
+    assert (desk.reasons, desk.rows("savings")[-1]["usdc_micro"]) == (
+        ["SKIP_ACCUMULATING", "SKIP_NO_POSITION"],
+        usd(0.45),
+    )
 
 
 def test_a_buy_that_is_still_out_is_not_taken_back_by_what_may_be_a_small_part_of_a_holding() -> None:

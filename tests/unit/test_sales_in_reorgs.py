@@ -1,4 +1,4 @@
-"""What a leader sells while a reorg has taken another trade of theirs back: right whether that is mined again or not."""
+"""What a leader sells while a reorg has another trade of theirs taken back: right whether it is mined again or not."""
 
 from __future__ import annotations
 

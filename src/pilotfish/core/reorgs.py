@@ -101,7 +101,7 @@ class Reorgs:
         self.bookkeeping.open(desk, way_out, at)
 
     def revive(self, trade: Trade, at: int) -> None:
-        """The trade stands again: its orders go on, its fills count, a way out that has not begun is called off, but for
+        """The trade stands again: its orders go on, its fills count, a way out that has not begun is called off but for
         what the leader has sold since."""
         self._retracted.pop(trade.id, None)
         for desk in self.state.desks.values():

@@ -339,7 +339,7 @@ class _World:
             if self._estimated(*others):
                 continue
             if not any(x.traded_at >= trade.traded_at and known.get(x.id, 0) < d.id for x in others if x is not trade):
-                yield f"decision {d.id} on transaction {int(trade.tx_hash, 16)} is told as late, and nothing came before it"
+                yield f"decision {d.id} on transaction {int(trade.tx_hash, 16)} is told as late, with nothing before it"
 
     def leftovers(self) -> Iterator[str]:
         """Where trades came in their order, each SELL was to be copied, and each of ours could be filled."""
@@ -358,12 +358,13 @@ class _World:
             order = [(trades[d.trade_id].traded_at, d.id) for d in ours]
             sales = [d for d in ours if d.side == "SELL"]
             copied = [d.reason in _COPIED and (d.id not in intents or intents[d.id].state == "filled") for d in sales]
-            if sales and order == sorted(order) and all(copied) and not self._estimated(*[trades[d.trade_id] for d in ours]):
+            sure = order == sorted(order) and not self._estimated(*[trades[d.trade_id] for d in ours])
+            if sales and sure and all(copied):
                 yield f"{p.portfolio} holds {p.shares_micro} of token {p.token_id}, of which its leader holds nothing"
 
     def _plain(self, leader: str, token: str) -> bool:
-        """True where a leader, followed once and ever since, bought and sold a token, holds nothing of it in the end, and
-        nothing else happened to it."""
+        """True where a leader, followed once and ever since, bought and sold a token and holds nothing of it in the
+        end, and nothing else happened to it."""
         n = self.followed.get(leader)
         if n is None or len(self.venue.followed[n]) > 1 or st.market_of(token) in self.venue.payouts:
             return False

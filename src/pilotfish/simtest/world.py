@@ -35,7 +35,7 @@ from pilotfish.simtest.steps import (
 
 CENT = 10_000
 MORE_FROM = 10_000_000
-"""Worlds from this seed on hold trouble that those before do not: they are known by their seeds, and stay what they are."""
+"""Worlds from this seed on hold more trouble; those before are known by their seeds, and stay as they are."""
 SHAPES = ("fine",) * 8 + ("thin", "wide", "crossed", "no bids", "no asks", "gone", "fails", "fine tick")
 
 
@@ -114,14 +114,17 @@ class _World:
             self.quick_sale((leader, market, outcome))
 
     def quick_sale(self, key: tuple[int, int, int]) -> None:
-        """What was just bought is sold while its copy waits for a market or a book, or while a reorg has it taken back."""
+        """What was just bought is sold while its copy waits for a market or a book, or a reorg has it taken back."""
         r, last = self.r, self.steps[-1]
         held = self.held[key[0]].get(token(*key[1:]), 0)
         if not isinstance(last, Trade) or last.side != "BUY" or last.chain_us is None or last.reorg == "never":
             return
         if not held or self.trades_after(last.leader, token(*key[1:]), last.at):
             return
-        log, shares = last.at + last.chain_us + r.randrange(20_000, 400_000), r.choice((held, held, held // 2, held // 3))
+        log, shares = (
+            last.at + last.chain_us + r.randrange(20_000, 400_000),
+            r.choice((held, held, held // 2, held // 3)),
+        )
         if last.count == 1 and r.random() < 0.5:
             reorg_us, shares = r.randrange(SECOND, 5 * SECOND), held
             self.steps[-1] = msgspec.structs.replace(last, reorg="again", reorg_us=reorg_us)
