@@ -16,6 +16,7 @@ from pilotfish.simtest import steps as st
 from pilotfish.simtest.feeds import Span, apply, tx
 from pilotfish.simtest.run import BrokenPromise, Run
 from pilotfish.store import tables as t
+from pilotfish.store.interned import as_text
 from pilotfish.store.verify import verify
 
 UNKNOWN_RATE = 70_000
@@ -430,7 +431,7 @@ _READ = (
 
 
 def _order(name: str) -> list[Any]:
-    return list(t.metadata.tables[name].primary_key)
+    return [as_text(column) for column in t.metadata.tables[name].primary_key]
 
 
 def _key(trade: st.Trade) -> tuple[str, str, str, str, int]:
