@@ -13,7 +13,7 @@ from pilotfish.core import events as ev
 from pilotfish.simtest.run import Run
 from pilotfish.simtest.steps import TAKING, Follow, Leave, Move, Step
 from pilotfish.simtest.store import open_store
-from pilotfish.simtest.world import make
+from pilotfish.simtest.world import MORE_FROM, make
 from pilotfish.simtest.worlds import Failed, world
 
 MINUTES = 30
@@ -47,6 +47,13 @@ def test_every_promise_holds_in_fixed_worlds_and_in_fresh_ones() -> None:
         if played > LEAST and time.monotonic() - started > SECONDS:
             break
     assert played > LEAST
+
+
+@pytest.mark.slow
+def test_every_promise_holds_in_worlds_with_more_trouble() -> None:
+    for seed in range(MORE_FROM, MORE_FROM + 40):
+        failed = world(seed, MINUTES)
+        assert failed is None, told(failed)
 
 
 def digest(seed: int) -> str:

@@ -118,6 +118,22 @@ def test_a_sell_that_is_mined_again_sells_what_the_one_in_between_has_left(
     assert (desk.held(), desk.leader_holds()) == (usd(left), usd(200 - first - second))
 
 
+@pytest.mark.parametrize("first", ["BUY", "SELL"])
+def test_a_buy_and_the_sell_of_half_of_it_are_as_before_once_both_are_mined_again(first: str) -> None:
+    desk = Desk(holdings={})
+    bought = of_now(desk, 1, "BUY", 100)
+    desk.chain(bought)
+    desk.advance(3)
+    sold = of_now(desk, 2, "SELL", 50)
+    desk.chain(sold)
+    for fill in (bought, sold) if first == "BUY" else (sold, bought):
+        desk.chain(fill, removed=True)
+    desk.advance(2)
+    desk.chain(bought, sold)
+    desk.advance(100)
+    assert desk.held() == usd(25)
+
+
 def test_a_person_closes_also_what_a_sell_was_to_sell_that_a_reorg_took_back() -> None:
     desk = Desk(holdings={})
     sale = selling_and_taken_back(desk, 100)

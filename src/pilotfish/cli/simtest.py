@@ -13,7 +13,11 @@ DEFAULT_SEEDS = 100
 
 def simtest(
     seeds: int = typer.Option(DEFAULT_SEEDS, "--seeds", min=1, help="How many worlds; each has its own seed."),
-    seed: int | None = typer.Option(None, "--seed", help="The first seed; without it a new one from the clock."),
+    seed: int | None = typer.Option(
+        None,
+        "--seed",
+        help="The first seed; without it a new one from the clock. From 2000000000 on worlds hold more trouble.",
+    ),
     minutes: int = typer.Option(30, "--minutes", min=1, max=600, help="Virtual minutes of trading in each world."),
     processes: int = typer.Option(0, "--processes", min=0, help="Processes; 0 = one a core."),
     as_json: bool = typer.Option(False, "--json", help="Print one object."),

@@ -57,8 +57,6 @@ class Bookkeeping:
     def open(self, desk: Desk, order: Order, at: int) -> None:
         """A new order: write it and send it out."""
         self.note(desk, order)
-        if order.side is SELL:
-            self._make_room(desk, order, at)
         self._place(desk, order, at)
 
     def note(self, desk: Desk, order: Order) -> None:
@@ -66,20 +64,6 @@ class Bookkeeping:
         desk.begin(order)
         self.state.owners[order.id] = desk
         self.state.out.append(Insert(intent_record(order)))
-
-    def _make_room(self, desk: Desk, order: Order, at: int) -> None:
-        """Of what a new SELL sells, nothing is left to those that a reorg holds back."""
-        out = desk.open_intents(order.key, SELL)
-        over = sum([o.shares - o.filled_shares for o in out]) - desk.positions[order.key].shares
-        for other in [o for o in out if o.held] if over > 0 else ():
-            less = min(over, other.shares - other.filled_shares)
-            if less:
-                over -= less
-                other.shares -= less
-                if other.shares > other.filled_shares:
-                    self.change(desk, other, at)
-                else:
-                    self.cancel(desk, other, Outcome.CANCELLED_REORG, at)
 
     def resume(self, desk: Desk, order: Order, trade: Trade | None, at: int) -> None:
         """An order that was open when the run before ended is decided anew: never filled blindly, never lost."""
@@ -175,11 +159,23 @@ class Bookkeeping:
             self._take_back(order.id, at)
 
     def release(self, desk: Desk, order: Order, at: int) -> None:
-        """The leader's trade stands again: the order goes out again."""
-        if order.held:
-            order.held = False
-            if not order.resumed or self._in_time(desk, order, at):
-                self._place(desk, order, at)
+        """The leader's trade stands again: the order goes out again, a SELL for what others have left of its shares."""
+        if not order.held:
+            return
+        if order.side is SELL and not self._has_room(desk, order):
+            self.cancel(desk, order, Outcome.CANCELLED_REORG, at)
+            return
+        order.held = False
+        if not order.resumed or self._in_time(desk, order, at):
+            self._place(desk, order, at)
+
+    def _has_room(self, desk: Desk, order: Order) -> bool:
+        """Cut a SELL to what is held and not promised to others meanwhile; False where that is nothing."""
+        left = desk.held(order.key)
+        if 0 < left < order.shares - order.filled_shares:
+            order.shares = order.filled_shares + left
+            self.state.out.append(Update(intent_change(order)))
+        return left > 0
 
     def forget(self, desk: Desk, at: int) -> None:
         """A portfolio's paper state is wiped: take its orders back without writing what became of them."""

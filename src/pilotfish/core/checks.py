@@ -98,7 +98,7 @@ def _books(desk: Desk) -> list[str]:
         found.append(f"portfolio {desk.name}: sums are {have}, the positions say {sums}")
     for position in held:
         key = (position.leader, position.token_id)
-        promised = sum(o.shares - o.filled_shares for o in desk.open_intents(key, Side.SELL))
+        promised = sum(o.shares - o.filled_shares for o in desk.open_intents(key, Side.SELL) if not o.held)
         if promised > position.shares:
             found.append(f"portfolio {desk.name}: {promised} of {position.shares} are promised to orders of {key}")
     return found

@@ -27,7 +27,7 @@ SEEN_WITHIN = 700 * SECOND
 """What moved a holding without a trade is seen so soon: two looks at it, and the time in between."""
 EXITS = ("MERGE", "REDEEM", "CONVERSION", GONE)
 """Causes of what is copied as an exit."""
-_COPIED = ("COPY", "SKIP_NO_POSITION")
+_COPIED, _UNSOLD = ("COPY", "SKIP_NO_POSITION"), ("failed", "partial")
 Key: TypeAlias = tuple[str, str, str]
 """(portfolio, leader, token)"""
 
@@ -346,6 +346,9 @@ class _World:
         """Where trades came in their order, each SELL was to be copied, and each of ours could be filled."""
         trades = {r.id: r for r in self.rows["trades"]}
         intents = {r.decision_id: r for r in self.rows["intents"] if r.trade_id}
+        unsold = {
+            (r.portfolio, r.leader, r.token_id) for r in self.rows["intents"] if r.side == "SELL" and r.state in _UNSOLD
+        }
         chosen = {s.portfolio for s in self.run.story if isinstance(s, st.Follows)}
         active = {p.name for p in self.rows["portfolios"] if p.status == "active"} - chosen
         mine: dict[Key, list[Any]] = defaultdict(list)
@@ -353,7 +356,12 @@ class _World:
             mine[(d.portfolio, d.leader, d.token_id)].append(d)
         for p in self.rows["positions"]:
             key = (p.portfolio, p.leader, p.token_id)
-            if not p.shares_micro or p.portfolio not in active or not self._plain(p.leader, p.token_id):
+            if (
+                not p.shares_micro
+                or key in unsold
+                or p.portfolio not in active
+                or not self._plain(p.leader, p.token_id)
+            ):
                 continue
             ours = [d for d in mine[key] if d.trade_id]
             order = [(trades[d.trade_id].traded_at, d.id) for d in ours]

@@ -34,7 +34,7 @@ from pilotfish.simtest.steps import (
 )
 
 CENT = 10_000
-MORE_FROM = 10_000_000
+MORE_FROM = 2_000_000_000
 """Worlds from this seed on hold more trouble; those before are known by their seeds, and stay as they are."""
 SHAPES = ("fine",) * 8 + ("thin", "wide", "crossed", "no bids", "no asks", "gone", "fails", "fine tick")
 
