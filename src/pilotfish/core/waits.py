@@ -134,11 +134,13 @@ class Waits:
 
 
 def line_up(queue: deque[Waiting], item: Waiting) -> int:
-    """Put a decision into a queue, before what happened after it, and so came out of turn; returns its place. What is
-    no trade stays where it came."""
+    """Put a decision into a queue, before what happened after it; returns its place. Among BUYs alone it makes no
+    difference who comes first, and what is no trade stays where it came."""
     place = len(queue)
     if item.trade.id:
         while place and queue[place - 1].trade.id and order_of(item.trade) < order_of(queue[place - 1].trade):
             place -= 1
+    if all(other.trade.side is BUY for other in [item, *list(queue)[place:]]):
+        place = len(queue)
     queue.insert(place, item)
     return place
