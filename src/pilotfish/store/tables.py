@@ -25,6 +25,7 @@ from sqlalchemy import (
     true,
 )
 
+import pilotfish.store.folded  # connections know how to fold letters
 import pilotfish.store.numbers  # noqa: F401 - rows of these tables get the numbers of their names
 from pilotfish.store import interned
 from pilotfish.store.interned import ending

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, literal, select
 
 from pilotfish.store import tables as t
+from pilotfish.store.folded import folded
 from pilotfish.store.mapping import read_row
 from pilotfish.store.views.base import View
 
@@ -36,6 +37,7 @@ def tokens_beside(c: Connection, token_id: str) -> list[str]:
 
 def tokens_by_words(c: Connection, words: str) -> list[str]:
     """Tokens of the markets whose titles hold these words."""
-    like = "%" + "".join(f"\\{x}" if x in "%_\\" else x for x in words.lower()) + "%"
-    found = select(t.markets.c.token_id).where(func.lower(t.markets.c.title).like(like, escape="\\"))
+    like = "%" + "".join(f"\\{x}" if x in "%_\\" else x for x in words) + "%"
+    named = folded(t.markets.c.title).like(folded(literal(like)), escape="\\")
+    found = select(t.markets.c.token_id).where(named)
     return list(c.execute(found.limit(TITLES)).scalars())
