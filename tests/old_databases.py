@@ -19,6 +19,7 @@ from pilotfish.store import database
 from pilotfish.store import tables as t
 from pilotfish.store.backup import kept_tables
 from pilotfish.store.database import snapshot
+from pilotfish.store.interned import as_text
 from tests.story import Story, play
 
 FOLDER = Path(__file__).parent / "contract" / "fixtures" / "databases"
@@ -45,7 +46,10 @@ def old_database(path: Path, revision: str, told: Story) -> None:
                 if name not in t.metadata.tables or name == t.worker_status.name:
                     continue
                 known = t.metadata.tables[name]
-                rows = [dict(r._mapping) for r in now.execute(select(known).order_by(*known.primary_key.columns))]
+                rows = [
+                    dict(r._mapping)
+                    for r in now.execute(select(known).order_by(*map(as_text, known.primary_key.columns)))
+                ]
                 reduced = [_reduced(name, row, revision, set(table.c.keys())) for row in rows]
                 if reduced:
                     c.execute(insert(table), reduced)

@@ -15,6 +15,7 @@ from pilotfish.core.fees import FeeSchedule
 from pilotfish.core.units import MICRO
 from pilotfish.store import report
 from pilotfish.store import tables as t
+from pilotfish.store.interned import as_text
 from pilotfish.store.verify import verify
 from tests.desk import NO_TOKEN, TOKEN, Desk
 from tests.unit.test_ideal import OPEN, fill, world
@@ -74,7 +75,7 @@ def taken_over(old: Engine, tmp_path: Path) -> None:
 def rows_of(c: Connection, name: str) -> list[dict[str, Any]]:
     """All rows of a table, in the order of their keys."""
     table = t.metadata.tables[name]
-    return [dict(r._mapping) for r in c.execute(select(table).order_by(*table.primary_key.columns))]
+    return [dict(r._mapping) for r in c.execute(select(table).order_by(*map(as_text, table.primary_key.columns)))]
 
 
 def as_before(row: dict[str, Any]) -> dict[str, Any]:

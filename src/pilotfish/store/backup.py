@@ -102,4 +102,4 @@ def _rows(table: Table) -> Select[tuple[object, ...]]:
 
 def _left_out(c: Connection) -> tuple[str, ...]:
     s = tables.settings.c
-    return tuple(c.execute(select(s.name).where(s.name.in_(SECRETS)).distinct().order_by(s.name)).scalars())
+    return tuple(sorted(c.execute(select(s.name).where(s.name.in_(SECRETS)).distinct()).scalars()))

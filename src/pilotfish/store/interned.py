@@ -1,7 +1,8 @@
 """Texts as SQLite keeps them small: what repeats by its number, what is hexadecimal by its bytes.
 
 PostgreSQL keeps every text as it is. Nothing outside of this package sees the difference: a column is compared with
-texts, and read as a text. What is to be ordered, searched or folded by its text is :class:`spelled` first.
+texts, and read as a text. What is to be searched or folded by its text is :class:`spelled` first, what is to be ordered
+by it goes through :func:`as_text`.
 
 A name is a text that many rows share: a wallet, a token, a title. ``names`` has it once, and rows hold its number.
 Names are never taken away: a number says the same for ever, also after a reset.
@@ -17,7 +18,7 @@ from sqlalchemy import BigInteger, Dialect, String, Text, and_, literal, type_co
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.elements import BindParameter, ClauseElement, ColumnElement
+from sqlalchemy.sql.elements import BindParameter, ClauseElement, ColumnElement, UnaryExpression
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import Select, SelectBase
 from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
@@ -33,9 +34,23 @@ class spelled(FunctionElement[str]):  # noqa: N801 - used as a function of SQL
     name = "spelled"
 
 
-@compiles(spelled)
-def _as_it_is(element: spelled, compiler: SQLCompiler, **how: Any) -> str:
+class ordered(FunctionElement[str]):  # noqa: N801 - used as a function of SQL
+    """A column of texts, to order by it: by code points. PostgreSQL's own order is that of its database's language."""
+
+    type = Text()
+    inherit_cache = True
+    name = "ordered"
+
+
+@compiles(ordered)
+def _as_it_is(element: ordered, compiler: SQLCompiler, **how: Any) -> str:
     return compiler.process(element.clauses, **how)
+
+
+@compiles(ordered, "postgresql")
+@compiles(spelled)
+def _by_code_points(element: ordered | spelled, compiler: SQLCompiler, **how: Any) -> str:
+    return f'({compiler.process(element.clauses, **how)}) COLLATE "C"'
 
 
 @compiles(spelled, "sqlite")
@@ -123,17 +138,26 @@ class Name(TypeDecorator[str]):
 
 @compiles(Select, "sqlite")
 def _ordered_by_texts(element: Select[Any], compiler: SQLCompiler, **how: Any) -> str:
-    """A query, unless it is ordered by what it does not show: by the numbers of names, which say who came first."""
-    for column in element._order_by_clauses:
-        if isinstance(column.type, Name):
-            raise TypeError(f"{column} holds numbers of names: order by its text, as spelled() gives it")
+    """A query, unless it is ordered by what says something else than it shows: numbers, places and bytes of texts, or
+    texts that each database orders by rules of its own."""
+    for by in element._order_by_clauses:
+        column: ColumnElement[Any] = by
+        while isinstance(column, UnaryExpression):
+            column = column.element
+        if isinstance(column.type, (Name, String, _OfSqlite)) and not isinstance(column, (spelled, ordered)):
+            raise TypeError(f"{column} would be ordered in another way by another database: order by as_text() of it")
     written: str = compiler.visit_select(element, **how)  # type: ignore[no-untyped-call]
     return written
 
 
 def as_text(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """A column to order by: of names, their texts."""
-    return spelled(column) if isinstance(column.type, Name) else column
+    """A column to order by: where it holds texts, by their code points, on every database. Raises :class:`TypeError`
+    for what SQLite keeps as something else."""
+    if isinstance(column.type, Name):
+        return spelled(column)
+    if isinstance(column.type, _OfSqlite):
+        raise TypeError(f"{column} is kept as something else than its text")
+    return ordered(column) if isinstance(column.type, String) else column
 
 
 def name(size: int | None) -> TypeEngine[str]:

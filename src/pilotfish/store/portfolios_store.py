@@ -15,7 +15,7 @@ from pilotfish.core.settings import Policy, Value
 from pilotfish.store import audit, settings_store
 from pilotfish.store import tables as t
 from pilotfish.store.audit import Deed
-from pilotfish.store.interned import spelled
+from pilotfish.store.interned import as_text, spelled
 from pilotfish.store.leaders_store import wallet_of
 
 MAIN = "main"
@@ -106,7 +106,7 @@ def follows(c: Connection, name: str) -> list[str] | None:
     """The leaders that a portfolio copies; ``None`` = all."""
     if c.execute(select(t.portfolios.c.follows_all).where(t.portfolios.c.name == name)).scalar():
         return None
-    chosen = select(t.follows.c.leader).where(t.follows.c.portfolio == name).order_by(t.follows.c.leader)
+    chosen = select(t.follows.c.leader).where(t.follows.c.portfolio == name).order_by(as_text(t.follows.c.leader))
     return list(c.execute(chosen).scalars())
 
 

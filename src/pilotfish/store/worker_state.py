@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select
 
 from pilotfish.core.numerals import count, duration, percent
 from pilotfish.store import tables as t
+from pilotfish.store.interned import as_text
 
 log = structlog.get_logger(__name__)
 
@@ -359,7 +360,8 @@ def standbys(c: Connection) -> list[StandbyState]:
     """Who waits to take over, and said so a moment ago."""
     told = t.worker_status.c
     since = time.time_ns() // 1000 - int(ALIVE_SECONDS * 1e6)
-    rows = c.execute(select(told.data).where(told.name.like(f"{STANDBY}%"), told.at >= since).order_by(told.name))
+    standing = select(told.data).where(told.name.like(f"{STANDBY}%"), told.at >= since)
+    rows = c.execute(standing.order_by(as_text(told.name)))
     return [msgspec.convert(row.data, StandbyState, strict=False) for row in rows]
 
 

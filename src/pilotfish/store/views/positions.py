@@ -10,7 +10,7 @@ from pilotfish.core.records import AdjustmentRecord, EntryRecord, HoldingRecord,
 from pilotfish.core.units import Micros, Price, Shares, Usdc, proceeds_of
 from pilotfish.store import names
 from pilotfish.store import tables as t
-from pilotfish.store.interned import spelled
+from pilotfish.store.interned import as_text, spelled
 from pilotfish.store.mapping import read_pairs, read_rows
 from pilotfish.store.views.base import Iso, View, decimal, iso
 
@@ -181,7 +181,8 @@ def read_positions(
         wanted.append(p.portfolio.not_in(select(o.name).where(o.status != "active")))
     joined = t.positions.outerjoin(t.markets, t.markets.c.token_id == p.token_id)
     column = POSITION_SORTS.get(sort, p.cost_micro)
-    order = column.desc().nulls_last() if descending else column.asc().nulls_last()
+    by = as_text(column)
+    order = by.desc().nulls_last() if descending else by.asc().nulls_last()
     total = c.execute(select(func.count()).select_from(t.positions).where(*wanted)).scalar_one()
     columns = select(t.positions, t.markets.c.title, t.markets.c.slug, t.markets.c.end_at, t.markets.c.payout_micro)
     statement = columns.select_from(joined).where(*wanted)
@@ -225,7 +226,7 @@ def read_holdings(c: Connection, leader: str, portfolio: str, limit: int = 100) 
                      .outerjoin(t.markets, t.markets.c.token_id == h.token_id)
                      .outerjoin(t.marks, t.marks.c.token_id == h.token_id))
         .where(h.leader == leader, h.shares_micro > 0)
-        .order_by(func.coalesce(p.shares_micro, 0).desc(), h.shares_micro.desc())
+        .order_by(func.coalesce(p.shares_micro, 0).desc(), h.shares_micro.desc(), spelled(h.token_id))
         .limit(limit)
     )  # fmt: skip
     return [

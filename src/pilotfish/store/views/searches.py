@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from pilotfish.core.settings import Value
 from pilotfish.store import tables as t
+from pilotfish.store.interned import as_text
 from pilotfish.store.jobs import JobState
 from pilotfish.store.mapping import read_row, read_rows
 from pilotfish.store.searches_store import Candidate, SearchSource
@@ -195,7 +196,7 @@ def categories_of(c: Connection, number: int) -> list[str]:
     """The categories of a board, that of most wallets first."""
     many = func.count().label("many")
     of = select(_W.category, many).where(_W.search_id == number, _W.category != "").group_by(_W.category)
-    return [row[0] for row in c.execute(of.order_by(many.desc(), _W.category))]
+    return [row[0] for row in c.execute(of.order_by(many.desc(), as_text(_W.category)))]
 
 
 def read_every_search(c: Connection) -> Iterator[SearchWhole]:

@@ -36,7 +36,7 @@ from sqlalchemy.sql.elements import TextClause
 from pilotfish.core.units import MICRO, Micros, Price, Shares, Usdc, price_of
 from pilotfish.store import names
 from pilotfish.store import tables as t
-from pilotfish.store.interned import spelled
+from pilotfish.store.interned import as_text, spelled
 from pilotfish.store.mapping import read_row, read_rows, total
 from pilotfish.store.round_trips import TripCounts, TripSum
 from pilotfish.store.views.base import View, decimal, iso
@@ -323,7 +323,8 @@ def _limited(part: Select[tuple[object, ...]], order: tuple[Key, ...], most: int
 
 
 def _directed(column: Key, *, descending: bool) -> Key:
-    return column.desc() if descending else column.asc()
+    by = as_text(column)
+    return by.desc() if descending else by.asc()
 
 
 def _chosen(
