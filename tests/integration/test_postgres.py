@@ -28,6 +28,7 @@ from pilotfish.store.views.portfolios import read_equity, read_portfolios
 from tests.postgres_server import server
 from tests.rig import WALLET, Pilot, rig
 from tests.story import make, play
+from tests.unit import test_alike_everywhere as alike_everywhere
 from tests.unit import test_many_portfolios as many
 from tests.unit.test_backup import everything
 from tests.unit.test_upgrade import at_revision, taken_over
@@ -120,11 +121,13 @@ def test_what_is_asked_of_many_portfolios_has_the_same_answers_on_postgresql(pos
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [3, 5])
-def test_a_story_is_the_same_to_the_byte_on_sqlite_and_on_postgresql(postgres: str, seed: int) -> None:
+@pytest.mark.parametrize(("seed", "minutes", "deeds"), [(3, 5, 40), (5, 5, 40), (4, 6, 120)])
+def test_a_story_is_the_same_to_the_byte_on_sqlite_and_on_postgresql(
+    postgres: str, seed: int, minutes: int, deeds: int
+) -> None:
     kills = (150, 400)
-    lite = play(seed, kills, minutes=5, deeds=40)
-    real = make(seed, 5, 40, new_database(postgres, f"story{seed}"))
+    lite = play(seed, kills, minutes=minutes, deeds=deeds)
+    real = make(seed, minutes, deeds, new_database(postgres, f"story{seed}"))
     try:
         real.play(kills)
         assert real.digests() == lite.digests()
@@ -149,6 +152,15 @@ def test_sqlite_and_postgresql_answer_alike(tmp_path: Path, postgres: str) -> No
     finally:
         lite.dispose()
         real.dispose()
+
+
+def test_texts_are_found_and_ordered_alike_on_postgresql(postgres: str) -> None:
+    there, here = new_database(postgres, "texts"), empty_database()
+    told = [alike_everywhere.of_texts(database) for database in (there, here)]
+    assert told[0] == told[1]
+    assert told[0]["found"]
+    for database in (there, here):
+        database.dispose()
 
 
 @pytest.mark.slow

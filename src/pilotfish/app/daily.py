@@ -64,6 +64,6 @@ def _portfolio(c: Connection, one: Portfolio, since: int, moved: int) -> list[st
     ]
     skipped = Counter({reason: n for (action, reason), n in decided.items() if action == "skip"})
     if skipped:
-        most = skipped.most_common(MOST_REASONS)
+        most = sorted(skipped.items(), key=lambda item: (-item[1], item[0]))[:MOST_REASONS]
         lines.append("not copied: " + "; ".join(f"{words(reason)} ({count(n)})" for reason, n in most))
     return lines

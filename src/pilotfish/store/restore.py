@@ -29,7 +29,7 @@ from pilotfish.core.trade import Side, Trade, exit_without_trade
 from pilotfish.core.units import SECOND, Price
 from pilotfish.store import portfolios_store
 from pilotfish.store import tables as t
-from pilotfish.store.interned import spelled
+from pilotfish.store.interned import as_text, spelled
 from pilotfish.store.known import (
     AT_ONCE,
     DAY,
@@ -145,7 +145,7 @@ def portfolio(
         bankroll=bankroll,
         cash=bankroll + int(moved or 0),
         policy=policy,
-        positions=tuple(map(position_of, read_rows(c, PositionRecord, held))),
+        positions=tuple(map(position_of, sorted(read_rows(c, PositionRecord, held), key=_opened))),
         intents=tuple(map(_order, read_rows(c, _Asked, out.order_by(t.intents.c.id)))),
         pending=_pending(c, name),
         recent=_recent(c, name, at - REORG_REACH),
@@ -164,6 +164,12 @@ def portfolio(
     )
 
 
+def _opened(p: PositionRecord) -> tuple[int, str, str]:
+    """Positions are gone through in the order in which they were opened, as without a restart: a database gives rows
+    that nobody ordered as it likes."""
+    return p.opened_at, p.leader, p.token_id
+
+
 def _saved(c: Connection, name: str) -> tuple[tuple[str, str, int], ...]:
     s = t.savings.c
     rows = read_rows(c, SavingRecord, read(SavingRecord).where(s.portfolio == name, s.usdc_micro > 0))
@@ -172,7 +178,7 @@ def _saved(c: Connection, name: str) -> tuple[tuple[str, str, int], ...]:
 
 def _taken(c: Connection, name: str) -> tuple[tuple[str, Side, int, int], ...]:
     q = t.liquidity_taken.c
-    levels = read(LevelTaken).where(q.portfolio == name).order_by(spelled(q.token_id), q.side, q.price_micro)
+    levels = read(LevelTaken).where(q.portfolio == name).order_by(spelled(q.token_id), as_text(q.side), q.price_micro)
     return tuple((r.token_id, r.side, r.price_micro, r.taken_micro) for r in read_rows(c, LevelTaken, levels))
 
 

@@ -195,7 +195,7 @@ def _figures(c: Connection, leader: Leader, portfolio: str, n: _Sums) -> LeaderF
         filled=n.became[State.FILLED],
         out=n.became[State.OUT],
         not_filled=n.became[State.NOT_FILLED],
-        skipped=dict(n.skipped.most_common()),
+        skipped=dict(sorted(n.skipped.items(), key=lambda item: (-item[1], item[0]))),
         realized_pnl_micro=Usdc(n.realized),
         unrealized_pnl_micro=Usdc(n.value - n.cost),
         fees_micro=Usdc(n.fees),

@@ -299,7 +299,7 @@ def _decided(head: TradeDecided, parts: Sequence[_Part], ours: Sequence[Became])
     if not parts:
         return _alone(head)
     skipped = Counter[Reason]()
-    for part in parts:
+    for part in sorted(parts, key=lambda part: part.first):
         if part.action is Action.SKIP and part.reason is not None and part.reason is not Reason.SKIP_SAME_ORDER:
             skipped[part.reason] += part.fills
     last = max(parts, key=lambda part: (_tells(part), part.newest))
