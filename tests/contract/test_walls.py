@@ -58,7 +58,7 @@ TAKEN_APART = {
     "web/api_look_backs.py": "a user name as a person wrote it",
     "app/alerts.py": "alert_urls as a person wrote it, and an address's scheme",
     "app/config.py": "names of the environment as a person wrote them",
-    "app/lease.py": "the kernel's line about a process",
+    "store/holders.py": "the kernel's line about a process",
     "app/listening.py": "an address as a person wrote it",
     "app/logs.py": "URLs, to take secrets out of them",
     "app/who.py": "a wallet, name or address as a person wrote it",

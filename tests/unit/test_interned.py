@@ -187,6 +187,22 @@ def test_a_name_without_a_number_cannot_be_written(database: Engine) -> None:
         c.exec_driver_sql("INSERT INTO leader_holdings VALUES ((SELECT id FROM names WHERE name = 'x'), 1, 1, 1)")
 
 
+@pytest.mark.parametrize(
+    "wrote",
+    [
+        "INSERT INTO leaders VALUES ('0xab', '', 'active', 1, 1)",
+        "INSERT INTO portfolios (name, bankroll_micro) VALUES ('main', 1)",
+        "UPDATE trades SET title = 'a title'",
+        "UPDATE trades SET leader = '0xab'",
+    ],
+)
+def test_what_a_version_before_numbers_writes_is_refused(database: Engine, wrote: str) -> None:
+    with database.begin() as c:
+        write(c, [Insert(trade(1))])
+    with pytest.raises(IntegrityError, match="CHECK constraint failed: typeof"), database.begin() as c:
+        c.exec_driver_sql(wrote)
+
+
 def test_a_transaction_that_is_taken_back_takes_its_names_with_it(database: Engine, tmp_path: Path) -> None:
     other = open_database(f"sqlite:///{tmp_path / 'x.db'}")
     with pytest.raises(ZeroDivisionError), database.begin() as c:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import sqlite3
+import time
 from pathlib import Path
 
 import msgspec
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, inspect, select, text
+from sqlalchemy import Connection, Engine, insert, inspect, select, text
 from structlog.testing import capture_logs
 
 from pilotfish.store import database as store
-from pilotfish.store import exports
+from pilotfish.store import exports, holders
+from pilotfish.store import tables as t
 from pilotfish.store.backup import kept_tables
 from pilotfish.store.database import DatabaseError, open_database, open_to_read, snapshot
 from pilotfish.store.verify import verify
@@ -140,3 +144,48 @@ def rows_of(c: Connection) -> dict[str, list[dict[str, object]]]:
         rows = [dict(row._mapping) for row in c.execute(select(table))]
         found[table.name] = sorted(rows, key=lambda row: str(sorted(row.items(), key=lambda pair: pair[0])))
     return found
+
+
+@pytest.mark.parametrize("revision", [KEPT[0], KEPT[-2], KEPT[-1]])
+def test_views_and_triggers_that_somebody_made_are_no_obstacle_and_stay(tmp_path: Path, revision: str) -> None:
+    made = opened((FOLDER / f"{revision}.sql").read_text(), tmp_path / "old.db")
+    with made.begin() as c:
+        c.exec_driver_sql("CREATE VIEW mine AS SELECT count(*) AS n FROM trades")
+        c.exec_driver_sql("CREATE TABLE seen (id)")
+        c.exec_driver_sql("CREATE TRIGGER told AFTER INSERT ON fills BEGIN INSERT INTO seen SELECT new.id; END")
+        before = c.exec_driver_sql("SELECT n FROM mine").scalar_one()
+        assert before > 0
+    made.dispose()
+    database = open_database(f"sqlite:///{tmp_path / 'old.db'}")
+    with database.begin() as c:
+        assert c.exec_driver_sql("SELECT n FROM mine").scalar_one() == before
+        if revision >= KEPT[-2]:
+            fill = c.execute(select(t.fills)).first()
+            assert fill is not None
+            c.execute(insert(t.fills).values({**fill._mapping, "id": 987_654}))
+            assert c.exec_driver_sql("SELECT id FROM seen").scalars().all() == [987_654]
+    database.dispose()
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_a_database_that_an_older_versions_worker_writes_to_is_left_as_it_is(tmp_path: Path, *, lives: bool) -> None:
+    made = opened((FOLDER / f"{KEPT[-2]}.sql").read_text(), tmp_path / "old.db")
+    owner = {"host": socket.gethostname(), "pid": os.getpid() if lives else 2**22 + 1, "started": None, "token": "x"}
+    with made.begin() as c:
+        c.execute(insert(t.worker_status).values(name=holders.WORKER, at=1, data=owner))
+    if lives:
+        with pytest.raises(
+            DatabaseError, match=rf"an older version .* worker runs \(process {os.getpid()} on .*stop it"
+        ):
+            open_database(f"sqlite:///{tmp_path / 'old.db'}")
+    else:
+        open_database(f"sqlite:///{tmp_path / 'old.db'}").dispose()
+    with made.connect() as c:
+        assert store.revision_of(c) == (KEPT[-2] if lives else store.HEAD)
+    made.dispose()
+
+
+@pytest.mark.parametrize(("away", "lives"), [(1, True), (60, False)])
+def test_of_a_worker_on_another_machine_the_age_of_its_last_sign_tells(away: int, *, lives: bool) -> None:
+    at = time.time_ns() // 1000 - away * 1_000_000
+    assert holders.lives({"host": "elsewhere", "pid": 1}, at) is lives

@@ -1,8 +1,8 @@
 """One worker per database, and one process for look backs: a lease row that its holder keeps fresh, and a term whose
 number every commit checks (:mod:`pilotfish.store.fence`).
 
-On the same machine the process itself tells whether it lives; from another one, the row's age does. On PostgreSQL the
-holder also keeps an advisory lock, which the server lets go as soon as the holder's connection ends.
+Whether a holder lives, :mod:`pilotfish.store.holders` tells. On PostgreSQL the holder also keeps an advisory lock,
+which the server lets go as soon as the holder's connection ends.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import socket
 import time
 import uuid
 import zlib
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, event, insert, select, text, update
@@ -20,11 +19,10 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import IntegrityError
 
 from pilotfish.core.problem import Problem
+from pilotfish.store import holders
 from pilotfish.store import tables as t
 from pilotfish.store.fence import Fence
 
-NAME = "lease"
-STALE_SECONDS = 10.0
 LOCK_CLASS = 7_074_689
 """The first number of our advisory locks; the second one stands for the lease's name."""
 LOCK_WAIT_SECONDS = 5
@@ -62,7 +60,7 @@ class Holder(NamedTuple):
 class Lease:
     """Held from :meth:`take` to :meth:`release`; one for each ``name``."""
 
-    def __init__(self, engine: Engine, name: str = NAME) -> None:
+    def __init__(self, engine: Engine, name: str = holders.WORKER) -> None:
         self._engine = engine
         self._name = name
         self.shared = engine.dialect.name == "postgresql"
@@ -70,7 +68,7 @@ class Lease:
         self._owner = {
             "host": socket.gethostname(),
             "pid": os.getpid(),
-            "started": _started(os.getpid()),
+            "started": holders.started(os.getpid()),
             "token": uuid.uuid4().hex,
         }
         self._session: Connection | None = None
@@ -103,8 +101,7 @@ class Lease:
         row = self._row(c)
         if row is None or row.data.get("token") == over:
             return
-        age = (_now() - row.at) / 1e6
-        if not self._dead(row.data) and (self._is_here(row.data) or age < STALE_SECONDS):
+        if holders.lives(row.data, row.at):
             raise LeaseError(
                 f"another worker (process {row.data.get('pid')} on {row.data.get('host')}) runs on this database;"
                 " stop it first, or point DATABASE_URL elsewhere"
@@ -119,7 +116,12 @@ class Lease:
             return Holder("", 0, dead=False, locked=True, host="", pid=0) if locked else None
         owner = row.data
         return Holder(
-            str(owner.get("token")), row.at, self._dead(owner), locked, str(owner.get("host")), int(owner.get("pid", 0))
+            str(owner.get("token")),
+            row.at,
+            holders.dead(owner),
+            locked,
+            str(owner.get("host")),
+            int(owner.get("pid", 0)),
         )
 
     def renew(self) -> bool:
@@ -150,13 +152,6 @@ class Lease:
     def _is_mine(self, c: Connection) -> bool:
         row = self._row(c)
         return row is not None and row.data.get("token") == self._owner["token"]
-
-    def _is_here(self, owner: dict[str, Any]) -> bool:
-        return owner.get("host") == self._owner["host"]
-
-    def _dead(self, owner: dict[str, Any]) -> bool:
-        """True for a process of this machine that has ended."""
-        return self._is_here(owner) and not _alive(int(owner.get("pid", 0)), owner.get("started"))
 
     # -- the advisory lock -------------------------------------------------------------------------------------
 
@@ -229,23 +224,3 @@ def _session_name(token: str) -> str:
 
 def _now() -> int:
     return time.time_ns() // 1000
-
-
-def _started(pid: int) -> str | None:
-    """When a process began, in the kernel's own measure; tells a process from a later one with its number."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
-    except (OSError, IndexError):
-        return None
-
-
-def _alive(pid: int, started: str | None) -> bool:
-    if pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return started is None or _started(pid) in (None, started)

@@ -21,7 +21,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from pilotfish.core.problem import Problem
-from pilotfish.store import unwritable
+from pilotfish.store import holders, unwritable
 from pilotfish.store.tables import metadata
 
 HEAD = "0016"
@@ -95,9 +95,28 @@ def open_database(configured: str, *, migrate: bool = True) -> Engine:
         with engine.connect() as connection:
             found = _known(connection, url)
         if migrate and found != HEAD:
+            if found is not None:
+                _refuse_while_it_works(engine, url, found)
             with _told(url, found) if found is not None else nullcontext():
                 upgrade(engine)
     return engine
+
+
+def _refuse_while_it_works(engine: Engine, url: URL, found: str) -> None:
+    """Raise :class:`DatabaseError` while an older version's worker writes to a SQLite database: it knows nothing of the
+    tables that it would have from now on, and what it writes into them nobody could read. (PostgreSQL's take what it
+    writes, and a worker of a newer version may stand by there.)"""
+    if url.get_backend_name() != "sqlite":
+        return
+    with engine.connect() as c:
+        there = holders.worker(c)
+    if there is not None:
+        engine.dispose()
+        who = f"process {there.get('pid')} on {there.get('host')}"
+        raise DatabaseError(
+            f"{shown(url)} is used by an older version of pilotfish (revision {found}, this one needs {HEAD}), whose"
+            f" worker runs ({who}); stop it and its dashboard first, then this version brings the database up to date"
+        )
 
 
 @contextmanager

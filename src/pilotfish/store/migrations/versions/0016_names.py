@@ -134,7 +134,8 @@ _New = dict[str, tuple[str, str]]
 
 def _numbered(table: str) -> _New:
     number = "(SELECT id FROM names WHERE name = of.{0})"
-    new = {column: ("BIGINT", number.format(_quoted(column))) for column in _NAMES[table]}
+    only = "BIGINT CHECK (typeof({0}) <> 'text')"  # from an older version that still runs, which nobody could read
+    new = {column: (only.format(_quoted(column)), number.format(_quoted(column))) for column in _NAMES[table]}
     new |= {column: ("BLOB", f"bytes_of(of.{column})") for column in _HASHES.get(table, ())}
     for column, kind in _CODES.get(table, {}).items():
         whens = " ".join(f"WHEN '{word}' THEN {n}" for n, word in enumerate(_WORDS[kind]))
@@ -163,12 +164,18 @@ def _spelled(table: str) -> _New:
 
 
 def _anew(table: str, new: _New, declared: Mapping[str, str], constraint: str = "") -> None:
-    """Make a table anew with other columns: its rows go over as a whole, its indexes are made again."""
+    """Make a table anew with other columns: its rows go over as a whole, its indexes are made again, as are triggers
+    that somebody gave it."""
     c = op.get_bind()
     told = "SELECT sql FROM sqlite_master WHERE type = :kind AND tbl_name = :table AND sql IS NOT NULL"
     made = c.execute(sa.text(told), {"kind": "table", "table": table}).scalar_one()
-    indexes = c.execute(sa.text(told), {"kind": "index", "table": table}).scalars().all()
+    besides = [
+        statement
+        for kind in ("index", "trigger")
+        for statement in c.execute(sa.text(told), {"kind": kind, "table": table}).scalars()
+    ]
     made = re.sub(rf",\s*CONSTRAINT {_ONCE} UNIQUE \([^)]*\)", "", made)
+    made = re.sub(r""" CHECK \(typeof\("\w+"\) <> 'text'\)""", "", made)
     made = made[: made.rindex(")")] + constraint + made[made.rindex(")") :]
     for column, kind in {**{name: kind for name, (kind, _) in new.items()}, **declared}.items():
         made = re.sub(
@@ -180,8 +187,8 @@ def _anew(table: str, new: _New, declared: Mapping[str, str], constraint: str = 
     op.execute(made)
     op.execute(f"INSERT INTO {table} ({', '.join(map(_quoted, columns))}) SELECT {values} FROM {table}_before AS of")
     op.execute(f"DROP TABLE {table}_before")
-    for index in indexes:
-        op.execute(index)
+    for statement in besides:
+        c.exec_driver_sql(statement)
 
 
 def _quoted(column: str) -> str:
