@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, bindparam, func, insert, literal, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from pilotfish.core.effects import Delete, Insert, Update, Upsert
@@ -24,11 +25,13 @@ from pilotfish.core.records import HoldingRecord, TradeChange, TradeRaw, TradeRe
 from pilotfish.core.trade import Side, Source, TradeClass
 from pilotfish.store import interned
 from pilotfish.store import tables as t
+from pilotfish.store.backup import backup
 from pilotfish.store.batch import write
 from pilotfish.store.database import empty_database, open_database
 from pilotfish.store.interned import WORDS, ending_in, spelled
 from pilotfish.store.mapping import UnreadableRowError, read, read_rows
 from pilotfish.store.numbers import numbers_of
+from pilotfish.store.refill import refill
 
 ODD = (
     "",
@@ -308,6 +311,26 @@ def test_a_word_of_a_later_version_is_kept_as_it_is(database: Engine) -> None:
         c.exec_driver_sql("UPDATE trades SET class = 99")
         with pytest.raises(UnreadableRowError, match="another version wrote it"):
             list(read_rows(c, TradeRecord, read(TradeRecord)))
+
+
+def test_a_backup_by_a_version_that_does_not_know_a_word_says_it_to_one_that_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = open_database(f"sqlite:///{tmp_path / 'x.db'}")
+    with made.begin() as c:
+        write(c, [Insert(trade(1, role="taker"))])
+        c.exec_driver_sql("UPDATE trades SET role = 2, class = 3")
+    backup(made, tmp_path / "x.pilotfish")
+    new = open_database(f"sqlite:///{tmp_path / 'y.db'}", migrate=False)
+    refill(new, tmp_path / "x.pilotfish")
+    monkeypatch.setattr(interned, "WORDS", {**WORDS, "role": ("taker", "maker", "judge"), "class": (*"123", "later")})
+    tr = t.trades.c
+    for one in (made, new):
+        with one.connect() as c:
+            assert c.execute(select(tr.role, tr["class"]).where(tr.id == 1)).one() == ("judge", "later")
+        one.dispose()
+    taken = interned.Code("role", 5).process_bind_param
+    assert [taken(2, dialect) for dialect in (sqlite.dialect(), postgresql.dialect())] == [2, "judge"]  # type: ignore[no-untyped-call]
 
 
 def test_a_payload_needs_no_trade_to_be_kept(database: Engine) -> None:

@@ -226,8 +226,8 @@ is written stays. A word that is not here is kept as it is."""
 
 
 class _Places(dict[str, Any]):
-    def __missing__(self, word: str) -> str:
-        return str(word)
+    def __missing__(self, word: str | int) -> str | int:
+        return word if isinstance(word, int) else str(word)
 
 
 PLACES: Mapping[str, _Places] = {
@@ -245,13 +245,17 @@ class Code(_OfSqlite):
         super().__init__(length)
         self.kind = kind
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:
-        """As it is kept."""
-        return value if value is None or dialect.name != "sqlite" else PLACES[self.kind][value]
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        """As it is kept. A number is a place that an earlier version found (:meth:`process_result_value`)."""
+        if dialect.name == "sqlite":
+            return value if value is None else PLACES[self.kind][value]
+        return self._word(value) if isinstance(value, int) else value
 
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> str | None:
-        """As it was given; a number of a later version's word as no word at all."""
-        if not isinstance(value, int):
-            return value
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> Any:
+        """As it was given; the place of a later version's word as that number, which no record takes for a word, and
+        a backup hands on."""
+        return self._word(value) if isinstance(value, int) else value
+
+    def _word(self, place: int) -> str | int:
         words = WORDS[self.kind]
-        return words[value] if value < len(words) else f"word {value}"
+        return words[place] if place < len(words) else place
