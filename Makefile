@@ -42,7 +42,7 @@ test: $(VENV)/.dev style
 
 tests:
 	@echo "== tests"
-	@PATH="$(CURDIR)/.cache/npm/node_modules/.bin:$$PATH" $(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
+	@PATH="$(CURDIR)/.cache/npm/node_modules/.bin:$$PATH" $(BIN)/python -m pytest -n 5 --dist worksteal $(ARGS)
 
 quick: $(VENV)/.dev
 	@PATH="$(CURDIR)/.cache/npm/node_modules/.bin:$$PATH" $(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow" \
