@@ -3,6 +3,7 @@ sorted, and nowhere a thousand of anything."""
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import re
@@ -28,7 +29,7 @@ from pilotfish.store.views.foremost import foremost
 from pilotfish.store.views.portfolios import read_portfolios
 from pilotfish.web import server
 from pilotfish.web.pages.portfolio_list import beside as side_by_side
-from pilotfish.web.reader import EVERY, LONGEST, Snapshot, pause_after
+from pilotfish.web.reader import EVERY, LONGEST, Reader, Snapshot, pause_after
 from pilotfish.web.stream import MOST_PORTFOLIOS, _status
 from tests import processes
 from tests.fresh import fresh_database
@@ -342,3 +343,22 @@ def test_a_terminal_tells_why_in_groups_and_a_pipe_whole(decided: Engine, tmp_pa
     listed = processes.run("trades", "--limit", "20", cwd=tmp_path, env=env).stdout
     assert re.search(r"87 [^,]+, 43 skipped: spread", listed)
     assert "p003" not in listed
+
+
+async def test_a_page_about_a_portfolio_that_was_just_made_knows_it(tmp_path: Path) -> None:
+    database = fresh_database(tmp_path / "x.db")
+    with database.begin() as c:
+        make(c, 2)
+    reader = Reader(database, every=3_600.0, looked_at_for=3_600.0)
+    reading = asyncio.create_task(reader.run())
+    try:
+        known = await reader.knowing("p01")
+        with database.begin() as c:
+            portfolios_store.add(c, "just made", {}, at=AT, by="test")
+        assert await reader.knowing("p02") is known
+        assert await reader.knowing("there is none") is known
+        found = await reader.knowing("just made")
+        assert [p.name for p in found.portfolios] == ["main", "p01", "p02", "just made"]
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from pilotfish.store import worker_state
+from pilotfish.store import tables, worker_state
 from pilotfish.store.database import snapshot
 from pilotfish.store.mapping import UnreadableRowError
 from pilotfish.store.round_trips import TripCounts
@@ -83,6 +84,8 @@ class Reader:
         """When the reading that is under way began (monotonic s)."""
         self._wanted = asyncio.Event()
         self._fresh = asyncio.Event()
+        self._at_once = asyncio.Event()
+        """Somebody needs what a reading from now on would find."""
         self.snapshot = Snapshot()
 
     def look(self) -> Snapshot:
@@ -109,9 +112,36 @@ class Reader:
                 log.warning("the database answers slowly")
         return self.snapshot
 
+    async def knowing(self, portfolio: str) -> Snapshot:
+        """The same, where a page is about a portfolio: one that was just made is in it."""
+        found = await self.first_look()
+        if found.error or self._knows(portfolio) or not await asyncio.to_thread(self._there, portfolio):
+            return found
+        try:
+            async with asyncio.timeout(3.0):
+                while not self._knows(portfolio):  # the reading that is under way may have begun before
+                    self._fresh.clear()
+                    self._at_once.set()
+                    await self._fresh.wait()
+        except TimeoutError:
+            log.warning("the database answers slowly")
+        return self.snapshot
+
+    def _knows(self, portfolio: str) -> bool:
+        s = self.snapshot
+        return portfolio in s.archived or any(p.name == portfolio for p in s.portfolios)
+
+    def _there(self, portfolio: str) -> bool:
+        name = tables.portfolios.c.name
+        try:
+            with snapshot(self._database) as c:
+                return c.execute(select(name).where(name == portfolio)).first() is not None
+        except SQLAlchemyError:
+            return False  # the next reading says so
+
     async def run(self) -> None:
         """Read for ever, while somebody looks."""
-        self._wanted, self._fresh = asyncio.Event(), asyncio.Event()
+        self._wanted, self._fresh, self._at_once = asyncio.Event(), asyncio.Event(), asyncio.Event()
         while True:
             if time.monotonic() - self._looked_at > self._looked_at_for:
                 self._wanted.clear()
@@ -127,7 +157,10 @@ class Reader:
             finally:
                 self._began = None
             self._fresh.set()
-            await asyncio.sleep(self._pause)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._pause):
+                    await self._at_once.wait()
+            self._at_once.clear()
 
     def _read(self) -> Snapshot:
         began = time.thread_time()

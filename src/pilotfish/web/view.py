@@ -181,7 +181,8 @@ def view_of(request: Request) -> View:
 async def _view(request: Request, portfolio: Name = "") -> View:
     """The portfolio is a parameter of every page."""
     site, reader = request.app.state.views
-    return View(request, site, reader, await reader.first_look(), portfolio)
+    found = await (reader.knowing(portfolio) if portfolio else reader.first_look())
+    return View(request, site, reader, found, portfolio)
 
 
 Looking: TypeAlias = Annotated[View, Depends(_view)]
