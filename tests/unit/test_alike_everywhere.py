@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import ColumnElement, Engine, insert, select
+from sqlalchemy import ColumnElement, Connection, Engine, insert, select
 from sqlalchemy.dialects import postgresql
 
 from pilotfish.core.reasons import Reason
@@ -161,14 +161,19 @@ def traded(number: int) -> dict[str, object]:
     }  # fmt: skip
 
 
+def skipped(c: Connection, reasons: tuple[Reason, ...]) -> None:
+    """Fills of one leader, each skipped for a reason."""
+    portfolios_store.ensure_main(c, policy_from({}), AT)
+    leaders_store.add(c, ANNA, "", AT, by="test")
+    for n, reason in enumerate(reasons, start=1):
+        c.execute(insert(t.trades).values(traded(n)))
+        c.execute(insert(t.decisions).values(decided(n, reason)))
+
+
 def test_why_fills_of_an_order_were_not_copied_is_told_in_the_order_of_the_fills(database: Engine) -> None:
     came = (Reason.SKIP_SLIPPAGE, Reason.SKIP_PAUSED, Reason.SKIP_DEPTH, Reason.SKIP_SLIPPAGE)
     with database.begin() as c:
-        portfolios_store.ensure_main(c, policy_from({}), AT)
-        leaders_store.add(c, ANNA, "", AT, by="test")
-        for n, reason in enumerate(came, start=1):
-            c.execute(insert(t.trades).values(traded(n)))
-            c.execute(insert(t.decisions).values(decided(n, reason)))
+        skipped(c, came)
         (order,) = read_leader_orders(c, TradeFilter(portfolio="main"), limit=5).data
         assert order.decision is not None
         told = list(order.decision.skipped.items())
@@ -178,11 +183,7 @@ def test_why_fills_of_an_order_were_not_copied_is_told_in_the_order_of_the_fills
 def test_reasons_that_came_as_often_as_each_other_are_in_the_order_of_their_names(database: Engine) -> None:
     came = (Reason.SKIP_SLIPPAGE, Reason.SKIP_PAUSED, Reason.SKIP_SLIPPAGE, Reason.SKIP_DEPTH, Reason.SKIP_CASH)
     with database.begin() as c:
-        portfolios_store.ensure_main(c, policy_from({}), AT)
-        leaders_store.add(c, ANNA, "", AT, by="test")
-        for n, reason in enumerate(came, start=1):
-            c.execute(insert(t.trades).values(traded(n)))
-            c.execute(insert(t.decisions).values(decided(n, reason)))
+        skipped(c, came)
         found = read_leader(c, ANNA, "main")
         assert found is not None
         told = list(found.skipped.items())

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.rig import Pilot, Stand, rig
-from tests.web.chromium import window
+from tests.web.chromium import Watched, window
 
 pytestmark = pytest.mark.slow
 TOKEN = "the-admin-token"
@@ -99,14 +99,20 @@ def test_a_dashboard_that_went_away_is_said_and_found_again(
     expect(page.get_by_text("The dashboard does not answer.")).to_have_count(0)
 
 
+def with_help(browser: Browser, address: str) -> Watched:
+    """A window in which the list of keys was asked for."""
+    seen = window(browser, address)
+    seen.open("/").keyboard.press("?")
+    expect(seen.page.get_by_role("heading", name="Keyboard shortcuts")).to_be_visible()
+    return seen
+
+
 def test_pages_open_by_the_keyboard_and_writing_opens_none(
     running: tuple[Stand, Pilot, str, list[str]], browser: Browser
 ) -> None:
     _, _, address, _ = running
-    seen = window(browser, address)
-    page = seen.open("/")
-    page.keyboard.press("?")
-    expect(page.get_by_role("heading", name="Keyboard shortcuts")).to_be_visible()
+    seen = with_help(browser, address)
+    page = seen.page
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
     page.keyboard.press("g")
@@ -127,10 +133,8 @@ def test_a_key_pressed_right_after_a_dialog_was_closed_counts(
 ) -> None:
     """A closed dialog keeps the focus until the browser gets round to it, and what is pressed meanwhile reaches it."""
     _, _, address, _ = running
-    seen = window(browser, address)
-    page = seen.open("/")
-    page.keyboard.press("?")
-    expect(page.get_by_label("shortcuts are on")).to_be_visible()
+    seen = with_help(browser, address)
+    page = seen.page
     page.evaluate("""() => {
         const field = document.querySelector("dialog[open] [data-keys]");
         const press = (key) => field.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
